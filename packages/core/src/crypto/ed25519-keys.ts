@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Raw Ed25519 public keys (RFC 8032 section 5.1.5): length check, SPKI framing (RFC 8410) and the
+// refusal of small-order points, under which one signature can hold for every message.
+import { concat, fromHex, toHex } from '../bytes.ts';
+import { CodedError, type CoreErrorCode } from '../errors.ts';
+
+export const ED25519_SPKI_PREFIX = fromHex('302a300506032b6570032100');
+
+// The y coordinates of the eight points of order 1, 2, 4 and 8, with the non-canonical forms of
+// 0 and 1 (p and p+1); the sign bit is masked before the comparison.
+const SMALL_ORDER = new Set([
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  '0100000000000000000000000000000000000000000000000000000000000000',
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+]);
+
+/** Checks a raw key and frames it as SubjectPublicKeyInfo. */
+export function ed25519Spki(key: Uint8Array): Uint8Array<ArrayBuffer> {
+  if (key.length !== 32) {
+    const message = `an Ed25519 public key has 32 bytes, got ${key.length}`;
+    throw new CodedError<CoreErrorCode>('key-malformed', 'malformed', message);
+  }
+  const masked = key.slice();
+  masked[31] = (masked[31] as number) & 0x7f;
+  if (SMALL_ORDER.has(toHex(masked))) {
+    const message = 'an Ed25519 public key of small order proves nothing';
+    throw new CodedError<CoreErrorCode>('key-small-order', 'verification', message);
+  }
+  return concat(ED25519_SPKI_PREFIX, key);
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// The crypto port over node:crypto (OpenSSL), and Ed25519 signing keys for Node processes.
+import {
+  constants,
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  hash as hashOnce,
+  type KeyObject,
+  sign,
+  verify,
+} from 'node:crypto';
+import { concat, fromHex, toHex } from '../bytes.ts';
+import { CodedError, type CoreErrorCode } from '../errors.ts';
+import { ED25519_SPKI_PREFIX, ed25519Spki } from './ed25519-keys.ts';
+import type { CryptoPort, HashName, SignatureScheme, Signer, VerifyKey } from './port.ts';
+
+const ED25519_PKCS8_PREFIX = fromHex('302e020100300506032b657004220420');
+const MAX_CACHED_KEYS = 1024;
+const ed25519Keys = new Map<string, KeyObject>();
+
+/** The crypto port in Node. */
+export const nodeCrypto: CryptoPort = {
+  name: 'node',
+  digest(hash, ...parts) {
+    if (parts.length === 1) return bytes(hashOnce(hash, parts[0] as Uint8Array, 'buffer'));
+    const running = createHash(hash);
+    for (const part of parts) running.update(part);
+    return bytes(running.digest());
+  },
+  async importKey(scheme, spki) {
+    return { scheme, handle: importSpki(scheme, spki) };
+  },
+  async verify(key, data, signature) {
+    const handle = key.handle as KeyObject;
+    const hash = hashOf(key.scheme);
+    try {
+      return verify(hash, data, { key: handle, ...paddingOf(key.scheme) }, signature);
+    } catch {
+      return false;
+    }
+  },
+  async verifyEd25519(key, data, signature) {
+    return signature.length === 64 && verify(null, data, ed25519Key(key), signature);
+  },
+};
+
+function bytes(buffer: Buffer): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(buffer);
+}
+
+function importSpki(scheme: SignatureScheme, spki: Uint8Array): KeyObject {
+  let key: KeyObject;
+  try {
+    key = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
+  } catch (cause) {
+    const message = `not a public key for ${scheme}`;
+    throw new CodedError<CoreErrorCode>('key-malformed', 'malformed', message, { cause });
+  }
+  const kind = key.asymmetricKeyType ?? 'unknown';
+  const curve = key.asymmetricKeyDetails?.namedCurve;
+  const family = scheme.split('-')[0];
+  const curves: Record<string, string> = {
+    p256: 'prime256v1',
+    p384: 'secp384r1',
+    p521: 'secp521r1',
+  };
+  const fits =
+    family === 'ed25519'
+      ? kind === 'ed25519'
+      : family === 'rsa'
+        ? kind === 'rsa' || kind === 'rsa-pss'
+        : kind === 'ec' && curve === curves[scheme.split('-')[1] as string];
+  if (!fits) {
+    const message = `wanted a key for ${scheme}, got ${kind}${curve === undefined ? '' : ` on ${curve}`}`;
+    throw new CodedError<CoreErrorCode>('key-malformed', 'malformed', message);
+  }
+  if (family === 'ed25519') ed25519Spki(spki.subarray(-32));
+  return key;
+}
+
+function hashOf(scheme: SignatureScheme): string | null {
+  return scheme === 'ed25519' ? null : (scheme.split('-').at(-1) as HashName);
+}
+
+function paddingOf(scheme: SignatureScheme): Record<string, unknown> {
+  if (scheme.startsWith('ecdsa')) return { dsaEncoding: 'ieee-p1363' };
+  if (scheme.startsWith('rsa-pss')) {
+    const saltLength = constants.RSA_PSS_SALTLEN_AUTO;
+    return { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength };
+  }
+  return scheme.startsWith('rsa') ? { padding: constants.RSA_PKCS1_PADDING } : {};
+}
+
+function ed25519Key(raw: Uint8Array): KeyObject {
+  const id = toHex(raw);
+  const known = ed25519Keys.get(id);
+  if (known !== undefined) return known;
+  const key = importSpki('ed25519', ed25519Spki(raw));
+  if (ed25519Keys.size >= MAX_CACHED_KEYS) ed25519Keys.clear();
+  ed25519Keys.set(id, key);
+  return key;
+}
+
+/** A signer over a 32-byte Ed25519 seed (RFC 8032 section 5.1.5). */
+export function ed25519Signer(seed: Uint8Array): Signer {
+  if (seed.length !== 32) {
+    const message = `an Ed25519 seed has 32 bytes, got ${seed.length}`;
+    throw new CodedError<CoreErrorCode>('key-malformed', 'malformed', message);
+  }
+  const der = Buffer.from(concat(ED25519_PKCS8_PREFIX, seed));
+  const secret = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  der.fill(0);
+  return signerOf(secret);
+}
+
+/** A signer with a key made on the spot that exists in this process's memory only. */
+export function ephemeralEd25519Signer(): Signer {
+  return signerOf(generateKeyPairSync('ed25519').privateKey);
+}
+
+function signerOf(secret: KeyObject): Signer {
+  const spki = createPublicKey(secret).export({ format: 'der', type: 'spki' });
+  const key = bytes(spki).slice(ED25519_SPKI_PREFIX.length);
+  return { key, sign: async (data) => bytes(sign(null, data, secret)) };
+}
+
+export type { VerifyKey };
