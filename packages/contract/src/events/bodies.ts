@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// The body of every event kind but the charter. Ids, states, numbers, codes and salted commitments
+// only: never a column name, SQL, policy text or the plain hash of a small result. What digests
+// name lies in blobs. One table at the end says who may sign what. spec/events.md.
+import { z } from 'zod';
+import { charterBody } from './charter.ts';
+import {
+  bytesUpTo,
+  code,
+  columnId,
+  commitment,
+  count,
+  datasetVersion,
+  digest,
+  id16,
+  input,
+  point,
+  positive,
+  price,
+  seat,
+  slug,
+  time,
+} from './shapes.ts';
+
+/** A witness's time; the ledger's clock is the (f+1)-th largest newest tick. */
+export const tickBody = z.strictObject({ time });
+
+/** The newest collateral for one subject (an FMSPC, a product line...); numbers never go back. */
+export const collateralBody = z.strictObject({
+  tee: slug,
+  subject: z.string().min(1).max(100),
+  number: count,
+  digest,
+});
+
+/** A node enters: signed by the node's own key, carried inside the operator's signature. */
+export const joinBody = z.strictObject({
+  role: z.enum(['keeper', 'worker']),
+  operator: slug,
+  /** Charter version that the node serves. */
+  charter: positive,
+  environment: slug,
+  /** The hardware identity that the evidence will show; enrolled under the operator. */
+  hardware: bytesUpTo(128),
+  /** Workers only: the task, and 16 random bytes that name the run. */
+  task: digest.optional(),
+  run: id16.optional(),
+  /** SHA-256 of the SubjectPublicKeyInfo of the node's TLS key. */
+  tls: digest,
+  hpke: point,
+  /** Digest of the evidence blob over report data that binds all of this (report-data.ts). */
+  evidence: digest,
+  /** The cosigned checkpoint that the node began from, as its signed note's bytes. */
+  checkpoint: bytesUpTo(65_536),
+});
+
+/** Names n joins in seat order. `from` is the epoch reshared; without it a new key is made. */
+export const epochBody = z.strictObject({
+  joins: z.array(digest).min(1).max(99),
+  from: digest.optional(),
+});
+
+export const commitBody = z.strictObject({ epoch: digest, seat, hash: digest });
+
+/** `reveal` is threshold's encoding; `deals` are the blobs of the sealed deals, in seat order. */
+export const revealBody = z.strictObject({
+  epoch: digest,
+  seat,
+  reveal: bytesUpTo(16_384),
+  deals: z.array(digest).min(1).max(99),
+});
+
+export const ackBody = z.strictObject({ epoch: digest, seat, transcript: digest, groupKey: point });
+
+/** An opened deal that anyone can judge; `complaint` is threshold's encoding. */
+export const complaintBody = z.strictObject({
+  epoch: digest,
+  seat,
+  against: seat,
+  complaint: bytesUpTo(65_536),
+});
+
+/** A keeper found seat `against` wrong: what the charter wanted, and what came. */
+export const epochAbortBody = z.strictObject({
+  epoch: digest,
+  seat,
+  against: seat,
+  code,
+  wanted: z.string().max(200),
+  got: z.string().max(200),
+});
+
+const file = z.strictObject({
+  blob: digest,
+  length: positive,
+  /** RFC 6962 root over chunks of 1 MiB, and the blob that holds the leaf hashes. */
+  root: digest,
+  leaves: digest,
+});
+
+/** One version of a dataset; the newest event of a version replaces the ones before it. */
+export const datasetBody = z.strictObject({
+  dataset: id16,
+  version: positive,
+  groupKey: point,
+  rows: count,
+  files: z.array(file).min(1).max(10_000),
+  /** Sealed-key blobs, ascending by id; id 0, the footer key, is always there. */
+  columns: z
+    .array(z.strictObject({ id: columnId, sealed: digest }))
+    .min(2)
+    .max(10_001),
+  schema: commitment,
+  policy: commitment,
+  /** Blob of the openings, sealed to each member. */
+  openings: digest,
+  price,
+  /** How many persons of the owner must approve a task. */
+  approvals: z.number().int().min(1).max(20),
+});
+
+export const taskBody = z.strictObject({
+  engine: slug,
+  code: commitment,
+  parameters: commitment,
+  uses: commitment,
+  purpose: commitment,
+  inputs: z.array(input).min(1).max(100),
+  /** Output columns by id and who may open each. */
+  outputs: z
+    .array(z.strictObject({ id: columnId.min(1), recipients: z.array(slug).min(1).max(200) }))
+    .min(1)
+    .max(10_000),
+  worker: z.strictObject({
+    measurements: z.array(bytesUpTo(64, 16)).min(1).max(100),
+    operators: z.array(slug).min(1).max(200),
+  }),
+  /** The prices that the proposer accepts, one an input, in the order of the inputs. */
+  prices: z.array(price).min(1).max(100),
+  openings: digest,
+});
+
+/** An owner's grant: which columns, how many runs, and when. One event a person. */
+export const approveBody = z.strictObject({
+  task: digest,
+  inputs: z.array(input).min(1).max(100),
+  runs: z.number().int().min(1).max(1_000_000),
+  from: time,
+  until: time,
+  /** Salted commitment to who approved; distinct ones are counted. */
+  person: commitment,
+});
+
+export const declineBody = z.strictObject({ task: digest, code });
+
+/** A keeper will not open for this join. */
+export const refusalBody = z.strictObject({ task: digest, run: id16, join: digest, code });
+
+/** What a run used. `counted` was counted inside the TEE; `host` can be influenced from outside. */
+export const usageBody = z.strictObject({
+  task: digest,
+  run: id16,
+  join: digest,
+  epoch: digest,
+  inputs: z
+    .array(z.strictObject({ ...datasetVersion.shape, rows: count, bytes: count }))
+    .min(1)
+    .max(100),
+  /** Digests of the sealed result's blobs: ciphertext, so these hide what they hash. */
+  result: z.array(digest).min(1).max(1_000),
+  counted: z.strictObject({ rowsIn: count, bytesIn: count, rowsOut: count, bytesOut: count }),
+  host: z.strictObject({ milliseconds: count, peakMemoryBytes: count }),
+});
+
+/** The result's blobs lie at the recipients' gateways. */
+export const releasedBody = z.strictObject({ task: digest, run: id16, usage: digest });
+
+export const runFailedBody = z.strictObject({ task: digest, run: id16, join: digest, code });
+
+/** Who signs an event kind. A `node` is one whose join the fold has accepted. */
+export type SignerRole = 'founder' | 'witness' | 'member' | 'operator' | 'keeper' | 'worker';
+
+/** Every event kind: the schema of its body, and who signs it. */
+export const EVENT_KINDS = {
+  charter: { body: charterBody, signer: 'founder' },
+  tick: { body: tickBody, signer: 'witness' },
+  collateral: { body: collateralBody, signer: 'member' },
+  join: { body: joinBody, signer: 'operator' },
+  epoch: { body: epochBody, signer: 'member' },
+  commit: { body: commitBody, signer: 'keeper' },
+  reveal: { body: revealBody, signer: 'keeper' },
+  ack: { body: ackBody, signer: 'keeper' },
+  complaint: { body: complaintBody, signer: 'keeper' },
+  'epoch-abort': { body: epochAbortBody, signer: 'keeper' },
+  dataset: { body: datasetBody, signer: 'member' },
+  task: { body: taskBody, signer: 'member' },
+  approve: { body: approveBody, signer: 'member' },
+  decline: { body: declineBody, signer: 'member' },
+  refusal: { body: refusalBody, signer: 'keeper' },
+  usage: { body: usageBody, signer: 'worker' },
+  released: { body: releasedBody, signer: 'worker' },
+  'run-failed': { body: runFailedBody, signer: 'worker' },
+} as const satisfies Record<string, { body: z.ZodType; signer: SignerRole }>;
+
+export type EventKind = keyof typeof EVENT_KINDS;
+export type EventBody<K extends EventKind> = z.infer<(typeof EVENT_KINDS)[K]['body']>;

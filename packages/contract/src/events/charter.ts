@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// The charter: who the members, operators and witnesses are, which environments are accepted, and
+// the numbers of the protocol. Founders sign the same payload; its SHA-256 is the genesis.
+// The cross-checks that one schema cannot state (quorum, vendor rule, unique names) are in
+// ../charter-rules.ts. spec/events.md, "charter".
+import { z } from 'zod';
+import { bytesUpTo, count, digest, ed25519Key, point, positive, slug, title } from './shapes.ts';
+
+/** A member and the public halves of its three charter keys. */
+export const member = z.strictObject({
+  id: slug,
+  name: title,
+  identity: ed25519Key,
+  witness: ed25519Key,
+  hpke: point,
+});
+
+/** Who runs machines; `key` signs joins, `hardware` lists the enrolled hardware identities. */
+export const operator = z.strictObject({
+  id: slug,
+  name: title,
+  key: ed25519Key,
+  hardware: z.array(z.strictObject({ tee: slug, id: bytesUpTo(128) })).max(1_000),
+});
+
+/** A field of an evidence policy: a list of what is accepted, or the word `any`. */
+const accepted = z.union([z.array(z.string().max(200)).max(1_000), z.literal('any')]);
+
+/** An environment that nodes of one role may run in, and what its evidence must show. */
+export const environment = z.strictObject({
+  id: slug,
+  role: z.enum(['keeper', 'worker']),
+  /** The evidence kind, as `@cloister/evidence` names it. */
+  tee: slug,
+  /** The root family that the vendor rule counts; for an enrolled root, `<tee>:<operator>`. */
+  family: z.string().min(1).max(64),
+  /** SHA-256 of the encoded root document that evidence must chain to. */
+  root: digest,
+  trust: z.enum(['hardware', 'test-root', 'simulated']),
+  measurements: z
+    .array(
+      z.strictObject({
+        measurement: bytesUpTo(64, 16),
+        /** Source commit and build recipe that give this measurement. */
+        source: title,
+        recipe: title,
+      }),
+    )
+    .min(1)
+    .max(100),
+  /** Accepted TCB statuses and advisories; the least security version, where the kind has one. */
+  tcb: accepted,
+  advisories: accepted,
+  minimumSvn: z.union([count, z.literal('any')]),
+});
+
+export const charterBody = z.strictObject({
+  name: title,
+  version: positive,
+  members: z.array(member).min(1).max(200),
+  /** Of the members' witnesses, `faulty` may lie; `quorum` must sign (charter-rules.ts). */
+  witnesses: z.strictObject({ faulty: count, quorum: positive }),
+  operators: z.array(operator).min(1).max(200),
+  environments: z.array(environment).min(1).max(200),
+  /** n seats, t of which open; any `vendors` - 1 root families together hold fewer than t. */
+  keepers: z.strictObject({
+    seats: z.number().int().min(1).max(99),
+    threshold: z.number().int().min(1).max(99),
+    vendors: z.number().int().min(1).max(99),
+  }),
+  /** How long, in ledger milliseconds, an epoch's phases and an unreleased result may take. */
+  deadlines: z.strictObject({ epochPhase: positive, release: positive }),
+  /** Version of the fold's rules. */
+  fold: z.literal(1),
+  /** Whether simulated hardware is accepted; if so everything under this charter says SIMULATED. */
+  simulated: z.boolean(),
+});
+
+export type Member = z.infer<typeof member>;
+export type Operator = z.infer<typeof operator>;
+export type Environment = z.infer<typeof environment>;
+export type CharterBody = z.infer<typeof charterBody>;

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Events as bytes: payload [version, genesis, kind, body] in deterministic CBOR inside a
+// COSE_Sign1; a join travels inside a second COSE_Sign1, its operator's. `genesis` is null in a
+// charter, whose payload's SHA-256 becomes the genesis. The event id is the SHA-256 of the (outer)
+// Sig_structure, so it names the statement and its signer, whatever the order. spec/events.md.
+import { type Cbor, encodeCbor, type Signer, signCose } from '@cloister/core';
+import type { EventBody, EventKind } from './bodies.ts';
+
+export const EVENT_VERSION = 1;
+/** An event's bytes may not be longer than this. */
+export const MAX_EVENT_BYTES = 1_048_576;
+/** CWT subject of an operator's signature around a join. */
+export const OPERATOR_SUBJECT = 'operator-join';
+
+/** An event that `admit` has read: its bytes' own cryptography holds; rights are the fold's. */
+export interface AdmittedEvent<K extends EventKind = EventKind> {
+  /** SHA-256 of the outer Sig_structure. */
+  readonly id: Uint8Array;
+  /** `id` in hexadecimal: the key in every table of the fold. */
+  readonly key: string;
+  readonly kind: K;
+  /** Null in a charter only. */
+  readonly genesis: Uint8Array | null;
+  /** The key that signed; for a join the node's own key, `operator` being the outer one. */
+  readonly signer: Uint8Array;
+  readonly operator?: Uint8Array;
+  readonly body: EventBody<K>;
+  /** SHA-256 of a charter's payload: the genesis it founds. */
+  readonly founds?: Uint8Array;
+  /** For a reveal: the hash that its commit must have carried. */
+  readonly commitHash?: Uint8Array;
+  /** For a complaint: whether the opened deal is wrong, so that the dealer is at fault. */
+  readonly upheld?: boolean;
+  readonly size: number;
+}
+
+/** Any admitted event, discriminated by `kind`. */
+export type AnyEvent = { [K in EventKind]: AdmittedEvent<K> }[EventKind];
+
+/** The payload bytes of an event; `genesis` is null for a charter. */
+export function encodeEvent<K extends EventKind>(
+  genesis: Uint8Array | null,
+  kind: K,
+  body: EventBody<K>,
+): Uint8Array<ArrayBuffer> {
+  return encodeCbor([EVENT_VERSION, genesis, kind, body as unknown as Cbor]);
+}
+
+/** Signs an event; `issuer` is the member's, operator's or node's name, for people who read. */
+export function signEvent<K extends EventKind>(
+  signer: Signer,
+  issuer: string,
+  event: { genesis: Uint8Array | null; kind: K; body: EventBody<K> },
+): Promise<Uint8Array<ArrayBuffer>> {
+  const payload = encodeEvent(event.genesis, event.kind, event.body);
+  return signCose(signer, { iss: issuer, sub: event.kind }, payload);
+}
+
+/** Wraps a node's signed join in its operator's signature. */
+export function countersignJoin(
+  operator: Signer,
+  issuer: string,
+  join: Uint8Array,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return signCose(operator, { iss: issuer, sub: OPERATOR_SUBJECT }, join);
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// The small values that event bodies are made of, as strict schemas: what does not match is
+// malformed. Times are milliseconds since the Unix epoch, money is in millionths of a currency
+// unit, column ids are positions from 1 (0 is a file's footer key). spec/events.md, "Values".
+import { z } from 'zod';
+
+/** A byte string of exactly `length` bytes. */
+export function bytesOf(length: number) {
+  return z.custom<Uint8Array>(
+    (value) => value instanceof Uint8Array && value.length === length,
+    `wanted ${length} bytes`,
+  );
+}
+
+/** A byte string of `min` to `max` bytes. */
+export function bytesUpTo(max: number, min = 1) {
+  return z.custom<Uint8Array>(
+    (value) => value instanceof Uint8Array && value.length >= min && value.length <= max,
+    `wanted ${min} to ${max} bytes`,
+  );
+}
+
+export const digest = bytesOf(32);
+/** SHA-256 of 16 random bytes and a value; see commitment.ts. */
+export const commitment = bytesOf(32);
+export const ed25519Key = bytesOf(32);
+/** An uncompressed P-256 point (SEC1 section 2.3.3). */
+export const point = bytesOf(65);
+export const id16 = bytesOf(16);
+/** Name of a member, operator or environment inside a charter. */
+export const slug = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'wanted a slug: a-z, 0-9 and -');
+export const title = z.string().min(1).max(200);
+/** A stable code, as on errors. */
+export const code = z.string().regex(/^[a-z][a-z0-9-]{0,63}$/, 'wanted a code: a-z, 0-9 and -');
+export const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+export const positive = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
+export const time = count;
+export const columnId = z.number().int().min(0).max(65_535);
+export const columnIds = z
+  .array(columnId.min(1))
+  .min(1)
+  .max(10_000)
+  .refine(strictlyAscending, 'wanted ascending, distinct column ids');
+export const seat = z.number().int().min(1).max(255);
+
+/** Prices in millionths of `currency` (ISO 4217) per run, per row read, per GB read, per second. */
+export const price = z.strictObject({
+  currency: z.string().regex(/^[A-Z]{3}$/, 'wanted an ISO 4217 code'),
+  run: count,
+  row: count,
+  gigabyte: count,
+  second: count,
+});
+
+/** One version of one dataset. */
+export const datasetVersion = z.strictObject({ dataset: id16, version: positive });
+
+/** Granted or wanted columns of one dataset version. */
+export const input = z.strictObject({ dataset: id16, version: positive, columns: columnIds });
+
+export type Price = z.infer<typeof price>;
+export type Input = z.infer<typeof input>;
+
+export function strictlyAscending(values: readonly number[]): boolean {
+  return values.every((value, i) => i === 0 || value > (values[i - 1] as number));
+}
