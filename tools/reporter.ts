@@ -45,10 +45,7 @@ export function closing(tally: Tally, ci: boolean): { lines: string[]; fails: bo
 
 /** Vitest's hook: registered after the default reporter, so that it prints last. */
 export default class ClosingReporter implements Reporter {
-  onTestRunEnd(
-    modules: readonly TestModule[],
-    unhandledErrors: readonly SerializedError[],
-  ): void {
+  onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly SerializedError[]): void {
     const tally: Tally = {
       passed: 0,
       failed: unhandledErrors.length,
