@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one door: dispatches evidence to the verifier of its kind through a table. A verifier checks
+// signatures, chain, revocation, freshness of collateral and binding, and answers claims; it never
+// judges what is acceptable (that is `appraise`).
+//
+// Invariants: no network, no clock, no roots of its own; whatever the bytes are, the outcome is
+// claims or a CodedError.
+import { CodedError } from '@cloister/core';
+import { malformed, unsupported } from './errors.ts';
+import type { Claims, Evidence, EvidenceKind, VerifyOptions } from './types.ts';
+
+/** Verifies one kind of evidence. */
+export type EvidenceVerifier = (bytes: Uint8Array, options: VerifyOptions) => Promise<Claims>;
+
+const VERIFIERS: Readonly<Partial<Record<EvidenceKind, EvidenceVerifier>>> = {};
+
+/** The kinds that `verifyEvidence` can verify. */
+export const SUPPORTED_KINDS: readonly EvidenceKind[] = Object.keys(VERIFIERS) as EvidenceKind[];
+
+/**
+ * Verifies `evidence` at `options.at` (milliseconds) under the named roots.
+ * @throws CodedError with an EvidenceErrorCode; see errors.ts
+ */
+export async function verifyEvidence(evidence: Evidence, options: VerifyOptions): Promise<Claims> {
+  const verifier = VERIFIERS[evidence.kind];
+  if (verifier === undefined) {
+    const message = `no verifier for evidence of kind ${String(evidence.kind).slice(0, 40)}`;
+    throw unsupported('evidence-kind-unsupported', message);
+  }
+  try {
+    return await verifier(evidence.bytes, options);
+  } catch (error) {
+    if (error instanceof CodedError) throw error;
+    if (error instanceof RangeError || error instanceof TypeError || error instanceof SyntaxError) {
+      throw malformed(
+        'evidence-malformed',
+        `evidence of kind ${evidence.kind} does not parse`,
+        error,
+      );
+    }
+    throw error;
+  }
+}
