@@ -1,2 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-export {};
+// Schemas of every API and the typed clients over them.
+export * from './errors.ts';
+export * from './gateway.ts';
+export * from './http-blobs.ts';
+export * from './http-json.ts';
+export * from './request-signature.ts';
+export * from './worker.ts';

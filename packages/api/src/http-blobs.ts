@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Blobs of one or several gateways over HTTP: /v1/blobs/<hex>. Whole reads are checked against the
+// digest, so any gateway may serve any blob; a range is not checked here (the reader holds a digest
+// tree). Where several gateways are named, the next one is asked when one does not have it.
+import {
+  type BlobStore,
+  CodedError,
+  type CoreErrorCode,
+  type CryptoPort,
+  equal,
+  isCoded,
+  toHex,
+} from '@cloister/core';
+import type { HttpJson } from './http-json.ts';
+
+const MAX_BLOB_BYTES = 1024 * 1024 * 1024;
+const BLOB_TIMEOUT_MS = 120_000;
+
+/** A BlobStore over the blob endpoints of `peers`; puts go to the first. */
+export class HttpBlobs implements BlobStore {
+  readonly #peers: readonly HttpJson[];
+  readonly #crypto: CryptoPort;
+
+  constructor(peers: readonly HttpJson[], crypto: CryptoPort) {
+    this.#peers = peers;
+    this.#crypto = crypto;
+  }
+
+  async put(bytes: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+    const digest = this.#crypto.digest('sha256', bytes);
+    await this.#first((peer) =>
+      peer.bytes({ method: 'PUT', path: pathOf(digest), bytes, timeoutMs: BLOB_TIMEOUT_MS }),
+    );
+    return digest;
+  }
+
+  async get(digest: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#any(digest, async (peer) => {
+      const request = {
+        path: pathOf(digest),
+        timeoutMs: BLOB_TIMEOUT_MS,
+        maxBytes: MAX_BLOB_BYTES,
+      };
+      const { bytes } = await peer.bytes(request);
+      if (equal(this.#crypto.digest('sha256', bytes), digest)) return bytes;
+      const message = `${peer.base} answered other bytes than blob ${toHex(digest)}`;
+      throw new CodedError<CoreErrorCode>('blob-digest-mismatch', 'verification', message);
+    });
+  }
+
+  async head(digest: Uint8Array): Promise<number | undefined> {
+    try {
+      return await this.#any(digest, async (peer) => {
+        const { headers } = await peer.bytes({ method: 'HEAD', path: pathOf(digest) });
+        return Number(headers.get('content-length'));
+      });
+    } catch (error) {
+      if (isCoded(error) && error.kind === 'not-found') return undefined;
+      throw error;
+    }
+  }
+
+  async range(digest: Uint8Array, start: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
+    if (end === start) return new Uint8Array(0);
+    return this.#any(digest, async (peer) => {
+      const headers = { range: `bytes=${start}-${end - 1}` };
+      const request = {
+        path: pathOf(digest),
+        headers,
+        timeoutMs: BLOB_TIMEOUT_MS,
+        maxBytes: end - start,
+      };
+      const { status, bytes } = await peer.bytes(request);
+      if (status === 206 && bytes.length === end - start) return bytes;
+      const message = `${peer.base} answered ${bytes.length} bytes of blob ${toHex(digest)}, wanted ${end - start}`;
+      throw new CodedError<CoreErrorCode>('blob-range-invalid', 'verification', message);
+    });
+  }
+
+  async #first<T>(ask: (peer: HttpJson) => Promise<T>): Promise<T> {
+    let last: unknown;
+    for (const peer of this.#peers) {
+      try {
+        return await ask(peer);
+      } catch (error) {
+        last = error;
+      }
+    }
+    throw last;
+  }
+
+  #any<T>(digest: Uint8Array, ask: (peer: HttpJson) => Promise<T>): Promise<T> {
+    if (this.#peers.length > 0) return this.#first(ask);
+    const message = `no gateway was named that could have blob ${toHex(digest)}`;
+    throw new CodedError<CoreErrorCode>('blob-not-found', 'not-found', message);
+  }
+}
+
+function pathOf(digest: Uint8Array): string {
+  return `/v1/blobs/${toHex(digest)}`;
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// The HTTP client that all typed clients share: a base address, a time-out on every request, signed
+// requests or a bearer token where wanted, answers checked against a schema, and errors that come
+// back as the CodedErrors they were. Answers are bounded, so a lying peer cannot fill our memory.
+import { type Clock, CodedError, type CryptoPort, type Signer } from '@cloister/core';
+import type { z } from 'zod';
+import { type ApiErrorCode, errorBody, fromErrorBody } from './errors.ts';
+import { REQUEST_HEADER, signRequest } from './request-signature.ts';
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+
+/** Who signs a client's requests, and the genesis it serves. */
+export interface RequestSigner {
+  readonly signer: Signer;
+  readonly issuer: string;
+  readonly genesis: Uint8Array;
+  readonly crypto: CryptoPort;
+  readonly clock: Clock;
+}
+
+export interface HttpJsonOptions {
+  /** For example `http://127.0.0.1:7001`. */
+  readonly base: string;
+  readonly sign?: RequestSigner;
+  /** A bearer token, for a gateway's admin API. */
+  readonly token?: string;
+  /** Milliseconds until a request is given up; 30 s when absent. */
+  readonly timeoutMs?: number;
+}
+
+export interface HttpRequest {
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'HEAD' | 'DELETE';
+  readonly path: string;
+  /** A JSON value, or bytes to send as they are. */
+  readonly json?: unknown;
+  readonly bytes?: Uint8Array;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly timeoutMs?: number;
+  readonly maxBytes?: number;
+}
+
+/** One peer, by its address. */
+export class HttpJson {
+  readonly base: string;
+  readonly #options: HttpJsonOptions;
+
+  constructor(options: HttpJsonOptions) {
+    this.base = options.base.replace(/\/+$/, '');
+    this.#options = options;
+  }
+
+  /** Sends and answers the parsed JSON, checked against `schema`. */
+  async json<T extends z.ZodType>(schema: T, request: HttpRequest): Promise<z.infer<T>> {
+    const { bytes } = await this.bytes(request);
+    const parsed = schema.safeParse(parseJson(bytes));
+    if (!parsed.success) throw this.#malformed(request, parsed.error.issues[0]?.message);
+    return parsed.data;
+  }
+
+  /**
+   * Sends and answers the raw body.
+   * @throws CodedError the peer's own error, `peer-unreachable`, `peer-timed-out`, `response-malformed`
+   */
+  async bytes(
+    request: HttpRequest,
+  ): Promise<{ status: number; headers: Headers; bytes: Uint8Array<ArrayBuffer> }> {
+    const body = request.json === undefined ? request.bytes : encode(request.json);
+    const timeout = request.timeoutMs ?? this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    let response: Response;
+    let bytes: Uint8Array<ArrayBuffer>;
+    try {
+      response = await fetch(this.base + request.path, {
+        method: request.method ?? (body === undefined ? 'GET' : 'POST'),
+        headers: await this.#headers(request, body),
+        body: body === undefined ? null : (body as Uint8Array<ArrayBuffer>),
+        signal: AbortSignal.timeout(timeout),
+        redirect: 'error',
+      });
+      bytes = await readBounded(response, request.maxBytes ?? MAX_ANSWER_BYTES);
+    } catch (cause) {
+      throw this.#unreachable(request, cause, timeout);
+    }
+    if (response.ok) return { status: response.status, headers: response.headers, bytes };
+    const error = errorBody.safeParse(parseJson(bytes));
+    if (error.success) throw fromErrorBody(error.data);
+    const kind = response.status === 404 ? 'not-found' : 'unavailable';
+    const message = `${this.base}${request.path} answered status ${response.status} without a code`;
+    throw new CodedError<ApiErrorCode>('response-malformed', kind, message);
+  }
+
+  async #headers(
+    request: HttpRequest,
+    body: Uint8Array | undefined,
+  ): Promise<Record<string, string>> {
+    const headers: Record<string, string> = { ...request.headers };
+    if (request.json !== undefined) headers['content-type'] = 'application/json';
+    else if (body !== undefined) headers['content-type'] ??= 'application/octet-stream';
+    if (this.#options.token !== undefined)
+      headers['authorization'] = `Bearer ${this.#options.token}`;
+    const { sign } = this.#options;
+    if (sign !== undefined) {
+      const method = request.method ?? (body === undefined ? 'GET' : 'POST');
+      const facts = {
+        genesis: sign.genesis,
+        method,
+        path: request.path,
+        body: body ?? new Uint8Array(0),
+      };
+      headers[REQUEST_HEADER] = await signRequest(sign.signer, sign.issuer, facts, sign);
+    }
+    return headers;
+  }
+
+  #unreachable(request: HttpRequest, cause: unknown, timeout: number): CodedError {
+    if (cause instanceof CodedError) return cause;
+    const where = `${this.base}${request.path}`;
+    const name = cause instanceof Error ? cause.name : '';
+    return name === 'TimeoutError'
+      ? new CodedError<ApiErrorCode>(
+          'peer-timed-out',
+          'unavailable',
+          `${where} did not answer within ${timeout} ms`,
+        )
+      : new CodedError<ApiErrorCode>(
+          'peer-unreachable',
+          'unavailable',
+          `${where} could not be reached: is it running?`,
+          { cause },
+        );
+  }
+
+  #malformed(request: HttpRequest, issue: string | undefined): CodedError {
+    const message = `${this.base}${request.path} answered something else than asked: ${issue ?? 'not JSON'}`;
+    return new CodedError<ApiErrorCode>('response-malformed', 'unavailable', message);
+  }
+}
+
+function encode(value: unknown): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(JSON.stringify(value)) as Uint8Array<ArrayBuffer>;
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes)) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+async function readBounded(response: Response, limit: number): Promise<Uint8Array<ArrayBuffer>> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  if (response.body !== null) {
+    for await (const part of response.body as unknown as AsyncIterable<Uint8Array>) {
+      size += part.length;
+      if (size > limit) {
+        const message = `an answer is longer than the ${limit} bytes that were asked for`;
+        throw new CodedError<ApiErrorCode>('response-malformed', 'unavailable', message);
+      }
+      parts.push(part);
+    }
+  }
+  const out = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}

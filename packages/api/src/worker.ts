@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// A worker as a proposer's gateway sees it: start a run of an approved task, and watch it.
+import { toHex } from '@cloister/core';
+import { z } from 'zod';
+import type { HttpJson } from './http-json.ts';
+
+const hex = z.string().regex(/^[0-9a-f]+$/, 'wanted lower-case hexadecimal digits');
+
+/** POST /v1/runs, signed by the proposer's identity key. */
+export const runRequest = z.object({ task: hex.length(64) });
+export const runAnswer = z.object({ run: hex.length(32) });
+
+/** Where a run is; `phases` are milliseconds spent in each phase that has ended. */
+export const runStatus = z.object({
+  run: hex.length(32),
+  task: hex.length(64),
+  state: z.enum([
+    'starting',
+    'attesting',
+    'joining',
+    'keys',
+    'reading',
+    'computing',
+    'recording',
+    'releasing',
+    'released',
+    'failed',
+  ]),
+  code: z.string().optional(),
+  sentence: z.string().optional(),
+  phases: z.record(z.string(), z.number()),
+});
+
+export type RunStatus = z.infer<typeof runStatus>;
+
+export class WorkerClient {
+  readonly http: HttpJson;
+
+  constructor(http: HttpJson) {
+    this.http = http;
+  }
+
+  async run(task: Uint8Array): Promise<string> {
+    return (await this.http.json(runAnswer, { path: '/v1/runs', json: { task: toHex(task) } })).run;
+  }
+
+  /** Waits up to `waitMs` for the state to differ from `known`. */
+  status(run: string, options: { known?: string; waitMs?: number } = {}): Promise<RunStatus> {
+    const query = `?known=${options.known ?? ''}&wait=${options.waitMs ?? 0}`;
+    const timeoutMs = (options.waitMs ?? 0) + 10_000;
+    return this.http.json(runStatus, { path: `/v1/runs/${run}${query}`, timeoutMs });
+  }
+}
