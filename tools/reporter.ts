@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The last word of a test run: skipped tests counted by reason, then `N passed, N failed, N skipped`
-// alone on a line. A skip nobody sees is a defect, so each one carries its reason as a tag in its own
-// name, its suite's or its skip note: `[skip: tool]`, `[skip: shared]`, `[skip: external-node]`.
+// The last word of a test run: skipped tests counted by reason, then `N passed, N failed, N
+// skipped` alone on a line. A skip nobody sees is a defect, so each carries its reason as a tag in
+// its own name, its suite's or its skip note: `[skip: tool]`, `[skip: shared]`,
+// `[skip: external-node]`.
 // Invariants: an untagged skip fails the run; with CI=true a `tool` skip fails it too; a file that
 // cannot be loaded and an error outside any test count as failures.
 import type { Reporter, SerializedError, TestCase, TestModule } from 'vitest/node';

@@ -90,7 +90,10 @@ export function parseCose(
   return { kid, claims, payload, signature, sigStructure: signed };
 }
 
-/** Parses and checks the signature. @throws CodedError `cose-signature-invalid` besides the above */
+/**
+ * Parses and checks the signature.
+ * @throws CodedError `cose-signature-invalid` besides the above, `key-small-order`
+ */
 export async function verifyCose(
   crypto: CryptoPort,
   bytes: Uint8Array,

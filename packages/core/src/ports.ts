@@ -11,11 +11,14 @@ export interface Random {
   bytes(length: number): Uint8Array<ArrayBuffer>;
 }
 
-/** Bytes addressed by their SHA-256. Whoever stores them sees only ciphertext or public evidence. */
+/** Bytes by their SHA-256. Whoever stores them sees only ciphertext or public evidence. */
 export interface BlobStore {
   /** Stores and answers the 32-byte digest; durable once it answers. Idempotent. */
   put(bytes: Uint8Array): Promise<Uint8Array<ArrayBuffer>>;
-  /** The whole blob, its digest checked. @throws CodedError `blob-not-found`, `blob-digest-mismatch` */
+  /**
+   * The whole blob, its digest checked.
+   * @throws CodedError `blob-not-found`, `blob-digest-mismatch`
+   */
   get(digest: Uint8Array): Promise<Uint8Array<ArrayBuffer>>;
   /** Size in bytes, or undefined when the blob is not here. */
   head(digest: Uint8Array): Promise<number | undefined>;

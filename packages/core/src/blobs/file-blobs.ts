@@ -36,7 +36,8 @@ export class FileBlobs implements BlobStore {
   async get(digest: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
     const bytes = await this.#read(digest, () => readFile(this.path(digest)));
     if (!equal(nodeCrypto.digest('sha256', bytes), digest)) {
-      const message = `the stored blob ${toHex(digest)} does not hash to its name: restore it from another gateway`;
+      const name = toHex(digest);
+      const message = `blob ${name} does not hash to its name: restore it from another gateway`;
       throw new CodedError<CoreErrorCode>('blob-digest-mismatch', 'verification', message);
     }
     return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length) as Uint8Array<ArrayBuffer>;

@@ -73,7 +73,8 @@ function importSpki(scheme: SignatureScheme, spki: Uint8Array): KeyObject {
         ? kind === 'rsa' || kind === 'rsa-pss'
         : kind === 'ec' && curve === curves[scheme.split('-')[1] as string];
   if (!fits) {
-    const message = `wanted a key for ${scheme}, got ${kind}${curve === undefined ? '' : ` on ${curve}`}`;
+    const got = curve === undefined ? kind : `${kind} on ${curve}`;
+    const message = `wanted a key for ${scheme}, got ${got}`;
     throw new CodedError<CoreErrorCode>('key-malformed', 'malformed', message);
   }
   if (family === 'ed25519') ed25519Spki(spki.subarray(-32));

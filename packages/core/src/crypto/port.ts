@@ -39,7 +39,10 @@ export interface CryptoPort {
   importKey(scheme: SignatureScheme, spki: Uint8Array): Promise<VerifyKey>;
   /** True only if `signature` over `data` holds under `key`. */
   verify(key: VerifyKey, data: Uint8Array, signature: Uint8Array): Promise<boolean>;
-  /** Ed25519 under a raw 32-byte key (RFC 8032). @throws CodedError `key-malformed`, `key-small-order` */
+  /**
+   * Ed25519 under a raw 32-byte key (RFC 8032).
+   * @throws CodedError `key-malformed`, `key-small-order`
+   */
   verifyEd25519(key: Uint8Array, data: Uint8Array, signature: Uint8Array): Promise<boolean>;
 }
 
