@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// Field policies: the document, its compiled form, uses and the judge. Exported as
+// `@cloister/contract/policy`.
+
+export * from '../engine.ts';
+export * from './document.ts';
+export type { TaskFacts } from './effective.ts';
+export * from './errors.ts';
+export * from './finding.ts';
+export * from './judge.ts';
+export * from './policy.ts';
+export * from './use.ts';
