@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// A growing Merkle tree that holds its tiles. Appending a leaf costs O(log n) hashes at worst and
+// about one on average; the root costs O(log n). All full tiles and the partial one of each level
+// stay in memory, 32 bytes a leaf and 0.4 per cent more; `take` hands out the full tiles that have
+// come about since the last call, for whoever keeps them on disk.
+//
+// Invariant: tile (L, N) holds the hashes of the complete subtrees of 256^L leaves numbered from
+// 256 N, and level L+1 gets a hash exactly when a tile of level L becomes full (C2SP tlog-tiles).
+import { assert, type CryptoPort } from '@cloister/core';
+import { tlogError } from './errors.ts';
+import { checkHash, checkPosition, emptyRoot, HASH_SIZE, leafHash, type TreeHead } from './hash.ts';
+import { type HashReader, proveConsistency, proveInclusion, tileHashReader } from './prove.ts';
+import { foldRange, rangeNodes, type TreeNode } from './ranges.ts';
+import { treeNodeHash } from './tile-nodes.ts';
+import { TILE_WIDTH, type TileId, type TileReader } from './tiles.ts';
+
+const LEVELS_PER_TILE = 8;
+
+/** A tile of hashes with its name. */
+export interface HashTile {
+  readonly id: TileId & { readonly level: number };
+  readonly bytes: Uint8Array;
+}
+
+/** An append-only Merkle tree in memory. */
+export class MerkleTree implements TileReader {
+  readonly #crypto: CryptoPort;
+  /** [level][index]: a buffer for 256 hashes. */
+  readonly #tiles: Uint8Array[][] = [];
+  /** Complete subtrees of 256^level leaves, by level. */
+  readonly #counts: number[] = [];
+  #fresh: HashTile[] = [];
+
+  constructor(crypto: CryptoPort) {
+    this.#crypto = crypto;
+  }
+
+  /** Leaves so far. */
+  get size(): number {
+    return this.#counts[0] ?? 0;
+  }
+
+  /** Adds an entry and answers its position. */
+  append(entry: Uint8Array): number {
+    return this.appendHash(leafHash(this.#crypto, entry));
+  }
+
+  /** Adds a leaf by its hash and answers its position. */
+  appendHash(leaf: Uint8Array): number {
+    checkHash(leaf, 'a leaf hash');
+    const position = this.size;
+    this.#push(0, leaf);
+    return position;
+  }
+
+  #push(level: number, hash: Uint8Array): void {
+    const count = this.#counts[level] ?? 0;
+    const tiles = this.#tiles[level] ?? [];
+    this.#tiles[level] = tiles;
+    const at = count % TILE_WIDTH;
+    if (at === 0) tiles.push(new Uint8Array(TILE_WIDTH * HASH_SIZE));
+    const tile = tiles.at(-1);
+    assert(tile !== undefined, 'a level with a partial tile holds it');
+    tile.set(hash, at * HASH_SIZE);
+    this.#counts[level] = count + 1;
+    if (at + 1 < TILE_WIDTH) return;
+    const index = tiles.length - 1;
+    this.#fresh.push({ id: { level, index, width: TILE_WIDTH }, bytes: tile });
+    this.#push(level + 1, treeNodeHash(this.#crypto, tile, LEVELS_PER_TILE, 0));
+  }
+
+  /** The full tiles that came about since the last call. */
+  take(): HashTile[] {
+    const fresh = this.#fresh;
+    this.#fresh = [];
+    return fresh;
+  }
+
+  /** The root of the tree as it is, or as it was with `size` leaves. */
+  root(size: number = this.size): Uint8Array<ArrayBuffer> {
+    this.#checkSize(size);
+    if (size === 0) return emptyRoot(this.#crypto);
+    const nodes = rangeNodes({ start: 0, end: size });
+    return foldRange(
+      this.#crypto,
+      nodes.map((node) => this.#hash(node)),
+    );
+  }
+
+  /** Size and root together. */
+  head(size: number = this.size): TreeHead {
+    return { size, root: this.root(size) };
+  }
+
+  /** The hash of leaf `index`. */
+  leaf(index: number): Uint8Array<ArrayBuffer> {
+    checkPosition(index, 'the leaf index');
+    if (index >= this.size) throw this.#outside(`leaf ${index}`);
+    return this.#hash({ level: 0, index }).slice();
+  }
+
+  /** The proof that leaf `index` is in the tree of `size` leaves. */
+  async inclusionProof(index: number, size: number = this.size): Promise<Uint8Array[]> {
+    this.#checkSize(size);
+    const head = this.head(size);
+    return (await proveInclusion(this.#crypto, this.hashes(), { index, ...head })).proof;
+  }
+
+  /** The proof that the tree of `to` leaves extends the one of `from`. */
+  async consistencyProof(from: number, to: number = this.size): Promise<Uint8Array[]> {
+    this.#checkSize(to);
+    this.#checkSize(from);
+    return proveConsistency(this.#crypto, this.hashes(), {
+      from: this.head(from),
+      to: this.head(to),
+    });
+  }
+
+  /** This tree's hashes, for the functions of prove.ts. */
+  hashes(): HashReader {
+    return tileHashReader(this.#crypto, this, this.size);
+  }
+
+  /** @throws CodedError `tile-not-found` for a tile that this tree does not have, or a bundle */
+  async readTile(id: TileId): Promise<Uint8Array> {
+    const level = id.level === 'entries' ? -1 : id.level;
+    const held = (this.#counts[level] ?? 0) - id.index * TILE_WIDTH;
+    const tile = this.#tiles[level]?.[id.index];
+    if (tile === undefined || held < id.width) {
+      const message = `a tree of ${this.size} leaves has no tile ${id.level}/${id.index} of width ${id.width}`;
+      throw tlogError('tile-not-found', 'not-found', message);
+    }
+    return tile.slice(0, id.width * HASH_SIZE);
+  }
+
+  #hash(node: TreeNode): Uint8Array {
+    const level = Math.floor(node.level / LEVELS_PER_TILE);
+    const height = node.level % LEVELS_PER_TILE;
+    const first = node.index * 2 ** height;
+    const tile = this.#tiles[level]?.[Math.floor(first / TILE_WIDTH)];
+    assert(tile !== undefined, 'a node of the tree lies in a tile');
+    return treeNodeHash(this.#crypto, tile, height, (first % TILE_WIDTH) / 2 ** height);
+  }
+
+  #checkSize(size: number): void {
+    checkPosition(size, 'the tree size');
+    if (size > this.size) throw this.#outside(`a tree of ${size} leaves`);
+  }
+
+  #outside(what: string): Error {
+    const message = `${what} was asked for, but only ${this.size} leaves are here: read on first`;
+    return tlogError('tree-position-invalid', 'malformed', message);
+  }
+}
