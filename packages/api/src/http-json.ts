@@ -25,6 +25,8 @@ export interface HttpJsonOptions {
   readonly sign?: RequestSigner;
   /** A bearer token, for a gateway's admin API. */
   readonly token?: string;
+  /** Headers of every request. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Milliseconds until a request is given up; 30 s when absent. */
   readonly timeoutMs?: number;
 }
@@ -93,7 +95,7 @@ export class HttpJson {
     request: HttpRequest,
     body: Uint8Array | undefined,
   ): Promise<Record<string, string>> {
-    const headers: Record<string, string> = { ...request.headers };
+    const headers: Record<string, string> = { ...this.#options.headers, ...request.headers };
     if (request.json !== undefined) headers['content-type'] = 'application/json';
     else if (body !== undefined) headers['content-type'] ??= 'application/octet-stream';
     if (this.#options.token !== undefined)

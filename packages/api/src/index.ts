@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Schemas of every API and the typed clients over them.
+export * from './admin.ts';
+export * from './admin-client.ts';
 export * from './errors.ts';
 export * from './gateway.ts';
 export * from './http-blobs.ts';

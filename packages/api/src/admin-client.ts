@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// The typed client of a gateway's admin API.
+import { z } from 'zod';
+import * as admin from './admin.ts';
+import type { HttpJson } from './http-json.ts';
+import { runStatus } from './worker.ts';
+
+const UPLOAD_TIMEOUT_MS = 600_000;
+const WORK_TIMEOUT_MS = 300_000;
+
+/** One gateway's admin API; `http` carries the bearer token. */
+export class AdminClient {
+  readonly http: HttpJson;
+
+  constructor(http: HttpJson) {
+    this.http = http;
+  }
+
+  status() {
+    return this.http.json(admin.status, { path: '/admin/v1/status' });
+  }
+
+  /** Sends a file's bytes; nothing is kept as a dataset until `addDataset` names the upload. */
+  upload(name: string, bytes: Uint8Array) {
+    const path = `/admin/v1/uploads?name=${encodeURIComponent(name)}`;
+    return this.http.json(admin.inspection, { path, bytes, timeoutMs: UPLOAD_TIMEOUT_MS });
+  }
+
+  addDataset(request: admin.DatasetRequest) {
+    return this.#post('/datasets', request, admin.datasetAnswer);
+  }
+
+  datasets() {
+    return this.http.json(z.array(admin.datasetJson), { path: '/admin/v1/datasets' });
+  }
+
+  resealDatasets() {
+    return this.#post('/datasets/reseal', {}, z.array(admin.datasetAnswer));
+  }
+
+  checkTask(request: admin.TaskRequest) {
+    return this.#post('/tasks/check', request, admin.checkAnswer);
+  }
+
+  proposeTask(request: admin.TaskRequest) {
+    return this.#post('/tasks', request, admin.proposeAnswer);
+  }
+
+  tasks() {
+    return this.http.json(z.array(admin.taskJson), { path: '/admin/v1/tasks' });
+  }
+
+  task(id: string) {
+    return this.http.json(admin.taskJson, { path: `/admin/v1/tasks/${id}` });
+  }
+
+  approve(id: string, request: z.input<typeof admin.approveRequest>) {
+    return this.#post(`/tasks/${id}/approve`, request, admin.recorded);
+  }
+
+  decline(id: string, code: string) {
+    return this.#post(`/tasks/${id}/decline`, { code }, admin.recorded);
+  }
+
+  /** Asks the worker at that address to run an approved task. */
+  startRun(id: string, worker: string) {
+    return this.#post(`/tasks/${id}/run`, { worker }, runStatus);
+  }
+
+  /** Waits up to `waitMs` for the run's state to differ from `known`. */
+  runStatus(run: string, options: { known?: string; waitMs?: number } = {}) {
+    const query = `?known=${options.known ?? ''}&wait=${options.waitMs ?? 0}`;
+    const timeoutMs = (options.waitMs ?? 0) + 15_000;
+    return this.http.json(runStatus, { path: `/admin/v1/runs/${run}${query}`, timeoutMs });
+  }
+
+  /** The columns of a result that this member may open, as one file. */
+  async openResult(run: string, format: 'csv' | 'json' | 'parquet') {
+    const path = `/admin/v1/results/${run}/open?format=${format}`;
+    return (await this.http.bytes({ path, method: 'POST', timeoutMs: WORK_TIMEOUT_MS })).bytes;
+  }
+
+  bill(task?: string) {
+    return this.http.json(admin.billAnswer, {
+      path: `/admin/v1/bill${task === undefined ? '' : `?task=${task}`}`,
+    });
+  }
+
+  events(from: number, limit = 200) {
+    return this.http.json(admin.eventsAnswer, {
+      path: `/admin/v1/events?from=${from}&limit=${limit}`,
+    });
+  }
+
+  verifyLedger() {
+    return this.#post('/ledger/verify', {}, admin.verifyAnswer);
+  }
+
+  keepers() {
+    return this.http.json(admin.keepersAnswer, {
+      path: '/admin/v1/keepers',
+      timeoutMs: WORK_TIMEOUT_MS,
+    });
+  }
+
+  formEpoch(joins: readonly string[] = []) {
+    return this.#post('/epochs', { joins }, admin.recorded);
+  }
+
+  /** Publishes a collateral bundle (bytes as `cloister evidence collateral` makes them). */
+  addCollateral(bytes: Uint8Array) {
+    return this.http.json(admin.recorded, { path: '/admin/v1/collateral', bytes });
+  }
+
+  #post<T extends z.ZodType>(path: string, json: unknown, schema: T): Promise<z.infer<T>> {
+    return this.http.json(schema, { path: `/admin/v1${path}`, json, timeoutMs: WORK_TIMEOUT_MS });
+  }
+}

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+// A gateway's admin API, as its own organisation's people and programs use it: datasets, tasks,
+// approvals, results, bills, keepers and the ledger in readable form. Every request carries the
+// bearer token in the organisation's folder.
+import { z } from 'zod';
+
+const hex = (bytes: number) =>
+  z
+    .string()
+    .regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`), `wanted ${2 * bytes} hexadecimal digits`);
+const count = z.number().int().min(0);
+const slug = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'wanted a-z, 0-9 and -');
+
+/** What the ledger made of an event. */
+export const recorded = z.object({
+  seq: count,
+  id: hex(32),
+  status: z.enum(['accepted', 'void']),
+  code: z.string().optional(),
+  sentence: z.string().optional(),
+});
+
+export const priceJson = z.strictObject({
+  currency: z.string().regex(/^[A-Z]{3}$/, 'wanted an ISO 4217 code'),
+  run: count.default(0),
+  row: count.default(0),
+  gigabyte: count.default(0),
+  second: count.default(0),
+});
+
+export const status = z.object({
+  member: z.object({ id: slug, name: z.string(), identity: hex(32) }),
+  charter: z.string(),
+  genesis: hex(32),
+  simulated: z.boolean(),
+  ledger: z.object({ size: count, root: hex(32), clock: count }),
+  epoch: z
+    .object({
+      id: hex(32),
+      groupKey: hex(65),
+      threshold: count,
+      seats: z.array(
+        z.object({
+          seat: count,
+          operator: z.string(),
+          environment: z.string(),
+          tee: z.string(),
+          family: z.string(),
+        }),
+      ),
+    })
+    .nullable(),
+  datasets: count,
+  tasks: count,
+});
+
+/** POST /admin/v1/uploads?name= (the file as the body): what was inferred, before anything is written. */
+export const inspection = z.object({
+  upload: hex(16),
+  format: z.string(),
+  rows: count,
+  columns: z.array(z.object({ name: z.string(), type: z.string(), nulls: count })),
+  warnings: z.array(z.string()),
+});
+
+/** POST /admin/v1/datasets */
+export const datasetRequest = z.strictObject({
+  upload: hex(16),
+  name: z.string().min(1).max(100),
+  /** The field policy document; see spec/policy.md. */
+  policy: z.unknown(),
+  price: priceJson,
+  /** Types to use instead of the inferred ones, by column name. */
+  types: z.record(z.string(), z.string()).default({}),
+  approvals: z.number().int().min(1).max(20).default(1),
+});
+
+export const datasetColumn = z.object({
+  id: count,
+  name: z.string(),
+  type: z.string(),
+  rule: z.string(),
+});
+
+export const datasetJson = z.object({
+  dataset: hex(16),
+  version: count,
+  owner: slug,
+  name: z.string(),
+  rows: count,
+  bytes: count,
+  columns: z.array(datasetColumn),
+  price: priceJson,
+  approvals: count,
+  groupKey: z.enum(['current', 'superseded']),
+});
+
+export const datasetAnswer = z.object({ dataset: datasetJson, recorded });
+
+/** POST /admin/v1/tasks and /admin/v1/tasks/check */
+export const taskRequest = z.strictObject({
+  engine: slug.default('duckdb'),
+  code: z.string().min(1).max(1_000_000),
+  purpose: z.string().min(1).max(200),
+  /** Table name in the code -> `owner/dataset name` or dataset id, optionally `@version`. */
+  inputs: z.record(z.string().min(1).max(100), z.string().min(1).max(200)),
+  /** Who may open the output columns; the proposer when empty. */
+  recipients: z.array(slug).default([]),
+  /** Worker environments of the charter to accept; all of them when empty. */
+  workers: z.array(slug).default([]),
+});
+
+/** One reason why a task may not run: whose rule on which column, and what would unblock it. */
+export const findingJson = z.object({
+  table: z.string(),
+  owner: z.string(),
+  column: z.string(),
+  rule: z.string(),
+  code: z.string(),
+  sentence: z.string(),
+  unblock: z.string().optional(),
+});
+
+export const checkAnswer = z.object({
+  ok: z.boolean(),
+  findings: z.array(findingJson),
+  uses: z.array(
+    z.object({ table: z.string(), column: z.string(), role: z.string(), how: z.string() }),
+  ),
+  outputs: z.array(z.object({ id: count, name: z.string(), type: z.string() })),
+  cost: z.object({
+    bytes: count,
+    rows: count,
+    memoryBytes: count,
+    currency: z.string(),
+    micros: z.string(),
+  }),
+});
+
+export const proposeAnswer = z.object({ task: hex(32), recorded, check: checkAnswer });
+
+export const runJson = z.object({
+  run: hex(16),
+  state: z.string(),
+  code: z.string().optional(),
+  rowsOut: count.optional(),
+  bytesIn: count.optional(),
+});
+
+export const taskJson = z.object({
+  task: hex(32),
+  proposer: slug,
+  state: z.string(),
+  purpose: z.string(),
+  code: z.string(),
+  inputs: z.array(
+    z.object({
+      table: z.string(),
+      dataset: hex(16),
+      version: count,
+      owner: slug,
+      columns: z.array(z.string()),
+      approved: z.boolean(),
+      runsLeft: count,
+    }),
+  ),
+  outputs: z.array(
+    z.object({ id: count, name: z.string(), type: z.string(), recipients: z.array(slug) }),
+  ),
+  declines: z.array(z.object({ by: z.string(), code: z.string() })),
+  refusals: z.array(z.object({ by: z.string(), code: z.string() })),
+  runs: z.array(runJson),
+});
+
+/** POST /admin/v1/tasks/:task/approve */
+export const approveRequest = z.strictObject({
+  runs: z.number().int().min(1).max(1_000_000).default(1),
+  /** Ledger times in ms; from now for 30 days when absent. */
+  from: count.optional(),
+  until: count.optional(),
+  /** Who approves, for people: only a salted commitment to it reaches the ledger. */
+  person: z.string().min(1).max(200),
+});
+
+export const declineRequest = z.strictObject({ code: z.string().regex(/^[a-z][a-z0-9-]{0,63}$/) });
+
+/** POST /admin/v1/tasks/:task/run */
+export const startRunRequest = z.strictObject({ worker: z.string().url() });
+
+export const billLine = z.object({
+  task: hex(32),
+  run: hex(16),
+  usage: hex(32),
+  seq: count,
+  payer: slug,
+  payee: slug,
+  dataset: hex(16),
+  version: count,
+  rows: count,
+  bytes: count,
+  milliseconds: count,
+  state: z.string(),
+  currency: z.string(),
+  /** Millionths of the currency unit, as a decimal string. */
+  micros: z.string(),
+});
+
+export const billAnswer = z.object({
+  simulated: z.boolean(),
+  counted: z.array(z.string()),
+  hostInfluenced: z.array(z.string()),
+  lines: z.array(billLine),
+  totals: z.array(z.object({ payer: slug, payee: slug, currency: z.string(), micros: z.string() })),
+});
+
+/** GET /admin/v1/events?from&limit */
+export const eventsAnswer = z.object({
+  size: count,
+  events: z.array(
+    z.object({
+      seq: count,
+      id: hex(32),
+      kind: z.string(),
+      signer: z.string(),
+      status: z.enum(['accepted', 'void']),
+      code: z.string().optional(),
+      summary: z.string(),
+    }),
+  ),
+});
+
+/** POST /admin/v1/ledger/verify */
+export const verifyAnswer = z.object({
+  ok: z.boolean(),
+  size: count,
+  root: hex(32),
+  cosignatures: z.array(slug),
+  quorum: count,
+  accepted: count,
+  void: count,
+  findings: z.array(z.string()),
+});
+
+export const keeperJson = z.object({
+  join: hex(32),
+  seat: count.nullable(),
+  operator: z.string(),
+  environment: z.string(),
+  tee: z.string(),
+  family: z.string(),
+  trust: z.string(),
+  measurement: z.string(),
+  accepted: z.boolean(),
+  checks: z.array(z.object({ what: z.string(), ok: z.boolean(), note: z.string() })),
+});
+
+export const keepersAnswer = z.object({
+  rule: z.string(),
+  epoch: hex(32).nullable(),
+  transcript: hex(32).nullable(),
+  keepers: z.array(keeperJson),
+});
+
+/** POST /admin/v1/epochs: the newest joins, one an operator's hardware, unless joins are named. */
+export const epochRequest = z.strictObject({ joins: z.array(hex(32)).default([]) });
+
+export type Status = z.infer<typeof status>;
+export type Inspection = z.infer<typeof inspection>;
+export type DatasetRequest = z.input<typeof datasetRequest>;
+export type DatasetJson = z.infer<typeof datasetJson>;
+export type TaskRequest = z.input<typeof taskRequest>;
+export type CheckAnswer = z.infer<typeof checkAnswer>;
+export type TaskJson = z.infer<typeof taskJson>;
+export type BillAnswer = z.infer<typeof billAnswer>;
+export type KeepersAnswer = z.infer<typeof keepersAnswer>;
+export type Recorded = z.infer<typeof recorded>;
