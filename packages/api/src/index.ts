@@ -6,5 +6,6 @@ export * from './errors.ts';
 export * from './gateway.ts';
 export * from './http-blobs.ts';
 export * from './http-json.ts';
+export * from './keeper.ts';
 export * from './request-signature.ts';
 export * from './worker.ts';

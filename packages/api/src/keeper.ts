@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// A keeper as a worker sees it: draw a challenge, ask for openings, and (blame) ask for a proof.
+// Requests are signed by the worker's attested signing key. What is secret travels sealed by HPKE:
+// the openings to the keeper's attested key, the partial openings to the worker's. This file has
+// the schemas, the client, and the encodings of both sealed payloads. spec/keeper-api.md.
+//
+// A sealed payload is deterministic CBOR; the HPKE `info` of each binds genesis, join and parties,
+// so an answer to one join opens as nothing else.
+import {
+  type Cbor,
+  CodedError,
+  coded,
+  decodeCbor,
+  encodeCbor,
+  fromBase64,
+  fromHex,
+  toBase64,
+  toHex,
+} from '@cloister/core';
+import { z } from 'zod';
+import type { ApiErrorCode } from './errors.ts';
+import { health } from './gateway.ts';
+import type { HttpJson } from './http-json.ts';
+
+const hex32 = z.string().regex(/^[0-9a-f]{64}$/, 'wanted 64 lower-case hexadecimal digits');
+const base64 = z.string().regex(/^[A-Za-z0-9+/]*={0,2}$/, 'wanted base64');
+const seat = z.number().int().min(1).max(255);
+
+/** GET /healthz of a keeper. `state` says where it stands. */
+export const keeperHealth = health.extend({
+  state: z.enum(['starting', 'joined', 'forming', 'holding', 'stopping']),
+  join: hex32.nullable(),
+  seat: seat.nullable(),
+  epoch: hex32.nullable(),
+});
+
+/** POST /v1/challenge: 32 random bytes for one use, for a join that is on the ledger. */
+export const challengeRequest = z.strictObject({ join: hex32 });
+export const challengeAnswer = z.object({
+  challenge: hex32,
+  /** Milliseconds that it is good for. */
+  lifetimeMs: z.number().int().min(1),
+});
+
+/** POST /v1/open: the witnesses' freshness notes over one text, and the sealed openings. */
+export const openRequest = z.strictObject({
+  join: hex32,
+  freshness: z.array(z.string().max(262_144)).min(1).max(200),
+  openings: base64,
+});
+export const openAnswer = z.object({ epoch: hex32, seat, sealed: base64 });
+
+/** POST /v1/prove: a batched DLEQ proof over every partial opening answered to this join. */
+export const proveRequest = z.strictObject({ join: hex32 });
+export const proveAnswer = z.object({ epoch: hex32, seat, proof: base64 });
+
+/** HPKE `info` of the openings that a worker seals to a keeper; ids are 32 bytes. */
+export function openRequestInfo(genesis: Uint8Array, join: Uint8Array, keeper: Uint8Array) {
+  return encodeCbor(['cloister/open-request/v1', genesis, join, keeper]);
+}
+
+/** HPKE `info` of the partial openings that a keeper seals to a worker; ids are 32 bytes. */
+export function openAnswerInfo(
+  genesis: Uint8Array,
+  about: { join: Uint8Array; epoch: Uint8Array; seat: number },
+) {
+  return encodeCbor(['cloister/open-answer/v1', genesis, about.join, about.epoch, about.seat]);
+}
+
+/** A salt and the value that a commitment stands for. */
+export interface CarriedOpening {
+  readonly salt: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+/** The openings that a keeper needs: of the task, and of each input in the task's order. */
+export interface CarriedOpenings {
+  readonly code: CarriedOpening;
+  readonly parameters: CarriedOpening;
+  readonly uses: CarriedOpening;
+  readonly purpose: CarriedOpening;
+  readonly inputs: readonly { readonly schema: CarriedOpening; readonly policy: CarriedOpening }[];
+}
+
+/** One partial opening: which sealed key, and the full point (65 bytes). */
+export interface PartialOpening {
+  /** Position of the input in the task, from 0. */
+  readonly input: number;
+  /** Column id; 0 is the footer key. */
+  readonly column: number;
+  readonly point: Uint8Array;
+}
+
+export function encodeOpenings(openings: CarriedOpenings): Uint8Array<ArrayBuffer> {
+  const pair = ({ salt, value }: CarriedOpening): Cbor => [salt, value];
+  const { code, parameters, uses, purpose, inputs } = openings;
+  const perInput = inputs.map(({ schema, policy }) => [pair(schema), pair(policy)]);
+  return encodeCbor([1, pair(code), pair(parameters), pair(uses), pair(purpose), perInput]);
+}
+
+/** @throws CodedError `request-malformed` */
+export function decodeOpenings(bytes: Uint8Array): CarriedOpenings {
+  const [version, code, parameters, uses, purpose, inputs, ...rest] = list(bytes, 'openings');
+  if (version !== 1 || rest.length > 0 || !Array.isArray(inputs)) throw malformed('openings');
+  return {
+    code: readPair(code),
+    parameters: readPair(parameters),
+    uses: readPair(uses),
+    purpose: readPair(purpose),
+    inputs: inputs.map((item: Cbor) => {
+      if (!Array.isArray(item) || item.length !== 2) throw malformed('openings');
+      return { schema: readPair(item[0] as Cbor), policy: readPair(item[1] as Cbor) };
+    }),
+  };
+}
+
+export function encodePartials(partials: readonly PartialOpening[]): Uint8Array<ArrayBuffer> {
+  return encodeCbor([1, partials.map(({ input, column, point }) => [input, column, point])]);
+}
+
+/** @throws CodedError `request-malformed` */
+export function decodePartials(bytes: Uint8Array): PartialOpening[] {
+  const [version, partials, ...rest] = list(bytes, 'partial openings');
+  if (version !== 1 || rest.length > 0 || !Array.isArray(partials)) {
+    throw malformed('partial openings');
+  }
+  return partials.map((item: Cbor) => {
+    const [input, column, point, ...more] = Array.isArray(item) ? item : [];
+    const fits = typeof input === 'number' && typeof column === 'number' && more.length === 0;
+    if (!fits || !(point instanceof Uint8Array) || point.length !== 65) {
+      throw malformed('partial openings');
+    }
+    return { input, column, point };
+  });
+}
+
+/** One keeper, as a worker calls it; give it a client that signs with the attested key. */
+export class KeeperClient {
+  readonly http: HttpJson;
+
+  constructor(http: HttpJson) {
+    this.http = http;
+  }
+
+  health(): Promise<z.infer<typeof keeperHealth>> {
+    return this.http.json(keeperHealth, { path: '/healthz', timeoutMs: 5_000 });
+  }
+
+  /** 32 bytes that this keeper will accept once. */
+  async challenge(join: Uint8Array): Promise<Uint8Array> {
+    const json = { join: toHex(join) };
+    const answer = await this.http.json(challengeAnswer, { path: '/v1/challenge', json });
+    return fromHex(answer.challenge);
+  }
+
+  /** The seat, the epoch, and the partial openings sealed to the join's HPKE key. */
+  async open(request: {
+    join: Uint8Array;
+    freshness: readonly string[];
+    openings: Uint8Array;
+  }): Promise<{ epoch: Uint8Array; seat: number; sealed: Uint8Array }> {
+    const { join, freshness, openings } = request;
+    const json = { join: toHex(join), freshness, openings: toBase64(openings) };
+    const answer = await this.http.json(openAnswer, { path: '/v1/open', json });
+    return {
+      epoch: fromHex(answer.epoch),
+      seat: answer.seat,
+      sealed: fromBase64(answer.sealed),
+    };
+  }
+
+  /** For blame, after a tag failed: the proof over all that this keeper answered to the join. */
+  async prove(join: Uint8Array): Promise<{ epoch: Uint8Array; seat: number; proof: Uint8Array }> {
+    const json = { join: toHex(join) };
+    const answer = await this.http.json(proveAnswer, { path: '/v1/prove', json });
+    return { epoch: fromHex(answer.epoch), seat: answer.seat, proof: fromBase64(answer.proof) };
+  }
+}
+
+function list(bytes: Uint8Array, what: string): Cbor[] {
+  const value = coded(
+    () => decodeCbor(bytes),
+    () => malformed(what),
+  );
+  if (!Array.isArray(value)) throw malformed(what);
+  return value as Cbor[];
+}
+
+function readPair(value: Cbor | undefined): CarriedOpening {
+  const [salt, opened, ...rest] = Array.isArray(value) ? value : [];
+  if (!(salt instanceof Uint8Array) || salt.length !== 16 || rest.length > 0) {
+    throw malformed('openings');
+  }
+  if (!(opened instanceof Uint8Array)) throw malformed('openings');
+  return { salt, value: opened };
+}
+
+function malformed(what: string): CodedError<ApiErrorCode> {
+  return new CodedError('request-malformed', 'malformed', `${what} are not in their encoding`);
+}
