@@ -7,8 +7,8 @@ import { type Cbor, encodeCbor, type Signer, signCose } from '@cloister/core';
 import type { EventBody, EventKind } from './bodies.ts';
 
 export const EVENT_VERSION = 1;
-/** An event's bytes may not be longer than this. */
-export const MAX_EVENT_BYTES = 1_048_576;
+/** An event is an entry of a tile log, which allows this many bytes (C2SP tlog-tiles). */
+export const MAX_EVENT_BYTES = 65_535;
 /** CWT subject of an operator's signature around a join. */
 export const OPERATOR_SUBJECT = 'operator-join';
 

@@ -1,40 +1,75 @@
 // SPDX-License-Identifier: Apache-2.0
 // Blobs as plain files: `<root>/<first two hex digits>/<digest>`. A put answers only after the file
-// and its folder are fsynced; a blob that is already there is not written again. Whole reads are
-// checked against the digest, so a damaged disk never passes as content.
-import { open, readFile, stat } from 'node:fs/promises';
+// and its folder are fsynced. A blob that is already there whole is not written again; one that a
+// disk has damaged is replaced. Whole reads are checked against the digest, so a damaged disk never
+// passes as content.
 import { join } from 'node:path';
 import { equal, toHex } from '../bytes.ts';
 import { nodeCrypto } from '../crypto/node.ts';
-import { makeFolderDurably, writeDurably } from '../durable.ts';
-import { CodedError, type CoreErrorCode } from '../errors.ts';
+import {
+  type FileSystem,
+  makeFolderDurably,
+  nodeFileSystem,
+  syncFolder,
+  writeDurably,
+} from '../durable.ts';
+import { CodedError, type CoreErrorCode, isCoded } from '../errors.ts';
 import type { BlobStore } from '../ports.ts';
 
 /** A blob store in the folder `root`, which is made when the first blob comes. */
 export class FileBlobs implements BlobStore {
   readonly root: string;
+  readonly #fs: FileSystem;
 
-  constructor(root: string) {
+  constructor(root: string, fs: FileSystem = nodeFileSystem) {
     this.root = root;
+    this.#fs = fs;
   }
 
-  /** Where a blob lies, whether or not it is there. */
+  /** Where a blob lies, whether or not it is there. @throws CodedError `blob-digest-malformed` */
   path(digest: Uint8Array): string {
+    if (digest.length !== 32) {
+      const message = `a blob is named by 32 bytes, got ${digest.length}`;
+      throw new CodedError<CoreErrorCode>('blob-digest-malformed', 'malformed', message);
+    }
     const hex = toHex(digest);
     return join(this.root, hex.slice(0, 2), hex);
   }
 
+  /** @throws CodedError `blob-io-failed`: the blob must be taken as not stored */
   async put(bytes: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
     const digest = nodeCrypto.digest('sha256', bytes);
-    if ((await this.head(digest)) === bytes.length) return digest;
     const path = this.path(digest);
-    await makeFolderDurably(join(path, '..'));
-    await writeDurably(path, bytes);
+    const folder = join(path, '..');
+    await this.#attempt('store', digest, async () => {
+      if (await this.#holds(path, bytes)) return syncFolder(folder, this.#fs);
+      await makeFolderDurably(folder, this.#fs);
+      await writeDurably(path, bytes, 0o644, this.#fs);
+    });
+    return digest;
+  }
+
+  /** Takes over a file of this file system: hashed in pieces, fsynced, then moved into place. */
+  async adopt(path: string): Promise<Uint8Array<ArrayBuffer>> {
+    const running = createHash('sha256');
+    const file = await open(path, 'r+');
+    try {
+      for await (const piece of file.createReadStream({ autoClose: false })) running.update(piece);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    const digest = new Uint8Array(running.digest());
+    const target = this.path(digest);
+    await makeFolderDurably(join(target, '..'));
+    await rename(path, target);
+    await syncFolder(join(target, '..'));
     return digest;
   }
 
   async get(digest: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
-    const bytes = await this.#read(digest, () => readFile(this.path(digest)));
+    const path = this.path(digest);
+    const bytes = await this.#attempt('read', digest, () => this.#fs.readFile(path));
     if (!equal(nodeCrypto.digest('sha256', bytes), digest)) {
       const name = toHex(digest);
       const message = `blob ${name} does not hash to its name: restore it from another gateway`;
@@ -44,9 +79,12 @@ export class FileBlobs implements BlobStore {
   }
 
   async head(digest: Uint8Array): Promise<number | undefined> {
-    return stat(this.path(digest)).then(
-      (info) => info.size,
-      () => undefined,
+    const path = this.path(digest);
+    return this.#attempt('read', digest, async () => (await this.#fs.stat(path)).size).catch(
+      (error: unknown) => {
+        if (isCoded(error, 'blob-not-found')) return undefined;
+        throw error;
+      },
     );
   }
 
@@ -57,8 +95,8 @@ export class FileBlobs implements BlobStore {
       const message = `bytes [${start}, ${end}) of a blob of ${size} bytes`;
       throw new CodedError<CoreErrorCode>('blob-range-invalid', 'malformed', message);
     }
-    return this.#read(digest, async () => {
-      const file = await open(this.path(digest), 'r');
+    return this.#attempt('read', digest, async () => {
+      const file = await this.#fs.open(this.path(digest), 'r');
       try {
         const out = new Uint8Array(end - start);
         for (let at = 0; at < out.length; ) {
@@ -73,12 +111,22 @@ export class FileBlobs implements BlobStore {
     });
   }
 
-  async #read<T>(digest: Uint8Array, read: () => Promise<T>): Promise<T> {
+  async #holds(path: string, bytes: Uint8Array): Promise<boolean> {
     try {
-      return await read();
+      const { size } = await this.#fs.stat(path);
+      return size === bytes.length && equal(await this.#fs.readFile(path), bytes);
+    } catch {
+      return false;
+    }
+  }
+
+  async #attempt<T>(verb: string, digest: Uint8Array, act: () => Promise<T>): Promise<T> {
+    try {
+      return await act();
     } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') throw notFound(digest);
-      const message = `could not read blob ${toHex(digest)}`;
+      const code = (cause as NodeJS.ErrnoException).code;
+      if (verb === 'read' && code === 'ENOENT') throw notFound(digest);
+      const message = `could not ${verb} blob ${toHex(digest)} (${code ?? 'no system code'})`;
       throw new CodedError<CoreErrorCode>('blob-io-failed', 'unavailable', message, { cause });
     }
   }
