@@ -3,6 +3,7 @@
 // and its folder are fsynced. A blob that is already there whole is not written again; one that a
 // disk has damaged is replaced. Whole reads are checked against the digest, so a damaged disk never
 // passes as content.
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { equal, toHex } from '../bytes.ts';
 import { nodeCrypto } from '../crypto/node.ts';
@@ -49,22 +50,28 @@ export class FileBlobs implements BlobStore {
     return digest;
   }
 
-  /** Takes over a file of this file system: hashed in pieces, fsynced, then moved into place. */
+  /**
+   * Takes over a file of the same file system: hashed in pieces, fsynced, then moved into place.
+   * @throws CodedError `blob-io-failed`: the blob must be taken as not stored
+   */
   async adopt(path: string): Promise<Uint8Array<ArrayBuffer>> {
     const running = createHash('sha256');
-    const file = await open(path, 'r+');
-    try {
-      for await (const piece of file.createReadStream({ autoClose: false })) running.update(piece);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    const digest = new Uint8Array(running.digest());
-    const target = this.path(digest);
-    await makeFolderDurably(join(target, '..'));
-    await rename(path, target);
-    await syncFolder(join(target, '..'));
-    return digest;
+    return this.#attempt('store', new Uint8Array(32), async () => {
+      const file = await this.#fs.open(path, 'r+');
+      try {
+        for await (const piece of file.createReadStream({ autoClose: false }))
+          running.update(piece);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      const digest = new Uint8Array(running.digest());
+      const folder = join(this.path(digest), '..');
+      await makeFolderDurably(folder, this.#fs);
+      await this.#fs.rename(path, this.path(digest));
+      await syncFolder(folder, this.#fs);
+      return digest;
+    });
   }
 
   async get(digest: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
