@@ -34,9 +34,7 @@ export type TlogErrorCode =
   | 'witness-state-missing'
   | 'witness-state-exists'
   | 'witness-state-corrupt'
-  | 'witness-store-failed'
-  | 'witness-alarmed'
-  | 'witness-proposal-refused';
+  | 'witness-store-failed';
 
 /** A CodedError of this package. */
 export function tlogError(

@@ -12,4 +12,6 @@ export * from './ranges.ts';
 export * from './tiles.ts';
 export * from './tree.ts';
 export * from './verify-proof.ts';
+export * from './witness.ts';
 export type { WitnessKey, WitnessPolicy, WitnessTime } from './witness-set.ts';
+export type { ForkEvidence, WitnessState, WitnessStore } from './witness-state.ts';
