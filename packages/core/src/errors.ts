@@ -83,6 +83,7 @@ export type CoreErrorCode =
   | 'key-malformed'
   | 'key-small-order'
   | 'blob-not-found'
+  | 'blob-digest-malformed'
   | 'blob-digest-mismatch'
   | 'blob-range-invalid'
   | 'blob-io-failed';

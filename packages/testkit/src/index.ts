@@ -1,2 +1,3 @@
 // SPDX-License-Identifier: Apache-2.0
-export {};
+// Ports that misbehave on purpose, for tests only: no package may depend on this one outside tests.
+export * from './faulty-files.ts';

@@ -13,7 +13,7 @@ import {
 } from 'node:crypto';
 import { concat, fromHex, toHex } from '../bytes.ts';
 import { CodedError, type CoreErrorCode } from '../errors.ts';
-import { ED25519_SPKI_PREFIX, ed25519Spki } from './ed25519-keys.ts';
+import { ED25519_SPKI_PREFIX, ed25519FromSpki, ed25519Spki } from './ed25519-keys.ts';
 import type { CryptoPort, HashName, SignatureScheme, Signer, VerifyKey } from './port.ts';
 
 const ED25519_PKCS8_PREFIX = fromHex('302e020100300506032b657004220420');
@@ -51,6 +51,7 @@ function bytes(buffer: Buffer): Uint8Array<ArrayBuffer> {
 }
 
 function importSpki(scheme: SignatureScheme, spki: Uint8Array): KeyObject {
+  if (scheme === 'ed25519') ed25519FromSpki(spki);
   let key: KeyObject;
   try {
     key = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
@@ -77,7 +78,6 @@ function importSpki(scheme: SignatureScheme, spki: Uint8Array): KeyObject {
     const message = `wanted a key for ${scheme}, got ${got}`;
     throw new CodedError<CoreErrorCode>('key-malformed', 'malformed', message);
   }
-  if (family === 'ed25519') ed25519Spki(spki.subarray(-32));
   return key;
 }
 

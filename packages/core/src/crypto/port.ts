@@ -5,13 +5,14 @@
 //
 // Invariants: a verification of outside bytes answers true or false and never throws on bad
 // signature bytes; a malformed key is a coded error. Small-order Ed25519 keys are refused: OpenSSL
-// accepts the all-zero signature under the all-zero key.
+// accepts the all-zero signature under the all-zero key. Ed25519 is checked without cofactor in both
+// forms, so that no signature holds for one verifier and not for another.
 
 export type HashName = 'sha256' | 'sha384' | 'sha512' | 'sha3-512';
 
 /**
  * Signature schemes by name. ECDSA signatures are raw r||s, big endian (IEEE P1363).
- * RSA-PSS uses MGF1 with the same hash; `-salt-auto` accepts any salt length.
+ * RSA-PSS uses MGF1 with the same hash and the salt length that the signature shows.
  */
 export type SignatureScheme =
   | 'ed25519'

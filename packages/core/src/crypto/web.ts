@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // The crypto port over WebCrypto, for browsers (and any runtime with `crypto.subtle`). Digests come
-// from @noble/hashes because WebCrypto has only asynchronous ones and no SHA-3; Ed25519 falls back
-// to @noble/curves where the browser lacks it (public data only, so timing does not matter).
+// from @noble/hashes because WebCrypto has only asynchronous ones and no SHA-3; Ed25519 is computed
+// over @noble/curves because not every browser has it (public data only, so timing does not matter)
+// and because two forms must judge hostile signatures alike: without cofactor, as OpenSSL does.
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { sha256, sha384, sha512 } from '@noble/hashes/sha2.js';
 import { sha3_512 } from '@noble/hashes/sha3.js';
+import { equal, toHex } from '../bytes.ts';
 import { CodedError, type CoreErrorCode } from '../errors.ts';
-import { ed25519Spki } from './ed25519-keys.ts';
+import { ed25519FromSpki, ed25519Spki } from './ed25519-keys.ts';
 import type { CryptoPort, HashName, SignatureScheme } from './port.ts';
 
 const HASHES = { sha256, sha384, sha512, 'sha3-512': sha3_512 } as const;
 const CURVES = { p256: 'P-256', p384: 'P-384', p521: 'P-521' } as const;
 
-/** The crypto port in a browser. RSA-PSS uses a salt of the hash's length there. */
+/**
+ * The crypto port in a browser. WebCrypto cannot recover the salt length of an RSA-PSS signature, so
+ * the two that are in use are tried: the hash's length and the longest that fits. Node takes any.
+ */
 export const webCrypto: CryptoPort = {
   name: 'web',
   digest(hash, ...parts) {
@@ -22,8 +27,7 @@ export const webCrypto: CryptoPort = {
   },
   async importKey(scheme, spki) {
     if (scheme === 'ed25519') {
-      ed25519Spki(spki.subarray(-32));
-      return { scheme, handle: spki.slice(-32) };
+      return { scheme, handle: ed25519FromSpki(spki) };
     }
     try {
       const copy = spki.slice();
@@ -38,13 +42,16 @@ export const webCrypto: CryptoPort = {
   },
   async verify(key, data, signature) {
     if (key.scheme === 'ed25519') return verifyEd25519(key.handle as Uint8Array, data, signature);
-    try {
-      const algorithm = verifyOf(key.scheme);
-      const handle = key.handle as CryptoKey;
-      return await crypto.subtle.verify(algorithm, handle, signature.slice(), data.slice());
-    } catch {
-      return false;
+    const handle = key.handle as CryptoKey;
+    for (const algorithm of algorithmsOf(key.scheme, handle)) {
+      try {
+        const holds = crypto.subtle.verify(algorithm, handle, signature.slice(), data.slice());
+        if (await holds) return true;
+      } catch {
+        // Bytes that WebCrypto cannot take as a signature do not verify.
+      }
     }
+    return false;
   },
   async verifyEd25519(key, data, signature) {
     ed25519Spki(key);
@@ -52,12 +59,25 @@ export const webCrypto: CryptoPort = {
   },
 };
 
+/** RFC 8032 section 5.1.7, the check without cofactor: encode(sB - kA) must be R, byte for byte. */
 function verifyEd25519(key: Uint8Array, data: Uint8Array, signature: Uint8Array): boolean {
+  if (signature.length !== 64) return false;
   try {
-    return ed25519.verify(signature, data, key, { zip215: false });
+    const { Point } = ed25519;
+    const a = Point.fromBytes(key);
+    const r = signature.subarray(0, 32);
+    const s = fromLittleEndian(signature.subarray(32));
+    if (s >= Point.Fn.ORDER) return false;
+    const k = fromLittleEndian(sha512.create().update(r).update(key).update(data).digest());
+    const sB = s === 0n ? Point.ZERO : Point.BASE.multiplyUnsafe(s);
+    return equal(sB.subtract(a.multiplyUnsafe(k % Point.Fn.ORDER)).toBytes(), r);
   } catch {
     return false;
   }
+}
+
+function fromLittleEndian(bytes: Uint8Array): bigint {
+  return BigInt(`0x${toHex(bytes.slice().reverse())}`);
 }
 
 function hashOf(scheme: SignatureScheme): string {
@@ -72,8 +92,20 @@ function importOf(scheme: SignatureScheme): { name: string; namedCurve?: string;
   return { name, hash: hashOf(scheme) };
 }
 
-function verifyOf(scheme: SignatureScheme): { name: string; hash?: string; saltLength?: number } {
-  if (scheme.startsWith('ecdsa')) return { name: 'ECDSA', hash: hashOf(scheme) };
-  if (!scheme.startsWith('rsa-pss')) return { name: 'RSASSA-PKCS1-v1_5' };
-  return { name: 'RSA-PSS', saltLength: Number(hashOf(scheme).slice(4)) / 8 };
+interface VerifyAlgorithm {
+  readonly name: string;
+  readonly hash?: string;
+  readonly saltLength?: number;
+}
+
+function algorithmsOf(scheme: SignatureScheme, key: CryptoKey): VerifyAlgorithm[] {
+  if (scheme.startsWith('ecdsa')) return [{ name: 'ECDSA', hash: hashOf(scheme) }];
+  if (!scheme.startsWith('rsa-pss')) return [{ name: 'RSASSA-PKCS1-v1_5' }];
+  const hashLength = Number(hashOf(scheme).slice(4)) / 8;
+  const { modulusLength } = key.algorithm as { modulusLength?: number };
+  // RFC 8017 section 9.1.1: emLen = ceil((modBits - 1) / 8), and two bytes besides hash and salt.
+  const longest = Math.ceil(((modulusLength ?? 0) - 1) / 8) - hashLength - 2;
+  return [hashLength, longest]
+    .filter((saltLength) => saltLength >= 0)
+    .map((saltLength) => ({ name: 'RSA-PSS', saltLength }));
 }
