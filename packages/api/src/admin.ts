@@ -72,7 +72,6 @@ export const datasetRequest = z.strictObject({
   price: priceJson,
   /** Types to use instead of the inferred ones, by column name. */
   types: z.record(z.string(), z.string()).default({}),
-  approvals: z.number().int().min(1).max(20).default(1),
 });
 
 export const datasetColumn = z.object({

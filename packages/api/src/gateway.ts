@@ -22,7 +22,7 @@ export const health = z.object({
 /** GET /v1/log/entries?from&limit&wait: events in order; `size` is how many the gateway has. */
 export const entries = z.object({ from: size, events: z.array(base64).max(1_000), size });
 
-/** GET /v1/log/checkpoint?size: a signed note with the cosignatures gathered so far. */
+/** GET /v1/log/checkpoint?least: a signed note with the cosignatures gathered so far. */
 export const checkpointAnswer = z.object({ note: z.string().max(65_536), size, root: hex32 });
 
 /** GET /v1/log/inclusion?seq&size and /v1/log/consistency?from&to (RFC 6962 section 2.1). */
@@ -78,9 +78,9 @@ export class GatewayClient {
     return { events: answer.events.map(fromBase64), size: answer.size };
   }
 
-  /** The newest checkpoint (or that of `size`) with all cosignatures this gateway could gather. */
-  checkpoint(size?: number): Promise<z.infer<typeof checkpointAnswer>> {
-    const path = `/v1/log/checkpoint${size === undefined ? '' : `?size=${size}`}`;
+  /** The newest checkpoint, of at least `least` entries, with a quorum of cosignatures. */
+  checkpoint(least?: number): Promise<z.infer<typeof checkpointAnswer>> {
+    const path = `/v1/log/checkpoint${least === undefined ? '' : `?least=${least}`}`;
     return this.http.json(checkpointAnswer, { path });
   }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // A keeper as a worker sees it: draw a challenge, ask for openings, and (blame) ask for a proof.
 // Requests are signed by the worker's attested signing key. What is secret travels sealed by HPKE:
-// the openings to the keeper's attested key, the partial openings to the worker's. This file has
-// the schemas, the client, and the encodings of both sealed payloads. spec/keeper-api.md.
+// the openings to the keeper's attested key (contract/task-openings.ts), the partial openings to the
+// worker's. This file has the schemas, the client, and the encoding of the partial openings.
 //
-// A sealed payload is deterministic CBOR; the HPKE `info` of each binds genesis, join and parties,
-// so an answer to one join opens as nothing else.
+// That encoding is deterministic CBOR; its HPKE `info` binds genesis, join, epoch and seat, so an
+// answer to one join opens as nothing else.
 import {
   type Cbor,
   CodedError,
@@ -54,32 +54,12 @@ export const openAnswer = z.object({ epoch: hex32, seat, sealed: base64 });
 export const proveRequest = z.strictObject({ join: hex32 });
 export const proveAnswer = z.object({ epoch: hex32, seat, proof: base64 });
 
-/** HPKE `info` of the openings that a worker seals to a keeper; ids are 32 bytes. */
-export function openRequestInfo(genesis: Uint8Array, join: Uint8Array, keeper: Uint8Array) {
-  return encodeCbor(['cloister/open-request/v1', genesis, join, keeper]);
-}
-
 /** HPKE `info` of the partial openings that a keeper seals to a worker; ids are 32 bytes. */
 export function openAnswerInfo(
   genesis: Uint8Array,
   about: { join: Uint8Array; epoch: Uint8Array; seat: number },
 ) {
   return encodeCbor(['cloister/open-answer/v1', genesis, about.join, about.epoch, about.seat]);
-}
-
-/** A salt and the value that a commitment stands for. */
-export interface CarriedOpening {
-  readonly salt: Uint8Array;
-  readonly value: Uint8Array;
-}
-
-/** The openings that a keeper needs: of the task, and of each input in the task's order. */
-export interface CarriedOpenings {
-  readonly code: CarriedOpening;
-  readonly parameters: CarriedOpening;
-  readonly uses: CarriedOpening;
-  readonly purpose: CarriedOpening;
-  readonly inputs: readonly { readonly schema: CarriedOpening; readonly policy: CarriedOpening }[];
 }
 
 /** One partial opening: which sealed key, and the full point (65 bytes). */
@@ -89,29 +69,6 @@ export interface PartialOpening {
   /** Column id; 0 is the footer key. */
   readonly column: number;
   readonly point: Uint8Array;
-}
-
-export function encodeOpenings(openings: CarriedOpenings): Uint8Array<ArrayBuffer> {
-  const pair = ({ salt, value }: CarriedOpening): Cbor => [salt, value];
-  const { code, parameters, uses, purpose, inputs } = openings;
-  const perInput = inputs.map(({ schema, policy }) => [pair(schema), pair(policy)]);
-  return encodeCbor([1, pair(code), pair(parameters), pair(uses), pair(purpose), perInput]);
-}
-
-/** @throws CodedError `request-malformed` */
-export function decodeOpenings(bytes: Uint8Array): CarriedOpenings {
-  const [version, code, parameters, uses, purpose, inputs, ...rest] = list(bytes, 'openings');
-  if (version !== 1 || rest.length > 0 || !Array.isArray(inputs)) throw malformed('openings');
-  return {
-    code: readPair(code),
-    parameters: readPair(parameters),
-    uses: readPair(uses),
-    purpose: readPair(purpose),
-    inputs: inputs.map((item: Cbor) => {
-      if (!Array.isArray(item) || item.length !== 2) throw malformed('openings');
-      return { schema: readPair(item[0] as Cbor), policy: readPair(item[1] as Cbor) };
-    }),
-  };
 }
 
 export function encodePartials(partials: readonly PartialOpening[]): Uint8Array<ArrayBuffer> {
@@ -184,15 +141,6 @@ function list(bytes: Uint8Array, what: string): Cbor[] {
   );
   if (!Array.isArray(value)) throw malformed(what);
   return value as Cbor[];
-}
-
-function readPair(value: Cbor | undefined): CarriedOpening {
-  const [salt, opened, ...rest] = Array.isArray(value) ? value : [];
-  if (!(salt instanceof Uint8Array) || salt.length !== 16 || rest.length > 0) {
-    throw malformed('openings');
-  }
-  if (!(opened instanceof Uint8Array)) throw malformed('openings');
-  return { salt, value: opened };
 }
 
 function malformed(what: string): CodedError<ApiErrorCode> {
