@@ -19,7 +19,7 @@ import {
   sumPoints,
   timesPublic,
 } from './point.ts';
-import { encodeReveal, type Reveal } from './reveal.ts';
+import { encodeReveal, type Reveal, sameOrigin } from './reveal.ts';
 
 /**
  * Checks that the reveals belong together, and sorts them by seat. For a new key every seat from 1
@@ -35,9 +35,7 @@ export function orderReveals(reveals: readonly Reveal[], n?: number): readonly R
   for (const r of reveals) {
     if (!equal(r.genesis, first.genesis)) throw mixed('charter');
     if (!equal(r.epoch, first.epoch)) throw mixed('epoch');
-    if (!equal(r.previous ?? new Uint8Array(), first.previous ?? new Uint8Array())) {
-      throw mixed('origin');
-    }
+    if (!sameOrigin(r.previous, first.previous)) throw mixed('origin');
     if (r.commitments.length !== first.commitments.length) throw mixed('threshold');
   }
   const sorted = [...reveals].sort((a, b) => a.seat - b.seat);

@@ -34,6 +34,8 @@ export type ThresholdErrorCode =
   | 'reshare-group-key'
   | 'reveals-incomplete'
   | 'deal-other-context'
+  | 'complaint-not-opened'
+  | 'complaint-dleq-invalid'
   | 'deals-incomplete'
   | 'label-other-charter'
   | 'label-other-key'

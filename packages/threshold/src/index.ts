@@ -3,6 +3,7 @@
 // browser alike. What holds secrets is in `@cloister/threshold/node`.
 export { MAX_SEATS } from './check.ts';
 export * from './committee.ts';
+export * from './complaint.ts';
 export { type Curve, publicCurve } from './curve.ts';
 export * from './deal.ts';
 export type { ThresholdErrorCode } from './errors.ts';

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The secret side of key sharing, in Node only: OpenSSL multiplies, randomness is a port, shares
 // and key pairs refuse to be serialised.
+export * from './node/complain.ts';
 export * from './node/deal.ts';
 export * from './node/dealing.ts';
 export {
   deriveHpkeKeyPair,
   generateHpkeKeyPair,
   HpkeKeyPair,
+  hpkeKeyPairFrom,
   hpkeOpen,
   hpkeSeal,
   openWithDh,

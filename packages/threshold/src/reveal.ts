@@ -74,6 +74,37 @@ export function pokStatement(r: Omit<Reveal, 'pok'>): SchnorrStatement {
   };
 }
 
+/** What a reveal says of itself and proves of itself, with nothing from the ledger's state. */
+export interface JudgedReveal {
+  readonly reveal: Reveal;
+  /** The commitment hash that must have come before it. */
+  readonly commit: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * Checks everything that the event's own bytes allow: charter, epoch, seat, points and the proof.
+ * Left to compare: `commit`, the number of commitments with t, and in a reshare the constant.
+ * @throws CodedError `reveal-malformed`, `reveal-other-charter`, `-epoch`, `-seat`, `pok-invalid`,
+ *   `proof-malformed` and the point codes
+ */
+export function judgeReveal(args: {
+  genesis: Uint8Array;
+  epoch: Uint8Array;
+  seat: number;
+  reveal: Uint8Array;
+  curve?: Curve;
+}): JudgedReveal {
+  const r = parseReveal(args.reveal);
+  if (!equal(r.genesis, args.genesis)) throw other('charter', 'of another charter');
+  if (!equal(r.epoch, args.epoch)) throw other('epoch', 'of another epoch');
+  if (r.seat !== args.seat) throw other('seat', `of seat ${r.seat}, wanted ${args.seat}`);
+  if (!verifySchnorr(pokStatement(r), r.pok, args.curve)) {
+    const message = `seat ${r.seat} does not prove that it knows its constant term`;
+    throw thresholdError('pok-invalid', 'verification', message);
+  }
+  return { reveal: r, commit: commitHash(args) };
+}
+
 export interface RevealCheck {
   readonly genesis: Uint8Array;
   readonly epoch: Uint8Array;
@@ -81,47 +112,42 @@ export interface RevealCheck {
   readonly t: number;
   /** The reveal as encoded. */
   readonly reveal: Uint8Array;
-  /** The 32-byte hash the dealer committed to; left out only where none is at hand. */
-  readonly commit?: Uint8Array;
+  /** The 32-byte hash the dealer committed to. */
+  readonly commit: Uint8Array;
   /** Given when, and only when, the dealer deals its share of the epoch `previous` again. */
   readonly reshare?: { readonly previous: Uint8Array; readonly publicShare: Uint8Array };
   readonly curve?: Curve;
 }
 
 /**
- * Checks a reveal against what the ledger says of it, and its proof.
- * @throws CodedError `reveal-malformed`, `reveal-other-charter`, `-epoch`, `-seat`, `-threshold`,
- *   `-origin`, `commit-mismatch`, `reshare-constant`, `pok-invalid` and the point codes
+ * Checks a reveal whole: its own proof, and what the ledger says of the dealer.
+ * @throws CodedError those of `judgeReveal`, `commit-mismatch`, `reveal-other-threshold`,
+ *   `reveal-other-origin`, `reshare-constant`
  */
 export function verifyReveal(args: RevealCheck): Reveal {
-  const r = parseReveal(args.reveal);
-  if (!equal(r.genesis, args.genesis)) throw other('charter', 'of another charter');
-  if (!equal(r.epoch, args.epoch)) throw other('epoch', 'of another epoch');
-  if (r.seat !== args.seat) throw other('seat', `of seat ${r.seat}, wanted ${args.seat}`);
+  const { reveal: r, commit } = judgeReveal(args);
+  if (!equal(args.commit, commit)) {
+    const message = `the reveal of seat ${r.seat} is not what it committed to`;
+    throw thresholdError('commit-mismatch', 'verification', message);
+  }
   if (r.commitments.length !== args.t) {
     const message = `of ${r.commitments.length} commitments, wanted t = ${args.t}`;
     throw other('threshold', message);
   }
-  const previous = args.reshare?.previous ?? null;
-  if (
-    !(previous === null ? r.previous === null : equal(previous, r.previous ?? new Uint8Array()))
-  ) {
+  if (!sameOrigin(r.previous, args.reshare?.previous ?? null)) {
     throw other('origin', 'of another origin: a new key and a reshare of a named epoch differ');
-  }
-  if (args.commit !== undefined && !equal(args.commit, commitHash(args))) {
-    const message = `the reveal of seat ${r.seat} is not what it committed to`;
-    throw thresholdError('commit-mismatch', 'verification', message);
   }
   const constant = r.commitments[0] as Uint8Array;
   if (args.reshare !== undefined && !equal(constant, args.reshare.publicShare)) {
     const message = `seat ${r.seat} deals something other than its old share`;
     throw thresholdError('reshare-constant', 'verification', message);
   }
-  if (!verifySchnorr(pokStatement(r), r.pok, args.curve)) {
-    const message = `seat ${r.seat} does not prove that it knows its constant term`;
-    throw thresholdError('pok-invalid', 'verification', message);
-  }
   return r;
+}
+
+/** True if both are new keys, or both reshare the same epoch. */
+export function sameOrigin(a: Uint8Array | null, b: Uint8Array | null): boolean {
+  return a === null || b === null ? a === b : equal(a, b);
 }
 
 function other(what: 'charter' | 'epoch' | 'seat' | 'threshold' | 'origin', message: string) {

@@ -5,8 +5,8 @@ import { createHash } from 'node:crypto';
 import type { Random } from '@cloister/core';
 import { ephemeralEd25519Signer, nodeCrypto } from '@cloister/core/node';
 import { encodeLabel, type Label } from './label.ts';
-import { combineDeals, createDealing, type Dealing } from './node/dealing.ts';
 import { openDeal, sealDeal } from './node/deal.ts';
+import { combineDeals, createDealing, type Dealing } from './node/dealing.ts';
 import { generateHpkeKeyPair, type HpkeKeyPair } from './node/hpke.ts';
 import type { KeyShare } from './node/share.ts';
 import { type Reveal, verifyReveal } from './reveal.ts';
@@ -97,10 +97,21 @@ export function dealsTo(
   }));
 }
 
-export function labelOf(groupKey: Uint8Array, change: Partial<Label> = {}): Uint8Array<ArrayBuffer> {
+export function labelOf(
+  groupKey: Uint8Array,
+  change: Partial<Label> = {},
+): Uint8Array<ArrayBuffer> {
   const dataset = filled(0xd1, 16);
   const policy = filled(0xb1);
-  const label = { genesis: GENESIS, groupKey, owner: 'bank', dataset, version: 1, column: 3, policy };
+  const label = {
+    genesis: GENESIS,
+    groupKey,
+    owner: 'bank',
+    dataset,
+    version: 1,
+    column: 3,
+    policy,
+  };
   return encodeLabel({ ...label, ...change });
 }
 
@@ -115,4 +126,3 @@ export async function signedDeal(c: Committee, dealer: number, recipient: number
   const signed = await sealDeal({ ...context, recipientKey, deal, signer, random });
   return { keyPair, signer, deal, context, signed, crypto: nodeCrypto, openDeal };
 }
-

@@ -13,7 +13,7 @@ import { hmacSha256, randomScalar } from './secret.ts';
 const TAG_BYTES = 16;
 const MAX_CANDIDATES = 256;
 
-/** An HPKE key pair. The private key leaves only by `exportPrivateKey`. */
+/** An HPKE key pair. The private key leaves only by reading `privateKey`. */
 export class HpkeKeyPair {
   /** 65 bytes, uncompressed. */
   readonly publicKey: Uint8Array<ArrayBuffer>;
@@ -27,8 +27,8 @@ export class HpkeKeyPair {
     this.publicKey = this.#multiplier.bytes;
   }
 
-  /** A copy of the 32-byte private key, for a store that keeps it; the caller wipes it. */
-  exportPrivateKey(): Uint8Array<ArrayBuffer> {
+  /** A copy of the 32 bytes, for a store that keeps them; the reader wipes it. */
+  get privateKey(): Uint8Array<ArrayBuffer> {
     this.#multiplier.x(this.publicKey);
     return Uint8Array.from(this.#secret);
   }
@@ -37,11 +37,6 @@ export class HpkeKeyPair {
   dh(enc: Uint8Array): Uint8Array<ArrayBuffer> {
     parsePoint(enc);
     return this.#multiplier.x(enc);
-  }
-
-  /** The full product with a checked point, for complaints. */
-  multiplier(): Multiplier {
-    return this.#multiplier;
   }
 
   wipe(): void {
@@ -60,6 +55,11 @@ export function generateHpkeKeyPair(random: Random = systemRandom): HpkeKeyPair 
   const pair = deriveHpkeKeyPair(ikm);
   ikm.fill(0);
   return pair;
+}
+
+/** The pair of a private key that was kept. @throws CodedError `scalar-out-of-range` */
+export function hpkeKeyPairFrom(privateKey: Uint8Array): HpkeKeyPair {
+  return new HpkeKeyPair(privateKey);
 }
 
 /** DeriveKeyPair (RFC 9180 section 7.1.3). */

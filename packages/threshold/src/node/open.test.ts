@@ -29,7 +29,10 @@ describe('t of n open', () => {
         const sealed = sealMasterKey({ groupKey, label, masterKey: key, random: seeded(seed) });
         expect(verifySealedKey({ sealed, label })).toBe(true);
         const partials = order.slice(0, t).map((seat) => {
-          return { seat, point: partialOpen({ share: shares[seat - 1] as KeyShare, sealed, label }) };
+          return {
+            seat,
+            point: partialOpen({ share: shares[seat - 1] as KeyShare, sealed, label }),
+          };
         });
         expect(combinePartials({ t, partials, groupKey, sealed, label })).toEqual(key);
         if (t > 1) {

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+// A complaint: an opened deal that anyone can judge, with no secret and no trust in either side.
+// It carries the dealer's reveal, the deal as the dealer signed it, and (unless the deal is already
+// wrong to the eye) D = the recipient's key times enc, with a proof that D is just that.
+//
+//   [ 1, reveal (bytes), signed deal (bytes), null or [ D (65), proof (64) ] ]   deterministic CBOR
+//
+// The verdict follows the order of the checks in `judgeComplaint`. What a complaint discloses is one
+// value of one polynomial at the complainer's seat, and the attempt ends with it.
+import { type CryptoPort, concat, encodeCbor, equal, isCoded } from '@cloister/core';
+import { hmac } from '@noble/hashes/hmac.js';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { decodeAs, isBytes } from './check.ts';
+import { verifyDeal } from './committee.ts';
+import type { Curve } from './curve.ts';
+import { type DealContext, dealLabel, type SignedDeal, verifyDealSignature } from './deal.ts';
+import { type ThresholdErrorCode, thresholdError } from './errors.ts';
+import { hpkeKeys } from './hpke-schedule.ts';
+import { POINT_BYTES, parsePoint } from './point.ts';
+import { type DleqStatement, PROOF_BYTES, verifyDleqBatch } from './proofs.ts';
+import { commitHash, parseReveal, type Reveal } from './reveal.ts';
+import { assertSealedKey, type SealedKey } from './sealed-key.ts';
+
+const COMPLAINT_VERSION = 1;
+
+export interface Complaint {
+  /** The dealer's reveal as encoded. */
+  readonly reveal: Uint8Array;
+  /** The deal's blob. */
+  readonly signed: Uint8Array;
+  /** Absent where the deal cannot even be opened (its form or its pi is wrong). */
+  readonly opened?: { readonly point: Uint8Array; readonly proof: Uint8Array };
+}
+
+export function encodeComplaint(c: Complaint): Uint8Array<ArrayBuffer> {
+  const opened = c.opened === undefined ? null : [c.opened.point, c.opened.proof];
+  return encodeCbor([COMPLAINT_VERSION, c.reveal, c.signed, opened]);
+}
+
+/** @throws CodedError `complaint-malformed` */
+export function parseComplaint(bytes: Uint8Array): Complaint {
+  const value = decodeAs(bytes, 'complaint-malformed', 'a complaint');
+  if (!Array.isArray(value) || value.length !== 4) throw malformed('form');
+  const [version, reveal, signed, opened] = value as unknown[];
+  if (version !== COMPLAINT_VERSION) throw malformed('version');
+  if (!(reveal instanceof Uint8Array)) throw malformed('reveal');
+  if (!(signed instanceof Uint8Array)) throw malformed('deal');
+  if (opened === null) return { reveal, signed };
+  if (!Array.isArray(opened) || opened.length !== 2) throw malformed('opening');
+  const [point, proof] = opened as unknown[];
+  if (!isBytes(point, POINT_BYTES) || !isBytes(proof, PROOF_BYTES)) throw malformed('opening');
+  return { reveal, signed, opened: { point, proof } };
+}
+
+/** What the proof in a complaint is about. */
+export function complaintStatement(
+  c: DealContext,
+  enc: Uint8Array,
+  point: Uint8Array,
+): DleqStatement {
+  return {
+    domain: 'cloister/complaint-dleq/v1',
+    context: [c.genesis, c.epoch, c.dealer, c.recipient],
+    publicPoint: c.recipientKey,
+    pairs: [{ base: enc, image: point }],
+  };
+}
+
+/**
+ * Who is at fault. The caller compares what only the ledger knows: `commit` with the dealer's
+ * commit event, `dealerKey` and `recipientKey` with the two joins. A deal that the dealer's own key
+ * signed (`signed`) for another key than the recipient's attested one is the dealer's fault.
+ */
+export interface Verdict {
+  /** True: the dealer is at fault. False: the complaint does not show it. */
+  readonly upheld: boolean;
+  /** The first check that decided; `deal-valid` when the deal is right. */
+  readonly reason: ThresholdErrorCode | 'deal-valid';
+  /** True once the deal's signature and context held. */
+  readonly signed: boolean;
+  /** Hash of the carried reveal, as the dealer must have committed to it. */
+  readonly commit?: Uint8Array;
+  /** Raw Ed25519 key that signed the deal. */
+  readonly dealerKey?: Uint8Array;
+  /** HPKE key that the dealer says it sealed to. */
+  readonly recipientKey?: Uint8Array;
+}
+
+/**
+ * Judges a complaint by seat `seat` against dealer `against`.
+ * @throws CodedError `complaint-malformed` only; everything else is a verdict
+ */
+export async function judgeComplaint(args: {
+  genesis: Uint8Array;
+  epoch: Uint8Array;
+  seat: number;
+  against: number;
+  complaint: Uint8Array;
+  crypto: CryptoPort;
+  curve?: Curve;
+}): Promise<Verdict> {
+  const { genesis, epoch, seat, against } = args;
+  const complaint = parseComplaint(args.complaint);
+  let deal: SignedDeal;
+  let reveal: Reveal;
+  try {
+    deal = await verifyDealSignature(args.crypto, complaint.signed);
+    const wanted = dealLabel({ ...deal, genesis, epoch, dealer: against, recipient: seat });
+    if (!equal(dealLabel(deal), wanted)) return not('deal-other-context');
+    reveal = parseReveal(complaint.reveal);
+    if (!equal(reveal.genesis, genesis)) return not('reveal-other-charter');
+    if (!equal(reveal.epoch, epoch)) return not('reveal-other-epoch');
+    if (reveal.seat !== against) return not('reveal-other-seat');
+  } catch (error) {
+    return not(codeOf(error));
+  }
+  const { dealerKey, recipientKey } = deal;
+  const commit = commitHash({ genesis, epoch, seat: against, reveal: complaint.reveal });
+  const facts = { signed: true, commit, dealerKey, recipientKey };
+  const reason = await inspect(complaint, deal, reveal, args.curve);
+  const upheld = !COMPLAINERS_FAULT.has(reason);
+  return { upheld, reason, ...facts };
+}
+
+type Reason = Verdict['reason'];
+
+/** Once the dealer's signature held, these alone do not fall on the dealer. */
+const COMPLAINERS_FAULT: ReadonlySet<Reason> = new Set<Reason>([
+  'deal-valid',
+  'complaint-not-opened',
+  'complaint-dleq-invalid',
+]);
+
+/** From here on the dealer signed what is looked at: the form, pi, the opening, the value. */
+async function inspect(
+  complaint: Complaint,
+  deal: SignedDeal,
+  reveal: Reveal,
+  curve: Curve | undefined,
+): Promise<Reason> {
+  const label = dealLabel(deal);
+  const on = curve === undefined ? {} : { curve };
+  let sealed: SealedKey;
+  try {
+    sealed = assertSealedKey({ sealed: deal.sealed, label, ...on });
+  } catch (error) {
+    return codeOf(error);
+  }
+  if (complaint.opened === undefined) return 'complaint-not-opened';
+  const { point, proof } = complaint.opened;
+  try {
+    parsePoint(point);
+    const statement = complaintStatement(deal, sealed.enc, point);
+    if (!verifyDleqBatch(statement, proof, curve)) return 'complaint-dleq-invalid';
+  } catch (error) {
+    codeOf(error);
+    return 'complaint-dleq-invalid';
+  }
+  const value = await openInPublic(sealed, deal.recipientKey, label, point.slice(1, 33));
+  if (value === undefined) return 'hpke-open-failed';
+  const right = verifyDeal({ reveal, seat: deal.recipient, deal: value, ...on });
+  return right ? 'deal-valid' : 'deal-invalid';
+}
+
+/** HPKE from an outside dh, over WebCrypto: it runs wherever a complaint is judged. */
+async function openInPublic(
+  sealed: SealedKey,
+  recipient: Uint8Array,
+  info: Uint8Array,
+  dh: Uint8Array,
+): Promise<Uint8Array | undefined> {
+  const mac = (key: Uint8Array, ...data: readonly Uint8Array[]) =>
+    hmac(sha256, key, concat(...data));
+  const { key, nonce } = hpkeKeys(mac, { dh, enc: sealed.enc, recipient, info });
+  const { subtle } = globalThis.crypto;
+  const aes = await subtle.importKey('raw', Uint8Array.from(key), 'AES-GCM', false, ['decrypt']);
+  const iv = Uint8Array.from(nonce);
+  try {
+    const ct = Uint8Array.from(sealed.ct);
+    return new Uint8Array(await subtle.decrypt({ name: 'AES-GCM', iv }, aes, ct));
+  } catch {
+    return undefined;
+  }
+}
+
+function not(reason: ThresholdErrorCode): Verdict {
+  return { upheld: false, reason, signed: false };
+}
+
+/** The code of a CodedError of this package or of core; anything else is our bug and passes on. */
+function codeOf(error: unknown): ThresholdErrorCode {
+  if (isCoded(error)) return error.code as ThresholdErrorCode;
+  throw error;
+}
+
+function malformed(field: string) {
+  return thresholdError(
+    'complaint-malformed',
+    'malformed',
+    `a complaint's ${field} has not its form`,
+  );
+}
