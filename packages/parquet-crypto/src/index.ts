@@ -1,2 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-export {};
+// Parquet Modular Encryption: encrypt a plain file, decrypt some of its columns, inspect, prove.
+export { type DecryptOptions, type DecryptReport, decryptProjection } from './decrypt.ts';
+export { type EncryptOptions, type EncryptReport, encryptParquet } from './encrypt.ts';
+export type { ParquetErrorCode } from './errors.ts';
+export type { FileMode } from './footer.ts';
+export { DEFAULT_LIMITS, type ParquetLimits } from './format.ts';
+export {
+  type InspectedColumn,
+  type Inspection,
+  type InspectOptions,
+  inspectParquet,
+  type KeyNote,
+  readSchema,
+} from './inspect.ts';
+export {
+  BufferSink,
+  type ByteSink,
+  bufferSource,
+  fileSink,
+  fileSource,
+  type RandomAccess,
+} from './io.ts';
+export type { MasterKey } from './key-wrapping.ts';
+export {
+  type KeyProvider,
+  type Kms,
+  kmsKeys,
+  localKms,
+  masterKeys,
+  namedKeys,
+} from './keys.ts';
+export type { EncryptionAlgorithm } from './modules.ts';
+export { assertFullyEncrypted, type Proof, type ProveOptions } from './prove.ts';
+export type { LeafColumn } from './schema.ts';

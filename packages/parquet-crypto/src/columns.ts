@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// One column chunk of an open file: its metadata, decrypted where it is encrypted, its key, and
+// where its bytes are. What the footer says of a chunk must agree with the schema.
+import { equal, toHex } from '@cloister/core';
+import { malformed, refused, unsupported } from './errors.ts';
+import type { OpenFile } from './footer.ts';
+import { CHUNK, COLUMN, COLUMN_CRYPTO, COLUMN_KEY, GROUP, PHYSICAL_TYPES } from './format.ts';
+import type { KeyProvider } from './keys.ts';
+import { AesKey, joined, MODULE, openGcm } from './modules.ts';
+import type { LeafColumn } from './schema.ts';
+import { parseStruct, type ThriftStruct } from './thrift/struct.ts';
+
+/** How a column chunk is protected, as its crypto metadata says. */
+export type ColumnProtection =
+  | { readonly kind: 'clear' }
+  | { readonly kind: 'footer-key' }
+  | { readonly kind: 'column-key'; readonly keyMetadata: Uint8Array };
+
+/** A column chunk, ready to be read. */
+export interface OpenColumn {
+  readonly leaf: LeafColumn;
+  readonly rowGroup: number;
+  readonly chunk: ThriftStruct;
+  readonly metadata: ThriftStruct;
+  /** Undefined where the chunk is in clear. */
+  readonly key: AesKey | undefined;
+  /** Where its pages are. */
+  readonly start: number;
+  readonly end: number;
+  readonly hasDictionary: boolean;
+}
+
+/** Data keys of one file, each unwrapped once. */
+export class DataKeys {
+  private readonly provider: KeyProvider | undefined;
+  private readonly known = new Map<string, Promise<AesKey>>();
+
+  constructor(provider: KeyProvider | undefined) {
+    this.provider = provider;
+  }
+
+  column(keyMetadata: Uint8Array, path: string): Promise<AesKey> {
+    const name = toHex(keyMetadata);
+    const known = this.known.get(name) ?? this.fetch(keyMetadata, path);
+    this.known.set(name, known);
+    return known;
+  }
+
+  private async fetch(keyMetadata: Uint8Array, path: string): Promise<AesKey> {
+    if (this.provider === undefined) {
+      throw refused('key-missing', `column ${path} is encrypted, and no keys were given`);
+    }
+    const use = `column ${path}`;
+    return new AesKey(await this.provider.dataKey(keyMetadata, use), `the key of ${use}`);
+  }
+}
+
+/** The chunks of a row group, one a leaf. @throws CodedError `parquet-malformed` */
+export function chunksOf(file: OpenFile, rowGroup: number): ThriftStruct[] {
+  const leaves = file.schema.leaves.length;
+  const group = file.rowGroups[rowGroup];
+  const ordinal = group?.int(GROUP.ordinal);
+  if (ordinal !== undefined && ordinal !== rowGroup && file.mode !== 'clear') {
+    throw malformed('parquet-malformed', `row group ${rowGroup} says that it is ${ordinal}`);
+  }
+  const chunks = group?.structs(GROUP.columns, 'ColumnChunk', leaves) ?? [];
+  if (chunks.length !== leaves) {
+    const got = `${chunks.length} column chunks for ${leaves} columns`;
+    throw malformed('parquet-malformed', `row group ${rowGroup} has ${got}`);
+  }
+  return chunks;
+}
+
+/** What protects a chunk. @throws CodedError `parquet-malformed` */
+export function protectionOf(chunk: ThriftStruct, leaf: LeafColumn): ColumnProtection {
+  const crypto = chunk.struct(CHUNK.cryptoMetadata, 'ColumnCryptoMetaData');
+  if (crypto === undefined) return { kind: 'clear' };
+  if (crypto.has(COLUMN_CRYPTO.footerKey)) return { kind: 'footer-key' };
+  const withKey = crypto.struct(COLUMN_CRYPTO.columnKey, 'EncryptionWithColumnKey');
+  if (withKey === undefined) {
+    throw malformed('parquet-malformed', `column ${leaf.path} is encrypted in an unknown way`);
+  }
+  checkPath(withKey.texts(COLUMN_KEY.path, leaf.parts.length), leaf);
+  return {
+    kind: 'column-key',
+    keyMetadata: withKey.binary(COLUMN_KEY.keyMetadata) ?? new Uint8Array(0),
+  };
+}
+
+/** Opens one chunk, decrypting its metadata. */
+export async function openColumn(
+  file: OpenFile,
+  keys: DataKeys,
+  place: { readonly rowGroup: number; readonly chunk: ThriftStruct; readonly leaf: LeafColumn },
+): Promise<OpenColumn> {
+  const { chunk, leaf, rowGroup } = place;
+  if (chunk.has(CHUNK.filePath)) throw unsupported(`column ${leaf.path} is in another file`);
+  const protection = protectionOf(chunk, leaf);
+  let key: AesKey | undefined;
+  if (protection.kind === 'column-key') key = await keys.column(protection.keyMetadata, leaf.path);
+  if (protection.kind === 'footer-key') key = file.unlocked?.footerKey;
+  if (protection.kind !== 'clear' && (key === undefined || file.unlocked === undefined)) {
+    throw refused(
+      'key-missing',
+      `column ${leaf.path} is encrypted, and the footer key is not here`,
+    );
+  }
+  const metadata = columnMetadata(file, key, place);
+  checkMetadata(metadata, leaf);
+  return { leaf, rowGroup, chunk, metadata, key, ...extentOf(file, metadata, leaf, key) };
+}
+
+function columnMetadata(
+  file: OpenFile,
+  key: AesKey | undefined,
+  place: { readonly rowGroup: number; readonly chunk: ThriftStruct; readonly leaf: LeafColumn },
+): ThriftStruct {
+  const { chunk, leaf, rowGroup } = place;
+  const sealed = chunk.binary(CHUNK.encryptedMetadata);
+  if (sealed !== undefined && key !== undefined && file.unlocked !== undefined) {
+    const aad = file.unlocked.aad.chunk(MODULE.columnMetadata, rowGroup, leaf.ordinal);
+    const where = (): string => `the metadata of column ${leaf.path} in row group ${rowGroup}`;
+    return parseStruct('ColumnMetaData', joined(openGcm(key, aad, sealed, where)));
+  }
+  const metadata = chunk.struct(CHUNK.metadata, 'ColumnMetaData');
+  if (metadata === undefined) {
+    throw malformed('parquet-malformed', `column ${leaf.path} has no metadata`);
+  }
+  return metadata;
+}
+
+function checkMetadata(metadata: ThriftStruct, leaf: LeafColumn): void {
+  checkPath(metadata.texts(COLUMN.path, leaf.parts.length), leaf);
+  if (PHYSICAL_TYPES[metadata.requiredInt(COLUMN.type)] !== leaf.physicalType) {
+    throw malformed('parquet-malformed', `column ${leaf.path} has another type than in the schema`);
+  }
+}
+
+function checkPath(parts: readonly string[] | undefined, leaf: LeafColumn): void {
+  const same = parts?.length === leaf.parts.length && parts.every((p, i) => p === leaf.parts[i]);
+  if (!same) {
+    const got = parts?.join('.') ?? '';
+    throw malformed('parquet-malformed', `the chunk of column ${leaf.path} says it is ${got}`);
+  }
+}
+
+function extentOf(
+  file: OpenFile,
+  metadata: ThriftStruct,
+  leaf: LeafColumn,
+  key: AesKey | undefined,
+): Pick<OpenColumn, 'start' | 'end' | 'hasDictionary'> {
+  if (metadata.has(COLUMN.indexPageOffset) && key !== undefined) {
+    throw unsupported(`column ${leaf.path} has an index page`);
+  }
+  const data = metadata.requiredSize(COLUMN.dataPageOffset);
+  const dictionary = metadata.size(COLUMN.dictionaryPageOffset) ?? 0;
+  const hasDictionary = dictionary > 0 && dictionary < data;
+  const start = hasDictionary ? dictionary : data;
+  const end = start + metadata.requiredSize(COLUMN.compressedSize);
+  if (end > file.footerStart) {
+    const message = `column ${leaf.path} is said to end at ${end}, past ${file.footerStart}`;
+    throw malformed('parquet-malformed', message);
+  }
+  return { start, end, hasDictionary };
+}
+
+/** True where two pieces of key metadata are the same key. */
+export function sameKey(a: ColumnProtection, b: ColumnProtection): boolean {
+  if (a.kind !== 'column-key' || b.kind !== 'column-key') return a.kind === b.kind;
+  return equal(a.keyMetadata, b.keyMetadata);
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where bytes come from and go to. A source answers ranges (a file, a buffer, HTTP ranges, ranges
+// checked against a digest tree); a sink takes bytes in order. Neither is trusted for anything but
+// liveness: what a source answers is checked for its length here and by tags elsewhere.
+import type { FileHandle } from 'node:fs/promises';
+import { concat } from '@cloister/core';
+import { misused, refused } from './errors.ts';
+
+/** Bytes that can be read by range. */
+export interface RandomAccess {
+  /** Length of the whole, in bytes. */
+  readonly size: number;
+  /** Exactly `length` bytes from `offset`. The caller may keep them; they must not change later. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+}
+
+/** Takes bytes in order; a call begins only after the one before it has resolved. */
+export interface ByteSink {
+  /** Takes the parts one after another. They are not changed after the call. */
+  write(parts: readonly Uint8Array[]): Promise<void>;
+}
+
+/** A sink that keeps everything in memory. */
+export class BufferSink implements ByteSink {
+  private readonly parts: Uint8Array[] = [];
+
+  async write(parts: readonly Uint8Array[]): Promise<void> {
+    for (const part of parts) this.parts.push(part);
+  }
+
+  /** All bytes written so far. */
+  bytes(): Uint8Array<ArrayBuffer> {
+    return concat(...this.parts);
+  }
+}
+
+/** A source over bytes in memory. */
+export function bufferSource(bytes: Uint8Array): RandomAccess {
+  return {
+    size: bytes.length,
+    read: async (offset, length) => bytes.subarray(offset, offset + length),
+  };
+}
+
+/** A source over an open file, its size taken now. The caller closes the file. */
+export async function fileSource(file: FileHandle): Promise<RandomAccess> {
+  const { size } = await file.stat();
+  return {
+    size,
+    async read(offset, length) {
+      const buffer = Buffer.allocUnsafeSlow(length);
+      let done = 0;
+      while (done < length) {
+        const { bytesRead } = await file.read(buffer, done, length - done, offset + done);
+        if (bytesRead === 0) break;
+        done += bytesRead;
+      }
+      return buffer.subarray(0, done);
+    },
+  };
+}
+
+/** `writev` takes at most this many parts (IOV_MAX of Linux). */
+const PARTS_MAX = 1024;
+
+/** A sink that appends to an open file or descriptor from its position. The caller closes it. */
+export function fileSink(file: FileHandle): ByteSink {
+  return {
+    async write(parts) {
+      for (let i = 0; i < parts.length; i += PARTS_MAX) {
+        await writeWhole(file, parts.slice(i, i + PARTS_MAX));
+      }
+    },
+  };
+}
+
+async function writeWhole(file: FileHandle, parts: readonly Uint8Array[]): Promise<void> {
+  let left = parts.filter((part) => part.length > 0);
+  while (left.length > 0) {
+    let { bytesWritten } = await file.writev(left as Uint8Array[]);
+    while (left[0] !== undefined && bytesWritten >= left[0].length) {
+      bytesWritten -= left[0].length;
+      left = left.slice(1);
+    }
+    if (left[0] !== undefined) left = [left[0].subarray(bytesWritten), ...left.slice(1)];
+  }
+}
+
+/** Reads exactly [offset, offset + length) or throws; counts what it read. */
+export class CheckedSource {
+  readonly source: RandomAccess;
+  bytesRead = 0;
+
+  constructor(source: RandomAccess) {
+    if (!Number.isSafeInteger(source.size) || source.size < 0) {
+      throw misused('options-invalid', `a source has size ${source.size}`);
+    }
+    this.source = source;
+  }
+
+  get size(): number {
+    return this.source.size;
+  }
+
+  async read(offset: number, length: number, what: string): Promise<Uint8Array> {
+    if (offset < 0 || length < 0 || offset + length > this.size) {
+      const range = `bytes ${offset} to ${offset + length}`;
+      throw refused('parquet-malformed', `${what} is said to be at ${range} of ${this.size}`);
+    }
+    if (length === 0) return new Uint8Array(0);
+    const bytes = await this.source.read(offset, length);
+    if (bytes.length !== length) {
+      const message = `${what}: asked for ${length} bytes at ${offset}, got ${bytes.length}`;
+      throw refused('source-short-read', message);
+    }
+    this.bytesRead += length;
+    return bytes;
+  }
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where data keys come from. A file's key metadata goes to a KeyProvider, which answers the data key
+// or refuses with `key-missing`, naming what it lacks. Providers here: key material of type PKMT1
+// with a KMS behind it, master keys in memory, and keys named directly by the metadata.
+import { fromUtf8 } from '@cloister/core';
+import { misused, refused } from './errors.ts';
+import {
+  type KeyMaterial,
+  masterKeyAad,
+  parseKeyMaterial,
+  parseKeyMetadata,
+  unwrapKey,
+  wrapKey,
+} from './key-material.ts';
+import { AesKey } from './modules.ts';
+
+/** Answers data keys by key metadata. */
+export interface KeyProvider {
+  /**
+   * The data key that `keyMetadata` (empty where the file has none) stands for.
+   * @param use what it is for, in words: `the footer`, `column a.b`
+   * @throws CodedError `key-missing`, `tag-invalid`, `key-material-malformed`
+   */
+  dataKey(keyMetadata: Uint8Array, use: string): Promise<Uint8Array>;
+}
+
+/** The little that is asked of a key management service. */
+export interface Kms {
+  /** Text that `unwrap` takes. @throws CodedError `key-missing` */
+  wrap(masterKeyId: string, key: Uint8Array): Promise<string>;
+  /** @throws CodedError `key-missing`, `tag-invalid` */
+  unwrap(masterKeyId: string, wrapped: string): Promise<Uint8Array>;
+}
+
+/** A KMS over master keys in memory: AES-GCM with the key's id as AAD, as others' test KMS do. */
+export function localKms(masterKeys: ReadonlyMap<string, Uint8Array>): Kms {
+  const held = new Map([...masterKeys].map(([id, key]) => [id, new AesKey(key, `key ${id}`)]));
+  const get = (id: string): AesKey => {
+    const key = held.get(id);
+    if (key === undefined) throw missing(id);
+    return key;
+  };
+  return {
+    wrap: async (id, key) => wrapKey(get(id), key, masterKeyAad(id)),
+    unwrap: async (id, wrapped) =>
+      unwrapKey(get(id), wrapped, masterKeyAad(id), `what master key ${id} wraps`),
+  };
+}
+
+/** Data keys from PKMT1 key material, through a KMS. */
+export function kmsKeys(
+  kms: Kms,
+  options: { externalMaterial?: ReadonlyMap<string, string> } = {},
+): KeyProvider {
+  const keks = new Map<string, Promise<Uint8Array>>();
+  const unwrapKek = (material: KeyMaterial, wrapped: string): Promise<Uint8Array> => {
+    const name = JSON.stringify([material.masterKeyId, wrapped]);
+    const known = keks.get(name) ?? kms.unwrap(material.masterKeyId, wrapped);
+    keks.set(name, known);
+    return known;
+  };
+  return {
+    async dataKey(keyMetadata, use) {
+      const material = materialFor(keyMetadata, use, options.externalMaterial);
+      if (material.kek === undefined) {
+        return await kms.unwrap(material.masterKeyId, material.wrappedDek);
+      }
+      const kek = new AesKey(await unwrapKek(material, material.kek.wrapped), `the KEK of ${use}`);
+      return unwrapKey(kek, material.wrappedDek, material.kek.id, `the data key of ${use}`);
+    },
+  };
+}
+
+/** Data keys from PKMT1 key material and the master keys that it names, by id. */
+export function masterKeys(
+  keys: ReadonlyMap<string, Uint8Array>,
+  options: { externalMaterial?: ReadonlyMap<string, string> } = {},
+): KeyProvider {
+  return kmsKeys(localKms(keys), options);
+}
+
+/** Data keys by name, where key metadata is that name in UTF-8; '' is the key of no metadata. */
+export function namedKeys(keys: ReadonlyMap<string, Uint8Array>): KeyProvider {
+  return {
+    async dataKey(keyMetadata, use) {
+      const name = fromUtf8(keyMetadata);
+      const key = keys.get(name);
+      if (key === undefined) {
+        throw refused('key-missing', `no key named ${JSON.stringify(name)} for ${use}`);
+      }
+      return key;
+    },
+  };
+}
+
+function materialFor(
+  keyMetadata: Uint8Array,
+  use: string,
+  external: ReadonlyMap<string, string> | undefined,
+): KeyMaterial {
+  const metadata = parseKeyMetadata(keyMetadata);
+  if (metadata.storage === 'internal') return metadata.material;
+  const json = external?.get(metadata.reference);
+  if (json === undefined) {
+    const name = JSON.stringify(metadata.reference);
+    throw misused('key-missing', `${use} needs external key material ${name}, not supplied`);
+  }
+  return parseKeyMaterial(json);
+}
+
+function missing(masterKeyId: string): Error {
+  const id = JSON.stringify(masterKeyId);
+  return refused('key-missing', `master key ${id} is not held`, { masterKeyId });
+}

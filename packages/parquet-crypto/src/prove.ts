@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// Proves that an encrypted file hides what it should, by reading it whole as a stranger would: the
+// footer is encrypted, each column is under a key of its own, every module's tag holds, and every
+// byte between the magic and the footer belongs to exactly one module whose tag has held. Leftovers
+// in clear, overlaps and columns that a writer left out are found, whoever wrote the file.
+import { chunksOf, DataKeys, type OpenColumn, openColumn, protectionOf } from './columns.ts';
+import { refused } from './errors.ts';
+import { type OpenFile, openParquet } from './footer.ts';
+import { CHUNK, MAGIC_ENCRYPTED, type ParquetLimits } from './format.ts';
+import type { RandomAccess } from './io.ts';
+import type { KeyProvider } from './keys.ts';
+import { pagesOf } from './pages.ts';
+import { type LeafColumn, selectLeaves } from './schema.ts';
+import { readBloomFilter, readIndex } from './side-modules.ts';
+
+export interface ProveOptions {
+  readonly aadPrefix?: Uint8Array;
+  /** Columns that may be in clear; none where absent. */
+  readonly clearColumns?: readonly string[];
+  /** Accept a signed footer in clear; false where absent. */
+  readonly allowPlaintextFooter?: boolean;
+  readonly limits?: Partial<ParquetLimits>;
+}
+
+/** What was proved. */
+export interface Proof {
+  readonly rows: number;
+  readonly columns: readonly LeafColumn[];
+  readonly modulesBytes: number;
+  /** Columns left in clear, as the caller allowed. */
+  readonly clear: readonly string[];
+}
+
+/**
+ * Reads the whole file and proves that no column is in clear.
+ * @throws CodedError `parquet-clear`, `column-clear`, `bytes-unaccounted`, `tag-invalid`,
+ *   `key-missing`
+ */
+export async function assertFullyEncrypted(
+  source: RandomAccess,
+  keys: KeyProvider,
+  options: ProveOptions = {},
+): Promise<Proof> {
+  const file = await openParquet({ source, keys, ...options });
+  if (file.crypto === undefined) throw refused('parquet-clear', 'the file is not encrypted');
+  if (file.mode !== 'encrypted-footer' && options.allowPlaintextFooter !== true) {
+    throw refused('parquet-clear', 'the footer of the file is in clear');
+  }
+  const allowed = new Set(selectLeaves(file.schema, options.clearColumns ?? []));
+  const dataKeys = new DataKeys(keys);
+  const ranges: Range[] = [];
+  const clear = new Set<string>();
+  for (let rowGroup = 0; rowGroup < file.rowGroups.length; rowGroup++) {
+    const chunks = chunksOf(file, rowGroup);
+    for (const leaf of file.schema.leaves) {
+      const chunk = chunks[leaf.ordinal];
+      if (chunk === undefined) throw new Error('assertion failed: a chunk for each leaf');
+      if (protectionOf(chunk, leaf).kind === 'clear') {
+        if (!allowed.has(leaf)) {
+          throw refused('column-clear', `column ${leaf.path} is in clear`, { column: leaf.path });
+        }
+        clear.add(leaf.path);
+      }
+      const column = await openColumn(file, dataKeys, { rowGroup, chunk, leaf });
+      await collect(file, column, ranges);
+    }
+  }
+  return {
+    rows: file.rows,
+    columns: file.schema.leaves,
+    modulesBytes: assertTiled(ranges, file.footerStart),
+    clear: [...clear],
+  };
+}
+
+interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Reads all modules of a chunk, which checks their tags, and notes where they are. */
+async function collect(file: OpenFile, column: OpenColumn, ranges: Range[]): Promise<void> {
+  for await (const page of pagesOf(file, column)) {
+    ranges.push({ start: page.offset, end: page.offset + page.length });
+  }
+  const bloom = await readBloomFilter(file, column);
+  if (bloom !== undefined) ranges.push({ start: bloom.offset, end: bloom.offset + bloom.length });
+  const indexes = [
+    ['column', CHUNK.columnIndexOffset, CHUNK.columnIndexLength],
+    ['offset', CHUNK.offsetIndexOffset, CHUNK.offsetIndexLength],
+  ] as const;
+  for (const [kind, offset, length] of indexes) {
+    if ((await readIndex(file, column, kind)) === undefined) continue;
+    const start = column.chunk.requiredSize(offset);
+    ranges.push({ start, end: start + column.chunk.requiredSize(length) });
+  }
+}
+
+/** The ranges fill the file from the magic to the footer, without gap or overlap. */
+function assertTiled(ranges: Range[], footerStart: number): number {
+  let at = MAGIC_ENCRYPTED.length;
+  for (const { start, end } of ranges.sort((a, b) => a.start - b.start)) {
+    if (start !== at) throw unaccounted(at, start);
+    at = end;
+  }
+  if (at !== footerStart) throw unaccounted(at, footerStart);
+  return at - MAGIC_ENCRYPTED.length;
+}
+
+function unaccounted(from: number, to: number): Error {
+  const message = `bytes ${Math.min(from, to)} to ${Math.max(from, to)} are in no single module`;
+  return refused('bytes-unaccounted', message);
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// The schema of a Parquet file: a tree in depth-first order, whose leaves are the columns
+// (parquet-format README, "Nested Encoding"). A column is named by its dotted path; where two
+// columns have one dotted path, naming it is refused.
+import { malformed, misused, overLimit } from './errors.ts';
+import { ELEMENT, FILE, type ParquetLimits, PHYSICAL_TYPES, REPETITIONS } from './format.ts';
+import { logicalTypeOf } from './logical-type.ts';
+import type { ThriftStruct } from './thrift/struct.ts';
+import { i32, structList, type ThriftValue } from './thrift/struct.ts';
+
+const DEPTH_MAX = 64;
+
+/** A leaf of the schema. */
+export interface LeafColumn {
+  /** Position among the leaves, from 0: the ordinal in AADs. */
+  readonly ordinal: number;
+  readonly parts: readonly string[];
+  /** `parts` joined by dots. */
+  readonly path: string;
+  readonly physicalType: (typeof PHYSICAL_TYPES)[number];
+  /** Bytes of a FIXED_LEN_BYTE_ARRAY. */
+  readonly typeLength?: number;
+  /** For example `DECIMAL(15,2)`, `TIMESTAMP(MICROS,UTC)`; absent where there is none. */
+  readonly logicalType?: string;
+  readonly repetition: (typeof REPETITIONS)[number];
+  /** True where the leaf or a group above it may be null. */
+  readonly nullable: boolean;
+  /** True where a group above it repeats, or the leaf itself does. */
+  readonly repeated: boolean;
+}
+
+interface Node {
+  readonly element: ThriftStruct;
+  readonly children: Node[];
+  readonly leaf?: LeafColumn;
+}
+
+/** A parsed schema. */
+export interface Schema {
+  readonly root: Node;
+  readonly leaves: readonly LeafColumn[];
+}
+
+/** @throws CodedError `parquet-malformed`, `parquet-limit` and the thrift codes */
+export function parseSchema(file: ThriftStruct, limits: ParquetLimits): Schema {
+  const elements = file.structs(FILE.schema, 'SchemaElement', limits.schemaElementsMax);
+  if (elements === undefined || elements[0] === undefined) {
+    throw malformed('parquet-malformed', 'the footer has no schema');
+  }
+  const leaves: LeafColumn[] = [];
+  let at = 0;
+  const walk = (above: readonly string[], nullable: boolean, repeated: boolean): Node => {
+    const element = elements[at++];
+    if (element === undefined) {
+      throw malformed('parquet-malformed', 'the schema promises more elements than it has');
+    }
+    const isRoot = at === 1;
+    if (above.length > DEPTH_MAX)
+      throw overLimit('the depth of the schema', above.length, DEPTH_MAX);
+    const parts = isRoot ? [] : [...above, element.text(ELEMENT.name) ?? ''];
+    const repetition = isRoot ? 'REQUIRED' : repetitionOf(element);
+    const null2 = nullable || repetition === 'OPTIONAL';
+    const repeat2 = repeated || repetition === 'REPEATED';
+    if (!isRoot && element.has(ELEMENT.type)) {
+      const leaf = leafOf(
+        element,
+        { parts, repetition, nullable: null2, repeated: repeat2 },
+        leaves,
+      );
+      return { element, children: [], leaf };
+    }
+    const count = element.size(ELEMENT.children) ?? 0;
+    if (count > elements.length - at) {
+      throw malformed('parquet-malformed', 'a schema group has more children than there are');
+    }
+    const children: Node[] = [];
+    for (let i = 0; i < count; i++) children.push(walk(parts, null2, repeat2));
+    return { element, children };
+  };
+  const root = walk([], false, false);
+  if (at !== elements.length) {
+    throw malformed('parquet-malformed', 'the schema has elements outside its tree');
+  }
+  return { root, leaves };
+}
+
+function leafOf(
+  element: ThriftStruct,
+  place: Pick<LeafColumn, 'parts' | 'repetition' | 'nullable' | 'repeated'>,
+  leaves: LeafColumn[],
+): LeafColumn {
+  const physicalType = PHYSICAL_TYPES[element.requiredInt(ELEMENT.type)];
+  if (physicalType === undefined) {
+    throw malformed('parquet-malformed', `column ${place.parts.join('.')} has an unknown type`);
+  }
+  const typeLength = element.size(ELEMENT.typeLength);
+  const logicalType = logicalTypeOf(element);
+  const leaf: LeafColumn = {
+    ordinal: leaves.length,
+    path: place.parts.join('.'),
+    physicalType,
+    ...(typeLength === undefined || physicalType !== 'FIXED_LEN_BYTE_ARRAY' ? {} : { typeLength }),
+    ...(logicalType === undefined ? {} : { logicalType }),
+    ...place,
+  };
+  leaves.push(leaf);
+  return leaf;
+}
+
+function repetitionOf(element: ThriftStruct): (typeof REPETITIONS)[number] {
+  const repetition = REPETITIONS[element.int(ELEMENT.repetition) ?? 0];
+  if (repetition === undefined) {
+    throw malformed('parquet-malformed', 'a schema element has an unknown repetition');
+  }
+  return repetition;
+}
+
+/**
+ * The leaves that `names` stand for, in schema order: a leaf's path, or a group's for all under it.
+ * @throws CodedError `column-unknown`, `column-ambiguous`
+ */
+export function selectLeaves(schema: Schema, names: readonly string[]): LeafColumn[] {
+  const index = new Map<string, LeafColumn[]>();
+  const add = (name: string, leaf: LeafColumn): void => {
+    const known = index.get(name);
+    if (known === undefined) index.set(name, [leaf]);
+    else known.push(leaf);
+  };
+  for (const leaf of schema.leaves) {
+    for (let depth = 1; depth <= leaf.parts.length; depth++) {
+      add(leaf.parts.slice(0, depth).join('.'), leaf);
+    }
+  }
+  const chosen = new Set<LeafColumn>();
+  for (const name of names) {
+    const found = index.get(name);
+    if (found === undefined) throw misused('column-unknown', `no column ${JSON.stringify(name)}`);
+    for (const leaf of unambiguous(name, found)) chosen.add(leaf);
+  }
+  return schema.leaves.filter((leaf) => chosen.has(leaf));
+}
+
+function unambiguous(name: string, found: readonly LeafColumn[]): readonly LeafColumn[] {
+  const depths = new Set(
+    found.map((leaf) => {
+      let depth = 1;
+      while (leaf.parts.slice(0, depth).join('.') !== name) depth++;
+      return JSON.stringify(leaf.parts.slice(0, depth));
+    }),
+  );
+  if (depths.size > 1) {
+    throw misused('column-ambiguous', `${JSON.stringify(name)} is the path of two columns`);
+  }
+  return found;
+}
+
+/** The schema list of a file that holds only `leaves`: they, and the groups above them. */
+export function projectSchema(schema: Schema, leaves: ReadonlySet<LeafColumn>): ThriftValue {
+  const out: Uint8Array[] = [];
+  const walk = (node: Node): boolean => {
+    if (node.leaf !== undefined) {
+      if (!leaves.has(node.leaf)) return false;
+      out.push(node.element.edit({}));
+      return true;
+    }
+    const at = out.length;
+    out.push(new Uint8Array(0));
+    const children = node.children.filter((child) => walk(child)).length;
+    if (children === 0 && node !== schema.root) {
+      out.length = at;
+      return false;
+    }
+    out[at] = node.element.edit({ [ELEMENT.children]: i32(children) });
+    return true;
+  };
+  walk(schema.root);
+  return structList(out);
+}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading and editing one thrift struct by field id. Getters check the wire type and answer
+// undefined for an absent field; `required` forms refuse. `edit` replaces named fields and keeps
+// the bytes of all others; the result is written with ids ascending.
+import { concat, fromUtf8, utf8 } from '@cloister/core';
+import { malformed, overLimit } from '../errors.ts';
+import { Cursor, type RawField, TYPE } from './compact.ts';
+
+/** A value ready to be put into a struct. */
+export interface ThriftValue {
+  readonly type: number;
+  readonly value: Uint8Array;
+}
+
+/** Fields to replace; undefined removes the field. */
+export type Edits = Readonly<Record<number, ThriftValue | undefined>>;
+
+/** One struct of a message; `name` is used in errors only. */
+export class ThriftStruct {
+  readonly name: string;
+  readonly fields: readonly RawField[];
+
+  constructor(name: string, fields: readonly RawField[]) {
+    this.name = name;
+    this.fields = fields;
+  }
+
+  has(id: number): boolean {
+    return this.fields.some((f) => f.id === id);
+  }
+
+  /** An integer of 8, 16, 32 or 64 bits, as a number; beyond 2^52 is refused. */
+  int(id: number): number | undefined {
+    const field = this.fields.find((f) => f.id === id);
+    if (field === undefined) return undefined;
+    if (field.type === TYPE.byte) return ((field.value[0] ?? 0) << 24) >> 24;
+    if (field.type < TYPE.i16 || field.type > TYPE.i64) throw this.wrong(id, 'an integer');
+    return new Cursor(field.value).zigzag();
+  }
+
+  requiredInt(id: number): number {
+    const value = this.int(id);
+    if (value === undefined) throw this.wrong(id, 'present');
+    return value;
+  }
+
+  /** A non-negative integer: sizes, offsets, counts. */
+  size(id: number): number | undefined {
+    const value = this.int(id);
+    if (value !== undefined && value < 0) throw this.wrong(id, 'zero or more');
+    return value;
+  }
+
+  requiredSize(id: number): number {
+    const value = this.size(id);
+    if (value === undefined) throw this.wrong(id, 'present');
+    return value;
+  }
+
+  bool(id: number): boolean | undefined {
+    const field = this.fields.find((f) => f.id === id);
+    if (field === undefined) return undefined;
+    if (field.type !== TYPE.true && field.type !== TYPE.false) throw this.wrong(id, 'a boolean');
+    return field.type === TYPE.true;
+  }
+
+  binary(id: number): Uint8Array | undefined {
+    const value = this.raw(id, TYPE.binary, 'a byte string');
+    if (value === undefined) return undefined;
+    const cursor = new Cursor(value);
+    cursor.varint();
+    return value.subarray(cursor.at);
+  }
+
+  text(id: number): string | undefined {
+    const value = this.binary(id);
+    return value === undefined ? undefined : fromUtf8(value);
+  }
+
+  struct(id: number, name: string): ThriftStruct | undefined {
+    const value = this.raw(id, TYPE.struct, 'a struct');
+    return value === undefined ? undefined : parseStruct(name, value);
+  }
+
+  structs(id: number, name: string, max: number): ThriftStruct[] | undefined {
+    return this.list(id, TYPE.struct, max, (c) => new ThriftStruct(name, c.struct()));
+  }
+
+  texts(id: number, max: number): string[] | undefined {
+    return this.list(id, TYPE.binary, max, (cursor) => {
+      const length = cursor.varint();
+      const start = cursor.at;
+      cursor.skip(length);
+      return fromUtf8(cursor.bytes.subarray(start, cursor.at));
+    });
+  }
+
+  ints(id: number, max: number): number[] | undefined {
+    return this.list(id, undefined, max, (cursor) => cursor.zigzag());
+  }
+
+  /** The exact bytes of each element of a list of structs. */
+  rawStructs(id: number, max: number): Uint8Array[] | undefined {
+    return this.list(id, TYPE.struct, max, (cursor) => {
+      const start = cursor.at;
+      cursor.skipStruct(1);
+      return cursor.bytes.subarray(start, cursor.at);
+    });
+  }
+
+  /** This struct with some fields replaced, as bytes. */
+  edit(edits: Edits): Uint8Array<ArrayBuffer> {
+    const ids = new Set([...this.fields.map((f) => f.id), ...Object.keys(edits).map(Number)]);
+    const fields: RawField[] = [];
+    for (const id of [...ids].sort((a, b) => a - b)) {
+      const next = id in edits ? edits[id] : this.fields.find((f) => f.id === id);
+      if (next !== undefined) fields.push({ id, type: next.type, value: next.value });
+    }
+    return encodeFields(fields);
+  }
+
+  private list<T>(
+    id: number,
+    type: number | undefined,
+    max: number,
+    read: (cursor: Cursor) => T,
+  ): T[] | undefined {
+    const value = this.raw(id, TYPE.list, 'a list');
+    if (value === undefined) return undefined;
+    const cursor = new Cursor(value);
+    const head = cursor.listHeader();
+    const fits =
+      type === undefined ? head.type >= TYPE.i16 && head.type <= TYPE.i64 : head.type === type;
+    if (!fits && head.size > 0) throw this.wrong(id, `a list of type ${type ?? 'integer'}`);
+    if (head.size > max) throw overLimit(`the length of ${this.name}.${id}`, head.size, max);
+    return Array.from({ length: head.size }, () => read(cursor));
+  }
+
+  private raw(id: number, type: number, what: string): Uint8Array | undefined {
+    const field = this.fields.find((f) => f.id === id);
+    if (field === undefined) return undefined;
+    if (field.type !== type) throw this.wrong(id, what);
+    return field.value;
+  }
+
+  private wrong(id: number, wanted: string): Error {
+    return malformed('thrift-malformed', `field ${id} of ${this.name} is not ${wanted}`);
+  }
+}
+
+/** One struct that fills `bytes` whole. @throws CodedError `thrift-malformed`, `parquet-truncated` */
+export function parseStruct(name: string, bytes: Uint8Array): ThriftStruct {
+  const { struct, end } = parseStructPrefix(name, bytes);
+  if (end !== bytes.length) {
+    throw malformed('thrift-malformed', `${name} is followed by ${bytes.length - end} more bytes`);
+  }
+  return struct;
+}
+
+/** One struct at the beginning of `bytes`, and where it ends. */
+export function parseStructPrefix(
+  name: string,
+  bytes: Uint8Array,
+): { struct: ThriftStruct; end: number } {
+  const cursor = new Cursor(bytes);
+  const struct = new ThriftStruct(name, cursor.struct());
+  return { struct, end: cursor.at };
+}
+
+/** A struct of the given fields. */
+export function encodeStruct(edits: Edits): Uint8Array<ArrayBuffer> {
+  return new ThriftStruct('', []).edit(edits);
+}
+
+function encodeFields(fields: readonly RawField[]): Uint8Array<ArrayBuffer> {
+  const parts: Uint8Array[] = [];
+  let last = 0;
+  for (const { id, type, value } of fields) {
+    const delta = id - last;
+    if (delta >= 1 && delta <= 15) parts.push(Uint8Array.of((delta << 4) | type), value);
+    else parts.push(Uint8Array.of(type), zigzag(id), value);
+    last = id;
+  }
+  parts.push(Uint8Array.of(0));
+  return concat(...parts);
+}
+
+function varint(value: number): Uint8Array {
+  const out: number[] = [];
+  let rest = value;
+  for (; rest >= 128; rest = Math.floor(rest / 128)) out.push((rest % 128) | 0x80);
+  out.push(rest);
+  return Uint8Array.from(out);
+}
+
+function zigzag(value: number): Uint8Array {
+  return varint(value < 0 ? -2 * value - 1 : 2 * value);
+}
+
+export function i16(value: number): ThriftValue {
+  return { type: TYPE.i16, value: zigzag(value) };
+}
+
+export function i32(value: number): ThriftValue {
+  return { type: TYPE.i32, value: zigzag(value) };
+}
+
+export function i64(value: number): ThriftValue {
+  return { type: TYPE.i64, value: zigzag(value) };
+}
+
+export function bool(value: boolean): ThriftValue {
+  return { type: value ? TYPE.true : TYPE.false, value: new Uint8Array(0) };
+}
+
+export function binary(value: Uint8Array | string): ThriftValue {
+  const bytes = typeof value === 'string' ? utf8(value) : value;
+  return { type: TYPE.binary, value: concat(varint(bytes.length), bytes) };
+}
+
+export function struct(encoded: Uint8Array): ThriftValue {
+  return { type: TYPE.struct, value: encoded };
+}
+
+/** A list of encoded elements, all of one wire type. */
+export function list(type: number, items: readonly Uint8Array[]): ThriftValue {
+  const short = items.length < 15;
+  const head = Uint8Array.of(((short ? items.length : 15) << 4) | type);
+  return {
+    type: TYPE.list,
+    value: concat(head, ...(short ? [] : [varint(items.length)]), ...items),
+  };
+}
+
+export function structList(items: readonly Uint8Array[]): ThriftValue {
+  return list(TYPE.struct, items);
+}
+
+export function textList(items: readonly string[]): ThriftValue {
+  return list(
+    TYPE.binary,
+    items.map((text) => binary(text).value),
+  );
+}
