@@ -98,7 +98,8 @@ export class FileBlobs implements BlobStore {
   async range(digest: Uint8Array, start: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
     const size = await this.head(digest);
     if (size === undefined) throw notFound(digest);
-    if (!Number.isSafeInteger(start) || start < 0 || !(end >= start) || end > size) {
+    const whole = Number.isSafeInteger(start) && Number.isSafeInteger(end);
+    if (!whole || start < 0 || end < start || end > size) {
       const message = `bytes [${start}, ${end}) of a blob of ${size} bytes`;
       throw new CodedError<CoreErrorCode>('blob-range-invalid', 'malformed', message);
     }

@@ -15,6 +15,7 @@ import { concat, fromHex, toHex } from '../bytes.ts';
 import { CodedError, type CoreErrorCode } from '../errors.ts';
 import { ED25519_SPKI_PREFIX, ed25519FromSpki, ed25519Spki } from './ed25519-keys.ts';
 import type { CryptoPort, HashName, SignatureScheme, Signer, VerifyKey } from './port.ts';
+import { pssSaltLengths } from './pss.ts';
 
 const ED25519_PKCS8_PREFIX = fromHex('302e020100300506032b657004220420');
 const MAX_CACHED_KEYS = 1024;
@@ -36,13 +37,16 @@ export const nodeCrypto: CryptoPort = {
     const handle = key.handle as KeyObject;
     const hash = hashOf(key.scheme);
     try {
-      return verify(hash, data, { key: handle, ...paddingOf(key.scheme) }, signature);
+      return optionsOf(key.scheme, handle).some((options) =>
+        verify(hash, data, { key: handle, ...options }, signature),
+      );
     } catch {
       return false;
     }
   },
   async verifyEd25519(key, data, signature) {
-    return signature.length === 64 && verify(null, data, ed25519Key(key), signature);
+    const handle = ed25519Key(key);
+    return signature.length === 64 && verify(null, data, handle, signature);
   },
 };
 
@@ -85,13 +89,14 @@ function hashOf(scheme: SignatureScheme): string | null {
   return scheme === 'ed25519' ? null : (scheme.split('-').at(-1) as HashName);
 }
 
-function paddingOf(scheme: SignatureScheme): Record<string, unknown> {
-  if (scheme.startsWith('ecdsa')) return { dsaEncoding: 'ieee-p1363' };
-  if (scheme.startsWith('rsa-pss')) {
-    const saltLength = constants.RSA_PSS_SALTLEN_AUTO;
-    return { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength };
-  }
-  return scheme.startsWith('rsa') ? { padding: constants.RSA_PKCS1_PADDING } : {};
+/** What to try, in turn: more than one thing for RSA-PSS, whose salt length is not told. */
+function optionsOf(scheme: SignatureScheme, key: KeyObject): Record<string, unknown>[] {
+  if (scheme.startsWith('ecdsa')) return [{ dsaEncoding: 'ieee-p1363' }];
+  if (!scheme.startsWith('rsa')) return [{}];
+  if (!scheme.startsWith('rsa-pss')) return [{ padding: constants.RSA_PKCS1_PADDING }];
+  const padding = constants.RSA_PKCS1_PSS_PADDING;
+  const modulusBits = key.asymmetricKeyDetails?.modulusLength ?? 0;
+  return pssSaltLengths(modulusBits, scheme).map((saltLength) => ({ padding, saltLength }));
 }
 
 function ed25519Key(raw: Uint8Array): KeyObject {

@@ -12,7 +12,7 @@ export type HashName = 'sha256' | 'sha384' | 'sha512' | 'sha3-512';
 
 /**
  * Signature schemes by name. ECDSA signatures are raw r||s, big endian (IEEE P1363).
- * RSA-PSS uses MGF1 with the same hash and the salt length that the signature shows.
+ * RSA-PSS uses MGF1 with the same hash, and a salt as long as the hash or as long as fits.
  */
 export type SignatureScheme =
   | 'ed25519'

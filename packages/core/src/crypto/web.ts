@@ -10,14 +10,12 @@ import { equal, toHex } from '../bytes.ts';
 import { CodedError, type CoreErrorCode } from '../errors.ts';
 import { ed25519FromSpki, ed25519Spki } from './ed25519-keys.ts';
 import type { CryptoPort, HashName, SignatureScheme } from './port.ts';
+import { pssSaltLengths } from './pss.ts';
 
 const HASHES = { sha256, sha384, sha512, 'sha3-512': sha3_512 } as const;
 const CURVES = { p256: 'P-256', p384: 'P-384', p521: 'P-521' } as const;
 
-/**
- * The crypto port in a browser. WebCrypto cannot recover the salt length of an RSA-PSS signature, so
- * the two that are in use are tried: the hash's length and the longest that fits. Node takes any.
- */
+/** The crypto port in a browser. */
 export const webCrypto: CryptoPort = {
   name: 'web',
   digest(hash, ...parts) {
@@ -101,11 +99,9 @@ interface VerifyAlgorithm {
 function algorithmsOf(scheme: SignatureScheme, key: CryptoKey): VerifyAlgorithm[] {
   if (scheme.startsWith('ecdsa')) return [{ name: 'ECDSA', hash: hashOf(scheme) }];
   if (!scheme.startsWith('rsa-pss')) return [{ name: 'RSASSA-PKCS1-v1_5' }];
-  const hashLength = Number(hashOf(scheme).slice(4)) / 8;
   const { modulusLength } = key.algorithm as { modulusLength?: number };
-  // RFC 8017 section 9.1.1: emLen = ceil((modBits - 1) / 8), and two bytes besides hash and salt.
-  const longest = Math.ceil(((modulusLength ?? 0) - 1) / 8) - hashLength - 2;
-  return [hashLength, longest]
-    .filter((saltLength) => saltLength >= 0)
-    .map((saltLength) => ({ name: 'RSA-PSS', saltLength }));
+  return pssSaltLengths(modulusLength ?? 0, scheme).map((saltLength) => ({
+    name: 'RSA-PSS',
+    saltLength,
+  }));
 }
