@@ -3,6 +3,7 @@
 export * from './admit.ts';
 export * from './charter-rules.ts';
 export * from './commitment.ts';
+export * from './digest-tree.ts';
 export * from './errors.ts';
 export * from './events/bodies.ts';
 export type { CharterBody, Environment, Member, Operator } from './events/charter.ts';
@@ -14,7 +15,9 @@ export * from './fold/rights.ts';
 export * from './fold/state.ts';
 export * from './fold/task-state.ts';
 export * from './fold/void-codes.ts';
+export type * from './ports.ts';
 export * from './quorum.ts';
 export * from './report-data.ts';
 export * from './result-keys.ts';
+export * from './task-openings.ts';
 export * from './vendor-rule.ts';

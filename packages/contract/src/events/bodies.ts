@@ -12,13 +12,16 @@ import {
   count,
   datasetVersion,
   digest,
+  distinctSlugs,
+  distinctVersions,
   id16,
-  input,
+  inputs,
   point,
   positive,
   price,
   seat,
   slug,
+  strictlyAscending,
   time,
 } from './shapes.ts';
 
@@ -109,7 +112,11 @@ export const datasetBody = z.strictObject({
   columns: z
     .array(z.strictObject({ id: columnId, sealed: digest }))
     .min(2)
-    .max(10_001),
+    .max(10_001)
+    .refine(
+      (columns) => columns[0]?.id === 0 && strictlyAscending(columns.map((column) => column.id)),
+      'wanted ascending, distinct column ids from 0, the footer key',
+    ),
   schema: commitment,
   policy: commitment,
   /** Blob of the openings, sealed to each member. */
@@ -125,15 +132,19 @@ export const taskBody = z.strictObject({
   parameters: commitment,
   uses: commitment,
   purpose: commitment,
-  inputs: z.array(input).min(1).max(100),
+  inputs,
   /** Output columns by id and who may open each. */
   outputs: z
-    .array(z.strictObject({ id: columnId.min(1), recipients: z.array(slug).min(1).max(200) }))
+    .array(z.strictObject({ id: columnId.min(1), recipients: distinctSlugs }))
     .min(1)
-    .max(10_000),
+    .max(10_000)
+    .refine(
+      (outputs) => strictlyAscending(outputs.map((output) => output.id)),
+      'wanted ascending, distinct output ids',
+    ),
   worker: z.strictObject({
     measurements: z.array(bytesUpTo(64, 16)).min(1).max(100),
-    operators: z.array(slug).min(1).max(200),
+    operators: distinctSlugs,
   }),
   /** The prices that the proposer accepts, one an input, in the order of the inputs. */
   prices: z.array(price).min(1).max(100),
@@ -143,7 +154,7 @@ export const taskBody = z.strictObject({
 /** An owner's grant: which columns, how many runs, and when. One event a person. */
 export const approveBody = z.strictObject({
   task: digest,
-  inputs: z.array(input).min(1).max(100),
+  inputs,
   runs: z.number().int().min(1).max(1_000_000),
   from: time,
   until: time,
@@ -165,7 +176,8 @@ export const usageBody = z.strictObject({
   inputs: z
     .array(z.strictObject({ ...datasetVersion.shape, rows: count, bytes: count }))
     .min(1)
-    .max(100),
+    .max(100)
+    .refine(distinctVersions, 'wanted every dataset version once'),
   /** Digests of the sealed result's blobs: ciphertext, so these hide what they hash. */
   result: z.array(digest).min(1).max(1_000),
   counted: z.strictObject({ rowsIn: count, bytesIn: count, rowsOut: count, bytesOut: count }),

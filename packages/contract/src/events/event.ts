@@ -4,6 +4,7 @@
 // charter, whose payload's SHA-256 becomes the genesis. The event id is the SHA-256 of the (outer)
 // Sig_structure, so it names the statement and its signer, whatever the order. spec/events.md.
 import { type Cbor, encodeCbor, type Signer, signCose } from '@cloister/core';
+import type { ComplaintFacts, RevealFacts } from '../key-events.ts';
 import type { EventBody, EventKind } from './bodies.ts';
 
 export const EVENT_VERSION = 1;
@@ -29,8 +30,12 @@ export interface AdmittedEvent<K extends EventKind = EventKind> {
   readonly founds?: Uint8Array;
   /** For a reveal: the hash that its commit must have carried. */
   readonly commitHash?: Uint8Array;
+  /** For a reveal: what it shows of itself. */
+  readonly revealed?: RevealFacts;
   /** For a complaint: whether the opened deal is wrong, so that the dealer is at fault. */
   readonly upheld?: boolean;
+  /** For a complaint: what it was judged over. */
+  readonly judged?: ComplaintFacts;
   readonly size: number;
 }
 

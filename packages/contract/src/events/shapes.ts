@@ -2,6 +2,7 @@
 // The small values that event bodies are made of, as strict schemas: what does not match is
 // malformed. Times are milliseconds since the Unix epoch, money is in millionths of a currency
 // unit, column ids are positions from 1 (0 is a file's footer key). spec/events.md, "Values".
+import { toHex } from '@cloister/core';
 import { z } from 'zod';
 
 /** A byte string of exactly `length` bytes. */
@@ -58,9 +59,29 @@ export const datasetVersion = z.strictObject({ dataset: id16, version: positive 
 /** Granted or wanted columns of one dataset version. */
 export const input = z.strictObject({ dataset: id16, version: positive, columns: columnIds });
 
+/** Inputs of a task or grant: every dataset version at most once. */
+export const inputs = z
+  .array(input)
+  .min(1)
+  .max(100)
+  .refine(distinctVersions, 'wanted every dataset version once');
+
+/** Names, each once. */
+export const distinctSlugs = z
+  .array(slug)
+  .min(1)
+  .max(200)
+  .refine((names) => new Set(names).size === names.length, 'wanted every name once');
+
 export type Price = z.infer<typeof price>;
 export type Input = z.infer<typeof input>;
 
 export function strictlyAscending(values: readonly number[]): boolean {
   return values.every((value, i) => i === 0 || value > (values[i - 1] as number));
+}
+
+export function distinctVersions(
+  values: readonly { readonly dataset: Uint8Array; readonly version: number }[],
+): boolean {
+  return new Set(values.map((v) => `${toHex(v.dataset)}/${v.version}`)).size === values.length;
 }

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Datasets. The member who signs version 1 owns the dataset; versions go up by one. The owner may
+// seal a version again, for a new group key or a new policy, never with other content; the newest
+// event of a version replaces the ones before it. spec/events.md, "dataset".
+import { equal, toHex } from '@cloister/core';
+import type { EventBody } from '../events/bodies.ts';
+import type { AdmittedEvent } from '../events/event.ts';
+import { memberByIdentity } from './lookup.ts';
+import type { DatasetVersion, FoldState } from './state.ts';
+import { type Verdict, voided } from './void-codes.ts';
+
+export function foldDataset(state: FoldState, event: AdmittedEvent<'dataset'>): Verdict {
+  const { body } = event;
+  const member = memberByIdentity(state, event.signer);
+  if (member === undefined) return voided('not-a-member');
+  const key = toHex(body.dataset);
+  const dataset = state.datasets.get(key);
+  if (dataset !== undefined && dataset.owner !== member.id) {
+    return voided('dataset-not-owner', `owner is ${dataset.owner}, signer is ${member.id}`);
+  }
+  const newest = dataset?.newest ?? 0;
+  if (body.version > newest + 1) {
+    return voided('dataset-version-order', `got ${body.version}, wanted ${newest + 1}`);
+  }
+  const epoch = state.activeEpoch === null ? undefined : state.epochs.get(state.activeEpoch);
+  if (epoch === undefined || epoch.groupKey === null) return voided('no-active-epoch');
+  if (!equal(epoch.groupKey, body.groupKey)) return voided('dataset-group-key');
+  const before = dataset?.versions.get(body.version);
+  const wrong = before === undefined ? undefined : judgeReseal(before, body);
+  if (wrong !== undefined) return wrong;
+  const now = { event: event.key, body, seq: state.seq };
+  if (dataset === undefined) {
+    const versions = new Map([[body.version, now]]);
+    state.datasets.set(key, { owner: member.id, newest: body.version, versions });
+  } else {
+    dataset.versions.set(body.version, now);
+    dataset.newest = Math.max(dataset.newest, body.version);
+  }
+  return undefined;
+}
+
+function judgeReseal(before: DatasetVersion, now: EventBody<'dataset'>): Verdict {
+  const was = before.body;
+  const files = (body: EventBody<'dataset'>): string =>
+    body.files.map((f) => [f.blob, f.root, f.leaves].map(toHex).join() + f.length).join();
+  const columns = (body: EventBody<'dataset'>): string => body.columns.map((c) => c.id).join();
+  if (was.rows !== now.rows || files(was) !== files(now)) {
+    return voided('dataset-reseal-content', 'rows or files');
+  }
+  if (columns(was) !== columns(now) || !equal(was.schema, now.schema)) {
+    return voided('dataset-reseal-content', 'columns or schema');
+  }
+  if (equal(was.groupKey, now.groupKey) && equal(was.policy, now.policy)) {
+    return voided('dataset-reseal-same');
+  }
+  return undefined;
+}

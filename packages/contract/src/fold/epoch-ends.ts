@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// How an attempt at a key ends without one: a keeper's `epoch-abort`, a judged complaint, or a
+// phase's deadline. Seats that are proved to be at fault (an upheld complaint's dealer, an unfounded
+// one's author) or silent past the deadline are excluded: their joins take no seat again. An abort
+// is a keeper's word and excludes nobody. The running epoch is never touched. spec/events.md.
+import { equal, toHex } from '@cloister/core';
+import type { AdmittedEvent } from '../events/event.ts';
+import type { Epoch, FoldState } from './state.ts';
+import { type Verdict, voided } from './void-codes.ts';
+
+/** Ends the forming epoch; the joins in `faults` are excluded. */
+export function endEpoch(
+  state: FoldState,
+  end: { code: string; faults: string[]; wanted: string; got: string },
+): void {
+  const epoch = state.formingEpoch === null ? undefined : state.epochs.get(state.formingEpoch);
+  if (epoch === undefined) return;
+  epoch.status = 'ended';
+  epoch.end = end;
+  for (const key of end.faults) {
+    const join = state.joins.get(key);
+    if (join !== undefined) join.excluded = end.code;
+  }
+  state.formingEpoch = null;
+}
+
+/** Called when the clock has moved: an overdue phase ends the attempt and excludes the silent. */
+export function endOverdueEpoch(state: FoldState): void {
+  const epoch = state.formingEpoch === null ? undefined : state.epochs.get(state.formingEpoch);
+  if (epoch === undefined || state.clock <= epoch.deadline) return;
+  const faults = silentJoins(state, epoch);
+  const wanted = `the ${epoch.phase} of every seat by ${epoch.deadline}`;
+  endEpoch(state, { code: 'deadline', faults, wanted, got: `${faults.length} silent` });
+}
+
+/** Joins that the epoch's phase still waits for. */
+export function silentJoins(state: FoldState, epoch: Epoch): string[] {
+  if (epoch.phase === 'ack') return epoch.joins.filter((_, i) => !epoch.acks.has(i + 1));
+  const done = epoch.phase === 'commit' ? epoch.commits : epoch.reveals;
+  return epoch.dealers
+    .filter((seat) => !done.has(seat))
+    .flatMap((seat) => dealerJoin(state, epoch, seat) ?? []);
+}
+
+/** The join behind a dealer's seat: this epoch's, or in a reshare the seat of the old one. */
+export function dealerJoin(state: FoldState, epoch: Epoch, seat: number): string | undefined {
+  const of = epoch.from === null ? epoch : state.epochs.get(epoch.from);
+  return of?.joins[seat - 1];
+}
+
+/** Whether the node of this join signs with this key. */
+export function holds(state: FoldState, joinKey: string, signer: Uint8Array): boolean {
+  const join = state.joins.get(joinKey);
+  return join !== undefined && equal(join.signer, signer);
+}
+
+export function foldEpochAbort(state: FoldState, event: AdmittedEvent<'epoch-abort'>): Verdict {
+  const found = accuser(state, event);
+  if ('sentence' in found) return found;
+  const { against, code, wanted, got } = event.body;
+  if (against > found.epoch.joins.length) return voided('abort-seat-unknown', `seat ${against}`);
+  endEpoch(state, { code, faults: [], wanted, got: `seat ${against}: ${got}` });
+  return undefined;
+}
+
+export function foldComplaint(state: FoldState, event: AdmittedEvent<'complaint'>): Verdict {
+  const found = accuser(state, event);
+  if ('sentence' in found) return found;
+  const { seat, against } = event.body;
+  if (!found.epoch.reveals.has(against)) return voided('complaint-not-dealt', `seat ${against}`);
+  const { signed = false, commit, dealerKey, recipientKey } = event.judged ?? {};
+  const committed = found.epoch.commits.get(against);
+  const dealer = dealerJoin(state, found.epoch, against);
+  const recipient = found.epoch.joins[seat - 1];
+  const same =
+    signed &&
+    commit !== undefined &&
+    committed !== undefined &&
+    equal(commit, committed) &&
+    dealerKey !== undefined &&
+    dealer !== undefined &&
+    holds(state, dealer, dealerKey);
+  if (!same || recipient === undefined) {
+    return voided('complaint-not-the-deal', `${against} to ${seat}`);
+  }
+  const attested = state.joins.get(recipient)?.body.hpke;
+  const missealed =
+    attested !== undefined && recipientKey !== undefined && !equal(attested, recipientKey);
+  const upheld = event.upheld === true || missealed;
+  const fault = upheld ? dealer : recipient;
+  const code = upheld ? 'complaint-upheld' : 'complaint-unfounded';
+  const wanted = 'a deal that fits the revealed commitments';
+  const got = `seat ${seat} against dealer ${against}: ${event.judged?.reason ?? 'no reason'}`;
+  endEpoch(state, { code, faults: [fault], wanted, got });
+  return undefined;
+}
+
+/** The forming epoch, whatever its phase, if the accusing seat is the signer's. */
+function accuser(
+  state: FoldState,
+  event: { signer: Uint8Array; body: { epoch: Uint8Array; seat: number } },
+): { epoch: Epoch } | NonNullable<Verdict> {
+  const key = toHex(event.body.epoch);
+  const epoch = state.epochs.get(key);
+  if (epoch === undefined) return voided('epoch-unknown', key.slice(0, 16));
+  if (!holds(state, epoch.joins[event.body.seat - 1] ?? '', event.signer)) {
+    return voided('seat-not-signer', `seat ${event.body.seat}`);
+  }
+  return epoch.status === 'forming' ? { epoch } : voided('epoch-not-forming', epoch.status);
+}

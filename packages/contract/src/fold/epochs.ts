@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// Key epochs: a member names n keepers' joins in seat order; the dealers commit by hash, reveal, and
+// all seats acknowledge one transcript and group key. When the last acknowledgement is here and all
+// are equal the epoch is active and the one before it superseded. One epoch forms at a time. In a
+// reshare (`from`) the dealers are the seats of the active epoch whose joins are named again, at
+// least t of them, and the group key must stay. spec/events.md, "epoch".
+import { equal, toHex } from '@cloister/core';
+import type { AdmittedEvent } from '../events/event.ts';
+import { vendorBreach } from '../vendor-rule.ts';
+import { dealerJoin, endEpoch, holds } from './epoch-ends.ts';
+import { judgePlace } from './joins.ts';
+import { charterOf, indexOf, memberByIdentity } from './lookup.ts';
+import type { Epoch, EpochPhase, FoldState } from './state.ts';
+import { type Verdict, type Voided, voided } from './void-codes.ts';
+
+export function foldEpoch(state: FoldState, event: AdmittedEvent<'epoch'>): Verdict {
+  if (memberByIdentity(state, event.signer) === undefined) return voided('not-a-member');
+  if (state.clock === 0) return voided('clock-not-set');
+  if (state.formingEpoch !== null) return voided('epoch-forming', state.formingEpoch.slice(0, 16));
+  const joins = event.body.joins.map(toHex);
+  const wrong = judgeSeats(state, joins);
+  if (wrong !== undefined) return wrong;
+  const from = event.body.from === undefined ? null : toHex(event.body.from);
+  const dealers = dealersOf(state, joins, from);
+  if (!Array.isArray(dealers)) return dealers;
+  state.epochs.set(event.key, {
+    status: 'forming',
+    phase: 'commit',
+    joins,
+    from,
+    threshold: charterOf(state).keepers.threshold,
+    dealers,
+    deadline: phaseDeadline(state),
+    commits: new Map(),
+    reveals: new Map(),
+    acks: new Map(),
+    groupKey: null,
+    transcript: null,
+    activeSeq: null,
+    supersededSeq: null,
+    end: null,
+  });
+  state.formingEpoch = event.key;
+  return undefined;
+}
+
+function phaseDeadline(state: FoldState): number {
+  return state.clock + charterOf(state).deadlines.epochPhase;
+}
+
+function judgeSeats(state: FoldState, joins: readonly string[]): Verdict {
+  const { seats, threshold, vendors } = charterOf(state).keepers;
+  if (joins.length !== seats) return voided('epoch-seats', `got ${joins.length}, wanted ${seats}`);
+  if (new Set(joins).size !== joins.length) return voided('epoch-join-repeated');
+  const taken = [];
+  for (const [i, key] of joins.entries()) {
+    const where = `seat ${i + 1}`;
+    const join = state.joins.get(key);
+    if (join === undefined) return voided('epoch-join-unknown', where);
+    if (join.body.role !== 'keeper') return voided('epoch-join-not-keeper', where);
+    if (join.excluded !== null) return voided('epoch-join-excluded', `${where}: ${join.excluded}`);
+    const outdated = judgePlace(state, join.body);
+    if (outdated !== undefined) return voided('epoch-join-outdated', `${where}: ${outdated.code}`);
+    const environment = indexOf(state).environments.get(join.body.environment);
+    taken.push({ operator: join.body.operator, family: environment?.family ?? '' });
+  }
+  const breach = vendorBreach(taken, { threshold, vendors });
+  if (breach === undefined) return undefined;
+  const got = `${breach.who.join(' and ')}: got ${breach.seats} seats, wanted at most ${breach.most}`;
+  return voided(`epoch-${breach.code}`, got);
+}
+
+function dealersOf(
+  state: FoldState,
+  joins: readonly string[],
+  from: string | null,
+): number[] | Voided {
+  if (from === null) return seatNumbers(joins);
+  const old = state.epochs.get(from);
+  if (from !== state.activeEpoch || old === undefined) return voided('epoch-from-not-active');
+  const dealers = seatNumbers(old.joins).filter((seat) =>
+    joins.includes(old.joins[seat - 1] as string),
+  );
+  if (dealers.length < old.threshold) {
+    return voided('epoch-dealers-few', `got ${dealers.length}, wanted ${old.threshold}`);
+  }
+  return dealers;
+}
+
+function seatNumbers(joins: readonly string[]): number[] {
+  return joins.map((_, i) => i + 1);
+}
+
+/** The forming epoch in the wanted phase, if `seat` of it is the signer's. */
+function formingSeat(
+  state: FoldState,
+  event: { signer: Uint8Array; body: { epoch: Uint8Array; seat: number } },
+  phase: EpochPhase,
+): { key: string; epoch: Epoch } | Voided {
+  const key = toHex(event.body.epoch);
+  const epoch = state.epochs.get(key);
+  if (epoch === undefined) return voided('epoch-unknown', key.slice(0, 16));
+  const { seat } = event.body;
+  const holder = phase === 'ack' ? epoch.joins[seat - 1] : dealerJoin(state, epoch, seat);
+  if (holder === undefined || !holds(state, holder, event.signer)) {
+    return voided('seat-not-signer', `seat ${seat}`);
+  }
+  if (epoch.status !== 'forming') return voided('epoch-not-forming', epoch.status);
+  if (epoch.phase !== phase) return voided('epoch-phase', `got ${phase} in phase ${epoch.phase}`);
+  if (phase !== 'ack' && !epoch.dealers.includes(seat)) {
+    return voided('seat-does-not-deal', `seat ${seat}`);
+  }
+  return { key, epoch };
+}
+
+export function foldCommit(state: FoldState, event: AdmittedEvent<'commit'>): Verdict {
+  const at = formingSeat(state, event, 'commit');
+  if ('sentence' in at) return at;
+  const { epoch } = at;
+  const { seat, hash } = event.body;
+  if (epoch.commits.has(seat)) return voided('seat-already-done', `seat ${seat} has committed`);
+  epoch.commits.set(seat, hash);
+  if (epoch.commits.size === epoch.dealers.length) enter(state, epoch, 'reveal');
+  return undefined;
+}
+
+export function foldReveal(state: FoldState, event: AdmittedEvent<'reveal'>): Verdict {
+  const at = formingSeat(state, event, 'reveal');
+  if ('sentence' in at) return at;
+  const { epoch } = at;
+  const { seat, reveal, deals } = event.body;
+  if (epoch.reveals.has(seat)) return voided('seat-already-done', `seat ${seat} has revealed`);
+  const committed = epoch.commits.get(seat);
+  if (committed === undefined || event.commitHash === undefined) {
+    return voided('reveal-not-committed', `seat ${seat}`);
+  }
+  if (!equal(committed, event.commitHash)) return voided('reveal-not-committed', `seat ${seat}`);
+  const { commitments = 0, previous = null } = event.revealed ?? {};
+  if ((previous === null ? null : toHex(previous)) !== epoch.from) {
+    return voided('reveal-other-origin', `seat ${seat}`);
+  }
+  if (commitments !== epoch.threshold) {
+    return voided('reveal-degree', `got ${commitments}, wanted ${epoch.threshold}`);
+  }
+  if (deals.length !== epoch.joins.length) {
+    return voided('reveal-deals-count', `got ${deals.length}, wanted ${epoch.joins.length}`);
+  }
+  epoch.reveals.set(seat, { event: event.key, reveal, deals });
+  if (epoch.reveals.size === epoch.dealers.length) enter(state, epoch, 'ack');
+  return undefined;
+}
+
+export function foldAck(state: FoldState, event: AdmittedEvent<'ack'>): Verdict {
+  const at = formingSeat(state, event, 'ack');
+  if ('sentence' in at) return at;
+  const { key, epoch } = at;
+  const { seat, transcript, groupKey } = event.body;
+  if (epoch.acks.has(seat)) return voided('seat-already-done', `seat ${seat} has acknowledged`);
+  const before = epoch.from === null ? null : state.epochs.get(epoch.from)?.groupKey;
+  if (before != null && !equal(before, groupKey)) return voided('ack-group-key', `seat ${seat}`);
+  epoch.acks.set(seat, { transcript, groupKey });
+  if (epoch.acks.size < epoch.joins.length) return undefined;
+  const same = [...epoch.acks.values()].every(
+    (ack) => equal(ack.transcript, transcript) && equal(ack.groupKey, groupKey),
+  );
+  if (same) activate(state, key, epoch, { transcript, groupKey });
+  else
+    endEpoch(state, { code: 'acks-differ', faults: [], wanted: 'one transcript', got: 'several' });
+  return undefined;
+}
+
+function enter(state: FoldState, epoch: Epoch, phase: EpochPhase): void {
+  epoch.phase = phase;
+  epoch.deadline = phaseDeadline(state);
+}
+
+function activate(
+  state: FoldState,
+  key: string,
+  epoch: Epoch,
+  agreed: { transcript: Uint8Array; groupKey: Uint8Array },
+): void {
+  const before = state.activeEpoch === null ? undefined : state.epochs.get(state.activeEpoch);
+  if (before !== undefined) {
+    before.status = 'superseded';
+    before.supersededSeq = state.seq;
+  }
+  epoch.status = 'active';
+  epoch.activeSeq = state.seq;
+  epoch.groupKey = agreed.groupKey;
+  epoch.transcript = agreed.transcript;
+  state.activeEpoch = key;
+  state.formingEpoch = null;
+}

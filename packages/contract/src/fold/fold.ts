@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// The fold: one event after another, in the ledger's order, changes the state or is void with a
+// code. Synchronous, total and free of cryptography: whatever `admit` lets through gets an outcome,
+// nothing is thrown, and two parties with the same events have the same state. It changes the state
+// it is given; a void event changes nothing but the position and, for statements that are judged
+// once, the memory of its id. Rights are judged at the event's own position. spec/events.md.
+import type { CryptoPort } from '@cloister/core';
+import { CodedError } from '@cloister/core';
+import { admit } from '../admit.ts';
+import type { EventKind } from '../events/bodies.ts';
+import type { AdmittedEvent, AnyEvent } from '../events/event.ts';
+import { foldCharter, underGenesis } from './charter.ts';
+import { foldDataset } from './datasets.ts';
+import { foldComplaint, foldEpochAbort } from './epoch-ends.ts';
+import { foldAck, foldCommit, foldEpoch, foldReveal } from './epochs.ts';
+import { foldApprove, foldDecline } from './grants.ts';
+import { foldJoin } from './joins.ts';
+import { foldRefusal, foldReleased, foldRunFailed, foldUsage } from './runs.ts';
+import type { FoldState } from './state.ts';
+import { foldTask } from './tasks.ts';
+import { foldCollateral, foldTick } from './time.ts';
+import { type Verdict, type VoidCode, voided } from './void-codes.ts';
+
+/** What became of the entry at position `seq`. */
+export type Outcome =
+  | { readonly seq: number; readonly status: 'accepted' }
+  | {
+      readonly seq: number;
+      readonly status: 'void';
+      readonly code: VoidCode;
+      readonly sentence: string;
+    };
+
+type Handlers = { [K in EventKind]: (state: FoldState, event: AdmittedEvent<K>) => Verdict };
+
+const HANDLERS: Handlers = {
+  charter: foldCharter,
+  tick: foldTick,
+  collateral: foldCollateral,
+  join: foldJoin,
+  epoch: foldEpoch,
+  commit: foldCommit,
+  reveal: foldReveal,
+  ack: foldAck,
+  complaint: foldComplaint,
+  'epoch-abort': foldEpochAbort,
+  dataset: foldDataset,
+  task: foldTask,
+  approve: foldApprove,
+  decline: foldDecline,
+  refusal: foldRefusal,
+  usage: foldUsage,
+  released: foldReleased,
+  'run-failed': foldRunFailed,
+};
+
+/**
+ * Kinds whose void statements stay void. Were they not, a member's old statement that missed its
+ * moment (a policy sealed for a key that was not active yet) could be brought back by anyone later.
+ */
+const JUDGED_ONCE: ReadonlySet<EventKind> = new Set(['dataset', 'task', 'approve', 'decline']);
+
+/** Folds one admitted event into `state`, which it changes, and says what became of it. */
+export function fold(state: FoldState, event: AnyEvent): Outcome {
+  const verdict = judge(state, event);
+  const founded = state.charter !== null;
+  if (
+    event.kind !== 'tick' &&
+    (verdict === undefined || (founded && JUDGED_ONCE.has(event.kind)))
+  ) {
+    state.seen.add(event.key);
+  }
+  return outcome(state, verdict);
+}
+
+/** Takes the position of an entry whose bytes are no event; `reason` is the error's code. */
+export function foldInadmissible(state: FoldState, reason: string): Outcome {
+  return outcome(state, voided('inadmissible', reason));
+}
+
+/** Admits and folds an entry as the ledger gives it: whatever the bytes, there is an outcome. */
+export async function foldEntry(
+  state: FoldState,
+  bytes: Uint8Array,
+  crypto: CryptoPort,
+): Promise<{ outcome: Outcome; event?: AnyEvent }> {
+  let event: AnyEvent;
+  try {
+    event = await admit(bytes, crypto);
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    return { outcome: foldInadmissible(state, error.code) };
+  }
+  return { outcome: fold(state, event), event };
+}
+
+function judge(state: FoldState, event: AnyEvent): Verdict {
+  if (event.kind !== 'charter') {
+    if (state.charter === null) return voided('not-founded', `got a ${event.kind}`);
+    if (!underGenesis(state, event.genesis)) return voided('wrong-genesis');
+  }
+  if (state.seen.has(event.key)) return voided('duplicate');
+  const handler = HANDLERS[event.kind] as (state: FoldState, event: AnyEvent) => Verdict;
+  return handler(state, event);
+}
+
+function outcome(state: FoldState, verdict: Verdict): Outcome {
+  const seq = state.seq;
+  state.seq += 1;
+  if (verdict === undefined) return { seq, status: 'accepted' };
+  return { seq, status: 'void', code: verdict.code, sentence: verdict.sentence };
+}

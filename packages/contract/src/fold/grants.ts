@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// Approvals and what they are worth. An owner's people grant columns, runs and a window for each
+// input of a task; a grant counts when it covers every column the task wants of that input, the
+// clock is in [from, until) and, before a join, a run of it is left. An input is granted when as
+// many distinct persons as its dataset asks for have such grants. An accepted join takes one run
+// from every grant that counted. A person's newer grant replaces the older one; a decline takes
+// away all of its owner's. spec/events.md, "approve".
+import { toHex } from '@cloister/core';
+import type { AdmittedEvent } from '../events/event.ts';
+import type { Input } from '../events/shapes.ts';
+import { isMember, memberByIdentity, versionKey } from './lookup.ts';
+import type { DatasetVersion, FoldState, Grant, Task } from './state.ts';
+import { type Verdict, type VoidCode, voided } from './void-codes.ts';
+
+/** `before` a join a run must be left; `after` it the run has been taken already. */
+export type Moment = 'before' | 'after';
+
+export function foldApprove(state: FoldState, event: AdmittedEvent<'approve'>): Verdict {
+  const { body } = event;
+  const owner = memberByIdentity(state, event.signer);
+  if (owner === undefined) return voided('not-a-member');
+  const taskKey = toHex(body.task);
+  const task = state.tasks.get(taskKey);
+  if (task === undefined) return voided('task-unknown', taskKey.slice(0, 16));
+  for (const granted of body.inputs) {
+    const wrong = judgeGranted(state, task, owner.id, granted);
+    if (wrong !== undefined) return wrong;
+  }
+  if (body.until <= body.from) return voided('approve-window-empty', `${body.from}..${body.until}`);
+  if (body.until <= state.clock) {
+    return voided('approve-expired', `ends at ${body.until}, the clock is ${state.clock}`);
+  }
+  for (const granted of body.inputs) {
+    const key = versionKey(granted);
+    const persons = task.grants.get(key) ?? new Map<string, Grant>();
+    const { runs, from, until } = body;
+    const columns = [...granted.columns];
+    const grant = { event: event.key, owner: owner.id, columns, runs, used: 0, from, until };
+    persons.set(toHex(body.person), grant);
+    task.grants.set(key, persons);
+  }
+  task.declines.delete(owner.id);
+  return undefined;
+}
+
+function judgeGranted(state: FoldState, task: Task, owner: string, granted: Input): Verdict {
+  const asked = task.body.inputs.find((input) => versionKey(input) === versionKey(granted));
+  if (asked === undefined) return voided('approve-not-asked', versionKey(granted));
+  if (state.datasets.get(toHex(granted.dataset))?.owner !== owner) {
+    return voided('approve-not-owner', `${owner} does not own ${versionKey(granted)}`);
+  }
+  const extra = granted.columns.find((column) => !asked.columns.includes(column));
+  return extra === undefined
+    ? undefined
+    : voided('approve-not-asked', `column ${extra} of ${versionKey(granted)}`);
+}
+
+export function foldDecline(state: FoldState, event: AdmittedEvent<'decline'>): Verdict {
+  const owner = memberByIdentity(state, event.signer);
+  if (owner === undefined) return voided('not-a-member');
+  const taskKey = toHex(event.body.task);
+  const task = state.tasks.get(taskKey);
+  if (task === undefined) return voided('task-unknown', taskKey.slice(0, 16));
+  const mine = task.body.inputs.filter(
+    (input) => state.datasets.get(toHex(input.dataset))?.owner === owner.id,
+  );
+  if (mine.length === 0) return voided('decline-not-owner', owner.id);
+  for (const input of mine) task.grants.delete(versionKey(input));
+  task.declines.set(owner.id, event.body.code);
+  return undefined;
+}
+
+/** The newest event of an input's dataset version; inputs of accepted tasks always have one. */
+export function versionOf(state: FoldState, input: Input): DatasetVersion | undefined {
+  return state.datasets.get(toHex(input.dataset))?.versions.get(input.version);
+}
+
+/** Whether a task may run now: members, group key, and every input granted. */
+export function judgeRun(state: FoldState, task: Task, moment: Moment): Verdict {
+  if (!isMember(state, task.proposer)) return voided('join-proposer-removed', task.proposer);
+  for (const { recipients } of task.body.outputs) {
+    const gone = recipients.find((id) => !isMember(state, id));
+    if (gone !== undefined) return voided('join-recipient-removed', gone);
+  }
+  if (state.activeEpoch === null) return voided('no-active-epoch');
+  const groupKey = state.epochs.get(state.activeEpoch)?.groupKey;
+  for (const input of task.body.inputs) {
+    const wrong = judgeInput(state, task, input, moment);
+    if (wrong !== undefined) return wrong;
+    const sealedTo = versionOf(state, input)?.body.groupKey;
+    if (groupKey == null || sealedTo === undefined || toHex(sealedTo) !== toHex(groupKey)) {
+      return voided('join-dataset-not-resealed', versionKey(input));
+    }
+  }
+  return undefined;
+}
+
+/** Whether one input is granted: the steps in the order in which a code is chosen. */
+export function judgeInput(state: FoldState, task: Task, input: Input, moment: Moment): Verdict {
+  const version = versionOf(state, input);
+  const owner = state.datasets.get(toHex(input.dataset))?.owner;
+  if (version === undefined || owner === undefined) return voided('join-unapproved');
+  if (!isMember(state, owner)) return voided('join-owner-removed', owner);
+  const wanted = version.body.approvals;
+  const steps: [VoidCode, (grant: Grant) => boolean][] = [
+    ['join-unapproved', () => true],
+    ['join-columns-not-granted', (g) => input.columns.every((c) => g.columns.includes(c))],
+    ['join-expired', (g) => state.clock < g.until],
+    ['join-not-yet-valid', (g) => state.clock >= g.from],
+    ['join-run-limit', (g) => moment === 'after' || g.used < g.runs],
+  ];
+  let grants = [...(task.grants.get(versionKey(input))?.values() ?? [])];
+  for (const [code, keep] of steps) {
+    grants = grants.filter(keep);
+    if (grants.length < wanted) {
+      const got = `input ${versionKey(input)} of ${owner}`;
+      return voided(code, `${got}: ${grants.length} of ${wanted} approvals`);
+    }
+  }
+  return undefined;
+}
+
+/** Takes one run from every grant that counted, and opens the run. Called once, at the join. */
+export function consumeRun(state: FoldState, event: AdmittedEvent<'join'>): void {
+  const taskKey = toHex(event.body.task as Uint8Array);
+  const runKey = toHex(event.body.run as Uint8Array);
+  const task = state.tasks.get(taskKey) as Task;
+  let until = Number.MAX_SAFE_INTEGER;
+  for (const input of task.body.inputs) {
+    for (const grant of task.grants.get(versionKey(input))?.values() ?? []) {
+      const covers = input.columns.every((column) => grant.columns.includes(column));
+      const valid = state.clock >= grant.from && state.clock < grant.until;
+      if (!covers || !valid || grant.used >= grant.runs) continue;
+      grant.used += 1;
+      until = Math.min(until, grant.until);
+    }
+  }
+  task.runs.push(runKey);
+  state.runs.set(runKey, {
+    task: taskKey,
+    join: event.key,
+    status: 'joined',
+    at: state.clock,
+    until,
+    usage: null,
+    releasedSeq: null,
+    failure: null,
+    refusals: new Map(),
+  });
+}

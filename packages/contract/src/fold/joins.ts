@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// Joins. A node enters by name: its operator signed it, its environment and hardware are in the
+// charter, its keys are new. A keeper's join waits for a seat; a worker's is judged against its
+// task at this position and, accepted, consumes one run. spec/events.md, "join".
+import { toHex } from '@cloister/core';
+import type { EventBody } from '../events/bodies.ts';
+import type { AdmittedEvent } from '../events/event.ts';
+import { consumeRun, judgeRun } from './grants.ts';
+import { charterOf, indexOf } from './lookup.ts';
+import type { FoldState } from './state.ts';
+import { type Verdict, voided } from './void-codes.ts';
+
+export function foldJoin(state: FoldState, event: AdmittedEvent<'join'>): Verdict {
+  const wrong = judgeNode(state, event) ?? judgeKeys(state, event);
+  if (wrong !== undefined) return wrong;
+  const { body } = event;
+  if (body.role === 'worker') {
+    const unfit = judgeWorker(state, body);
+    if (unfit !== undefined) return unfit;
+    consumeRun(state, event);
+  }
+  for (const key of keysOf(event)) state.nodeKeys.set(key, event.key);
+  state.joins.set(event.key, {
+    body,
+    signer: event.signer,
+    seq: state.seq,
+    at: state.clock,
+    excluded: null,
+  });
+  return undefined;
+}
+
+function judgeNode(state: FoldState, event: AdmittedEvent<'join'>): Verdict {
+  const { body } = event;
+  const { version } = charterOf(state);
+  if (body.charter !== version) {
+    return voided('join-charter-version', `got ${body.charter}, wanted ${version}`);
+  }
+  const operator = indexOf(state).operators.get(body.operator);
+  if (operator === undefined) return voided('join-operator-unknown', body.operator);
+  if (event.operator === undefined || toHex(operator.key) !== toHex(event.operator)) {
+    return voided('join-operator-key', body.operator);
+  }
+  const worker = body.role === 'worker';
+  if ((body.task !== undefined) !== worker || (body.run !== undefined) !== worker) {
+    return voided('join-fields', `a ${body.role}`);
+  }
+  return judgePlace(state, body);
+}
+
+/** Whether the charter in force still has a place for a node: operator, environment, hardware. */
+export function judgePlace(state: FoldState, body: EventBody<'join'>): Verdict {
+  const { operators, environments } = indexOf(state);
+  const operator = operators.get(body.operator);
+  if (operator === undefined) return voided('join-operator-unknown', body.operator);
+  const environment = environments.get(body.environment);
+  if (environment === undefined) return voided('join-environment-unknown', body.environment);
+  if (environment.role !== body.role) {
+    const got = `got a ${body.role}, ${environment.id} is for a ${environment.role}`;
+    return voided('join-environment-role', got);
+  }
+  const hardware = toHex(body.hardware);
+  if (!operator.hardware.some((h) => h.tee === environment.tee && toHex(h.id) === hardware)) {
+    const got = `${environment.tee} ${hardware.slice(0, 32)} under ${operator.id}`;
+    return voided('join-hardware-not-enrolled', got);
+  }
+  return undefined;
+}
+
+function judgeKeys(state: FoldState, event: AdmittedEvent<'join'>): Verdict {
+  const mine = keysOf(event);
+  const { keys } = indexOf(state);
+  const reused = mine.find((key) => state.nodeKeys.has(key) || keys.has(key));
+  if (reused !== undefined) return voided('join-key-reused', `${reused.slice(0, 16)}...`);
+  return undefined;
+}
+
+function keysOf(event: AdmittedEvent<'join'>): string[] {
+  return [event.signer, event.body.tls, event.body.hpke].map(toHex);
+}
+
+function judgeWorker(state: FoldState, body: EventBody<'join'>): Verdict {
+  if (state.clock === 0) return voided('clock-not-set');
+  const taskKey = toHex(body.task as Uint8Array);
+  const task = state.tasks.get(taskKey);
+  if (task === undefined) return voided('join-task-unknown', taskKey.slice(0, 16));
+  if (state.runs.has(toHex(body.run as Uint8Array))) return voided('join-run-reused');
+  return judgeAgainstTask(state, body, taskKey) ?? judgeRun(state, task, 'before');
+}
+
+/** Operator and measurement against the task's; the evidence itself is the keepers' to appraise. */
+export function judgeAgainstTask(
+  state: FoldState,
+  body: EventBody<'join'>,
+  taskKey: string,
+): Verdict {
+  const task = state.tasks.get(taskKey);
+  if (task === undefined) return voided('join-task-unknown', taskKey.slice(0, 16));
+  const { operators, measurements } = task.body.worker;
+  if (!operators.includes(body.operator)) {
+    return voided(
+      'join-operator-not-allowed',
+      `got ${body.operator}, wanted ${operators.join(', ')}`,
+    );
+  }
+  const environment = indexOf(state).environments.get(body.environment);
+  const allowed = new Set(measurements.map(toHex));
+  if (environment?.measurements.some((m) => allowed.has(toHex(m.measurement))) !== true) {
+    return voided('join-measurement-not-allowed', body.environment);
+  }
+  return undefined;
+}

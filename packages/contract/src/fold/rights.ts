@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a keeper asks the fold about a worker's join, at its current head: is it still right to open
+// for it, which datasets does it read, whose witnesses must have signed. Everything is judged again:
+// an approval withdrawn or expired since the join, a member or environment gone, a key rotated.
+// Evidence, policies and freshness are the keeper's own to judge. Design, "A dataset's way through".
+import { toHex } from '@cloister/core';
+import type { EventBody } from '../events/bodies.ts';
+import type { Input } from '../events/shapes.ts';
+import { judgeRun, versionOf } from './grants.ts';
+import { judgeAgainstTask, judgePlace } from './joins.ts';
+import { charterOf, indexOf } from './lookup.ts';
+import type { FoldState, Join, Run, Task } from './state.ts';
+import { VOID_CODES, type VoidCode } from './void-codes.ts';
+
+/** Why a keeper may not open; the void codes, and these. */
+export const RIGHTS_CODES = {
+  'join-not-accepted': 'The ledger has no accepted join of this id; wait until it is folded.',
+  'join-not-worker': "The join is a keeper's; columns open for workers only.",
+  'run-ended': 'The run has been recorded, released or has failed; nothing opens for it any more.',
+} as const;
+
+export type RightsCode = VoidCode | keyof typeof RIGHTS_CODES;
+
+export interface RightInput {
+  readonly input: Input;
+  readonly owner: string;
+  /** The newest event of the dataset version: only sealed keys named here open. */
+  readonly event: string;
+  readonly body: EventBody<'dataset'>;
+}
+
+export type Rights =
+  | {
+      readonly ok: true;
+      readonly join: Join;
+      readonly run: Run;
+      readonly runKey: string;
+      readonly task: Task;
+      readonly taskKey: string;
+      readonly inputs: readonly RightInput[];
+      /** Owners of the inputs, each once. */
+      readonly owners: readonly string[];
+      /** The active epoch, and its group key. */
+      readonly epoch: string;
+      readonly groupKey: Uint8Array;
+    }
+  | { readonly ok: false; readonly code: RightsCode; readonly sentence: string };
+
+/** Judges a worker's join (by event key) at the state's head. */
+export function rightsOfJoin(state: FoldState, joinKey: string): Rights {
+  const join = state.joins.get(joinKey);
+  if (join === undefined || state.charter === null) return refuse('join-not-accepted');
+  const { task: taskId, run: runId } = join.body;
+  if (taskId === undefined || runId === undefined) return refuse('join-not-worker');
+  const taskKey = toHex(taskId);
+  const runKey = toHex(runId);
+  const task = state.tasks.get(taskKey);
+  const run = state.runs.get(runKey);
+  if (task === undefined || run === undefined) return refuse('join-not-accepted');
+  if (run.status !== 'joined') return refuse('run-ended', run.status);
+  const { version } = charterOf(state);
+  if (join.body.charter !== version) return refuse('join-charter-version');
+  const wrong =
+    judgePlace(state, join.body) ??
+    judgeAgainstTask(state, join.body, taskKey) ??
+    judgeRun(state, task, 'after');
+  if (wrong !== undefined) return { ok: false, ...wrong };
+  const epoch = state.activeEpoch === null ? undefined : state.epochs.get(state.activeEpoch);
+  if (state.activeEpoch === null || epoch === undefined || epoch.groupKey === null) {
+    return refuse('no-active-epoch');
+  }
+  const inputs = task.body.inputs.flatMap((input) => rightInput(state, input));
+  const owners = [...new Set(inputs.map(({ owner }) => owner))];
+  const { groupKey } = epoch;
+  const opened = { epoch: state.activeEpoch, groupKey };
+  return { ok: true, join, run, runKey, task, taskKey, inputs, owners, ...opened };
+}
+
+/** Raw witness keys of the owners whose data a task (by event key) opens: all must have signed. */
+export function requiredWitnesses(state: FoldState, taskKey: string): Uint8Array[] {
+  const task = state.tasks.get(taskKey);
+  if (task === undefined || state.charter === null) return [];
+  const owners = new Set(
+    task.body.inputs.flatMap((input) => state.datasets.get(toHex(input.dataset))?.owner ?? []),
+  );
+  const { members } = indexOf(state);
+  return [...owners].flatMap((id) => members.get(id)?.witness ?? []);
+}
+
+function rightInput(state: FoldState, input: Input): RightInput[] {
+  const version = versionOf(state, input);
+  const owner = state.datasets.get(toHex(input.dataset))?.owner;
+  if (version === undefined || owner === undefined) return [];
+  return [{ input, owner, event: version.event, body: version.body }];
+}
+
+function refuse(code: RightsCode, detail?: string): Rights {
+  const sentence =
+    code in RIGHTS_CODES ? RIGHTS_CODES[code as 'run-ended'] : VOID_CODES[code as VoidCode];
+  return { ok: false, code, sentence: detail === undefined ? sentence : `${sentence} (${detail})` };
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// What becomes of a run: a keeper's refusal, the worker's usage record, its release, or its failure.
+// A run is recorded once, released once, and a failed one is neither. spec/events.md, "usage".
+import { toHex } from '@cloister/core';
+import type { EventBody } from '../events/bodies.ts';
+import type { AdmittedEvent } from '../events/event.ts';
+import { joinBySigner, versionKey } from './lookup.ts';
+import type { FoldState, Join, Run, Task } from './state.ts';
+import { type Verdict, type Voided, voided } from './void-codes.ts';
+
+export function foldUsage(state: FoldState, event: AdmittedEvent<'usage'>): Verdict {
+  const found = ownRun(state, event.signer, event.body);
+  if ('sentence' in found) return found;
+  const { run, task, join } = found;
+  if (toHex(event.body.join) !== run.join) return voided('run-unknown', 'another join');
+  const ended = judgeOpen(run);
+  if (ended !== undefined) return ended;
+  const wanted = task.body.inputs.map(versionKey).sort().join();
+  if (event.body.inputs.map(versionKey).sort().join() !== wanted) {
+    return voided('usage-inputs-differ');
+  }
+  const epoch = state.epochs.get(toHex(event.body.epoch));
+  const during =
+    epoch !== undefined &&
+    epoch.activeSeq !== null &&
+    (epoch.supersededSeq === null || epoch.supersededSeq > join.seq);
+  if (!during) return voided('usage-epoch', toHex(event.body.epoch).slice(0, 16));
+  run.status = 'recorded';
+  run.usage = { event: event.key, body: event.body, seq: state.seq, at: state.clock };
+  return undefined;
+}
+
+export function foldReleased(state: FoldState, event: AdmittedEvent<'released'>): Verdict {
+  const found = ownRun(state, event.signer, event.body);
+  if ('sentence' in found) return found;
+  const { run } = found;
+  if (run.status === 'released') return voided('run-already-released');
+  if (run.status === 'failed') return voided('run-already-failed');
+  if (run.usage === null || run.usage.event !== toHex(event.body.usage)) {
+    return voided('released-usage-unknown');
+  }
+  run.status = 'released';
+  run.releasedSeq = state.seq;
+  return undefined;
+}
+
+export function foldRunFailed(state: FoldState, event: AdmittedEvent<'run-failed'>): Verdict {
+  const found = ownRun(state, event.signer, event.body);
+  if ('sentence' in found) return found;
+  const { run } = found;
+  if (toHex(event.body.join) !== run.join) return voided('run-unknown', 'another join');
+  const ended = judgeOpen(run);
+  if (ended !== undefined) return ended;
+  run.status = 'failed';
+  run.failure = event.body.code;
+  return undefined;
+}
+
+export function foldRefusal(state: FoldState, event: AdmittedEvent<'refusal'>): Verdict {
+  const keeper = joinBySigner(state, event.signer);
+  if (keeper === undefined) return voided('not-a-node');
+  const seated = [...state.epochs.values()].some(
+    (epoch) => epoch.activeSeq !== null && epoch.joins.includes(keeper.key),
+  );
+  if (!seated) return voided('refusal-not-seated');
+  const run = findRun(state, event.body);
+  if (run === undefined || run.join !== toHex(event.body.join)) return voided('run-unknown');
+  if (run.refusals.has(keeper.key)) return voided('refusal-repeated');
+  run.refusals.set(keeper.key, event.body.code);
+  return undefined;
+}
+
+function findRun(state: FoldState, of: { task: Uint8Array; run: Uint8Array }): Run | undefined {
+  const run = state.runs.get(toHex(of.run));
+  return run?.task === toHex(of.task) ? run : undefined;
+}
+
+/** The run that the signing worker's own join opened. */
+function ownRun(
+  state: FoldState,
+  signer: Uint8Array,
+  of: Pick<EventBody<'released'>, 'task' | 'run'>,
+): { run: Run; task: Task; join: Join } | Voided {
+  const node = joinBySigner(state, signer);
+  if (node === undefined) return voided('not-a-node');
+  const run = findRun(state, of);
+  const task = run === undefined ? undefined : state.tasks.get(run.task);
+  if (run === undefined || task === undefined) return voided('run-unknown');
+  if (run.join !== node.key) return voided('run-not-signer');
+  return { run, task, join: node.join };
+}
+
+function judgeOpen(run: Run): Verdict {
+  if (run.status === 'failed') return voided('run-already-failed');
+  return run.status === 'joined' ? undefined : voided('run-already-recorded');
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// The fold's state: what every honest party computes from the same ordered events. Plain data in
+// Maps, Sets and byte strings, keyed by hexadecimal ids, so that it can be printed, compared and
+// cloned (`structuredClone`). Only the fold changes it; everyone else reads. Times are the ledger's
+// clock in milliseconds. `encodeState` is one deterministic encoding, for digests and comparisons.
+import { type Cbor, encodeCbor } from '@cloister/core';
+import type { EventBody } from '../events/bodies.ts';
+import type { CharterBody } from '../events/charter.ts';
+
+export interface FoldState {
+  /** Events folded so far, void ones included: the next event's position. */
+  seq: number;
+  /** SHA-256 of the first charter's payload once its last founder has signed. */
+  genesis: Uint8Array | null;
+  /** The charter in force. */
+  charter: CharterBody | null;
+  /** Charters some of whose signatures are here, by payload digest. */
+  pendingCharters: Map<string, { body: CharterBody; signed: Set<string> }>;
+  /** Newest tick by member id. */
+  ticks: Map<string, number>;
+  /** The (f+1)-th largest newest tick; 0 until f+1 witnesses have ticked; never goes back. */
+  clock: number;
+  /** Newest collateral by `<tee>/<subject>`. */
+  collateral: Map<string, { number: number; digest: Uint8Array; event: string; at: number }>;
+  joins: Map<string, Join>;
+  /** Every key that a node ever brought (signing, TLS digest, HPKE), to its join. */
+  nodeKeys: Map<string, string>;
+  epochs: Map<string, Epoch>;
+  activeEpoch: string | null;
+  formingEpoch: string | null;
+  datasets: Map<string, Dataset>;
+  tasks: Map<string, Task>;
+  /** By run id; a run exists from its accepted join on. */
+  runs: Map<string, Run>;
+  /** Ids of accepted events, and of void ones whose kind is judged once (fold.ts). */
+  seen: Set<string>;
+}
+
+export interface Join {
+  body: EventBody<'join'>;
+  /** The node's signing key. */
+  signer: Uint8Array;
+  seq: number;
+  /** The clock at its position. */
+  at: number;
+  /** Why the key generation shut this keeper out, if it did. */
+  excluded: string | null;
+}
+
+export type EpochPhase = 'commit' | 'reveal' | 'ack';
+export type EpochStatus = 'forming' | 'active' | 'superseded' | 'ended';
+
+export interface Epoch {
+  status: EpochStatus;
+  phase: EpochPhase;
+  /** Joins in seat order: seat 1 is the first. */
+  joins: string[];
+  /** The epoch reshared, whose group key this one keeps. */
+  from: string | null;
+  threshold: number;
+  /**
+   * Seats that deal. For a new key all of this epoch's; in a reshare the seats *of `from`* whose
+   * joins are named again here. Commits, reveals and complaints count dealers by these numbers.
+   */
+  dealers: number[];
+  /** Clock at which the phase's time is over. */
+  deadline: number;
+  commits: Map<number, Uint8Array>;
+  /** Event id, encoded reveal and the blobs of the deals, in seat order. */
+  reveals: Map<number, { event: string; reveal: Uint8Array; deals: Uint8Array[] }>;
+  acks: Map<number, { transcript: Uint8Array; groupKey: Uint8Array }>;
+  /** Set when active. */
+  groupKey: Uint8Array | null;
+  transcript: Uint8Array | null;
+  activeSeq: number | null;
+  supersededSeq: number | null;
+  /** Set when ended: the code, and the joins at fault (none when nobody is proved to be). */
+  end: { code: string; faults: string[]; wanted: string; got: string } | null;
+}
+
+export interface DatasetVersion {
+  /** The newest event of this version, and its body. */
+  event: string;
+  body: EventBody<'dataset'>;
+  seq: number;
+}
+
+export interface Dataset {
+  owner: string;
+  newest: number;
+  versions: Map<number, DatasetVersion>;
+}
+
+/** One person's grant for one input of a task; a newer one of the same person replaces it. */
+export interface Grant {
+  event: string;
+  owner: string;
+  columns: number[];
+  runs: number;
+  /** Accepted joins that this grant has paid for. */
+  used: number;
+  from: number;
+  until: number;
+}
+
+export interface Task {
+  proposer: string;
+  body: EventBody<'task'>;
+  seq: number;
+  at: number;
+  /** By input (`<dataset>/<version>`), then by person (hexadecimal commitment). */
+  grants: Map<string, Map<string, Grant>>;
+  /** Owner to code: the newest decline that no later approval has lifted. */
+  declines: Map<string, string>;
+  /** Run ids in the order of their joins. */
+  runs: string[];
+}
+
+export type RunStatus = 'joined' | 'recorded' | 'released' | 'failed';
+
+export interface Run {
+  task: string;
+  join: string;
+  status: RunStatus;
+  at: number;
+  /** When the grants it was admitted under run out. */
+  until: number;
+  usage: { event: string; body: EventBody<'usage'>; seq: number; at: number } | null;
+  releasedSeq: number | null;
+  failure: string | null;
+  /** Keeper join to refusal code. */
+  refusals: Map<string, string>;
+}
+
+/** The state before the first event. */
+export function emptyState(): FoldState {
+  return {
+    seq: 0,
+    genesis: null,
+    charter: null,
+    pendingCharters: new Map(),
+    ticks: new Map(),
+    clock: 0,
+    collateral: new Map(),
+    joins: new Map(),
+    nodeKeys: new Map(),
+    epochs: new Map(),
+    activeEpoch: null,
+    formingEpoch: null,
+    datasets: new Map(),
+    tasks: new Map(),
+    runs: new Map(),
+    seen: new Set(),
+  };
+}
+
+/** A copy that can be folded on without touching the original: to ask what an event would do. */
+export function cloneState(state: FoldState): FoldState {
+  return structuredClone(state);
+}
+
+/** The state's one encoding; equal states give equal bytes. */
+export function encodeState(state: FoldState): Uint8Array<ArrayBuffer> {
+  return encodeCbor(plain(state));
+}
+
+function plain(value: unknown): Cbor {
+  if (value instanceof Uint8Array || value === null || typeof value !== 'object') {
+    return value as Cbor;
+  }
+  if (value instanceof Set) return [...value].sort() as Cbor;
+  if (Array.isArray(value)) return value.map(plain);
+  const entries = value instanceof Map ? [...value] : Object.entries(value);
+  const kept = entries.filter(([, inner]) => inner !== undefined);
+  return new Map(kept.map(([key, inner]) => [key as string, plain(inner)]));
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// The state of a task, derived from the fold's tables and its clock: never stored, so it cannot
+// disagree with them. With several runs it is the newest run's. spec/events.md, "Task states".
+import { judgeInput } from './grants.ts';
+import { versionKey } from './lookup.ts';
+import type { FoldState, Run, Task } from './state.ts';
+
+export type TaskState =
+  | 'proposed'
+  | 'approved'
+  | 'joined'
+  | 'recorded'
+  | 'released'
+  | 'unreleased'
+  | 'failed'
+  | 'expired';
+
+/** Undefined when no task of this id was accepted. */
+export function taskState(state: FoldState, taskKey: string): TaskState | undefined {
+  const task = state.tasks.get(taskKey);
+  if (task === undefined || state.charter === null) return undefined;
+  const newest = state.runs.get(task.runs.at(-1) ?? '');
+  return newest === undefined ? beforeRuns(state, task) : runState(state, newest);
+}
+
+/**
+ * One run's state. `unreleased`: its usage is recorded and the release deadline has passed, or its
+ * grants ran out that long ago and no usage ever came: it is used up, and there is no result.
+ */
+export function runState(state: FoldState, run: Run): TaskState {
+  const release = state.charter?.deadlines.release ?? 0;
+  if (run.status === 'joined') return state.clock > run.until + release ? 'unreleased' : 'joined';
+  if (run.status === 'recorded') {
+    return state.clock > (run.usage?.at ?? run.at) + release ? 'unreleased' : 'recorded';
+  }
+  return run.status;
+}
+
+function beforeRuns(state: FoldState, task: Task): TaskState {
+  const verdicts = task.body.inputs.map((input) => judgeInput(state, task, input, 'before'));
+  if (verdicts.every((verdict) => verdict === undefined)) return 'approved';
+  return verdicts.some((verdict) => verdict?.code === 'join-expired') ? 'expired' : 'proposed';
+}
+
+/** Inputs of a task that are not granted now, each with the code that says why. */
+export function missingGrants(
+  state: FoldState,
+  taskKey: string,
+): { input: string; code: string }[] {
+  const task = state.tasks.get(taskKey);
+  if (task === undefined || state.charter === null) return [];
+  return task.body.inputs.flatMap((input) => {
+    const verdict = judgeInput(state, task, input, 'before');
+    return verdict === undefined ? [] : [{ input: versionKey(input), code: verdict.code }];
+  });
+}

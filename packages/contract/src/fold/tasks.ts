@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tasks: a member asks for columns of registered versions, names worker, operators and recipients,
+// and accepts a price for each input that is no lower than its dataset's. spec/events.md, "task".
+import { toHex } from '@cloister/core';
+import type { EventBody } from '../events/bodies.ts';
+import type { AdmittedEvent } from '../events/event.ts';
+import type { Input, Price } from '../events/shapes.ts';
+import { versionOf } from './grants.ts';
+import { charterOf, indexOf, isMember, memberByIdentity, versionKey } from './lookup.ts';
+import type { FoldState } from './state.ts';
+import { type Verdict, voided } from './void-codes.ts';
+
+const METRICS = ['run', 'row', 'gigabyte', 'second'] as const;
+
+export function foldTask(state: FoldState, event: AdmittedEvent<'task'>): Verdict {
+  const { body } = event;
+  const proposer = memberByIdentity(state, event.signer);
+  if (proposer === undefined) return voided('not-a-member');
+  if (body.prices.length !== body.inputs.length) {
+    const got = `got ${body.prices.length} prices for ${body.inputs.length} inputs`;
+    return voided('task-price-count', got);
+  }
+  for (const [i, input] of body.inputs.entries()) {
+    const wrong = judgeInputAsked(state, input, body.prices[i] as Price);
+    if (wrong !== undefined) return wrong;
+  }
+  const wrong = judgeNames(state, body);
+  if (wrong !== undefined) return wrong;
+  state.tasks.set(event.key, {
+    proposer: proposer.id,
+    body,
+    seq: state.seq,
+    at: state.clock,
+    grants: new Map(),
+    declines: new Map(),
+    runs: [],
+  });
+  return undefined;
+}
+
+function judgeInputAsked(state: FoldState, input: Input, accepted: Price): Verdict {
+  const version = versionOf(state, input);
+  if (version === undefined) return voided('task-input-unknown', versionKey(input));
+  const known = new Set(version.body.columns.map((column) => column.id));
+  const unknown = input.columns.find((column) => !known.has(column));
+  if (unknown !== undefined) {
+    return voided('task-column-unknown', `column ${unknown} of ${versionKey(input)}`);
+  }
+  const { price } = version.body;
+  if (accepted.currency !== price.currency) {
+    return voided('task-price-currency', `got ${accepted.currency}, wanted ${price.currency}`);
+  }
+  for (const metric of METRICS) {
+    if (accepted[metric] >= price[metric]) continue;
+    const got = `got ${accepted[metric]} a ${metric}, wanted ${price[metric]}`;
+    return voided('task-price-low', `${versionKey(input)}: ${got}`);
+  }
+  return undefined;
+}
+
+function judgeNames(state: FoldState, body: EventBody<'task'>): Verdict {
+  const recipient = body.outputs.flatMap((o) => o.recipients).find((id) => !isMember(state, id));
+  if (recipient !== undefined) return voided('task-recipient-unknown', recipient);
+  const { operators } = indexOf(state);
+  const operator = body.worker.operators.find((id) => !operators.has(id));
+  if (operator !== undefined) return voided('task-operator-unknown', operator);
+  const accepted = new Set(
+    charterOf(state)
+      .environments.filter((e) => e.role === 'worker')
+      .flatMap((e) => e.measurements.map((m) => toHex(m.measurement))),
+  );
+  const measurement = body.worker.measurements.map(toHex).find((m) => !accepted.has(m));
+  return measurement === undefined
+    ? undefined
+    : voided('task-measurement-unknown', `${measurement.slice(0, 16)}...`);
+}

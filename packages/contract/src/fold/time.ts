@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Time enters by ticks alone. The clock is the (f+1)-th largest newest tick, so at least one honest
+// witness has seen that time, and it never goes back. When it moves, a forming epoch whose phase is
+// overdue ends. Collateral: the newest number only, never back. spec/events.md, "tick".
+import { toHex } from '@cloister/core';
+import type { AdmittedEvent } from '../events/event.ts';
+import { endOverdueEpoch } from './epoch-ends.ts';
+import { charterOf, indexOf, memberByIdentity } from './lookup.ts';
+import type { FoldState } from './state.ts';
+import { type Verdict, voided } from './void-codes.ts';
+
+export function foldTick(state: FoldState, event: AdmittedEvent<'tick'>): Verdict {
+  const witness = indexOf(state).witnesses.get(toHex(event.signer));
+  if (witness === undefined) return voided('tick-not-a-witness');
+  const newest = state.ticks.get(witness.id);
+  if (newest !== undefined && event.body.time <= newest) {
+    return voided('tick-not-later', `got ${event.body.time}, newest is ${newest}`);
+  }
+  state.ticks.set(witness.id, event.body.time);
+  advanceClock(state);
+  return undefined;
+}
+
+/** The clock from the current witnesses' newest ticks. */
+function advanceClock(state: FoldState): void {
+  const { members, witnesses } = charterOf(state);
+  const ticks = members.map((m) => state.ticks.get(m.id) ?? 0).sort((a, b) => b - a);
+  const clock = ticks[witnesses.faulty] ?? 0;
+  if (clock <= state.clock) return;
+  state.clock = clock;
+  endOverdueEpoch(state);
+}
+
+export function foldCollateral(state: FoldState, event: AdmittedEvent<'collateral'>): Verdict {
+  if (memberByIdentity(state, event.signer) === undefined) return voided('not-a-member');
+  const { tee, subject, number, digest } = event.body;
+  const name = `${tee}/${subject}`;
+  const newest = state.collateral.get(name);
+  if (newest !== undefined && number <= newest.number) {
+    return voided('collateral-not-newer', `${name}: got ${number}, newest is ${newest.number}`);
+  }
+  state.collateral.set(name, { number, digest, event: event.key, at: state.clock });
+  return undefined;
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// Why an event is void. Codes are stable and never change meaning; each sentence says what was
+// missing and what helps. A void event stays in the log at its position and changes nothing else.
+// spec/events.md lists the same table.
+
+export const VOID_CODES = {
+  // any event
+  'not-founded': 'No charter is in force; until every founder has signed one, only charters count.',
+  'wrong-genesis': 'The event names another genesis than the charter in force.',
+  duplicate: 'This very event has been judged before; a statement counts once.',
+  'clock-not-set':
+    'Too few witnesses have ticked, so the ledger has no time; let f+1 of them tick.',
+  'not-a-member': 'The signing key is no identity key of a current member.',
+  'not-a-node': 'The signing key belongs to no accepted join.',
+  // charter
+  'charter-not-a-founder': 'The signing key is no identity key of a member whom the charter names.',
+  'charter-already-signed': 'This member has signed this charter before.',
+  'charter-in-force': 'A charter is in force; a new one must be its next version.',
+  'charter-version': 'The charter is not the next version of the one in force.',
+  // tick, collateral
+  'tick-not-a-witness': 'The signing key is no witness key of a current member.',
+  'tick-not-later': "The time is not later than this witness's newest.",
+  'collateral-not-newer': 'Collateral with this number or a higher one is here; numbers only rise.',
+  // join
+  'join-charter-version': 'The node serves another version of the charter than the one in force.',
+  'join-operator-unknown': 'The charter has no operator of this name.',
+  'join-operator-key': 'The outer signature is not by the key of the operator that the join names.',
+  'join-environment-unknown': "The join's environment is not in the charter.",
+  'join-environment-role': 'The environment is for the other role.',
+  'join-hardware-not-enrolled': 'The hardware is not enrolled under this operator for this TEE.',
+  'join-key-reused': 'A key of the node was brought by an earlier join or belongs to the charter.',
+  'join-fields': 'A worker names a task and a run; a keeper names neither.',
+  // keys
+  'epoch-forming': 'Another epoch is forming; wait until it is active or has ended.',
+  'epoch-seats': 'The number of joins is not the number of keepers in the charter.',
+  'epoch-join-unknown': 'A join named here was not accepted.',
+  'epoch-join-not-keeper': "A join named here is a worker's.",
+  'epoch-join-repeated': 'A join is named twice; each takes one seat.',
+  'epoch-join-excluded': 'A join named here was at fault in an earlier attempt; let it join again.',
+  'epoch-join-outdated': 'A join named here is not allowed by the charter in force.',
+  'epoch-vendor-rule': 'The seats break the vendor rule: some root families hold too many.',
+  'epoch-operator-rule': 'The seats break the operator rule: one operator holds too many.',
+  'epoch-from-not-active': 'Only the active epoch can be reshared.',
+  'epoch-dealers-few': 'Too few of these joins hold a share of the epoch to reshare it.',
+  'epoch-unknown': 'No epoch of this id was accepted.',
+  'epoch-not-forming': 'This epoch is not forming any more.',
+  'epoch-phase': 'The epoch is in another phase.',
+  'seat-not-signer': 'The seat is not held by the node that signed.',
+  'seat-does-not-deal':
+    'This seat holds no share of the epoch that is reshared, so it deals nothing.',
+  'seat-already-done': 'This seat has done this step before.',
+  'reveal-not-committed': 'What is revealed is not what this seat committed to.',
+  'reveal-other-origin': 'The reveal is for a new key where a reshare is asked, or the reverse.',
+  'reveal-degree': 'The reveal has another number of commitments than the threshold.',
+  'reveal-deals-count': 'The reveal does not carry one deal for each seat.',
+  'ack-group-key': 'A reshare keeps the group key, and this acknowledgement names another.',
+  'complaint-not-the-deal':
+    'The complaint opens no deal that this dealer signed under its commitment.',
+  'complaint-not-dealt': 'The seat complained about has revealed nothing.',
+  'abort-seat-unknown': 'The epoch has no such seat.',
+  // dataset
+  'no-active-epoch': 'No keepers hold a group key; form an epoch first.',
+  'dataset-not-owner': 'Only the member who registered a dataset may add to it.',
+  'dataset-version-order': 'Versions go up by one from 1.',
+  'dataset-group-key': "The keys are sealed to another group key than the active epoch's.",
+  'dataset-reseal-content': 'Sealing a version again must leave its files, rows, schema, columns.',
+  'dataset-reseal-same': 'This version is already sealed to this group key under this policy.',
+  // task
+  'task-input-unknown': 'An input is no registered version of a dataset.',
+  'task-column-unknown': 'An input names a column that its dataset does not have.',
+  'task-price-count': 'There must be one accepted price for each input.',
+  'task-price-currency': "An accepted price is in another currency than the dataset's.",
+  'task-price-low': "An accepted price is below the dataset's.",
+  'task-recipient-unknown': 'A recipient is not a current member.',
+  'task-operator-unknown': 'The task names an operator that the charter does not have.',
+  'task-measurement-unknown':
+    'The charter accepts no worker with a measurement that the task names.',
+  'task-unknown': 'No task of this id was accepted.',
+  // approve, decline
+  'approve-not-owner': 'Only the owner of a dataset grants its columns.',
+  'approve-not-asked': 'The grant names columns that the task does not ask for.',
+  'approve-window-empty': 'The grant ends before it begins.',
+  'approve-expired': 'The grant has ended before it is here.',
+  'decline-not-owner': 'Only the owner of an input declines a task.',
+  // worker join
+  'join-task-unknown': 'The task that the worker joins was not accepted.',
+  'join-operator-not-allowed': "The task does not allow this worker's operator.",
+  'join-measurement-not-allowed': 'The environment has no measurement that the task allows.',
+  'join-run-reused': 'A run of this id exists; a run id is made fresh for each join.',
+  'join-proposer-removed': 'The proposer of the task is no member any more.',
+  'join-owner-removed': 'The owner of an input is no member any more, so its approvals are void.',
+  'join-recipient-removed': 'A recipient of the task is no member any more.',
+  'join-dataset-not-resealed':
+    'An input is sealed to an older group key; its owner must seal again.',
+  'join-unapproved': 'An input lacks approvals; its owner must approve the task.',
+  'join-columns-not-granted': 'The approvals of an input leave out columns that the task asks for.',
+  'join-not-yet-valid': 'The approvals of an input are not valid yet.',
+  'join-expired': 'The approvals of an input have expired; its owner must approve again.',
+  'join-run-limit': 'The runs granted for an input are used up; its owner must approve again.',
+  // run
+  'run-unknown': 'No run of this id was accepted for this task and join.',
+  'run-not-signer': 'The signing key is not the one of the worker that runs it.',
+  'run-already-recorded': 'The usage of this run has been recorded.',
+  'run-already-failed': 'This run has ended as failed.',
+  'run-already-released': 'The result of this run has been released.',
+  'usage-inputs-differ': 'The inputs recorded are not those of the task.',
+  'usage-epoch': 'The epoch named was not active at any time during the run.',
+  'released-usage-unknown': "The usage named is not this run's.",
+  'refusal-not-seated': 'Only a keeper with a seat in an epoch that was active refuses.',
+  'refusal-repeated': 'This keeper has refused this join before.',
+  // entries that are no event
+  inadmissible: 'The bytes are no event.',
+} as const;
+
+export type VoidCode = keyof typeof VOID_CODES;
+
+/** A handler's "no": the code and, where it helps, what was got and wanted. */
+export interface Voided {
+  readonly code: VoidCode;
+  readonly sentence: string;
+}
+
+/** A handler's answer: undefined when the event is accepted. */
+export type Verdict = Voided | undefined;
+
+export function voided(code: VoidCode, detail?: string): Voided {
+  return { code, sentence: VOID_CODES[code] + (detail === undefined ? '' : ` (${detail})`) };
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// The vendor rule: for every set of v-1 root families taken together, and for every operator, the
+// seats are at most t-1. So v-1 broken vendors, or one operator, hold too few shares to open
+// anything. A seat whose evidence rests on two makers (a paravisor) names both, `amd+microsoft`,
+// and counts under each. With v = 1 only the operator rule holds; with t = 1 one share is the key,
+// no rule can hold, and a charter with v > 1 is refused. Design, "Key sharing".
+
+export interface Seat {
+  readonly operator: string;
+  /** Root family of the seat's environment; several are joined by `+`. */
+  readonly family: string;
+}
+
+export interface VendorRule {
+  readonly threshold: number;
+  readonly vendors: number;
+}
+
+export interface VendorBreach {
+  readonly code: 'vendor-rule' | 'operator-rule';
+  /** The families, or the operator, that hold too much. */
+  readonly who: readonly string[];
+  readonly seats: number;
+  readonly most: number;
+}
+
+/** Above this many families the exact search gives way to a bound that can only be stricter. */
+const EXACT_FAMILIES = 16;
+
+export function familiesOf(family: string): string[] {
+  return [...new Set(family.split('+'))];
+}
+
+/** The first breach of the rule by these seats, or undefined. */
+export function vendorBreach(seats: readonly Seat[], rule: VendorRule): VendorBreach | undefined {
+  if (rule.threshold <= 1) return undefined;
+  const most = rule.threshold - 1;
+  const operators = countBy(seats.map((s) => [s.operator]));
+  for (const [operator, held] of operators) {
+    if (held > most) return { code: 'operator-rule', who: [operator], seats: held, most };
+  }
+  if (rule.vendors <= 1) return undefined;
+  const perSeat = seats.map((s) => familiesOf(s.family));
+  const families = [...countBy(perSeat)].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+  const size = Math.min(rule.vendors - 1, families.length);
+  const names = families.map(([name]) => name);
+  const worst =
+    families.length > EXACT_FAMILIES || perSeat.every((f) => f.length === 1)
+      ? { who: names.slice(0, size), seats: sum(families.slice(0, size).map(([, n]) => n)) }
+      : worstSet(perSeat, names, size);
+  return worst.seats > most ? { code: 'vendor-rule', ...worst, most } : undefined;
+}
+
+/**
+ * The most seats that `families` root families and `operators` operators could fill without a
+ * breach. A necessary condition: which operator has which hardware is not looked at.
+ */
+export function mostSeats(rule: VendorRule, families: number, operators: number): number {
+  if (rule.threshold <= 1) return Number.POSITIVE_INFINITY;
+  const most = rule.threshold - 1;
+  const byOperator = operators * most;
+  if (rule.vendors <= 1) return byOperator;
+  const together = rule.vendors - 1;
+  if (families <= together) return Math.min(byOperator, most);
+  const each = Math.floor(most / together);
+  return Math.min(byOperator, families * each + (most % together));
+}
+
+/** The set of `size` families that covers the most seats, by trying every one. */
+function worstSet(
+  perSeat: readonly (readonly string[])[],
+  names: readonly string[],
+  size: number,
+): { who: string[]; seats: number } {
+  let worst = { who: [] as string[], seats: 0 };
+  const chosen: string[] = [];
+  const visit = (from: number): void => {
+    if (chosen.length === size) {
+      const held = perSeat.filter((families) => families.some((f) => chosen.includes(f))).length;
+      if (held > worst.seats) worst = { who: [...chosen], seats: held };
+      return;
+    }
+    for (let i = from; i < names.length; i++) {
+      chosen.push(names[i] as string);
+      visit(i + 1);
+      chosen.pop();
+    }
+  };
+  visit(0);
+  return worst;
+}
+
+function countBy(groups: readonly (readonly string[])[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const name of groups.flat()) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return counts;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
