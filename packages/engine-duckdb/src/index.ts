@@ -1,2 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-export {};
+// DuckDB as an engine of the contract's port.
+export {
+  createDuckdbEngine,
+  DUCKDB_VERSION,
+  type DuckdbEngineOptions,
+  isRunFailure,
+} from './engine.ts';
+export type { EngineErrorCode } from './errors.ts';

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// @ts-check
+// The locked-down process that DuckDB runs in. Plain JavaScript, because it must start the same way
+// from source and from a build, and small, because it is what a worker's measurement pins. One JSON
+// line in (stdin), one JSON line out (fd 3); nothing else is read or said.
+//
+// Invariants: a database knows only the files named for this run, and its settings are locked
+// before it sees a statement of anybody's; a statement is run only if it is one SELECT; engine
+// messages are told while planning (the tables are empty then) and never of a run.
+import { closeSync, writeSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { DuckDBInstance, StatementType } from '@duckdb/node-api';
+
+const SELECT = StatementType.SELECT;
+/** Strings inside a statement; NUL cannot be in one. */
+const text = (/** @type {string} */ value) => `'${value.replaceAll("'", "''")}'`;
+const name = (/** @type {string} */ value) => `"${value.replaceAll('"', '""')}"`;
+
+/** @type {import('@duckdb/node-api').DuckDBInstance | undefined} */
+let database;
+/** @type {import('@duckdb/node-api').DuckDBConnection | undefined} */
+let connection;
+
+/**
+ * A fresh database. The order of the settings matters: what they forbid includes changing them.
+ * @param {{ memoryBytes: number, threads: number, allowed: string[] }} limits
+ */
+async function open({ memoryBytes, threads, allowed }) {
+  connection?.closeSync();
+  database?.closeSync();
+  database = await DuckDBInstance.create(':memory:', {
+    memory_limit: `${Math.floor(memoryBytes / 1024)}KiB`,
+    threads: String(threads),
+  });
+  connection = await database.connect();
+  for (const setting of [
+    `allowed_paths=[${allowed.map(text).join(',')}]`,
+    `temp_directory=''`,
+    'autoinstall_known_extensions=false',
+    'autoload_known_extensions=false',
+    'allow_community_extensions=false',
+    `TimeZone='UTC'`,
+    'scalar_subquery_error_on_multiple_rows=false',
+    'enable_progress_bar=false',
+    'preserve_insertion_order=true',
+    'errors_as_json=false',
+    'enable_external_access=false',
+    'lock_configuration=true',
+  ]) {
+    await connection.run(`SET ${setting}`);
+  }
+  return connection;
+}
+
+/** @param {string} sql */
+async function one(sql) {
+  if (connection === undefined) throw new Error('not open');
+  const reader = await connection.runAndReadAll(sql);
+  return reader.getRows()[0]?.[0];
+}
+
+/** Refuses everything but one SELECT. @param {string} sql */
+async function prepareSelect(sql) {
+  if (connection === undefined) throw new Error('not open');
+  const statements = await connection.extractStatements(sql);
+  if (statements.count !== 1) throw new Error('one statement is wanted');
+  const prepared = await statements.prepare(0);
+  if (prepared.statementType !== SELECT) throw new Error('a SELECT statement is wanted');
+  return prepared;
+}
+
+const operations = {
+  /** Empty tables with every schema column. @param {any} request */
+  async tables(request) {
+    const opened = await open(request);
+    for (const table of request.tables) {
+      const columns = table.columns.map((/** @type {any} */ c) => `${name(c.name)} ${c.type}`);
+      await opened.run(`CREATE TABLE ${name(table.name)} (${columns.join(', ')})`);
+    }
+    return {};
+  },
+
+  /** Parses only. @param {any} request */
+  async parse({ sql }) {
+    return { json: await one(`SELECT json_serialize_sql(${text(sql)})`) };
+  },
+
+  /** A parse tree as SQL again. @param {any} request */
+  async print({ json }) {
+    return { sql: await one(`SELECT json_deserialize_sql(${text(json)}::JSON)`) };
+  },
+
+  /** The bound plan, optimiser off, and the statement's outputs. @param {any} request */
+  async bind({ sql }) {
+    const json = await one(`SELECT json_serialize_plan(${text(sql)}, optimize := false)`);
+    if (JSON.parse(String(json)).error === true) return { json, outputs: [] };
+    const prepared = await prepareSelect(sql);
+    const outputs = [];
+    for (let at = 0; at < prepared.columnCount; at += 1) {
+      outputs.push({ name: prepared.columnName(at), type: prepared.columnType(at).toString() });
+    }
+    const parameters = prepared.parameterCount;
+    prepared.destroySync();
+    return { json, outputs, parameters };
+  },
+
+  /** Runs a planned statement over the files and writes the result. @param {any} request */
+  async run(request) {
+    const opened = await open(request);
+    let rowsIn = 0n;
+    for (const table of request.tables) {
+      const source = `read_parquet([${table.files.map(text).join(',')}], union_by_name=false)`;
+      const columns = table.columns.map((/** @type {any} */ c) =>
+        c.granted
+          ? `CAST(${name(c.name)} AS ${c.type}) AS ${name(c.name)}`
+          : `CAST(NULL AS ${c.type}) AS ${name(c.name)}`,
+      );
+      await opened.run(`CREATE VIEW ${name(table.name)} AS SELECT ${columns.join(', ')} FROM ${source}`);
+      rowsIn += BigInt(String(await one(`SELECT count(*) FROM ${name(table.name)}`)));
+    }
+    (await prepareSelect(request.statement)).destroySync();
+    await opened.run(`CREATE TEMP TABLE cloister_result AS ${request.statement}`);
+    const rows = BigInt(String(await one('SELECT count(*) FROM temp.main.cloister_result')));
+    if (rows > BigInt(request.outputRows)) throw new Error('too many rows');
+    const casts = request.outputs.map(
+      (/** @type {any} */ o) => `CAST(${name(o.name)} AS ${o.type}) AS ${name(o.name)}`,
+    );
+    await opened.run(
+      `COPY (SELECT ${casts.join(', ')} FROM temp.main.cloister_result) ` +
+        `TO ${text(request.resultFile)} (FORMAT parquet, COMPRESSION snappy)`,
+    );
+    const peakKb = process.resourceUsage().maxRSS;
+    return { rowsIn: Number(rowsIn), rowsOut: Number(rows), peakBytes: peakKb * 1024 };
+  },
+};
+
+/** @param {unknown} value */
+function say(value) {
+  const bytes = Buffer.from(`${JSON.stringify(value)}\n`);
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(3, bytes, at);
+    } catch (error) {
+      if (/** @type {any} */ (error).code !== 'EAGAIN') process.exit(1);
+    }
+  }
+}
+
+let busy = Promise.resolve();
+createInterface({ input: process.stdin, crlfDelay: Infinity })
+  .on('line', (line) => {
+    const request = JSON.parse(line);
+    if (request.op === 'interrupt') {
+      connection?.interrupt();
+      return;
+    }
+    busy = busy.then(async () => {
+      try {
+        const operation = operations[/** @type {keyof typeof operations} */ (request.op)];
+        say({ id: request.id, ok: await operation(request) });
+      } catch (error) {
+        const planning = request.op !== 'run' && request.op !== 'tables';
+        const message = planning && error instanceof Error ? error.message.slice(0, 300) : '';
+        say({ id: request.id, failed: message });
+      }
+    });
+  })
+  .on('close', () => {
+    closeSync(3);
+    process.exit(0);
+  });
+say({ id: 0, ok: {} });

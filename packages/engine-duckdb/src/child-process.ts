@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// Starts and talks to the child that DuckDB runs in (child/main.mjs): an empty environment, an
+// empty folder to stand in, resource limits set by the shell before Node starts, and SIGKILL when
+// it overstays. The settings inside DuckDB leave holes (one 2 GB string past the memory limit, log
+// files, key functions); these limits and the allow-list are what closes them.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { engineError } from './errors.ts';
+
+const ENTRY = fileURLToPath(new URL('../child/main.mjs', import.meta.url));
+/** What Node, V8 and DuckDB's own code need beside DuckDB's memory limit. */
+const OVERHEAD_BYTES = 384 * 1024 * 1024;
+/** A thread's stack counts as data. */
+const THREAD_BYTES = 16 * 1024 * 1024;
+const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
+const START_MS = 20_000;
+const GRACE_MS = 500;
+
+/** Limits that the operating system enforces. */
+export interface ChildLimits {
+  readonly memoryBytes: number;
+  readonly threads: number;
+  /** Largest file that the child may write; 0 for a child that only plans. */
+  readonly fileBytes: number;
+  /** Processor seconds; absent for a child that lives on. */
+  readonly cpuSeconds?: number;
+}
+
+/** What the child answered: its value, or what it says went wrong ('' when it may not say). */
+export type Answer = { readonly ok: Record<string, unknown> } | { readonly failed: string };
+
+/** One child; requests are answered in order. Any failure of the process ends it for good. */
+export class EngineChild {
+  readonly #process: ChildProcess;
+  readonly #waiting = new Map<number, (answer: Answer | undefined) => void>();
+  readonly #gone: Promise<void>;
+  #next = 1;
+  #text = '';
+  #dead = false;
+
+  private constructor(process: ChildProcess, folder: string) {
+    this.#process = process;
+    this.#gone = new Promise((resolve) => {
+      const end = () => {
+        this.#dead = true;
+        rmSync(folder, { recursive: true, force: true });
+        for (const settle of this.#waiting.values()) settle(undefined);
+        this.#waiting.clear();
+        resolve();
+      };
+      process.once('exit', end);
+      process.once('error', end);
+    });
+    const answers = process.stdio[3] as Readable;
+    answers.setEncoding('utf8');
+    answers.on('data', (text: string) => this.#hear(text));
+    answers.on('error', () => this.kill());
+    process.stdin?.on('error', () => this.kill());
+  }
+
+  /** @throws CodedError `engine-start-failed` */
+  static async start(limits: ChildLimits): Promise<EngineChild> {
+    const folder = mkdtempSync(join(tmpdir(), 'cloister-engine-'));
+    const child = new EngineChild(spawnLimited(limits, folder), folder);
+    const hello = await child.#wait(0, START_MS);
+    if (hello === undefined) {
+      await child.kill();
+      const message = 'the engine process did not start (a shell with ulimit and Node are needed)';
+      throw engineError('engine-start-failed', 'unavailable', message);
+    }
+    return child;
+  }
+
+  get dead(): boolean {
+    return this.#dead;
+  }
+
+  /** Asks; undefined when the child died or overstayed, which also ends it. */
+  async ask(request: Record<string, unknown>, timeMs: number): Promise<Answer | undefined> {
+    if (this.#dead) return undefined;
+    const id = this.#next;
+    this.#next += 1;
+    const answer = this.#wait(id, timeMs);
+    this.#write({ ...request, id });
+    return answer;
+  }
+
+  /** Lets the child finish what it was asked and go. */
+  async close(): Promise<void> {
+    this.#process.stdin?.end();
+    const timer = setTimeout(() => void this.kill(), GRACE_MS);
+    await this.#gone;
+    clearTimeout(timer);
+  }
+
+  async kill(): Promise<void> {
+    if (!this.#dead) this.#process.kill('SIGKILL');
+    await this.#gone;
+  }
+
+  #write(value: Record<string, unknown>): void {
+    (this.#process.stdin as Writable).write(`${JSON.stringify(value)}\n`);
+  }
+
+  #wait(id: number, timeMs: number): Promise<Answer | undefined> {
+    return new Promise((resolve) => {
+      let grace: NodeJS.Timeout | undefined;
+      const timer = setTimeout(() => {
+        this.#write({ op: 'interrupt' });
+        grace = setTimeout(() => void this.kill(), GRACE_MS);
+      }, timeMs);
+      this.#waiting.set(id, (answer) => {
+        clearTimeout(timer);
+        clearTimeout(grace);
+        resolve(answer);
+      });
+    });
+  }
+
+  #hear(text: string): void {
+    this.#text += text;
+    if (this.#text.length > ANSWER_BYTES_MAX) {
+      void this.kill();
+      return;
+    }
+    const lines = this.#text.split('\n');
+    this.#text = lines.pop() ?? '';
+    for (const line of lines) {
+      let value: { id?: number; ok?: Record<string, unknown>; failed?: string };
+      try {
+        value = JSON.parse(line);
+      } catch {
+        void this.kill();
+        return;
+      }
+      const settle = this.#waiting.get(value.id ?? -1);
+      this.#waiting.delete(value.id ?? -1);
+      settle?.(value.ok === undefined ? { failed: value.failed ?? '' } : { ok: value.ok });
+    }
+  }
+}
+
+function spawnLimited(limits: ChildLimits, folder: string): ChildProcess {
+  const dataBytes = limits.memoryBytes + OVERHEAD_BYTES + limits.threads * THREAD_BYTES;
+  const set = [
+    'ulimit -c 0',
+    'ulimit -n 256',
+    `ulimit -d ${Math.ceil(dataBytes / 1024)}`,
+    `ulimit -f ${Math.ceil(limits.fileBytes / 512)}`,
+    ...(limits.cpuSeconds === undefined ? [] : [`ulimit -t ${limits.cpuSeconds}`]),
+  ];
+  const script = `${set.join(' && ')} && exec "$@"`;
+  const node = ['--max-old-space-size=128', '--disallow-code-generation-from-strings', ENTRY];
+  return spawn('/bin/sh', ['-c', script, 'sh', process.execPath, ...node], {
+    cwd: folder,
+    env: {},
+    stdio: ['pipe', 'ignore', 'ignore', 'pipe'],
+  });
+}

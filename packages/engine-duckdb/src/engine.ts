@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// The DuckDB engine: the contract's engine port over locked-down child processes. One child plans
+// (its tables are always empty) and is reused; every run has a child of its own, which plans the
+// statement once more before it sees a file, and is gone when the run ends.
+import { rm, stat } from 'node:fs/promises';
+import { isAbsolute } from 'node:path';
+import {
+  type BoundGrouping,
+  type EngineMetric,
+  type EnginePlan,
+  type EnginePort,
+  type EngineTable,
+  encodeUses,
+  type PlanRequest,
+  type RunRequest,
+  type RunResult,
+} from '@cloister/contract/policy';
+import { equal, isCoded } from '@cloister/core';
+import { type ChildLimits, EngineChild } from './child-process.ts';
+import { engineError, runFailed } from './errors.ts';
+import {
+  bindStatement,
+  checkTables,
+  PLANNING_LIMITS,
+  planningAsk,
+  planWith,
+  suppressionUses,
+} from './planner.ts';
+import { quoteName } from './statement.ts';
+import { columnsOf, print } from './term.ts';
+
+/** DuckDB's version, which a charter's worker measurement pins through the lockfile. */
+export const DUCKDB_VERSION = '1.5.6';
+
+/** Options of the engine; each has a default. */
+export interface DuckdbEngineOptions {
+  /** Longest that one step of planning may take, in ms (default 10,000). */
+  readonly planTimeMs?: number;
+}
+
+/** A DuckDB engine; `close` it, or its planning child keeps the process alive. */
+export function createDuckdbEngine(options: DuckdbEngineOptions = {}): EnginePort {
+  return new DuckdbEngine(options.planTimeMs ?? 10_000);
+}
+
+class DuckdbEngine implements EnginePort {
+  readonly kind = 'duckdb';
+  readonly version = DUCKDB_VERSION;
+  readonly #planTimeMs: number;
+  #planner: Promise<EngineChild> | undefined;
+  /** Requests plan one after another: they share the child's one database. */
+  #turn: Promise<unknown> = Promise.resolve();
+  readonly #runs = new Set<EngineChild>();
+  #closed = false;
+
+  constructor(planTimeMs: number) {
+    this.#planTimeMs = planTimeMs;
+  }
+
+  plan(request: PlanRequest): Promise<EnginePlan> {
+    return this.#planning((child) => planWith(planningAsk(child, this.#planTimeMs), request));
+  }
+
+  bindGrouping(table: EngineTable, sql: string): Promise<BoundGrouping> {
+    return this.#planning((child) => this.#bindGrouping(child, table, sql));
+  }
+
+  async run(request: RunRequest): Promise<RunResult> {
+    if (this.#closed) throw closed();
+    checkRun(request);
+    const child = await EngineChild.start(runLimits(request));
+    this.#runs.add(child);
+    try {
+      await recheck(child, request, this.#planTimeMs);
+      return await runIn(child, request);
+    } catch (error) {
+      await rm(request.resultFile, { force: true });
+      throw error;
+    } finally {
+      await child.kill();
+      this.#runs.delete(child);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#runs].map((child) => child.kill()));
+    await this.#planner?.then(
+      (child) => child.close(),
+      () => undefined,
+    );
+  }
+
+  async #bindGrouping(child: EngineChild, table: EngineTable, sql: string): Promise<BoundGrouping> {
+    const ask = planningAsk(child, this.#planTimeMs);
+    const code = `SELECT count(*) FROM ${quoteName(table.name)} GROUP BY (${sql}\n)`;
+    const inputs = checkTables([table]);
+    const plan = await planWith(ask, { code, tables: [table] });
+    const { lineage } = await bindStatement(ask, plan.statement, inputs);
+    const [group, ...more] = lineage.groups;
+    const columns = group === undefined ? [] : columnsOf(group).map(({ column }) => column);
+    const only = plan.uses.every((use) => use.role === 'group' || use.function === 'count_star');
+    if (lineage.shape !== 'grouped' || group === undefined || more.length > 0 || !only) {
+      throw groupingRefused(sql, 'it must be one expression');
+    }
+    if (columns.length === 0) throw groupingRefused(sql, 'it must use a column');
+    return { bound: print(group, 0), columns: [...new Set(columns)].sort((a, b) => a - b) };
+  }
+
+  #planning<T>(work: (child: EngineChild) => Promise<T>): Promise<T> {
+    const result = this.#turn.then(async () => {
+      if (this.#closed) throw closed();
+      return work(await this.#child());
+    });
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  async #child(): Promise<EngineChild> {
+    const current = await this.#planner?.catch(() => undefined);
+    if (current !== undefined && !current.dead) return current;
+    const { memoryBytes, threads } = PLANNING_LIMITS;
+    this.#planner = EngineChild.start({ memoryBytes, threads, fileBytes: 0 });
+    return this.#planner;
+  }
+}
+
+function closed() {
+  return engineError('engine-closed', 'usage', 'this engine has been closed');
+}
+
+function groupingRefused(sql: string, why: string) {
+  const message = `${sql} cannot be a grouping: ${why} over the dataset's own columns`;
+  return engineError('engine-grouping-refused', 'usage', message);
+}
+
+function runLimits({ limits }: RunRequest): ChildLimits {
+  const cpuSeconds = Math.ceil(limits.timeMs / 1000) * limits.threads + 30;
+  const { memoryBytes, threads, outputBytes: fileBytes } = limits;
+  return { memoryBytes, threads, fileBytes, cpuSeconds };
+}
+
+function checkRun({ tables, limits, resultFile }: RunRequest): void {
+  const wrong = (message: string) => engineError('engine-run-invalid', 'usage', message);
+  checkTables(tables);
+  for (const [name, value] of Object.entries(limits)) {
+    if (!Number.isSafeInteger(value) || value < 1) throw wrong(`limit ${name} must be positive`);
+  }
+  for (const table of tables) {
+    if (table.files.length === 0) throw wrong(`table ${table.name} has no files`);
+    const unknown = table.granted.find((id) => table.columns[id - 1] === undefined);
+    if (unknown !== undefined) throw wrong(`table ${table.name} has no column ${unknown}`);
+  }
+  const paths = [resultFile, ...tables.flatMap((table) => table.files)];
+  const bad = paths.find(
+    (path) => !isAbsolute(path) || path.includes('\u0000') || /[*?[\]{}]/.test(path),
+  );
+  if (bad !== undefined) throw wrong('paths must be absolute and without NUL or glob characters');
+}
+
+/** Plans the statement again in the run's own child: nothing is run that was not planned so. */
+async function recheck(child: EngineChild, request: RunRequest, timeMs: number): Promise<void> {
+  const { plan, tables } = request;
+  const ask = planningAsk(child, timeMs);
+  const inputs = checkTables(tables);
+  await ask({ op: 'tables', tables: schemas(tables), ...PLANNING_LIMITS });
+  const { lineage, outputs } = await bindStatement(ask, plan.statement, inputs);
+  const rows = plan.uses.filter((use) => use.column === 0 && use.role === 'group');
+  const from = plan.suppression.length === 0 ? [] : [...new Set(rows.map((use) => use.input))];
+  const expected = [...plan.uses, ...suppressionUses(from, plan.suppression)];
+  const same =
+    equal(encodeUses(expected), encodeUses(lineage.uses)) &&
+    JSON.stringify(outputs) === JSON.stringify(plan.outputs);
+  if (!same) {
+    const message = 'the statement does not do what its plan says; plan it again';
+    throw engineError('engine-plan-changed', 'verification', message);
+  }
+  const granted = new Map(tables.map((table, at) => [at, new Set(table.granted)]));
+  const missing = lineage.uses.find(
+    (use) => use.column > 0 && granted.get(use.input)?.has(use.column) !== true,
+  );
+  if (missing !== undefined) {
+    const message = `column ${missing.column} of input ${missing.input} is used but not granted`;
+    throw engineError('engine-run-invalid', 'usage', message);
+  }
+}
+
+function schemas(tables: readonly EngineTable[]): EngineTable[] {
+  return tables.map(({ name, columns }) => ({ name, columns }));
+}
+
+async function runIn(child: EngineChild, request: RunRequest): Promise<RunResult> {
+  const { plan, limits, resultFile } = request;
+  let bytesIn = 0;
+  const files = request.tables.flatMap((table) => table.files);
+  try {
+    for (const file of files) bytesIn += (await stat(file)).size;
+  } catch {
+    throw runFailed();
+  }
+  const started = performance.now();
+  const tables = request.tables.map((table) => ({
+    name: table.name,
+    files: table.files,
+    columns: table.columns.map((column) => ({
+      name: column.name,
+      type: column.type,
+      granted: table.granted.includes(column.id),
+    })),
+  }));
+  const { memoryBytes, threads, outputRows } = limits;
+  const { statement, outputs } = plan;
+  const work = { op: 'run', tables, statement, outputs, outputRows, resultFile };
+  const allowed = [...files, resultFile];
+  const answer = await child.ask({ ...work, memoryBytes, threads, allowed }, limits.timeMs);
+  if (answer === undefined || 'failed' in answer) throw runFailed();
+  const bytes = await stat(resultFile).then(
+    (found) => found.size,
+    () => Number.POSITIVE_INFINITY,
+  );
+  if (bytes > limits.outputBytes) throw runFailed();
+  const rows = Number(answer.ok['rowsOut']);
+  const metric = (
+    name: EngineMetric['name'],
+    value: number,
+    trust: EngineMetric['trust'] = 'counted-inside',
+  ): EngineMetric => ({ name, value, trust });
+  return {
+    file: resultFile,
+    rows,
+    bytes,
+    metrics: [
+      metric('rows-in', Number(answer.ok['rowsIn'])),
+      metric('bytes-in', bytesIn),
+      metric('rows-out', rows),
+      metric('bytes-out', bytes),
+      metric('run-ms', Math.ceil(performance.now() - started), 'host-influenced'),
+      metric('peak-memory-bytes', Number(answer.ok['peakBytes']), 'host-influenced'),
+    ],
+  };
+}
+
+/** True for the one code that a run's data can cause. */
+export function isRunFailure(error: unknown): boolean {
+  return isCoded(error, 'engine-run-failed');
+}

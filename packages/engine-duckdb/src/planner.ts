@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+// Planning: code over empty tables to uses, outputs and the statement to run. Reads as the steps it
+// takes: one SELECT, parameters in, bound plan, allow-list, lineage, suppression, the same again
+// over the edited statement, and a comparison that lets nothing but the added conditions differ.
+import {
+  canonicalUses,
+  type EngineOutput,
+  type EnginePlan,
+  type EngineTable,
+  encodeUses,
+  type PlanRequest,
+  type Suppression,
+  type Use,
+} from '@cloister/contract/policy';
+import { COLUMN_TYPES } from './allow-list.ts';
+import type { Answer, EngineChild } from './child-process.ts';
+import { engineError } from './errors.ts';
+import { type JsonObject, objectOf, parseLossless, printLossless } from './json.ts';
+import { type Lineage, lineageOf, onlyPlan } from './lineage.ts';
+import { checkPlan, type Inputs } from './plan-check.ts';
+import {
+  aliasesOf,
+  constantSql,
+  fold,
+  moreThanOneBlock,
+  onlySelect,
+  selectExpression,
+  suppressionSql,
+  suppressionTexts,
+  withParams,
+  withSuppression,
+} from './statement.ts';
+import { bare, type Term } from './term.ts';
+
+/** A statement, bound: what it does and what it puts out. */
+export interface Bound {
+  readonly lineage: Lineage;
+  readonly outputs: readonly EngineOutput[];
+}
+
+/** Asks a child, and turns silence into a code. */
+export type Ask = (request: Record<string, unknown>) => Promise<Record<string, unknown>>;
+
+/** The asking of one planning session with a time limit an answer. */
+export function planningAsk(child: EngineChild, timeMs: number): Ask {
+  return async (request) => {
+    const answer: Answer | undefined = await child.ask(request, timeMs);
+    if (answer === undefined) {
+      await child.kill();
+      const message = `planning took longer than ${timeMs} ms or needed too much memory`;
+      throw engineError('engine-plan-timeout', 'unsupported', message);
+    }
+    if ('failed' in answer) {
+      const message = `the engine cannot bind the statement: ${answer.failed}`;
+      throw engineError('engine-bind-failed', 'unsupported', message);
+    }
+    return answer.ok;
+  };
+}
+
+/** Checks a schema and answers scan names by input position. @throws `engine-schema-invalid` */
+export function checkTables(tables: readonly EngineTable[]): Inputs {
+  const inputs = new Map<string, number>();
+  const wrong = (message: string) => engineError('engine-schema-invalid', 'usage', message);
+  const seen = new Set<string>();
+  for (const [at, table] of tables.entries()) {
+    const { name, columns } = table;
+    if (!isName(name) || fold(name).startsWith('cloister_') || seen.has(fold(name))) {
+      throw wrong(`table name ${JSON.stringify(name)} is empty, reserved or used twice`);
+    }
+    seen.add(fold(name));
+    inputs.set(name, at);
+    const names = new Set<string>();
+    if (columns.length === 0) throw wrong(`table ${name} has no columns`);
+    for (const [index, column] of columns.entries()) {
+      if (column.id !== index + 1) throw wrong(`table ${name}: column ids must be 1, 2, 3...`);
+      if (!isName(column.name) || names.has(fold(column.name))) {
+        throw wrong(`table ${name}: column name ${JSON.stringify(column.name)} is used twice`);
+      }
+      names.add(fold(column.name));
+      if (!isColumnType(column.type)) throw wrong(`${column.name}: no such type: ${column.type}`);
+    }
+  }
+  return inputs;
+}
+
+function isName(name: string): boolean {
+  return name.length > 0 && name.length <= 200 && !name.includes('\u0000');
+}
+
+function isColumnType(type: string): boolean {
+  const decimal = /^DECIMAL\((\d{1,2}),(\d{1,2})\)$/.exec(type);
+  if (decimal === null) return COLUMN_TYPES.has(type);
+  return (
+    Number(decimal[1]) >= 1 && Number(decimal[1]) <= 38 && Number(decimal[2]) <= Number(decimal[1])
+  );
+}
+
+/** Plans a request. @throws CodedError, see `errors.ts` */
+export async function planWith(ask: Ask, request: PlanRequest): Promise<EnginePlan> {
+  const { tables } = request;
+  const inputs = checkTables(tables);
+  const suppress = (request.suppress ?? []).toSorted((a, b) => a.input - b.input);
+  if (request.code.includes('\u0000') || request.code.length > 1_000_000) {
+    throw engineError('engine-syntax', 'malformed', 'the code holds a NUL or is over a megabyte');
+  }
+  await ask({ op: 'tables', tables, ...PLANNING_LIMITS });
+  const root = onlySelect(await parse(ask, request.code));
+  const constants = new Map<string, JsonObject>();
+  for (const [name, value] of Object.entries(request.params ?? {})) {
+    const parsed = onlySelect(await parse(ask, constantSql(value)));
+    constants.set(name, selectExpression(parsed));
+  }
+  withParams(root, constants);
+  const plain = await toSql(ask, root);
+  const bound = await bindStatement(ask, plain, inputs);
+  const uses = canonicalUses(bound.lineage.uses);
+  if (suppress.length === 0) {
+    return { uses, outputs: bound.outputs, suppression: [], statement: plain };
+  }
+  const aliases = aliasesOf(root, tables);
+  const added = onlySelect(await parse(ask, suppressionSql(suppress, tables, aliases)));
+  withSuppression(root, added);
+  const statement = await toSql(ask, root);
+  const again = await bindStatement(ask, statement, inputs);
+  checkSuppressed(bound, again, suppress);
+  return { uses, outputs: again.outputs, suppression: suppress, statement };
+}
+
+/** Limits of a database that only ever holds empty tables. */
+export const PLANNING_LIMITS = { memoryBytes: 128 * 1024 * 1024, threads: 1, allowed: [] } as const;
+
+async function parse(ask: Ask, sql: string) {
+  return parseLossless(String((await ask({ op: 'parse', sql }))['json']));
+}
+
+async function toSql(ask: Ask, root: JsonObject): Promise<string> {
+  const { sql } = await ask({ op: 'print', json: printLossless(root) });
+  return String(sql);
+}
+
+/** Binds one statement: allow-list, lineage and outputs. */
+export async function bindStatement(ask: Ask, sql: string, inputs: Inputs): Promise<Bound> {
+  const answer = await ask({ op: 'bind', sql });
+  const plans = parseLossless(String(answer['json']));
+  if (objectOf(plans)?.['error'] === true) {
+    const engine = String(objectOf(plans)?.['error_message']).slice(0, 300);
+    const message = `the engine cannot bind the statement: ${engine}`;
+    throw engineError('engine-bind-failed', 'unsupported', message);
+  }
+  const plan = onlyPlan(plans);
+  checkPlan(plan, inputs);
+  if (answer['parameters'] !== 0) {
+    throw engineError('engine-params-invalid', 'usage', 'the code has parameters without values');
+  }
+  const root = onlySelect(await parse(ask, sql));
+  const lineage = lineageOf(plan, inputs, moreThanOneBlock(root));
+  const outputs = outputsOf(answer['outputs'], lineage.width);
+  return { lineage, outputs };
+}
+
+function outputsOf(value: unknown, width: number | undefined): EngineOutput[] {
+  const list = value as readonly { name: string; type: string }[];
+  const wrong = (message: string) => engineError('engine-outputs-invalid', 'unsupported', message);
+  if (list.length === 0 || (width !== undefined && width !== list.length)) {
+    throw wrong('the plan and the statement disagree on the number of outputs');
+  }
+  const names = new Set<string>();
+  return list.map(({ name, type: engineType }, at) => {
+    if (!isName(name) || names.has(fold(name))) {
+      throw wrong(`output names must be unique; ${JSON.stringify(name)} is there twice: use AS`);
+    }
+    names.add(fold(name));
+    // Parquet has no 128-bit integer: a sum of integers is written as an exact decimal.
+    const type = engineType === 'HUGEINT' ? 'DECIMAL(38,0)' : engineType;
+    if (!isColumnType(type))
+      throw wrong(`output ${name} has type ${type}, which cannot be written`);
+    return { id: at + 1, name, type };
+  });
+}
+
+/** The uses that suppression adds, beside the code's own. */
+export function suppressionUses(from: readonly number[], suppress: readonly Suppression[]): Use[] {
+  const role = 'aggregate' as const;
+  const rows = from.map((input): Use => {
+    return { input, column: 0, role, function: 'count_star', expression: '', output: 0 };
+  });
+  const subjects = suppress.flatMap(({ input, subjects: columns }) =>
+    columns.map((column): Use => {
+      const expression = `#${column}`;
+      return { input, column, role, function: 'count_distinct', expression, output: 0 };
+    }),
+  );
+  return [...rows, ...subjects];
+}
+
+/** The edited statement must do what the code does, and suppress; nothing else may differ. */
+function checkSuppressed(bound: Bound, again: Bound, suppress: readonly Suppression[]): void {
+  const failed = (message: string) =>
+    engineError('engine-suppression-failed', 'unsupported', message);
+  if (bound.lineage.shape !== 'grouped' || again.lineage.shape !== 'grouped') {
+    throw failed('small groups can be suppressed in one plain SELECT with groups only');
+  }
+  for (const term of bound.lineage.afterGrouping) {
+    if (canFail(term)) {
+      const message = 'a conversion that can fail would tell of groups that are suppressed';
+      throw failed(`${message}: use TRY_CAST, or convert what comes out of the task`);
+    }
+  }
+  const from = bound.lineage.uses.filter((use) => use.column === 0 && use.role === 'group');
+  const inputs = [...new Set(from.map((use) => use.input))];
+  const expected = [...bound.lineage.uses, ...suppressionUses(inputs, suppress)];
+  if (hex(encodeUses(expected)) !== hex(encodeUses(again.lineage.uses))) {
+    throw failed('the added conditions changed what else the statement does');
+  }
+  const having = [...bound.lineage.having, ...suppressionTexts(suppress)].sort();
+  if (having.join('\n') !== again.lineage.having.toSorted().join('\n')) {
+    throw failed('the added conditions are not what they should be');
+  }
+  if (JSON.stringify(bound.outputs) !== JSON.stringify(again.outputs)) {
+    throw failed('the added conditions changed the outputs');
+  }
+}
+
+/** True when evaluating the term above the grouping may fail for some group's values. */
+function canFail(term: Term): boolean {
+  if (term.kind === 'cast') {
+    const widening = bare(term) !== term;
+    return (!widening && !isSafeCast(term.from, term.to)) || canFail(term.arg);
+  }
+  return term.kind === 'call' && term.args.some(canFail);
+}
+
+/** Beside widening: anything becomes text or a float, constants of the binder's own included. */
+function isSafeCast(from: string, to: string): boolean {
+  if (to === 'VARCHAR' || from === 'NULL') return true;
+  return to === 'DOUBLE' && /^(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|DECIMAL.*|FLOAT)$/.test(from);
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}

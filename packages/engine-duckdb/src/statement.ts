@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parse tree of a statement: parameters become constants, and small groups are suppressed by
+// conditions added to HAVING. Trees are edited, never text; whoever edits plans the result again
+// and checks that nothing else changed. protocol.md, "Uses and SQL".
+import type { EngineParams, EngineTable, Suppression } from '@cloister/contract/policy';
+import { engineError } from './errors.ts';
+import { arrayOf, type Json, type JsonObject, objectOf, visit } from './json.ts';
+
+/** The one SELECT of a serialised statement list. @throws `engine-syntax`, `engine-not-select` */
+export function onlySelect(answer: Json): JsonObject {
+  const root = objectOf(answer);
+  if (root?.['error'] === true) {
+    const select = root['error_type'] === 'not implemented';
+    const engine = String(root['error_message']).slice(0, 300);
+    if (select && engine.startsWith('Only SELECT')) {
+      throw engineError('engine-not-select', 'unsupported', 'a task is a SELECT statement');
+    }
+    throw engineError('engine-syntax', 'malformed', `the statement does not parse: ${engine}`);
+  }
+  const statements = arrayOf(root?.['statements']);
+  const only = objectOf(statements[0]);
+  if (root === undefined || statements.length !== 1 || only === undefined) {
+    const message = `a task is exactly one SELECT statement, not ${statements.length}`;
+    throw engineError('engine-not-one-statement', 'unsupported', message);
+  }
+  return root;
+}
+
+function statementOf(root: JsonObject): JsonObject {
+  return objectOf(arrayOf(root['statements'])[0]) ?? {};
+}
+
+const QUERY_NODES = new Set([
+  'SELECT_NODE',
+  'SET_OPERATION_NODE',
+  'RECURSIVE_CTE_NODE',
+  'CTE_NODE',
+]);
+
+/** Why a tree is more than one SELECT block over plain tables; undefined when it is just that. */
+export function moreThanOneBlock(root: JsonObject): string | undefined {
+  let blocks = 0;
+  let other: string | undefined;
+  const node = objectOf(statementOf(root)['node']);
+  visit(statementOf(root), (inside) => {
+    const type = String(inside['type']);
+    if (QUERY_NODES.has(type)) blocks += 1;
+    if (inside['class'] === 'SUBQUERY') other ??= 'subquery';
+    if (inside['class'] === 'WINDOW') other ??= 'window';
+  });
+  if (node?.['type'] === 'SET_OPERATION_NODE') return 'set operation';
+  if (arrayOf(objectOf(node?.['cte_map'])?.['map']).length > 0) return 'common table expression';
+  return other ?? (node?.['type'] !== 'SELECT_NODE' || blocks !== 1 ? 'subquery' : undefined);
+}
+
+/** Replaces parameters by constants; `constants` are parsed expressions by parameter name. */
+export function withParams(root: JsonObject, constants: ReadonlyMap<string, JsonObject>): void {
+  const used = new Set<string>();
+  visit(root, (node) => {
+    if (node['class'] !== 'PARAMETER') return;
+    const name = String(node['identifier']);
+    const constant = constants.get(name);
+    if (constant === undefined)
+      throw paramsError(`the code has a parameter $${name} without value`);
+    used.add(name);
+    for (const key of Object.keys(node)) if (key !== 'alias') delete node[key];
+    for (const [key, value] of Object.entries(structuredClone(constant))) {
+      if (key !== 'alias') node[key] = value;
+    }
+  });
+  const extra = [...constants.keys()].find((name) => !used.has(name));
+  if (extra !== undefined) throw paramsError(`the code has no parameter $${extra}`);
+  const statement = statementOf(root);
+  if ('named_param_map' in statement) statement['named_param_map'] = [];
+}
+
+function paramsError(message: string) {
+  return engineError('engine-params-invalid', 'usage', message);
+}
+
+/** A statement whose only select expression is the parameter's constant. */
+export function constantSql(value: EngineParams[string]): string {
+  if (value === null) return 'SELECT NULL';
+  if (typeof value === 'boolean') return `SELECT ${value}`;
+  if (typeof value === 'string') {
+    if (value.includes('\u0000')) throw paramsError('a parameter holds a NUL character');
+    return `SELECT ${quoteText(value)}`;
+  }
+  if (!Number.isFinite(value)) throw paramsError('a numeric parameter must be finite');
+  if (Number.isSafeInteger(value)) return `SELECT ${value}`;
+  return `SELECT CAST(${quoteText(String(value))} AS DOUBLE)`;
+}
+
+/** The first select expression of a parsed statement. */
+export function selectExpression(root: JsonObject): JsonObject {
+  const node = objectOf(statementOf(root)['node']);
+  return objectOf(arrayOf(node?.['select_list'])[0]) ?? {};
+}
+
+/** The names by which FROM knows each input. @throws `engine-suppression-failed` */
+export function aliasesOf(root: JsonObject, tables: readonly EngineTable[]): Map<number, string> {
+  const aliases = new Map<number, string>();
+  const pending = [objectOf(objectOf(statementOf(root)['node'])?.['from_table'])];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    if (next['type'] === 'JOIN') {
+      pending.push(objectOf(next['left']), objectOf(next['right']));
+      continue;
+    }
+    const name = String(next['table_name']);
+    const input = tables.findIndex((table) => fold(table.name) === fold(name));
+    const renamed = arrayOf(next['column_name_alias']).length > 0;
+    if (next['type'] !== 'BASE_TABLE' || input < 0 || aliases.has(input) || renamed) {
+      const message = 'small groups can only be suppressed over plain tables, each named once';
+      throw engineError('engine-suppression-failed', 'unsupported', message);
+    }
+    aliases.set(input, String(next['alias'] || name));
+  }
+  return aliases;
+}
+
+/** DuckDB compares names without regard to ASCII case. */
+export function fold(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+}
+
+/** A statement whose HAVING is TRUE and the suppression's conditions, to take the tree from. */
+export function suppressionSql(
+  suppress: readonly Suppression[],
+  tables: readonly EngineTable[],
+  aliases: ReadonlyMap<number, string>,
+): string {
+  const conditions = suppress.flatMap(({ input, k, subjects }) => [
+    `count(*) >= ${k}`,
+    ...subjects.map((id) => {
+      const column = tables[input]?.columns.find((one) => one.id === id);
+      const alias = aliases.get(input);
+      if (column === undefined || alias === undefined) {
+        const message = `there is no column ${id} of input ${input} to count subjects by`;
+        throw engineError('engine-suppression-failed', 'unsupported', message);
+      }
+      return `count(DISTINCT ${quoteName(alias)}.${quoteName(column.name)}) >= ${k}`;
+    }),
+  ]);
+  return `SELECT 1 HAVING TRUE AND ${conditions.join(' AND ')}`;
+}
+
+/** The same conditions as lineage prints them. */
+export function suppressionTexts(suppress: readonly Suppression[]): string[] {
+  return suppress.flatMap(({ input, k, subjects }) => {
+    const atLeast = (count: string) =>
+      `greaterthanorequalto(${count},cast:BIGINT(const:INTEGER:${k}))`;
+    return [
+      atLeast('count_star()'),
+      ...subjects.map((id) => atLeast(`count_distinct(@${input}#${id})`)),
+    ];
+  });
+}
+
+/** Puts the conditions of `added` (from `suppressionSql`) into the statement's HAVING. */
+export function withSuppression(root: JsonObject, added: JsonObject): void {
+  const node = objectOf(statementOf(root)['node']);
+  const having = objectOf(objectOf(statementOf(added)['node'])?.['having']);
+  if (node === undefined || having === undefined) {
+    throw engineError('engine-suppression-failed', 'unsupported', 'there is nothing to add to');
+  }
+  const [, ...conditions] = arrayOf(having['children']);
+  const own = objectOf(node['having']);
+  having['children'] = own === undefined ? conditions : [own, ...conditions];
+  node['having'] = having;
+}
+
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
