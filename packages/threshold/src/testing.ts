@@ -3,11 +3,8 @@
 // Test files import it; nothing else does.
 import { createHash } from 'node:crypto';
 import type { Random } from '@cloister/core';
-import { ephemeralEd25519Signer, nodeCrypto } from '@cloister/core/node';
 import { encodeLabel, type Label } from './label.ts';
-import { openDeal, sealDeal } from './node/deal.ts';
 import { combineDeals, createDealing, type Dealing } from './node/dealing.ts';
-import { generateHpkeKeyPair, type HpkeKeyPair } from './node/hpke.ts';
 import type { KeyShare } from './node/share.ts';
 import { type Reveal, verifyReveal } from './reveal.ts';
 
@@ -113,16 +110,4 @@ export function labelOf(
     policy,
   };
   return encodeLabel({ ...label, ...change });
-}
-
-/** One signed and sealed deal with everything needed to open or dispute it. */
-export async function signedDeal(c: Committee, dealer: number, recipient: number) {
-  const keyPair: HpkeKeyPair = generateHpkeKeyPair();
-  const signer = ephemeralEd25519Signer();
-  const deal = dealsTo(recipient, c.dealings)[dealer - 1]?.deal as Uint8Array;
-  const context = { genesis: GENESIS, epoch: EPOCH, dealer, recipient };
-  const recipientKey = keyPair.publicKey;
-  const random = seeded('deal');
-  const signed = await sealDeal({ ...context, recipientKey, deal, signer, random });
-  return { keyPair, signer, deal, context, signed, crypto: nodeCrypto, openDeal };
 }

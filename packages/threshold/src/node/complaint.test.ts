@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+// Deals on the wire and complaints about them: true ones are upheld, false ones are not, and a
+// complaint cannot be used to read another dealer's deal.
+import { encodeCbor, type Signer, signCose } from '@cloister/core';
+import { ephemeralEd25519Signer, nodeCrypto } from '@cloister/core/node';
+import { webCrypto } from '@cloister/core/web';
+import { describe, expect, test } from 'vitest';
+import {
+  complaintStatement,
+  encodeComplaint,
+  judgeComplaint,
+  parseComplaint,
+} from '../complaint.ts';
+import { DEAL_CLAIMS, type DealContext, dealLabel, dealPayload, parseDeal } from '../deal.ts';
+import { encodePoint, parsePoint } from '../point.ts';
+import { encodeSealedKey, parseSealedKey, type SealedKey } from '../sealed-key.ts';
+import {
+  codeOf,
+  codeOfAsync,
+  committee,
+  dealsTo,
+  EPOCH,
+  filled,
+  GENESIS,
+  seeded,
+} from '../testing.ts';
+import { complain } from './complain.ts';
+import { openDeal, sealDeal } from './deal.ts';
+import { generateHpkeKeyPair } from './hpke.ts';
+import { opensslCurve } from './multiply.ts';
+import { proveDleqBatch, proveSchnorr } from './prove.ts';
+import { randomScalar } from './secret.ts';
+
+const c = committee({ n: 3, t: 2 });
+const DEALER = 1;
+const RECIPIENT = 2;
+const keyPair = generateHpkeKeyPair(seeded('recipient'));
+const signer = ephemeralEd25519Signer();
+const random = seeded('deals');
+const reveal = c.dealings[DEALER - 1]?.reveal as Uint8Array;
+const rightDeal = dealsTo(RECIPIENT, c.dealings)[DEALER - 1]?.deal as Uint8Array;
+const context: DealContext = {
+  genesis: GENESIS,
+  epoch: EPOCH,
+  dealer: DEALER,
+  recipient: RECIPIENT,
+  recipientKey: keyPair.publicKey,
+};
+
+const sealed = (deal: Uint8Array, change: Partial<DealContext> = {}, by: Signer = signer) =>
+  sealDeal({ ...context, ...change, deal, signer: by, random });
+
+/** The dealer signs whatever is given as the sealed part. */
+const signedRaw = (part: Uint8Array) => signCose(signer, DEAL_CLAIMS, dealPayload(context, part));
+
+const open = (signed: Uint8Array, change: object = {}) =>
+  openDeal({ ...context, signed, dealerKey: signer.key, keyPair, crypto: nodeCrypto, ...change });
+
+const judge = (complaint: Uint8Array, change: object = {}) =>
+  judgeComplaint({
+    genesis: GENESIS,
+    epoch: EPOCH,
+    seat: RECIPIENT,
+    against: DEALER,
+    complaint,
+    crypto: nodeCrypto,
+    ...change,
+  });
+
+const complainAbout = (signed: Uint8Array) => complain({ reveal, signed, keyPair, random });
+
+describe('a deal', () => {
+  test('opens at its seat', async () => {
+    expect(await open(await sealed(rightDeal))).toEqual(rightDeal);
+  });
+
+  test('of another charter, epoch, dealer, seat, key or signer is refused', async () => {
+    const signed = await sealed(rightDeal);
+    const other = ephemeralEd25519Signer();
+    for (const change of [
+      { genesis: filled(1) },
+      { epoch: filled(1) },
+      { dealer: 2 },
+      { recipient: 3 },
+      { dealerKey: other.key },
+      { keyPair: generateHpkeKeyPair(seeded('another')) },
+    ]) {
+      expect(await codeOfAsync(() => open(signed, change))).toBe('deal-other-context');
+    }
+    const forged = await sealed(rightDeal, {}, other);
+    expect(await codeOfAsync(() => open(forged))).toBe('deal-other-context');
+  });
+
+  test('survives no truncation and no bit flip', async () => {
+    const signed = await sealed(rightDeal);
+    for (let i = 0; i < signed.length; i += 3) {
+      const cut = await codeOfAsync(() => open(signed.slice(0, i)));
+      expect(cut).toBe('deal-malformed');
+      const bent = Uint8Array.from(signed);
+      bent[i] = (bent[i] as number) ^ (1 << (i % 8));
+      const code = await codeOfAsync(() => open(bent));
+      expect(code).toMatch(/^(deal-|point-)/);
+    }
+  });
+});
+
+describe('a true complaint is upheld', () => {
+  test('a value that does not fit the commitments', async () => {
+    const wrong = dealsTo(3, c.dealings)[DEALER - 1]?.deal as Uint8Array;
+    const complaint = complainAbout(await sealed(wrong));
+    const verdict = await judge(complaint);
+    expect(verdict).toMatchObject({ upheld: true, reason: 'deal-invalid', signed: true });
+    expect(verdict.dealerKey).toEqual(signer.key);
+    expect(verdict.recipientKey).toEqual(keyPair.publicKey);
+    expect(verdict.commit).toEqual(c.dealings[DEALER - 1]?.commit);
+    const inBrowser = await judge(complaint, { crypto: webCrypto });
+    expect(inBrowser).toEqual(verdict);
+    expect(await judge(complaint, { curve: opensslCurve })).toEqual(verdict);
+  });
+
+  test('a ciphertext that does not open', async () => {
+    const ephemeral = randomScalar(random);
+    const enc = encodePoint(opensslCurve.base(ephemeral));
+    const ct = filled(0x11, 48);
+    const statement = { domain: 'cloister/pi/v1', context: [dealLabel(context), ct], point: enc };
+    const pi = proveSchnorr(statement as never, ephemeral, random);
+    const signed = await signedRaw(encodeSealedKey({ enc, ct, pi }));
+    expect(await codeOfAsync(() => open(signed))).toBe('hpke-open-failed');
+    expect(await judge(complainAbout(signed))).toMatchObject({
+      upheld: true,
+      reason: 'hpke-open-failed',
+    });
+  });
+
+  test('a sealed part without its form, or without a right pi, and nothing is opened', async () => {
+    const good = parseSealedKey(parseDeal(await sealed(rightDeal)).sealed);
+    const cases: [Uint8Array, string][] = [
+      [filled(1, 5), 'sealed-key-malformed'],
+      [encodeSealedKey({ ...good, pi: new Uint8Array(64) }), 'proof-malformed'],
+      [encodeSealedKey({ ...good, ct: filled(9, 48) }), 'pi-invalid'],
+      [encodeSealedKey({ ...good, enc: Uint8Array.of(0) }), 'point-infinity'],
+    ];
+    for (const [part, reason] of cases) {
+      const signed = await signedRaw(part);
+      expect(await codeOfAsync(() => open(signed))).toBe(reason);
+      const complaint = complainAbout(signed);
+      expect(parseComplaint(complaint).opened).toBeUndefined();
+      expect(await judge(complaint)).toMatchObject({ upheld: true, reason });
+    }
+  });
+});
+
+describe('a false complaint is not upheld', () => {
+  test('about a right deal', async () => {
+    const verdict = await judge(complainAbout(await sealed(rightDeal)));
+    expect(verdict).toMatchObject({ upheld: false, reason: 'deal-valid', signed: true });
+  });
+
+  test('with a wrong dh, with another’s proof or with none', async () => {
+    const signed = await sealed(rightDeal);
+    const honest = parseComplaint(complainAbout(signed));
+    const { point, proof } = honest.opened as { point: Uint8Array; proof: Uint8Array };
+    const wrong = encodePoint(parsePoint(point).negate());
+    const opened = [
+      { point: wrong, proof },
+      { point, proof: filled(1, 64) },
+      { point: new Uint8Array(65), proof },
+      { point: encodePoint(parsePoint(point).double()), proof },
+    ];
+    for (const change of opened) {
+      const verdict = await judge(encodeComplaint({ ...honest, opened: change }));
+      expect(verdict).toMatchObject({ upheld: false, reason: 'complaint-dleq-invalid' });
+    }
+    const { opened: _, ...unopened } = honest;
+    const verdict = await judge(encodeComplaint(unopened));
+    expect(verdict).toMatchObject({ upheld: false, reason: 'complaint-not-opened' });
+  });
+
+  test('with a proof under another key than the one the dealer sealed to', async () => {
+    const signed = await sealed(rightDeal);
+    const { enc } = parseSealedKey(parseDeal(signed).sealed);
+    const secret = randomScalar(random);
+    const point = encodePoint(opensslCurve.multiply(secret, parsePoint(enc)));
+    const key = encodePoint(opensslCurve.base(secret));
+    const statement = complaintStatement({ ...context, recipientKey: key }, enc, point);
+    const proof = proveDleqBatch(statement, secret, random);
+    const verdict = await judge(encodeComplaint({ reveal, signed, opened: { point, proof } }));
+    expect(verdict).toMatchObject({ upheld: false, reason: 'complaint-dleq-invalid' });
+  });
+
+  test('about a deal of another charter, epoch, dealer or seat, or with a foreign reveal', async () => {
+    const wrong = dealsTo(3, c.dealings)[DEALER - 1]?.deal as Uint8Array;
+    const complaint = complainAbout(await sealed(wrong));
+    for (const change of [
+      { genesis: filled(1) },
+      { epoch: filled(1) },
+      { seat: 3 },
+      { against: 2 },
+    ]) {
+      const verdict = await judge(complaint, change);
+      expect(verdict).toMatchObject({ upheld: false, reason: 'deal-other-context', signed: false });
+    }
+    const parsed = parseComplaint(complaint);
+    const foreign: [Uint8Array, string][] = [
+      [c.dealings[1]?.reveal as Uint8Array, 'reveal-other-seat'],
+      [
+        committee({ n: 3, t: 2, epoch: filled(2) }).dealings[0]?.reveal as Uint8Array,
+        'reveal-other-epoch',
+      ],
+      [
+        committee({ n: 3, t: 2, genesis: filled(2) }).dealings[0]?.reveal as Uint8Array,
+        'reveal-other-charter',
+      ],
+      [filled(1), 'reveal-malformed'],
+    ];
+    for (const [other, reason] of foreign) {
+      const verdict = await judge(encodeComplaint({ ...parsed, reveal: other }));
+      expect(verdict).toMatchObject({ upheld: false, reason });
+    }
+  });
+
+  test('with another reveal of the same dealer: the commit in the verdict tells', async () => {
+    const twin = committee({ n: 3, t: 2, seed: 'twin' }).dealings[0];
+    const parsed = parseComplaint(complainAbout(await sealed(rightDeal)));
+    const verdict = await judge(encodeComplaint({ ...parsed, reveal: twin?.reveal as Uint8Array }));
+    expect(verdict).toMatchObject({ upheld: true, reason: 'deal-invalid' });
+    expect(verdict.commit).not.toEqual(c.dealings[0]?.commit);
+    expect(verdict.commit).toEqual(twin?.commit);
+  });
+
+  test('whose deal is not signed by the key it names', async () => {
+    const signed = Uint8Array.from(await sealed(rightDeal));
+    signed[signed.length - 1] = (signed.at(-1) as number) ^ 1;
+    const verdict = await judge(encodeComplaint({ reveal, signed }));
+    expect(verdict).toMatchObject({ upheld: false, reason: 'deal-signature-invalid' });
+  });
+});
+
+describe('a complaint is no oracle', () => {
+  // A dealer sends r times another dealer's enc to draw a complaint that discloses key times it.
+  const honestSigner = ephemeralEd25519Signer();
+
+  async function bentDeal(): Promise<{ honest: SealedKey; r: Uint8Array; signed: Uint8Array }> {
+    const change = { dealer: 2 };
+    const victim = dealsTo(RECIPIENT, c.dealings)[1]?.deal as Uint8Array;
+    const honest = parseSealedKey(parseDeal(await sealed(victim, change, honestSigner)).sealed);
+    const r = randomScalar(random);
+    const enc = encodePoint(opensslCurve.multiply(r, parsePoint(honest.enc)));
+    const { ct } = honest;
+    const statement = { domain: 'cloister/pi/v1', context: [dealLabel(context), ct], point: enc };
+    const pi = proveSchnorr(statement as never, r, random);
+    return { honest, r, signed: await signedRaw(encodeSealedKey({ enc, ct, pi })) };
+  }
+
+  test('the bent deal is refused before any multiplication, and condemned as it stands', async () => {
+    const { signed } = await bentDeal();
+    expect(await codeOfAsync(() => open(signed))).toBe('pi-invalid');
+    const complaint = complainAbout(signed);
+    expect(parseComplaint(complaint).opened).toBeUndefined();
+    expect(await judge(complaint)).toMatchObject({ upheld: true, reason: 'pi-invalid' });
+  });
+});
+
+describe('the form of a complaint', () => {
+  test('parse after encode is identity, and nothing else parses', async () => {
+    const complaint = complainAbout(await sealed(rightDeal));
+    expect(encodeComplaint(parseComplaint(complaint))).toEqual(complaint);
+    for (let i = 0; i < complaint.length; i += 5) {
+      expect(codeOf(() => parseComplaint(complaint.slice(0, i)))).toBe('complaint-malformed');
+    }
+    const cases = [
+      [2, reveal, complaint, null],
+      [1, reveal, complaint],
+      [1, 'x', complaint, null],
+      [1, reveal, 7, null],
+      [1, reveal, complaint, [filled(4, 65)]],
+      [1, reveal, complaint, [filled(4, 64), filled(4, 64)]],
+      [1, reveal, complaint, false],
+    ] as const;
+    for (const one of cases) {
+      expect(codeOf(() => parseComplaint(encodeCbor([...one])))).toBe('complaint-malformed');
+    }
+  });
+});
