@@ -35,8 +35,7 @@ export type OpeningsErrorCode =
   | 'openings-malformed'
   | 'openings-not-for-me'
   | 'opening-missing'
-  | 'opening-mismatch'
-  | 'schema-malformed';
+  | 'opening-mismatch';
 
 export type ContractErrorCode = CharterErrorCode | AdmitErrorCode | OpeningsErrorCode;
 

@@ -60,17 +60,26 @@ const HANDLERS: Handlers = {
  */
 const JUDGED_ONCE: ReadonlySet<EventKind> = new Set(['dataset', 'task', 'approve', 'decline']);
 
+/** Verdicts on who signs and where: they burn no id, so strangers cannot fill the memory. */
+const NOT_A_STATEMENT: ReadonlySet<VoidCode> = new Set([
+  'not-founded',
+  'wrong-genesis',
+  'not-a-member',
+  'duplicate',
+]);
+
 /** Folds one admitted event into `state`, which it changes, and says what became of it. */
 export function fold(state: FoldState, event: AnyEvent): Outcome {
   const verdict = judge(state, event);
-  const founded = state.charter !== null;
-  if (
-    event.kind !== 'tick' &&
-    (verdict === undefined || (founded && JUDGED_ONCE.has(event.kind)))
-  ) {
-    state.seen.add(event.key);
-  }
+  if (isRemembered(event.kind, verdict)) state.seen.add(event.key);
   return outcome(state, verdict);
+}
+
+/** Ticks and charters tell repeats by their content. */
+function isRemembered(kind: EventKind, verdict: Verdict): boolean {
+  if (kind === 'tick' || kind === 'charter') return false;
+  if (verdict === undefined) return true;
+  return JUDGED_ONCE.has(kind) && !NOT_A_STATEMENT.has(verdict.code);
 }
 
 /** Takes the position of an entry whose bytes are no event; `reason` is the error's code. */

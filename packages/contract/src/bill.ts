@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bills: a fold over usage records and the prices that proposers accepted. Each run of a task bills
+// its proposer, for each input, to the input's owner: a price per run, per row read, per GB read
+// (10^9 bytes) and per second of the run. Whole numbers only: money in millionths of the currency
+// unit, quantities as recorded, and every line rounded down to a whole millionth, so that nobody
+// pays for more than was used. Rows and bytes were counted inside the TEE; seconds can be influenced
+// by the host, and their lines say so. A recorded run is billed whether or not it was released.
+import { toHex } from '@cloister/core';
+import type { Price } from './events/shapes.ts';
+import { charterOf, indexOf, versionKey } from './fold/lookup.ts';
+import type { FoldState, Run, Task } from './fold/state.ts';
+
+export type Metric = 'run' | 'row' | 'gigabyte' | 'second';
+
+/** Where a quantity was counted: by attested code, or where a host can influence it. */
+export type Counted = 'inside' | 'host';
+
+export interface BillLine {
+  readonly task: string;
+  readonly run: string;
+  /** Event id of the usage record. */
+  readonly usage: string;
+  /** Its position in the ledger. */
+  readonly seq: number;
+  readonly dataset: string;
+  readonly version: number;
+  readonly metric: Metric;
+  /** In the metric's recorded unit: runs, rows, bytes, milliseconds. */
+  readonly quantity: bigint;
+  /** Accepted price in millionths for one run, row, 10^9 bytes or 1,000 milliseconds. */
+  readonly price: bigint;
+  /** Millionths of the currency unit: quantity * price / unit, rounded down. */
+  readonly amount: bigint;
+  readonly counted: Counted;
+}
+
+export interface Bill {
+  /** Member who proposed the tasks. */
+  readonly payer: string;
+  /** Member who owns the datasets. */
+  readonly payee: string;
+  readonly currency: string;
+  readonly lines: readonly BillLine[];
+  /** Sum of the lines' amounts, in millionths. */
+  readonly total: bigint;
+  /** True where the charter accepts simulated hardware, or a worker ran on it. */
+  readonly simulated: boolean;
+}
+
+/** How much of the recorded unit one price buys, and where the quantity was counted. */
+const METRICS: Record<Metric, { readonly unit: bigint; readonly counted: Counted }> = {
+  run: { unit: 1n, counted: 'inside' },
+  row: { unit: 1n, counted: 'inside' },
+  gigabyte: { unit: 1_000_000_000n, counted: 'inside' },
+  second: { unit: 1_000n, counted: 'host' },
+};
+
+export interface BillFilter {
+  /** Ledger clock of the usage record: at or after, in milliseconds. */
+  readonly from?: number;
+  /** Before. */
+  readonly until?: number;
+  readonly payer?: string;
+  readonly payee?: string;
+  /** Event id of a task in hexadecimal. */
+  readonly task?: string;
+}
+
+/** Every bill by payer, payee and currency, sorted by these; lines in the ledger's order. */
+export function bills(state: FoldState, filter: BillFilter = {}): Bill[] {
+  if (state.charter === null) return [];
+  const byParties = new Map<string, Bill & { lines: BillLine[] }>();
+  const recorded = [...state.runs].filter(([, run]) => isAsked(run, filter));
+  recorded.sort(([, a], [, b]) => (a.usage?.seq ?? 0) - (b.usage?.seq ?? 0));
+  for (const [runKey, run] of recorded) {
+    const task = state.tasks.get(run.task);
+    if (task === undefined) continue;
+    if (filter.payer !== undefined && filter.payer !== task.proposer) continue;
+    addRun(state, byParties, { runKey, run, task }, filter.payee);
+  }
+  return [...byParties.entries()]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, bill]) => ({ ...bill, total: bill.lines.reduce((sum, l) => sum + l.amount, 0n) }));
+}
+
+function isAsked(run: Run, { from, until, task }: BillFilter): boolean {
+  if (run.usage === null) return false;
+  if (from !== undefined && run.usage.at < from) return false;
+  if (until !== undefined && run.usage.at >= until) return false;
+  return task === undefined || run.task === task;
+}
+
+function addRun(
+  state: FoldState,
+  byParties: Map<string, Bill & { lines: BillLine[] }>,
+  of: { runKey: string; run: Run; task: Task },
+  onlyPayee: string | undefined,
+): void {
+  const { run, task } = of;
+  for (const [i, input] of task.body.inputs.entries()) {
+    const payee = state.datasets.get(toHex(input.dataset))?.owner;
+    const price = task.body.prices[i];
+    if (payee === undefined || price === undefined) continue;
+    if (onlyPayee !== undefined && onlyPayee !== payee) continue;
+    const { currency } = price;
+    const parties = JSON.stringify([task.proposer, payee, currency]);
+    const bill = byParties.get(parties) ?? {
+      payer: task.proposer,
+      payee,
+      currency,
+      lines: [],
+      total: 0n,
+      simulated: charterOf(state).simulated,
+    };
+    bill.lines.push(...linesOf(of, versionKey(input), price));
+    const simulated = bill.simulated || isSimulated(state, run);
+    byParties.set(parties, { ...bill, simulated });
+  }
+}
+
+function linesOf(
+  { runKey, run }: { runKey: string; run: Run },
+  version: string,
+  price: Price,
+): BillLine[] {
+  const usage = run.usage;
+  const used = usage?.body.inputs.find((input) => versionKey(input) === version);
+  if (usage == null || used === undefined) return [];
+  const quantities: Record<Metric, number> = {
+    run: 1,
+    row: used.rows,
+    gigabyte: used.bytes,
+    second: usage.body.host.milliseconds,
+  };
+  return (Object.keys(METRICS) as Metric[]).map((metric) => {
+    const { unit, counted } = METRICS[metric];
+    const quantity = BigInt(quantities[metric]);
+    const each = BigInt(price[metric]);
+    return {
+      task: run.task,
+      run: runKey,
+      usage: usage.event,
+      seq: usage.seq,
+      dataset: toHex(used.dataset),
+      version: used.version,
+      metric,
+      quantity,
+      price: each,
+      amount: (quantity * each) / unit,
+      counted,
+    };
+  });
+}
+
+function isSimulated(state: FoldState, run: Run): boolean {
+  const join = state.joins.get(run.join);
+  const environment = indexOf(state).environments.get(join?.body.environment ?? '');
+  return environment?.trust === 'simulated';
+}
+
+/** An amount in millionths as a decimal with six places: 1500000n is `1.500000`. */
+export function formatAmount(millionths: bigint): string {
+  const sign = millionths < 0n ? '-' : '';
+  const digits = (millionths < 0n ? -millionths : millionths).toString().padStart(7, '0');
+  return `${sign}${digits.slice(0, -6)}.${digits.slice(-6)}`;
+}
