@@ -59,7 +59,8 @@ async function bloomParts(
       const module = await takeModule(reader, max, name);
       return joined(openGcm(key, aad.chunk(type, rowGroup, leaf.ordinal), module, () => name));
     };
-    const header = await open(MODULE.bloomFilterHeader);
+    const sealed = await open(MODULE.bloomFilterHeader);
+    const header = sealed.subarray(0, parseStructPrefix('BloomFilterHeader', sealed).end);
     return { header, bitset: await open(MODULE.bloomFilterBitset) };
   }
   const { struct, end } = parseStructPrefix(
@@ -105,5 +106,6 @@ export async function readIndex(
   const bytes = await file.source.read(offset, length, name);
   if (key === undefined || file.unlocked === undefined) return bytes;
   const aad = file.unlocked.aad.chunk(ids.module, rowGroup, leaf.ordinal);
-  return joined(openGcm(key, aad, bytes, () => name));
+  const plain = joined(openGcm(key, aad, bytes, () => name));
+  return plain.subarray(0, parseStructPrefix(name, plain).end);
 }

@@ -148,13 +148,13 @@ export class ThriftStruct {
   }
 }
 
-/** One struct that fills `bytes` whole. @throws CodedError `thrift-malformed`, `parquet-truncated` */
+/**
+ * The struct that a sealed module holds. Writers (parquet-java) seal bytes of a serialiser's buffer
+ * that lie behind the struct, so what follows it is left aside; a tag has vouched for it.
+ * @throws CodedError `thrift-malformed`, `parquet-truncated`
+ */
 export function parseStruct(name: string, bytes: Uint8Array): ThriftStruct {
-  const { struct, end } = parseStructPrefix(name, bytes);
-  if (end !== bytes.length) {
-    throw malformed('thrift-malformed', `${name} is followed by ${bytes.length - end} more bytes`);
-  }
-  return struct;
+  return parseStructPrefix(name, bytes).struct;
 }
 
 /** One struct at the beginning of `bytes`, and where it ends. */
