@@ -1,2 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-export {};
+// The embedded ledger: on files, served over HTTP, and called over HTTP.
+export { EVENT_SIZE_MAX } from './entries-file.ts';
+export type { LedgerLogErrorCode } from './errors.ts';
+export { type FsckProblem, type FsckReport, fsck } from './fsck.ts';
+export type { LogFile, LogFs } from './log-fs.ts';
+export { LogLedger, type LogLedgerOptions, PAGE_MAX, type Recovery } from './log-ledger.ts';

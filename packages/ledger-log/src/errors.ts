@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The codes that ledger-log throws, each as a CodedError from core.
+import { CodedError, type ErrorDetails, type ErrorKind } from '@cloister/core';
+
+export type LedgerLogErrorCode =
+  // appending and reading
+  | 'event-empty'
+  | 'event-too-large'
+  | 'position-invalid'
+  | 'ledger-closed'
+  | 'ledger-overloaded'
+  | 'ledger-disk-full'
+  | 'ledger-io-failed'
+  | 'ledger-full'
+  // opening and checking
+  | 'ledger-locked'
+  | 'ledger-format-unknown'
+  | 'ledger-origin-mismatch'
+  | 'ledger-damaged'
+  | 'ledger-tile-damaged'
+  | 'ledger-checkpoint-damaged'
+  | 'ledger-acknowledged-lost'
+  | 'ledger-history-changed'
+  // serving and calling
+  | 'request-malformed'
+  | 'request-too-large'
+  | 'route-unknown'
+  | 'unauthenticated'
+  | 'quota-exceeded'
+  | 'ledger-unreachable'
+  | 'ledger-response-malformed'
+  | 'ledger-refused'
+  | 'internal-error';
+
+/** A CodedError of this package. */
+export function ledgerError(
+  code: LedgerLogErrorCode,
+  kind: ErrorKind,
+  message: string,
+  options: { cause?: unknown; details?: ErrorDetails } = {},
+): CodedError<LedgerLogErrorCode> {
+  return new CodedError(code, kind, message, options);
+}
