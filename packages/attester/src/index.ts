@@ -1,2 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-export {};
+// Where a node's evidence comes from: the attester port, and the launcher that is the hardware in
+// simulation.
+export * from './attester.ts';
+export * from './errors.ts';
+export * from './launched-node.ts';
+export * from './launcher.ts';
+export * from './measure.ts';
+export * from './simulated.ts';

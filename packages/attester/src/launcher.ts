@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// Simulated hardware: the launcher starts a node's program, having measured it, and answers its
+// requests for evidence and for the operator's countersignature. The node gets its configuration
+// over the same private channel, a socket pair inherited as descriptor 3 that no other process can
+// open: nothing secret is in its arguments or its environment.
+//
+// Invariants
+// - The development root and the operator's key never leave this process.
+// - The evidence always carries the measurement of the files that were measured before the start.
+// - The launcher countersigns only a join of the role, operator, environment, charter, hardware and
+//   keys that it started and quoted (launcher-duties.ts), so a node cannot pass as another.
+// - The node ends when the launcher is gone (its channel closes), and `stop` ends it by its pid.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { dirname, join, resolve } from 'node:path';
+import type { Duplex } from 'node:stream';
+import type { Cbor, Signer } from '@cloister/core';
+import type { DevelopmentRoot } from '@cloister/evidence/mint';
+import { Channel } from './channel.ts';
+import { attesterError } from './errors.ts';
+import { type Duties, launcherHandlers } from './launcher-duties.ts';
+import { type Manifest, measureFiles, type NodeRole, REPOSITORY_ROOT } from './measure.ts';
+import { type Make, type SimulatedHardware, simulatedHardware } from './simulated.ts';
+
+const DEFAULT_READY_MS = 30_000;
+const DEFAULT_GRACE_MS = 5_000;
+
+/** What a node is started as. */
+export interface NodeSpec {
+  readonly make: Make;
+  readonly role: NodeRole;
+  /** Entry file; by default `packages/<role>/dist/main.js`. */
+  readonly program?: string;
+  /** Repository root that is measured; by default the one this package lies in. */
+  readonly root?: string;
+  /** Handed to the node as it is (JSON): addresses, the charter's bytes in base64, limits. */
+  readonly config: unknown;
+  /** The simulated maker's box of keys; stays here. */
+  readonly developmentRoot: DevelopmentRoot;
+  /** The operator that answers for the node; its key stays here. */
+  readonly operator: { readonly id: string; readonly signer: Signer };
+  /** What the joins that it countersigns must say. */
+  readonly genesis: Uint8Array;
+  readonly environment: string;
+  /** Identity of the simulated platform; by default the make's own for this root. */
+  readonly hardware?: Uint8Array;
+  /** Where the node's output goes; by default this process's stderr. */
+  readonly stdio?: {
+    readonly stdout?: 'inherit' | 'ignore' | number;
+    readonly stderr?: 'inherit' | 'ignore' | number;
+  };
+  /** Milliseconds until the node must have said that it is ready; 30 s by default. */
+  readonly readyMs?: number;
+}
+
+export interface NodeExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** A running node. */
+export interface RunningNode {
+  readonly pid: number;
+  readonly role: NodeRole;
+  readonly make: Make;
+  readonly manifest: Manifest;
+  readonly measurement: Uint8Array;
+  /** What the node said when it was ready: its address, the id of its join. */
+  readonly ready: Readonly<Record<string, unknown>>;
+  /** Resolves when the process has ended, for whatever reason. */
+  readonly exited: Promise<NodeExit>;
+  /** SIGTERM, then SIGKILL after `graceMs` (5 s by default); both by pid. Idempotent. */
+  stop(graceMs?: number): Promise<NodeExit>;
+}
+
+/**
+ * Measures and starts a node, and resolves once it says that it is ready.
+ * @throws CodedError `program-unreadable`, `node-start-failed`, and whatever refusal ended it
+ */
+export async function startNode(spec: NodeSpec): Promise<RunningNode> {
+  const measured = await measureFiles(spec);
+  const hardware = simulatedHardware({ ...spec, program: measured.encoded });
+  const root = resolve(spec.root ?? REPOSITORY_ROOT);
+  const child = spawnProgram(join(root, measured.manifest.entry), spec.stdio);
+  const exited = new Promise<NodeExit>((done) => {
+    child.once('exit', (code, signal) => done({ code, signal }));
+    child.once('error', () => done({ code: null, signal: null }));
+  });
+  const ready = serve(child, spec, hardware);
+  const stop = stopper(child, exited);
+  try {
+    const info = await Promise.race([
+      within(ready, spec.readyMs ?? DEFAULT_READY_MS),
+      exited.then(failedEarly),
+    ]);
+    return {
+      pid: child.pid as number,
+      role: spec.role,
+      make: spec.make,
+      manifest: measured.manifest,
+      measurement: hardware.measurement,
+      ready: info,
+      exited,
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Stops all of `nodes` when this process gets SIGINT or SIGTERM, or when one of them ends. */
+export async function runUntilSignal(nodes: readonly RunningNode[]): Promise<NodeExit> {
+  let onSignal: (signal: NodeJS.Signals) => void = () => undefined;
+  const signalled = new Promise<NodeExit>((done) => {
+    onSignal = (signal) => done({ code: null, signal });
+  });
+  process.once('SIGINT', onSignal);
+  process.once('SIGTERM', onSignal);
+  const why = await Promise.race([signalled, ...nodes.map((node) => node.exited)]);
+  process.off('SIGINT', onSignal);
+  process.off('SIGTERM', onSignal);
+  await Promise.all(nodes.map((node) => node.stop()));
+  return why;
+}
+
+function spawnProgram(entry: string, stdio: NodeSpec['stdio']): ChildProcess {
+  const env: NodeJS.ProcessEnv = {};
+  for (const name of ['PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG']) {
+    if (process.env[name] !== undefined) env[name] = process.env[name];
+  }
+  return spawn(process.execPath, [entry], {
+    cwd: dirname(entry),
+    env,
+    stdio: ['ignore', stdio?.stdout ?? 2, stdio?.stderr ?? 'inherit', 'pipe'],
+  });
+}
+
+/** Serves the node's requests; resolves with what it says when it is ready. */
+function serve(
+  child: ChildProcess,
+  spec: NodeSpec,
+  hardware: SimulatedHardware,
+): Promise<Record<string, unknown>> {
+  return new Promise((done, fail) => {
+    const stream = child.stdio[3] as Duplex | null;
+    if (stream === null || stream === undefined) {
+      const message = `could not start ${process.execPath}`;
+      fail(attesterError('node-start-failed', 'unavailable', message));
+      return;
+    }
+    const { role, operator, genesis, environment } = spec;
+    const duties: Duties = { hardware, role, operator, genesis, environment };
+    new Channel(stream, {
+      ...launcherHandlers(duties),
+      start: async () => ({
+        config: JSON.stringify(spec.config),
+        tee: hardware.tee,
+        hardware: hardware.hardware,
+        measurement: hardware.measurement,
+        reportDataLength: hardware.reportDataLength,
+      }),
+      ready: async (body: Cbor) => {
+        done(JSON.parse(String(body)) as Record<string, unknown>);
+        return null;
+      },
+      failed: async (body: Cbor) => {
+        fail(attesterError('node-start-failed', 'unavailable', String(body).slice(0, 500)));
+        return null;
+      },
+    });
+  });
+}
+
+function stopper(
+  child: ChildProcess,
+  exited: Promise<NodeExit>,
+): (graceMs?: number) => Promise<NodeExit> {
+  return async (graceMs = DEFAULT_GRACE_MS) => {
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), graceMs);
+      await exited;
+      clearTimeout(timer);
+    }
+    return exited;
+  };
+}
+
+function failedEarly(exit: NodeExit): never {
+  const how = exit.signal ?? `code ${exit.code}`;
+  const message = `the node ended (${how}) before it was ready: its log says why`;
+  throw attesterError('node-start-failed', 'unavailable', message);
+}
+
+async function within<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, fail) => {
+    timer = setTimeout(() => {
+      const message = `the node was not ready within ${timeoutMs} ms`;
+      fail(attesterError('node-start-failed', 'unavailable', message));
+    }, timeoutMs);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

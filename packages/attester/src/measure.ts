@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a simulated TEE measures: a manifest of the program's own files. It lists every compiled
+// file of the workspace packages that the program's package reaches, by relative path and SHA-256,
+// with the lockfile's digest (which pins the outside packages) and the Node version. Two clean
+// clones give the same manifest; the role is in it, so that a keeper never measures as a worker.
+//
+// Invariants: paths are relative to the repository, with forward slashes, sorted bytewise; nothing
+// depends on where the clone lies or on file times. Installed outside packages are pinned by the
+// lockfile's integrity digests and not hashed again. Protocol notes, "Who stands where".
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Cbor, compare, encodeCbor, toHex, utf8 } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
+import { attesterError } from './errors.ts';
+
+export const MANIFEST_DOMAIN = 'cloister/manifest/v1';
+const SCOPE = '@cloister/';
+
+export type NodeRole = 'keeper' | 'worker';
+
+export interface ManifestFile {
+  readonly path: string;
+  /** SHA-256, hexadecimal. */
+  readonly digest: string;
+}
+
+export interface Manifest {
+  readonly role: NodeRole;
+  /** The file that is started, relative to the repository. */
+  readonly entry: string;
+  readonly node: string;
+  /** SHA-256 of package-lock.json, hexadecimal. */
+  readonly lockfile: string;
+  readonly files: readonly ManifestFile[];
+}
+
+export interface MeasureOptions {
+  readonly role: NodeRole;
+  /** The entry file; by default `packages/<role>/dist/main.js`. */
+  readonly program?: string;
+  /** The repository's root; by default the one this file lies in. */
+  readonly root?: string;
+}
+
+export interface Measured {
+  readonly manifest: Manifest;
+  /** The manifest's deterministic encoding: what is hashed to a kind's size. */
+  readonly encoded: Uint8Array;
+}
+
+/** The root of the repository that this package lies in. */
+export const REPOSITORY_ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+
+/** Measures a program. @throws CodedError `program-unreadable` (build first) */
+export async function measureFiles(options: MeasureOptions): Promise<Measured> {
+  const root = resolve(options.root ?? REPOSITORY_ROOT);
+  const program = resolve(options.program ?? join(root, 'packages', options.role, 'dist/main.js'));
+  try {
+    const folders = await closureOf(root, dirname(program));
+    const files: ManifestFile[] = [];
+    for (const folder of folders) {
+      for (const path of await scriptsIn(join(folder, 'dist'))) {
+        files.push({ path: portable(root, path), digest: digestOf(await readFile(path)) });
+      }
+    }
+    files.sort((a, b) => compare(utf8(a.path), utf8(b.path)));
+    const entry = portable(root, program);
+    if (!files.some((file) => file.path === entry)) throw new Error(`${entry} is not there`);
+    const lockfile = digestOf(await readFile(join(root, 'package-lock.json')));
+    const manifest = { role: options.role, entry, node: process.version, lockfile, files };
+    return { manifest, encoded: encodeManifest(manifest) };
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : 'unknown';
+    const message = `the ${options.role}'s program cannot be measured (${reason}): run npm run build`;
+    throw attesterError('program-unreadable', 'not-found', message, cause);
+  }
+}
+
+export function encodeManifest(manifest: Manifest): Uint8Array {
+  return encodeCbor([MANIFEST_DOMAIN, manifest as unknown as Cbor]);
+}
+
+/** The manifest hashed to `length` bytes: SHA-256, SHA-384 or SHA-512. */
+export function measurementOf(encoded: Uint8Array, length: number): Uint8Array {
+  const hash = length === 32 ? 'sha256' : length === 48 ? 'sha384' : 'sha512';
+  return nodeCrypto.digest(hash, encoded);
+}
+
+/** Folders of the program's package and of every workspace package that it reaches. */
+async function closureOf(root: string, from: string): Promise<string[]> {
+  let folder = from;
+  while (!(await exists(join(folder, 'package.json')))) {
+    if (dirname(folder) === folder) throw new Error(`no package.json above ${from}`);
+    folder = dirname(folder);
+  }
+  const seen = new Set<string>([folder]);
+  for (const at of seen) {
+    const text = await readFile(join(at, 'package.json'), 'utf8');
+    const { dependencies = {} } = JSON.parse(text) as { dependencies?: Record<string, string> };
+    for (const name of Object.keys(dependencies)) {
+      if (name.startsWith(SCOPE)) seen.add(join(root, 'packages', name.slice(SCOPE.length)));
+    }
+  }
+  return [...seen];
+}
+
+async function scriptsIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile() && /\.(js|json|wasm)$/.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+function portable(root: string, path: string): string {
+  return relative(root, path).split(sep).join('/');
+}
+
+function digestOf(bytes: Uint8Array): string {
+  return toHex(nodeCrypto.digest('sha256', bytes));
+}
+
+function exists(path: string): Promise<boolean> {
+  return readFile(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// The simulated makes of hardware: each mints format-exact evidence under its own development root
+// (`@cloister/evidence/mint`), for the measurement of the files that the launcher measured. Charters
+// that accept it say `simulated`, and so does everything under them.
+//
+// `measureProgram` is what `cloister worker measure` prints and a charter pins.
+import { type Clock, systemClock } from '@cloister/core';
+import {
+  type Evidence,
+  type EvidenceKind,
+  MEASUREMENT_LENGTH,
+  REPORT_DATA_LENGTH,
+} from '@cloister/evidence';
+import type { DevelopmentRoot, MintRequest } from '@cloister/evidence/mint';
+import * as minting from '@cloister/evidence/mint';
+import { attesterError } from './errors.ts';
+import { type Manifest, type MeasureOptions, measureFiles, measurementOf } from './measure.ts';
+
+// Until the mints are in: their face, as their types announce it.
+const { mintEvidence, hardwareIdOf } = minting as unknown as {
+  mintEvidence(request: MintRequest): Promise<Evidence>;
+  hardwareIdOf(root: DevelopmentRoot): Uint8Array;
+};
+
+/** The makes that can be simulated, and the evidence kind that each imitates. */
+export const MAKES = {
+  sgx: 'sgx-dcap',
+  snp: 'sev-snp',
+  optee: 'op-tee',
+} as const satisfies Record<string, EvidenceKind>;
+
+export type Make = keyof typeof MAKES;
+
+/** One simulated platform with one program loaded. */
+export interface SimulatedHardware {
+  readonly tee: EvidenceKind;
+  readonly reportDataLength: 32 | 64;
+  readonly hardware: Uint8Array;
+  readonly measurement: Uint8Array;
+  /** Evidence bytes over `reportData`. */
+  quote(reportData: Uint8Array): Promise<Uint8Array>;
+}
+
+export interface SimulatedHardwareOptions {
+  readonly make: Make;
+  readonly developmentRoot: DevelopmentRoot;
+  /** The encoded manifest of what runs. */
+  readonly program: Uint8Array;
+  readonly hardware?: Uint8Array;
+  readonly clock?: Clock;
+}
+
+/** The measurement of a program in each simulated make, and the manifest it is made of. */
+export async function measureProgram(options: MeasureOptions): Promise<{
+  readonly measurements: Readonly<Record<Make, Uint8Array>>;
+  readonly manifest: Manifest;
+}> {
+  const { encoded, manifest } = await measureFiles(options);
+  const measurements = Object.fromEntries(
+    Object.entries(MAKES).map(([make, kind]) => [
+      make,
+      measurementOf(encoded, MEASUREMENT_LENGTH[kind]),
+    ]),
+  ) as Record<Make, Uint8Array>;
+  return { measurements, manifest };
+}
+
+/** Loads a program on a simulated platform. @throws CodedError `make-unknown` */
+export function simulatedHardware(options: SimulatedHardwareOptions): SimulatedHardware {
+  const { make, developmentRoot: root, program, clock = systemClock } = options;
+  const tee = MAKES[make];
+  const length = REPORT_DATA_LENGTH[tee];
+  if (root.kind !== tee || length === 0) {
+    const message = `make ${make} mints ${tee}, the development root is for ${root.kind}`;
+    throw attesterError('make-unknown', 'usage', message);
+  }
+  const hardware = options.hardware ?? hardwareIdOf(root);
+  const measurement = measurementOf(program, MEASUREMENT_LENGTH[tee]);
+  return {
+    tee,
+    reportDataLength: length,
+    hardware,
+    measurement,
+    quote: async (reportData) => {
+      const at = clock.now();
+      const request = { root, measurement, reportData, hardwareId: hardware, at };
+      return (await mintEvidence(request)).bytes;
+    },
+  };
+}
