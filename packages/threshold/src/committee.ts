@@ -41,7 +41,8 @@ export function orderReveals(reveals: readonly Reveal[], n?: number): readonly R
   const sorted = [...reveals].sort((a, b) => a.seat - b.seat);
   const complete = sorted.length === n && sorted.every((r, i) => r.seat === i + 1);
   if (n !== undefined && first.previous === null && !complete) {
-    const message = `wanted one reveal of each seat from 1 to ${n}, got ${sorted.map((r) => r.seat).join(', ')}`;
+    const got = sorted.map((r) => r.seat).join(', ');
+    const message = `wanted one reveal of each seat from 1 to ${n}, got ${got}`;
     throw thresholdError('reveals-incomplete', 'verification', message);
   }
   return sorted;
@@ -90,7 +91,10 @@ export function seatPublicShare(reveals: readonly Reveal[], seat: number): Uint8
   return encodePoint(weightedSum(orderReveals(reveals), (r) => evaluate(r, seat)));
 }
 
-/** True only if `deal` (32 bytes) is the dealer's polynomial at `seat`. */
+/**
+ * True only if `deal` (32 bytes) is the dealer's polynomial at `seat`. At the seat itself the deal is
+ * secret: pass `opensslCurve` there. The default is for deals that a complaint has disclosed.
+ */
 export function verifyDeal(args: {
   reveal: Reveal;
   seat: number;

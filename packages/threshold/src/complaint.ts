@@ -5,7 +5,7 @@
 //
 //   [ 1, reveal (bytes), signed deal (bytes), null or [ D (65), proof (64) ] ]   deterministic CBOR
 //
-// The verdict follows the order of the checks in `judgeComplaint`. What a complaint discloses is one
+// The verdict follows the order of checks in `judgeComplaint`. What a complaint discloses is one
 // value of one polynomial at the complainer's seat, and the attempt ends with it.
 import { type CryptoPort, concat, encodeCbor, equal, isCoded } from '@cloister/core';
 import { hmac } from '@noble/hashes/hmac.js';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A deal on the wire: the value of a dealer's polynomial at one seat, sealed to that seat's attested
+// A deal on the wire: the value of a dealer's polynomial at one seat, sealed to the seat's attested
 // HPKE key like a master key (enc, ct, pi) and signed by the dealer (COSE_Sign1, Ed25519).
 //
 //   payload = [ "cloister/deal/v1", genesis (32), epoch (32), dealer, recipient,
@@ -63,7 +63,7 @@ export function parseDeal(bytes: Uint8Array): SignedDeal {
   return { genesis, epoch, dealer, recipient, recipientKey, sealed, dealerKey: kid };
 }
 
-/** Parses and checks the signature. @throws CodedError `deal-signature-invalid`, `deal-malformed` */
+/** Also checks the signature. @throws CodedError `deal-signature-invalid`, `deal-malformed` */
 export async function verifyDealSignature(
   crypto: CryptoPort,
   bytes: Uint8Array,

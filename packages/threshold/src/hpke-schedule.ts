@@ -19,7 +19,7 @@ export interface HpkeKeys {
   readonly nonce: Uint8Array;
 }
 
-/** Keys from the 32-byte dh (x of the shared point), enc and the recipient's key (65 bytes each). */
+/** Keys from the 32-byte dh (x of the shared point), enc and the recipient's key (65 bytes). */
 export function hpkeKeys(
   hmac: HmacSha256,
   args: { dh: Uint8Array; enc: Uint8Array; recipient: Uint8Array; info: Uint8Array },

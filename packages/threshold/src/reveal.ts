@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a dealer shows in a key generation: Feldman commitments A_k = a_k G to a polynomial of degree
-// t - 1, and a proof of knowledge of a_0. Before it, only `commitHash` of it is on the ledger, so
+// What a dealer shows in a key generation: Feldman commitments A_k = a_k G to a polynomial of
+// degree t - 1, and a proof of knowledge of a_0. Before it, only `commitHash` of it is on the ledger, so
 // nobody chooses a polynomial after seeing another's; the proof keeps a dealer who could from
-// cancelling the others out. `seat` is the dealer's seat in the epoch that it deals from: this epoch
+// cancelling the others out. `seat` is the dealer's seat in the epoch that it deals from: this one
 // when the key is new, the epoch `previous` when old shares are dealt again.
 //
 //   [ 1, genesis (32), epoch (32), seat, previous (32) or null, t * [A_k (65)], pok (64) ]
@@ -34,7 +34,7 @@ export function encodeReveal(r: Reveal): Uint8Array<ArrayBuffer> {
   return encodeCbor([REVEAL_VERSION, r.genesis, r.epoch, r.seat, r.previous, commitments, r.pok]);
 }
 
-/** Parses and checks every form and point; not the proof. @throws `reveal-malformed`, point codes */
+/** Checks every form and point; not the proof. @throws `reveal-malformed`, point codes */
 export function parseReveal(bytes: Uint8Array): Reveal {
   const value = decodeAs(bytes, 'reveal-malformed', 'a reveal');
   if (!Array.isArray(value) || value.length !== 7) throw malformed('form');

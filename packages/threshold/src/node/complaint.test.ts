@@ -188,7 +188,7 @@ describe('a false complaint is not upheld', () => {
     expect(verdict).toMatchObject({ upheld: false, reason: 'complaint-dleq-invalid' });
   });
 
-  test('about a deal of another charter, epoch, dealer or seat, or with a foreign reveal', async () => {
+  test('about another charter’s, epoch’s, dealer’s or seat’s deal, or a foreign reveal', async () => {
     const wrong = dealsTo(3, c.dealings)[DEALER - 1]?.deal as Uint8Array;
     const complaint = complainAbout(await sealed(wrong));
     for (const change of [
@@ -252,7 +252,7 @@ describe('a complaint is no oracle', () => {
     return { honest, r, signed: await signedRaw(encodeSealedKey({ enc, ct, pi })) };
   }
 
-  test('the bent deal is refused before any multiplication, and condemned as it stands', async () => {
+  test('the bent deal is refused before any multiplication and condemned as it is', async () => {
     const { signed } = await bentDeal();
     expect(await codeOfAsync(() => open(signed))).toBe('pi-invalid');
     const complaint = complainAbout(signed);

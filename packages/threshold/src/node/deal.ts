@@ -26,8 +26,8 @@ export async function sealDeal(
 /**
  * Opens a deal after its signature, its context and its pi held. The 32 bytes are not checked
  * against the commitments here: `verifyDeal` or `combineDeals` does.
- * @throws CodedError `deal-malformed`, `deal-signature-invalid`, `deal-other-context`, `pi-invalid`,
- *   `hpke-open-failed`, and the codes of a malformed sealed key: for all of them but the first
+ * @throws CodedError `deal-malformed`, `deal-signature-invalid`, `deal-other-context`,
+ *   `pi-invalid`, `hpke-open-failed`, and the codes of a malformed sealed key: for all of them but the first
  *   three `complain` makes the evidence
  */
 export async function openDeal(
@@ -58,7 +58,7 @@ export async function openDeal(
   const opened = openWithDh({ dh, enc, recipient, info: label, aad: new Uint8Array(0), ct });
   dh.fill(0);
   if (opened === undefined) {
-    const message = `the deal of dealer ${deal.dealer} does not open under the key it was sealed to`;
+    const message = `the deal of dealer ${deal.dealer} does not open under the key it names`;
     throw thresholdError('hpke-open-failed', 'verification', message);
   }
   return opened;

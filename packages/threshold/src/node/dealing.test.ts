@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Distributed key generation and reshare: every seat ends with the same key and transcript, and each
+// Key generation and reshare: every seat ends with the same key and transcript, and each
 // deviation of a dealer is refused with its code.
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

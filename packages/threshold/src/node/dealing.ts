@@ -138,7 +138,7 @@ function dealOf(
     throw thresholdError('deals-incomplete', 'verification', message);
   }
   if (!verifyDeal({ reveal, seat, deal: one.deal, curve: opensslCurve })) {
-    const message = `the deal of dealer ${reveal.seat} to seat ${seat} does not fit its commitments`;
+    const message = `dealer ${reveal.seat}'s deal to seat ${seat} does not fit its commitments`;
     const details = { dealer: reveal.seat, seat };
     throw thresholdError('deal-invalid', 'verification', message, { details });
   }

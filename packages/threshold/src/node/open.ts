@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sealing a column's key to the group, answering with a partial opening, and combining t of them.
-// - A keeper multiplies enc by its share only after pi held over exactly this label, enc and ct, and
+// - A keeper multiplies enc by its share only after pi held over this very label, enc and ct, and
 //   only if the label names its own charter and group key.
 // - dh is x of sum lambda_i Q_i, with lambda_i as fractions of small integers over one divisor;
 //   HPKE's own key schedule runs from it.

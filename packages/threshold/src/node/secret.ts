@@ -16,7 +16,7 @@ export function hmacSha256(key: Uint8Array, ...data: readonly Uint8Array[]): Uin
   return new Uint8Array(hmac.digest());
 }
 
-/** A uniform scalar in [1, n-1]. @throws CodedError `random-exhausted` when the generator is broken */
+/** A uniform scalar in [1, n-1]. @throws CodedError `random-exhausted`: a broken generator */
 export function randomScalar(random: Random): Uint8Array<ArrayBuffer> {
   for (let draw = 0; draw < MAX_DRAWS; draw++) {
     const bytes = random.bytes(SCALAR_BYTES);
