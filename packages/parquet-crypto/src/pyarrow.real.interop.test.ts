@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// pyarrow reads what this package encrypts, and this package reads what pyarrow encrypts, in every
+// mode that pyarrow has. Equality is judged by pyarrow on whole tables, types included. Runs in the
+// lane `interop`; CLOISTER_PYTHON names an interpreter that has pyarrow.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { fromHex } from '@cloister/core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  assertFullyEncrypted,
+  bufferSource,
+  decryptProjection,
+  encryptParquet,
+  fileSink,
+  fileSource,
+  masterKeys,
+  readSchema,
+} from './index.ts';
+
+const BRIDGE = fileURLToPath(new URL('../interop/pyarrow_bridge.py', import.meta.url));
+const MASTER_KEYS: Record<string, string> = {
+  '0': '00'.repeat(32),
+  '1': '11'.repeat(32),
+  '2': '22'.repeat(32),
+};
+const KEYS = new Map(Object.entries(MASTER_KEYS).map(([id, hex]) => [id, fromHex(hex)]));
+
+let folder: string;
+let python: ChildProcess;
+let answers: AsyncIterator<string>;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'parquet-interop-'));
+  python = spawn(process.env['CLOISTER_PYTHON'] ?? 'python3', [BRIDGE], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
+  });
+  if (python.stdout === null) throw new Error('assertion failed: a pipe');
+  answers = createInterface({ input: python.stdout })[Symbol.asyncIterator]();
+});
+
+afterAll(async () => {
+  python.stdin?.end();
+  if (python.exitCode === null) await once(python, 'exit');
+  await rm(folder, { recursive: true });
+});
+
+async function ask(request: object): Promise<Record<string, unknown>> {
+  python.stdin?.write(`${JSON.stringify(request)}\n`);
+  const { value } = await answers.next();
+  if (value === undefined) throw new Error('the Python bridge ended');
+  const answer = JSON.parse(value) as Record<string, unknown>;
+  expect(answer).not.toHaveProperty('error');
+  return answer;
+}
+
+async function encrypt(plain: string, sealed: string): Promise<void> {
+  const bytes = new Uint8Array(await readFile(plain));
+  const { columns } = await readSchema(bufferSource(bytes));
+  const key = (id: string) => ({ id, masterKey: KEYS.get(id) ?? new Uint8Array() });
+  const file = await open(sealed, 'w');
+  await encryptParquet({
+    source: bufferSource(bytes),
+    sink: fileSink(file),
+    footerKey: key('0'),
+    columnKeys: new Map(columns.map((c, i) => [c.path, key(String(1 + (i % 2)))])),
+    aadPrefix: new Uint8Array([0, 1, 2, 0xff]),
+  });
+  await file.close();
+}
+
+async function decrypt(paths: { sealed: string; like: string; out: string }, external: boolean) {
+  const [from, to] = [await open(paths.sealed, 'r'), await open(paths.out, 'w')];
+  const material = external ? await externalMaterial(paths.sealed) : {};
+  const { columns } = await readSchema(bufferSource(new Uint8Array(await readFile(paths.like))));
+  const report = await decryptProjection({
+    source: await fileSource(from),
+    sink: fileSink(to),
+    keys: masterKeys(KEYS, material),
+    columns: columns.map((c) => c.path),
+  });
+  await from.close();
+  await to.close();
+  return report;
+}
+
+async function externalMaterial(sealed: string) {
+  const path = join(folder, `_KEY_MATERIAL_FOR_${basename(sealed)}.json`);
+  const entries: Record<string, string> = JSON.parse(await readFile(path, 'utf8'));
+  return { externalMaterial: new Map(Object.entries(entries)) };
+}
+
+const WRITERS: Record<string, object> = {
+  'pages V1, snappy': { row_group_size: 700, data_page_size: 2048 },
+  'pages V2, zstd': { data_page_version: '2.0', compression: 'zstd', row_group_size: 700 },
+  'page index, gzip': { write_page_index: true, compression: 'gzip', data_page_size: 1024 },
+  'V2 and page index, brotli': {
+    data_page_version: '2.0',
+    write_page_index: true,
+    compression: 'brotli',
+    data_page_size: 1024,
+  },
+  'lz4, no dictionaries': { compression: 'lz4', use_dictionary: false, row_group_size: 300 },
+  'uncompressed, checksums': { compression: 'none', write_page_checksum: true },
+};
+
+const MODES: Record<string, object> = {
+  'GCM, 128 bits': { data_key_length_bits: 128 },
+  'GCM, 192 bits': { data_key_length_bits: 192 },
+  'GCM, 256 bits': { data_key_length_bits: 256 },
+  'CTR, 128 bits': { encryption_algorithm: 'AES_GCM_CTR_V1', data_key_length_bits: 128 },
+  'CTR, 256 bits': { encryption_algorithm: 'AES_GCM_CTR_V1', data_key_length_bits: 256 },
+  'plaintext footer': { plaintext_footer: true },
+  'plaintext footer, CTR': { plaintext_footer: true, encryption_algorithm: 'AES_GCM_CTR_V1' },
+  'single wrapping': { double_wrapping: false },
+  'external key material': { internal_key_material: false },
+  'uniform key': { uniform_encryption: true },
+};
+
+describe('pyarrow reads what we encrypt', () => {
+  test.each(Object.entries(WRITERS))('%s', async (name, writer) => {
+    const [plain, sealed] = ['plain', 'sealed'].map((kind) => join(folder, `${name} ${kind}`));
+    if (plain === undefined || sealed === undefined) throw new Error('assertion failed: names');
+    await ask({ op: 'plain', plain, writer, rows: 2000 });
+    await encrypt(plain, sealed);
+    const file = await open(sealed, 'r');
+    await assertFullyEncrypted(await fileSource(file), masterKeys(KEYS));
+    await file.close();
+    const compared = await ask({
+      op: 'compare',
+      a: { path: sealed, masterKeys: MASTER_KEYS },
+      b: { path: plain },
+    });
+    expect(compared).toMatchObject({ equal: true, rows: 2000, schema: '' });
+  });
+});
+
+describe('we read what pyarrow encrypts', () => {
+  const cases = [
+    ...Object.entries(MODES).map(([name, encryption]) => ({ name, encryption, writer: {} })),
+    ...Object.entries(WRITERS).map(([name, writer]) => ({ name, encryption: {}, writer })),
+  ];
+  test.each(cases)('$name', async ({ name, encryption, writer }) => {
+    const path = (kind: string): string => join(folder, `${name} ${kind}`.replaceAll(' ', '_'));
+    const [plain, sealed, out] = [path('like'), path('theirs'), path('out')];
+    const request = { plain, sealed, masterKeys: MASTER_KEYS, encryption, writer, rows: 2000 };
+    await ask({ op: 'write', ...request });
+    const report = await decrypt({ sealed, like: plain, out }, name.startsWith('external'));
+    const ctr = JSON.stringify(encryption).includes('CTR');
+    expect(report).toMatchObject({ rows: 2000, authenticated: !ctr });
+    const compared = await ask({ op: 'compare', a: { path: out }, b: { path: plain } });
+    expect(compared).toMatchObject({ equal: true, rows: 2000, schema: '' });
+  });
+});
