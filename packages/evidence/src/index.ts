@@ -2,6 +2,18 @@
 // The face of the package: verify evidence, appraise claims. Minting is in `@cloister/evidence/mint`.
 export * from './appraise.ts';
 export * from './cache.ts';
+export {
+  decodeCollateral,
+  encodeCollateral,
+  makeCollateral,
+  needsCollateral,
+  parseCollateralJson,
+} from './collateral.ts';
 export * from './errors.ts';
+export { COMMANDS as OPTEE_COMMANDS, type OpteeCommand } from './op-tee/constants.ts';
+export { opteeNonce } from './op-tee/parse.ts';
+export { decodeRoot, encodeRoot } from './roots/encode.ts';
+export * from './roots/make.ts';
+export * from './roots/vendors.ts';
 export * from './types.ts';
 export * from './verify.ts';

@@ -7,12 +7,20 @@
 // claims or a CodedError.
 import { CodedError } from '@cloister/core';
 import { malformed, unsupported } from './errors.ts';
+import { verifyOptee } from './op-tee/verify.ts';
+import { checkFingerprint } from './roots/encode.ts';
+import { verifySnp } from './sev-snp/verify.ts';
+import { verifySgx } from './sgx-dcap/verify.ts';
 import type { Claims, Evidence, EvidenceKind, VerifyOptions } from './types.ts';
 
 /** Verifies one kind of evidence. */
 export type EvidenceVerifier = (bytes: Uint8Array, options: VerifyOptions) => Promise<Claims>;
 
-const VERIFIERS: Readonly<Partial<Record<EvidenceKind, EvidenceVerifier>>> = {};
+const VERIFIERS: Readonly<Partial<Record<EvidenceKind, EvidenceVerifier>>> = {
+  'sgx-dcap': verifySgx,
+  'sev-snp': verifySnp,
+  'op-tee': verifyOptee,
+};
 
 /** The kinds that `verifyEvidence` can verify. */
 export const SUPPORTED_KINDS: readonly EvidenceKind[] = Object.keys(VERIFIERS) as EvidenceKind[];
@@ -27,6 +35,7 @@ export async function verifyEvidence(evidence: Evidence, options: VerifyOptions)
     const message = `no verifier for evidence of kind ${String(evidence.kind).slice(0, 40)}`;
     throw unsupported('evidence-kind-unsupported', message);
   }
+  for (const root of options.roots) checkFingerprint(options.crypto, root);
   try {
     return await verifier(evidence.bytes, options);
   } catch (error) {

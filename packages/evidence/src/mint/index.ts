@@ -1,3 +1,101 @@
 // SPDX-License-Identifier: Apache-2.0
-// The face of `@cloister/evidence/mint` (Node only): specimens under development roots.
+// The face of `@cloister/evidence/mint` (Node only): development roots, and format-exact specimens
+// under them. Dispatch is a table; a verifier never imports any of this.
+import { type Cbor, decodeCbor, encodeCbor } from '@cloister/core';
+import { makeCollateral } from '../collateral.ts';
+import { createDcapRoot, dcapItems } from '../dcap/mint.ts';
+import { malformed, usage } from '../errors.ts';
+import { createOpteeRoot, mintOptee } from '../op-tee/mint.ts';
+import { decodeRoot, encodeRoot } from '../roots/encode.ts';
+import { createSnpRoot, mintSnp, mintSnpCollateral } from '../sev-snp/mint.ts';
+import { mintSgx } from '../sgx-dcap/mint.ts';
+import type { Collateral, Evidence, EvidenceKind } from '../types.ts';
+import type {
+  DevelopmentRoot,
+  DevelopmentRootOptions,
+  MintCollateralOptions,
+  MintRequest,
+} from './types.ts';
+
+export { mintOptee, type OpteeMintRequest } from '../op-tee/mint.ts';
+export { certificateTable, mintSnp } from '../sev-snp/mint.ts';
+export { mintSgx } from '../sgx-dcap/mint.ts';
+export { HARDWARE_ID_LENGTH, hardwareIdOf } from './request.ts';
 export type * from './types.ts';
+
+interface Minter {
+  readonly create: (options: DevelopmentRootOptions) => DevelopmentRoot;
+  readonly mint: (request: MintRequest) => Uint8Array;
+  readonly collateral?: (root: DevelopmentRoot, options: MintCollateralOptions) => Collateral;
+}
+
+const MINTERS: Readonly<Partial<Record<EvidenceKind, Minter>>> = {
+  'sgx-dcap': {
+    create: (options) => createDcapRoot('sgx-dcap', options),
+    mint: mintSgx,
+    collateral: (root, options) => makeCollateral('sgx-dcap', dcapItems(root, options)),
+  },
+  'sev-snp': { create: createSnpRoot, mint: mintSnp, collateral: mintSnpCollateral },
+  'op-tee': { create: createOpteeRoot, mint: mintOptee },
+};
+
+/** The kinds that can be minted. */
+export const MINTABLE_KINDS: readonly EvidenceKind[] = Object.keys(MINTERS) as EvidenceKind[];
+
+function minterOf(kind: EvidenceKind): Minter {
+  const found = MINTERS[kind];
+  if (found === undefined) throw usage('mint-usage', `evidence of kind ${kind} cannot be minted`);
+  return found;
+}
+
+/** A development root for one make of hardware. @throws CodedError `mint-usage` */
+export function createDevelopmentRoot(
+  kind: EvidenceKind,
+  options: DevelopmentRootOptions = {},
+): DevelopmentRoot {
+  if (options.seed !== undefined && options.seed.length !== 32) {
+    throw usage('mint-usage', `a seed has 32 bytes, got ${options.seed.length}`);
+  }
+  return minterOf(kind).create(options);
+}
+
+/** Evidence under a development root. @throws CodedError `mint-usage` */
+export function mintEvidence(request: MintRequest): Evidence {
+  const { kind } = request.root;
+  return { kind, bytes: minterOf(kind).mint(request) };
+}
+
+/** Collateral for the platforms of a development root. @throws CodedError `mint-usage` */
+export function mintCollateral(root: DevelopmentRoot, options: MintCollateralOptions): Collateral {
+  const { collateral } = minterOf(root.kind);
+  if (collateral === undefined) {
+    throw usage('mint-usage', `evidence of kind ${root.kind} takes no collateral`);
+  }
+  return collateral(root, options);
+}
+
+/** Deterministic CBOR. Secret: it holds the private keys. */
+export function encodeDevelopmentRoot(root: DevelopmentRoot): Uint8Array<ArrayBuffer> {
+  const { kind, subject, keys, certificates } = root;
+  return encodeCbor({ v: 1, kind, subject, root: encodeRoot(root.root), keys, certificates });
+}
+
+/** @throws CodedError `mint-usage` and core's CBOR codes */
+export function decodeDevelopmentRoot(bytes: Uint8Array): DevelopmentRoot {
+  const value = decodeCbor(bytes) as { [key: string]: Cbor } | null;
+  const bad = () => malformed('mint-usage', 'not an encoded development root');
+  if (typeof value !== 'object' || value === null || value['v'] !== 1) throw bad();
+  const { kind, subject, root, keys, certificates } = value;
+  if (typeof kind !== 'string' || typeof subject !== 'string') throw bad();
+  if (!(root instanceof Uint8Array) || !isBytesMap(keys) || !isBytesMap(certificates)) throw bad();
+  minterOf(kind as EvidenceKind);
+  return { kind: kind as EvidenceKind, subject, root: decodeRoot(root), keys, certificates };
+}
+
+function isBytesMap(value: Cbor | undefined): value is { [key: string]: Uint8Array } {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    Object.values(value).every((item) => item instanceof Uint8Array)
+  );
+}

@@ -33,7 +33,7 @@ export interface MintRequest {
   /** The value that `Claims.measurement` is to have; for kinds that derive it, see mintX. */
   readonly measurement: Uint8Array;
   readonly reportData: Uint8Array;
-  /** Default: all zero but for kinds whose id is the digest of a key. */
+  /** Default: `hardwareIdOf(root)`. */
   readonly hardwareId?: Uint8Array;
   readonly debug?: boolean;
   readonly migratable?: boolean;
@@ -54,6 +54,8 @@ export interface MintCollateralOptions {
   readonly number?: number;
   /** Hardware ids whose certificates the CRL is to revoke. */
   readonly revoked?: readonly Uint8Array[];
+  /** True to revoke the intermediate certificate under which all its platforms are. */
+  readonly revokeIntermediate?: boolean;
   /** Status of the TCB level that minted evidence falls in; default UpToDate. */
   readonly status?: string;
   readonly advisories?: readonly string[];

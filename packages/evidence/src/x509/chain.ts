@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+// Certification paths (RFC 5280 section 6, the part that vendors' hardware chains use): names chain,
+// signatures hold, CA bits and path lengths are right, every certificate is valid at the time to
+// judge at and on no list, and the path ends in the key of a named root. Signatures that held may
+// be remembered; dates and revocation are judged every time.
+import { type CryptoPort, equal } from '@cloister/core';
+import { type EvidenceCache, factKey } from '../cache.ts';
+import { malformed, refused } from '../errors.ts';
+import type { Root } from '../types.ts';
+import {
+  CURVE_BYTES,
+  type PublicKey,
+  parsePublicKey,
+  rawEcdsa,
+  type SignatureFamily,
+  schemeFor,
+} from './algorithms.ts';
+import {
+  type Certificate,
+  caConstraint,
+  commonName,
+  keyUsage,
+  parseCertificate,
+  UNDERSTOOD,
+  USAGE_CERT_SIGN,
+  USAGE_CRL_SIGN,
+  USAGE_DIGITAL_SIGNATURE,
+} from './certificate.ts';
+import type { Crl } from './crl.ts';
+
+export const MAX_CHAIN = 6;
+
+/** What path validation needs of the world. */
+export interface ChainContext {
+  readonly crypto: CryptoPort;
+  readonly roots: readonly Root[];
+  /** Milliseconds. */
+  readonly at: number;
+  readonly cache?: EvidenceCache;
+}
+
+/** A path that holds: certificates from leaf to the last before the root's key, and the root. */
+export interface ValidPath {
+  readonly certificates: readonly Certificate[];
+  readonly root: Root;
+  /** Milliseconds: the earliest end of validity on the path. */
+  readonly validUntil: number;
+}
+
+/** Something signed in the X.509 way. */
+interface Signed {
+  readonly tbs: Uint8Array;
+  readonly family: SignatureFamily;
+  readonly signature: Uint8Array;
+}
+
+/** True if `signed` holds under `key`; a wrong key type is simply false. */
+export async function signatureHolds(
+  context: Pick<ChainContext, 'crypto' | 'cache'>,
+  signed: Signed,
+  key: PublicKey,
+): Promise<boolean> {
+  const { crypto, cache } = context;
+  const check = async (): Promise<boolean> => {
+    const scheme = schemeFor(signed.family, key);
+    if (scheme === undefined) return false;
+    const raw =
+      key.curve === undefined
+        ? signed.signature
+        : rawEcdsa(signed.signature, CURVE_BYTES[key.curve]);
+    if (raw === undefined) return false;
+    return crypto.verify(await crypto.importKey(scheme, key.spki), signed.tbs, raw);
+  };
+  if (cache === undefined) return check();
+  const fact = factKey(crypto, `sig:${signed.family}`, key.spki, signed.tbs, signed.signature);
+  return cache.remember(fact, check);
+}
+
+/**
+ * Validates the path from `certificates[0]` through the others to one of the roots.
+ * Certificates after the leaf may come in any order; self-signed ones only say which root is meant.
+ * @throws CodedError `certificate-*`, `chain-too-long`, `root-untrusted`
+ */
+export async function verifyPath(
+  context: ChainContext,
+  certificates: readonly Certificate[],
+): Promise<ValidPath> {
+  const [leaf] = certificates;
+  if (leaf === undefined) throw malformed('certificate-missing', 'a chain has no certificates');
+  if (certificates.length > MAX_CHAIN) {
+    throw malformed(
+      'chain-too-long',
+      `got ${certificates.length} certificates, at most ${MAX_CHAIN}`,
+    );
+  }
+  checkLeafUsage(leaf);
+  const path: Certificate[] = [];
+  let current = leaf;
+  for (;;) {
+    path.push(current);
+    checkValidity(current, context.at);
+    checkCritical(current);
+    const issuer = certificates.find(
+      (c) => !path.includes(c) && !isSelfIssued(c) && equal(c.subject, current.issuer),
+    );
+    if (issuer === undefined) break;
+    checkCaUsage(issuer, path.length - 1);
+    if (!(await signatureHolds(context, current, issuer.key))) throw badSignature(current);
+    current = issuer;
+  }
+  const root = await anchor(context, current, certificates);
+  return {
+    certificates: path,
+    root,
+    validUntil: Math.min(...path.map((c) => c.notAfter), rootEnd(root)),
+  };
+}
+
+async function anchor(
+  context: ChainContext,
+  top: Certificate,
+  certificates: readonly Certificate[],
+): Promise<Root> {
+  const carried = certificates.find((c) => isSelfIssued(c) && equal(c.subject, top.issuer));
+  if (carried !== undefined && !context.roots.some((r) => equal(r.key, carried.key.spki))) {
+    const message = `the chain ends in '${commonName(carried.subject)}', which is not a named root`;
+    throw refused('root-untrusted', message, { issuer: commonName(top.issuer) });
+  }
+  let named = false;
+  for (const root of context.roots) {
+    if (carried !== undefined && !equal(root.key, carried.key.spki)) continue;
+    const certificate = rootCertificate(root);
+    if (certificate !== undefined && !equal(certificate.subject, top.issuer)) continue;
+    named = true;
+    const key = certificate?.key ?? parsePublicKey(root.key);
+    if (!(await signatureHolds(context, top, key))) continue;
+    if (certificate !== undefined) checkValidity(certificate, context.at);
+    return root;
+  }
+  if (named) throw badSignature(top);
+  const message = `no named root issued '${commonName(top.subject)}' (issuer '${commonName(top.issuer)}')`;
+  throw refused('root-untrusted', message, { issuer: commonName(top.issuer) });
+}
+
+const parsedRoots = new WeakMap<Root, Certificate>();
+
+/** The root's own certificate, parsed once per root object. */
+export function rootCertificate(root: Root): Certificate | undefined {
+  if (root.certificate === undefined) return undefined;
+  const known = parsedRoots.get(root);
+  if (known !== undefined && equal(known.der, root.certificate)) return known;
+  const parsed = parseCertificate(root.certificate.slice());
+  if (!equal(parsed.key.spki, root.key)) {
+    throw malformed('certificate-malformed', 'a root names one key and carries another');
+  }
+  parsedRoots.set(root, parsed);
+  return parsed;
+}
+
+function rootEnd(root: Root): number {
+  return rootCertificate(root)?.notAfter ?? Number.POSITIVE_INFINITY;
+}
+
+export function isSelfIssued(certificate: Certificate): boolean {
+  return equal(certificate.issuer, certificate.subject);
+}
+
+function badSignature(certificate: Certificate): Error {
+  const name = commonName(certificate.subject);
+  const issuer = commonName(certificate.issuer);
+  const message = `the signature on '${name}' does not hold under the key of '${issuer}'`;
+  return refused('certificate-signature-invalid', message, { name, issuer });
+}
+
+/** @throws CodedError `certificate-not-yet-valid`, `certificate-expired` */
+export function checkValidity(certificate: Certificate, at: number): void {
+  const name = commonName(certificate.subject);
+  if (at < certificate.notBefore) {
+    const message = `'${name}' is valid from ${iso(certificate.notBefore)}, judged at ${iso(at)}`;
+    throw refused('certificate-not-yet-valid', message, { name });
+  }
+  if (at > certificate.notAfter) {
+    const message = `'${name}' was valid until ${iso(certificate.notAfter)}, judged at ${iso(at)}`;
+    throw refused('certificate-expired', message, { name });
+  }
+}
+
+function iso(ms: number): string {
+  const date = new Date(ms);
+  return Number.isNaN(date.getTime()) ? String(ms) : date.toISOString();
+}
+
+function checkCritical(certificate: Certificate): void {
+  for (const [oid, extension] of certificate.extensions) {
+    if (extension.critical && !UNDERSTOOD.has(oid)) {
+      const message = `'${commonName(certificate.subject)}' has the unknown critical extension ${oid}`;
+      throw refused('certificate-usage-invalid', message, { oid });
+    }
+  }
+}
+
+function checkLeafUsage(leaf: Certificate): void {
+  const usage = keyUsage(leaf);
+  if (
+    caConstraint(leaf) !== undefined ||
+    (usage ?? USAGE_DIGITAL_SIGNATURE) < USAGE_DIGITAL_SIGNATURE
+  ) {
+    const message = `'${commonName(leaf.subject)}' may not sign evidence (it is a CA, or its key usage)`;
+    throw refused('certificate-usage-invalid', message);
+  }
+}
+
+/** `below`: how many CA certificates stand between `ca` and the leaf. */
+function checkCaUsage(ca: Certificate, below: number): void {
+  const constraint = caConstraint(ca);
+  const usage = keyUsage(ca);
+  const mayIssue = usage === undefined || (usage & USAGE_CERT_SIGN) !== 0;
+  if (constraint === undefined || !mayIssue || constraint.pathLength < below) {
+    const message = `'${commonName(ca.subject)}' may not issue here (CA bit, key usage or path length)`;
+    throw refused('certificate-usage-invalid', message);
+  }
+}
+
+/** A list that holds: signed by its issuer's key and in force. */
+export interface CrlIssuer {
+  readonly name: Uint8Array;
+  readonly key: PublicKey;
+  /** Key usage of the issuer's certificate, where it has one. */
+  readonly usage: number | undefined;
+}
+
+export function crlIssuerOf(certificate: Certificate): CrlIssuer {
+  return { name: certificate.subject, key: certificate.key, usage: keyUsage(certificate) };
+}
+
+/**
+ * Checks that `crl` is `issuer`'s own and in force at `context.at`, and answers it parsed.
+ * @throws CodedError `crl-*`
+ */
+export async function verifyCrl(
+  context: Pick<ChainContext, 'crypto' | 'cache' | 'at'>,
+  crl: Crl,
+  issuer: CrlIssuer,
+): Promise<Crl> {
+  if (!equal(crl.issuer, issuer.name)) {
+    const message = `the CRL is of '${commonName(crl.issuer)}', wanted '${commonName(issuer.name)}'`;
+    throw refused('crl-issuer-mismatch', message);
+  }
+  const maySign = issuer.usage === undefined || (issuer.usage & USAGE_CRL_SIGN) !== 0;
+  if (!maySign || !(await signatureHolds(context, crl, issuer.key))) {
+    const message = `the CRL of '${commonName(crl.issuer)}' is not signed by its key`;
+    throw refused('crl-signature-invalid', message);
+  }
+  if (context.at < crl.thisUpdate) {
+    const message = `the CRL of '${commonName(crl.issuer)}' begins ${iso(crl.thisUpdate)}`;
+    throw refused('crl-not-yet-valid', message);
+  }
+  if (context.at > crl.nextUpdate) {
+    const message = `the CRL of '${commonName(crl.issuer)}' ended ${iso(crl.nextUpdate)}`;
+    throw refused('crl-expired', message);
+  }
+  return crl;
+}
+
+/** @throws CodedError `certificate-revoked` */
+export function checkNotRevoked(certificate: Certificate, crl: Crl): void {
+  if (crl.revoked.has(certificate.serial)) {
+    const name = commonName(certificate.subject);
+    throw refused('certificate-revoked', `'${name}' is revoked`, { serial: certificate.serial });
+  }
+}
+
+/** Parsed certificate or CRL, remembered by the digest of its bytes where there is a cache. */
+export async function rememberParsed<T>(
+  context: Pick<ChainContext, 'crypto' | 'cache'>,
+  label: string,
+  bytes: Uint8Array,
+  parse: (bytes: Uint8Array) => T,
+): Promise<T> {
+  if (context.cache === undefined) return parse(bytes);
+  const key = factKey(context.crypto, label, bytes);
+  return context.cache.remember(key, () => parse(bytes.slice()));
+}

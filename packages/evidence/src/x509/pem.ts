@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// PEM (RFC 7468): the DER of each block with one label, in order. Text between blocks is ignored,
+// as the RFC's section 2 allows; a NUL terminator, which quotes carry, ends the text.
+import { fromBase64 } from '@cloister/core';
+import { malformed } from '../errors.ts';
+
+const MAX_BLOCKS = 16;
+
+/** @throws CodedError `pem-malformed` when there is no block, too many, or bad base64 */
+export function parsePem(bytes: Uint8Array, label = 'CERTIFICATE'): Uint8Array[] {
+  const nul = bytes.indexOf(0);
+  const text = ascii(nul === -1 ? bytes : bytes.subarray(0, nul));
+  const begin = `-----BEGIN ${label}-----`;
+  const end = `-----END ${label}-----`;
+  const blocks: Uint8Array[] = [];
+  for (let at = text.indexOf(begin); at !== -1; at = text.indexOf(begin, at)) {
+    const stop = text.indexOf(end, at);
+    if (stop === -1) throw malformed('pem-malformed', `PEM: a ${label} block does not end`);
+    if (blocks.length === MAX_BLOCKS) {
+      throw malformed('pem-malformed', `PEM: more than ${MAX_BLOCKS} blocks`);
+    }
+    const body = text.slice(at + begin.length, stop).replace(/[\r\n\t ]/g, '');
+    try {
+      blocks.push(fromBase64(body));
+    } catch (cause) {
+      throw malformed('pem-malformed', `PEM: a ${label} block is not base64`, cause);
+    }
+    at = stop + end.length;
+  }
+  if (blocks.length === 0) throw malformed('pem-malformed', `PEM: no ${label} block`);
+  return blocks;
+}
+
+/** Certificates as PEM text, or as one DER certificate. */
+export function parseCertificates(bytes: Uint8Array): Uint8Array[] {
+  return bytes[0] === 0x30 ? [bytes] : parsePem(bytes);
+}
+
+function ascii(bytes: Uint8Array): string {
+  let out = '';
+  for (let i = 0; i < bytes.length; i += 8192) {
+    out += String.fromCharCode(...bytes.subarray(i, i + 8192));
+  }
+  return out;
+}
