@@ -100,7 +100,8 @@ class DuckdbEngine implements EnginePort {
     const [group, ...more] = lineage.groups;
     const columns = group === undefined ? [] : columnsOf(group).map(({ column }) => column);
     const only = plan.uses.every((use) => use.role === 'group' || use.function === 'count_star');
-    if (lineage.shape !== 'grouped' || group === undefined || more.length > 0 || !only) {
+    const one = group !== undefined && more.length === 0 && lineage.having.length === 0;
+    if (lineage.shape !== 'grouped' || !one || !only) {
       throw groupingRefused(sql, 'it must be one expression');
     }
     if (columns.length === 0) throw groupingRefused(sql, 'it must use a column');

@@ -18,8 +18,8 @@ export interface Lineage {
   readonly groups: readonly Term[];
   /** Number of output columns, where known. */
   readonly width: number | undefined;
-  /** Terms of conditions on groups and of outputs, for what suppression must forbid in them. */
-  readonly afterGrouping: readonly Term[];
+  /** The conditions on groups as terms, for what suppression must forbid in them. */
+  readonly havingTerms: readonly Term[];
 }
 
 /** Thrown inside to give up exactness; never leaves this file. */
@@ -223,7 +223,7 @@ function exact(rows: Rows, state: State): Lineage {
     having: having.map((term) => print(term, -1)),
     groups,
     width: rows.columns.length,
-    afterGrouping: [...having, ...order, ...rows.columns],
+    havingTerms: having,
   };
 }
 
@@ -293,7 +293,7 @@ function nested(plan: Json, inputs: Inputs, reason: string): Lineage {
     having: [],
     groups: [],
     width: undefined,
-    afterGrouping: [],
+    havingTerms: [],
   };
 }
 

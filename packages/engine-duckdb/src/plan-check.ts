@@ -5,7 +5,7 @@
 import { AGGREGATES, FUNCTIONS, OPERATOR_TYPES, OPERATORS, WINDOWS } from './allow-list.ts';
 import { engineError } from './errors.ts';
 import { arrayOf, isLong, type Json, type JsonObject, objectOf, visit } from './json.ts';
-import { typeText } from './term.ts';
+import { isBuiltIn, typeText } from './term.ts';
 
 /** The tables of a task: scan name to input position. */
 export type Inputs = ReadonlyMap<string, number>;
@@ -67,7 +67,7 @@ function checkExpression(node: JsonObject): void {
 
 function checkName(node: JsonObject, allowed: ReadonlySet<string>): void {
   const name = String(node['name']);
-  const system = node['catalog_name'] === 'system' && node['schema_name'] === 'main';
+  const system = isBuiltIn(node);
   if (!system || !allowed.has(name)) throw functionRefused(name);
 }
 

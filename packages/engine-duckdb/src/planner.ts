@@ -30,7 +30,7 @@ import {
   withParams,
   withSuppression,
 } from './statement.ts';
-import { bare, type Term } from './term.ts';
+import { bare, leaves, type Term } from './term.ts';
 
 /** A statement, bound: what it does and what it puts out. */
 export interface Bound {
@@ -141,6 +141,7 @@ async function toSql(ask: Ask, root: JsonObject): Promise<string> {
 
 /** Binds one statement: allow-list, lineage and outputs. */
 export async function bindStatement(ask: Ask, sql: string, inputs: Inputs): Promise<Bound> {
+  const root = onlySelect(await parse(ask, sql));
   const answer = await ask({ op: 'bind', sql });
   const plans = parseLossless(String(answer['json']));
   if (objectOf(plans)?.['error'] === true) {
@@ -153,7 +154,6 @@ export async function bindStatement(ask: Ask, sql: string, inputs: Inputs): Prom
   if (answer['parameters'] !== 0) {
     throw engineError('engine-params-invalid', 'usage', 'the code has parameters without values');
   }
-  const root = onlySelect(await parse(ask, sql));
   const lineage = lineageOf(plan, inputs, moreThanOneBlock(root));
   const outputs = outputsOf(answer['outputs'], lineage.width);
   return { lineage, outputs };
@@ -201,10 +201,12 @@ function checkSuppressed(bound: Bound, again: Bound, suppress: readonly Suppress
   if (bound.lineage.shape !== 'grouped' || again.lineage.shape !== 'grouped') {
     throw failed('small groups can be suppressed in one plain SELECT with groups only');
   }
-  for (const term of bound.lineage.afterGrouping) {
-    if (canFail(term)) {
-      const message = 'a conversion that can fail would tell of groups that are suppressed';
-      throw failed(`${message}: use TRY_CAST, or convert what comes out of the task`);
+  for (const term of bound.lineage.havingTerms) {
+    if (!isTotal(term)) {
+      const message =
+        'HAVING meets groups that are suppressed too, so it may only compare: move conversions ' +
+        'and arithmetic to the outputs';
+      throw failed(message);
     }
   }
   const from = bound.lineage.uses.filter((use) => use.column === 0 && use.role === 'group');
@@ -222,16 +224,27 @@ function checkSuppressed(bound: Bound, again: Bound, suppress: readonly Suppress
   }
 }
 
-/** True when evaluating the term above the grouping may fail for some group's values. */
-function canFail(term: Term): boolean {
+const TOTAL = new Set([
+  ...['equal', 'notequal', 'lessthan', 'greaterthan', 'lessthanorequalto', 'greaterthanorequalto'],
+  ...['distinct_from', 'not_distinct_from', 'and', 'or', 'not', 'is_null', 'is_not_null'],
+  ...['in', 'not_in', 'case', 'coalesce', 'nullif', '/'],
+]);
+
+/**
+ * True when evaluating the term cannot fail, whatever the data: a failure would tell of a group
+ * that is not shown. `/` is on floats here and never fails.
+ */
+function isTotal(term: Term): boolean {
   if (term.kind === 'cast') {
-    const widening = bare(term) !== term;
-    return (!widening && !isSafeCast(term.from, term.to)) || canFail(term.arg);
+    const constant = leaves(term.arg).length === 0;
+    return (constant || bare(term) !== term || isSafeCast(term.from, term.to)) && isTotal(term.arg);
   }
-  return term.kind === 'call' && term.args.some(canFail);
+  if (term.kind !== 'call') return true;
+  const known = TOTAL.has(term.head) || /^(const|between):/.test(term.head);
+  return (known || leaves(term).length === 0) && term.args.every(isTotal);
 }
 
-/** Beside widening: anything becomes text or a float, constants of the binder's own included. */
+/** Beside widening, these conversions always succeed. */
 function isSafeCast(from: string, to: string): boolean {
   if (to === 'VARCHAR' || from === 'NULL') return true;
   return to === 'DOUBLE' && /^(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|DECIMAL.*|FLOAT)$/.test(from);

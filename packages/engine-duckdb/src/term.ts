@@ -181,10 +181,16 @@ function operatorName(node: JsonObject): string {
     .toLowerCase();
 }
 
+/** True for functions of the engine's own catalog, and for those that its binder makes itself. */
+export function isBuiltIn(node: JsonObject): boolean {
+  const [catalog, schema] = [node['catalog_name'], node['schema_name']];
+  return (catalog === 'system' && schema === 'main') || (catalog === '' && schema === '');
+}
+
 /** A function's name with whatever its binding keeps aside; refuses what is not listed. */
 function functionName(node: JsonObject, allowed: ReadonlySet<string>): string {
   const name = node['name'];
-  const system = node['catalog_name'] === 'system' && node['schema_name'] === 'main';
+  const system = isBuiltIn(node);
   if (typeof name !== 'string' || !system || !allowed.has(name)) {
     const message = `the function ${String(name)} is not on the list of functions a task may use`;
     throw engineError('engine-function-refused', 'unsupported', message, {

@@ -86,16 +86,20 @@ function shapeOf(rows: readonly Use[]): string {
   return shapes.size === 1 && only !== undefined ? only : ROWS.nested;
 }
 
-function judgeRows(use: Use, { policies, task }: Case): Finding[] {
-  const policy = policies[use.input] as Policy;
-  const open = policy.columns.some(
-    ({ id }) => effectiveRule(policy, id, task, use.output).rule !== 'hidden',
-  );
-  if (!open) return [plain(use.input, 'rows-hidden')];
+function judgeRows(use: Use, theCase: Case): Finding[] {
+  if (!isOpen(theCase, use.input, use.output)) return [plain(use.input, 'rows-hidden')];
   if (use.role === 'aggregate' && use.function !== 'count_star') {
     return [plain(use.input, 'uses-incomplete')];
   }
   return [];
+}
+
+/** True when at least one column of the input is not hidden. */
+function isOpen({ policies, task }: Case, input: number, output: number): boolean {
+  const policy = policies[input] as Policy;
+  return policy.columns.some(({ id }) => {
+    return effectiveRule(policy, id, task, output).rule !== 'hidden';
+  });
 }
 
 function judgeUse(use: Use, theCase: Case): Finding[] {
@@ -202,7 +206,9 @@ function suppressions(theCase: Case): { suppression: Suppression[]; missing: Fin
   for (const [input, k] of theCase.minimums) {
     if (theCase.shape === ROWS.grouped) {
       const subjects = subjectsOf(theCase.policies[input] as Policy, theCase.task);
-      if (subjects.length === 0) missing.push(plain(input, 'no-subject'));
+      if (subjects.length === 0 && isOpen(theCase, input, 0)) {
+        missing.push(plain(input, 'no-subject'));
+      }
       suppression.push({ input, k, subjects });
     } else if (theCase.from.length > 1) {
       missing.push({ ...plain(input, 'join-row-by-row'), rule: 'k' });

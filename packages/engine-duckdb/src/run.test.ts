@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs: small groups suppressed, results and metrics right, limits kept, and every failure inside
+// the child told as the one code. Files are made by a DuckDB of the test's own.
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { EnginePort, EngineTable, RunLimits, RunTable } from '@cloister/contract/policy';
+import { isCoded } from '@cloister/core';
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { EngineChild } from './child-process.ts';
+import { createDuckdbEngine } from './engine.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'cloister-run-test-'));
+const LIMITS: RunLimits = {
+  memoryBytes: 256 * 1024 * 1024,
+  threads: 2,
+  timeMs: 20_000,
+  outputRows: 1000,
+  outputBytes: 1024 * 1024,
+};
+const people: EngineTable = {
+  name: 'people',
+  columns: [
+    { id: 1, name: 'ID', type: 'BIGINT' },
+    { id: 2, name: 'TOWN', type: 'VARCHAR' },
+    { id: 3, name: 'AGE', type: 'INTEGER' },
+    { id: 4, name: 'NOTE', type: 'VARCHAR' },
+  ],
+};
+const visits: EngineTable = {
+  name: 'visits',
+  columns: [
+    { id: 1, name: 'ID', type: 'BIGINT' },
+    { id: 2, name: 'cost.eur', type: 'INTEGER' },
+  ],
+};
+
+let engine: EnginePort;
+let db: DuckDBConnection;
+let counter = 0;
+const fresh = () => {
+  counter += 1;
+  return join(folder, `result-${counter}.parquet`);
+};
+
+beforeAll(async () => {
+  engine = createDuckdbEngine();
+  db = await (await DuckDBInstance.create(':memory:', { threads: '1' })).connect();
+  // Town A has 30 people, B has 5, C has 1; only people with an odd ID have visits, C's has 50.
+  await db.run(`COPY (SELECT i AS "ID", CASE WHEN i <= 30 THEN 'A' WHEN i <= 35 THEN 'B' ELSE 'C' END
+    AS "TOWN", (20 + i)::INTEGER AS "AGE" FROM range(1, 37) r(i)) TO '${folder}/people.parquet'`);
+  await db.run(`COPY (SELECT i AS "ID", i::INTEGER AS "cost.eur" FROM range(1, 36, 2) r(i) UNION ALL
+    SELECT 36, 7 FROM range(50)) TO '${folder}/visits.parquet'`);
+});
+
+afterAll(async () => {
+  await engine.close();
+  db.closeSync();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const inputs = (granted: readonly number[] = [1, 2, 3]): RunTable[] => [
+  { ...people, granted, files: [join(folder, 'people.parquet')] },
+  { ...visits, granted: [1, 2], files: [join(folder, 'visits.parquet')] },
+];
+
+async function rowsOf(file: string): Promise<unknown[]> {
+  const reader = await db.runAndReadAll(`SELECT * FROM read_parquet('${file}')`);
+  return reader.getRowObjectsJson();
+}
+
+async function codeOf(work: Promise<unknown>): Promise<string> {
+  try {
+    await work;
+    return 'ok';
+  } catch (error) {
+    if (!isCoded(error)) throw error;
+    return error.code;
+  }
+}
+
+const JOINED = 'FROM people p JOIN visits v ON p.ID = v.ID';
+
+describe('results', () => {
+  test('groups below k vanish, by rows and by distinct subjects', async () => {
+    const code = `SELECT TOWN, avg(AGE) AS age, sum("cost.eur") AS cost, count(*) AS n ${JOINED}
+      GROUP BY TOWN ORDER BY TOWN`;
+    const tables = [people, visits];
+    const suppress = [
+      { input: 0, k: 3, subjects: [1] },
+      { input: 1, k: 2, subjects: [1] },
+    ];
+    const plan = await engine.plan({ code, tables, suppress });
+    const resultFile = fresh();
+    const result = await engine.run({ plan, tables: inputs(), limits: LIMITS, resultFile });
+    // C has 50 rows of one person: enough rows, not enough subjects.
+    expect(await rowsOf(result.file)).toEqual([
+      { TOWN: 'A', age: 35, cost: '225', n: '15' },
+      { TOWN: 'B', age: 53, cost: '99', n: '3' },
+    ]);
+    expect(plan.outputs[2]).toEqual({ id: 3, name: 'cost', type: 'DECIMAL(38,0)' });
+    const value = Object.fromEntries(result.metrics.map((one) => [one.name, one.value]));
+    expect(value['rows-in']).toBe(36 + 18 + 50);
+    expect(value['rows-out']).toBe(2);
+    expect(value['bytes-out']).toBe(result.bytes);
+    const bent = result.metrics.filter((one) => one.trust === 'host-influenced');
+    expect(bent.map((one) => one.name).sort()).toEqual(['peak-memory-bytes', 'run-ms']);
+
+    const unsuppressed = await engine.plan({ code, tables });
+    const all = fresh();
+    await engine.run({ plan: unsuppressed, tables: inputs(), limits: LIMITS, resultFile: all });
+    expect(await rowsOf(all)).toHaveLength(3);
+  });
+
+  test('columns that are not granted need not be in the files', async () => {
+    const plan = await engine.plan({ code: 'SELECT max(AGE) AS m FROM people', tables: [people] });
+    const tables = [{ ...people, granted: [3], files: [join(folder, 'people.parquet')] }];
+    const result = await engine.run({ plan, tables, limits: LIMITS, resultFile: fresh() });
+    expect(await rowsOf(result.file)).toEqual([{ m: 56 }]);
+  });
+
+  test('parameters are values, whatever they hold', async () => {
+    const code = `SELECT count(*) AS n FROM people WHERE TOWN = $town AND AGE > $age`;
+    const plan = async (town: string) =>
+      engine.plan({ code, params: { town, age: 30 }, tables: [people] });
+    const tables = inputs().slice(0, 1);
+    const run = async (town: string) =>
+      engine.run({ plan: await plan(town), tables, limits: LIMITS, resultFile: fresh() });
+    expect(await rowsOf((await run('A')).file)).toEqual([{ n: '20' }]);
+    expect(await rowsOf((await run(`A' OR 'x' = 'x`)).file)).toEqual([{ n: '0' }]);
+    expect(await codeOf(engine.plan({ code, params: { town: 'A' }, tables: [people] }))).toBe(
+      'engine-params-invalid',
+    );
+    const params = { town: 'A', age: 1, more: 2 };
+    expect(await codeOf(engine.plan({ code, params, tables: [people] }))).toBe(
+      'engine-params-invalid',
+    );
+  });
+
+  test('rows keep the order that the code asks for', async () => {
+    const plan = await engine.plan({
+      code: 'SELECT ID FROM people ORDER BY AGE DESC LIMIT 3',
+      tables: [people],
+    });
+    const tables = inputs().slice(0, 1);
+    const result = await engine.run({ plan, tables, limits: LIMITS, resultFile: fresh() });
+    expect(await rowsOf(result.file)).toEqual([{ ID: '36' }, { ID: '35' }, { ID: '34' }]);
+  });
+});
+
+describe('refusals and failures', () => {
+  const plain = async (code: string) => engine.plan({ code, tables: [people] });
+  const run = async (
+    code: string,
+    limits: Partial<RunLimits> = {},
+    tables = inputs().slice(0, 1),
+  ) =>
+    engine.run({
+      plan: await plain(code),
+      tables,
+      limits: { ...LIMITS, ...limits },
+      resultFile: fresh(),
+    });
+
+  test('a failure that depends on data is one code and says nothing', async () => {
+    const error = await run('SELECT CAST(TOWN AS INTEGER) AS n FROM people').catch((one) => one);
+    expect(isCoded(error, 'engine-run-failed')).toBe(true);
+    expect(JSON.stringify(error.message) + JSON.stringify(error.details)).not.toMatch(/'A'|TOWN/);
+    expect(error.cause).toBeUndefined();
+  });
+
+  test('too many rows, too many bytes, too much memory, too long', async () => {
+    expect(await codeOf(run('SELECT ID FROM people', { outputRows: 35 }))).toBe(
+      'engine-run-failed',
+    );
+    expect(await codeOf(run('SELECT ID FROM people', { outputRows: 36 }))).toBe('ok');
+    expect(await codeOf(run('SELECT ID FROM people', { outputBytes: 100 }))).toBe(
+      'engine-run-failed',
+    );
+    const cross = Array.from({ length: 9 }, (_, at) => `people p${at}`).join(', ');
+    const slow = `SELECT sum(p0.AGE + p8.AGE) AS n FROM ${cross}`;
+    const before = performance.now();
+    expect(await codeOf(run(slow, { timeMs: 700 }))).toBe('engine-run-failed');
+    expect(performance.now() - before).toBeLessThan(6000);
+    const wide = `SELECT count(*) AS n FROM (SELECT DISTINCT p0.ID a, p1.ID b, p2.ID c, p3.ID d,
+      p4.ID e FROM people p0, people p1, people p2, people p3, people p4)`;
+    const memoryBytes = 32 * 1024 * 1024;
+    expect(await codeOf(run(wide, { memoryBytes }))).toBe('engine-run-failed');
+    expect(readdirSync(folder).filter((name) => name.startsWith('result-')).length).toBeLessThan(9);
+  });
+
+  test('unreadable, truncated, empty and lying files', async () => {
+    const file = join(folder, 'bad.parquet');
+    for (const bytes of [Buffer.alloc(0), Buffer.from('PAR1xxxxxxxxPAR1')]) {
+      writeFileSync(file, bytes);
+      const tables = [{ ...people, granted: [1, 2, 3], files: [file] }];
+      expect(await codeOf(run('SELECT ID FROM people', {}, tables))).toBe('engine-run-failed');
+    }
+    const lying = [{ ...people, granted: [1, 2, 3], files: [join(folder, 'visits.parquet')] }];
+    expect(await codeOf(run('SELECT AGE FROM people', {}, lying))).toBe('engine-run-failed');
+    const absent = [{ ...people, granted: [1, 2, 3], files: [join(folder, 'none.parquet')] }];
+    expect(await codeOf(run('SELECT ID FROM people', {}, absent))).toBe('engine-run-failed');
+  });
+
+  test('a statement other than the planned one is not run', async () => {
+    const plan = await plain('SELECT count(*) AS n FROM people');
+    const tables = inputs().slice(0, 1);
+    const with_ = (statement: string) =>
+      engine.run({
+        plan: { ...plan, statement },
+        tables,
+        limits: LIMITS,
+        resultFile: fresh(),
+      });
+    expect(await codeOf(with_('SELECT max(AGE) AS n FROM people'))).toBe('engine-plan-changed');
+    expect(await codeOf(with_(`COPY people TO '${folder}/x.csv'`))).toBe('engine-not-select');
+    expect(existsSync(join(folder, 'x.csv'))).toBe(false);
+    const ungranted = [{ ...people, granted: [1], files: [join(folder, 'people.parquet')] }];
+    const run2 = engine.run({
+      plan: await plain('SELECT AGE FROM people'),
+      tables: ungranted,
+      limits: LIMITS,
+      resultFile: fresh(),
+    });
+    expect(await codeOf(run2)).toBe('engine-run-invalid');
+  });
+
+  test('schemas, types and paths are checked before anything starts', async () => {
+    const plan = (columns: EngineTable['columns'], name = 'people') =>
+      codeOf(engine.plan({ code: 'SELECT 1 AS a', tables: [{ name, columns }] }));
+    const column = { id: 1, name: 'a', type: 'BIGINT' };
+    expect(await plan([column])).toBe('ok');
+    expect(await plan([])).toBe('engine-schema-invalid');
+    expect(await plan([{ ...column, id: 2 }])).toBe('engine-schema-invalid');
+    expect(await plan([column, { ...column, id: 2, name: 'A' }])).toBe('engine-schema-invalid');
+    expect(await plan([{ ...column, type: 'BIGINT); DROP TABLE x; --' }])).toBe(
+      'engine-schema-invalid',
+    );
+    expect(await plan([{ ...column, type: 'DECIMAL(39,1)' }])).toBe('engine-schema-invalid');
+    expect(await plan([column], 'cloister_result')).toBe('engine-schema-invalid');
+    const tables = [{ ...people, granted: [1, 2, 3], files: ['people*.parquet'] }];
+    expect(await codeOf(run('SELECT ID FROM people', {}, tables))).toBe('engine-run-invalid');
+  });
+
+  test('a closed engine says so', async () => {
+    const other = createDuckdbEngine();
+    await other.close();
+    expect(await codeOf(other.plan({ code: 'SELECT 1 AS a', tables: [] }))).toBe('engine-closed');
+  });
+});
+
+describe('the child by itself', () => {
+  const settings = { memoryBytes: 64 * 1024 * 1024, threads: 1 };
+  const withChild = async (
+    use: (
+      child: EngineChild,
+      ask: (request: Record<string, unknown>) => Promise<unknown>,
+    ) => unknown,
+  ) => {
+    const child = await EngineChild.start({ ...settings, fileBytes: 0 });
+    try {
+      await use(child, (request) => child.ask(request, 5000));
+    } finally {
+      await child.kill();
+    }
+  };
+
+  test('holes that DuckDB leaves open end at the child', async () => {
+    await withChild(async (child) => {
+      // Even a caller who skips planning cannot run anything but a SELECT over the named files.
+      for (const statement of [
+        "CALL enable_logging(storage = 'file', storage_path = '/tmp/cloister-log')",
+        "PRAGMA add_parquet_key('k', '0123456789112345')",
+        "SELECT 1 AS a; PRAGMA add_parquet_key('k', '0123456789112345')",
+        "SELECT * FROM read_text('/etc/passwd')",
+        `SELECT * FROM glob('${folder}/*')`,
+        "SELECT length(repeat('x', 2000000000)) AS a",
+        'SET threads = 4',
+      ]) {
+        const outputs = [{ name: 'a', type: 'BIGINT' }];
+        const work = { op: 'run', tables: [], statement, outputs, outputRows: 10, allowed: [] };
+        const resultFile = join(folder, 'hole.parquet');
+        const answer = await child.ask({ ...work, ...settings, resultFile }, 5000);
+        if (answer !== undefined) expect(answer).toEqual({ failed: '' });
+        if (child.dead) break;
+      }
+      expect(existsSync('/tmp/cloister-log')).toBe(false);
+      expect(existsSync(join(folder, 'hole.parquet'))).toBe(false);
+    });
+  });
+
+  test('a child that overstays is killed, and its folder goes with it', async () => {
+    const count = () =>
+      readdirSync(tmpdir()).filter((name) => name.startsWith('cloister-engine-')).length;
+    const before = count();
+    const child = await EngineChild.start({ ...settings, fileBytes: 0 });
+    expect(count()).toBe(before + 1);
+    await child.ask({ op: 'tables', tables: [], ...settings, allowed: [] }, 5000);
+    const rows = 'range(100000000) a, range(100000000) b';
+    const forever = child.ask({ op: 'parse', sql: 'SELECT 1' }, 5000);
+    expect(await forever).toMatchObject({ ok: {} });
+    const statement = `SELECT sum(a.range + b.range)::DOUBLE AS a FROM ${rows}`;
+    const outputs = [{ name: 'a', type: 'DOUBLE' }];
+    const resultFile = join(folder, 'never.parquet');
+    const work = {
+      op: 'run',
+      tables: [],
+      statement,
+      outputs,
+      outputRows: 10,
+      allowed: [resultFile],
+    };
+    const answer = await child.ask({ ...work, ...settings, resultFile }, 300);
+    expect(answer === undefined || 'failed' in answer).toBe(true);
+    await child.kill();
+    expect(child.dead).toBe(true);
+    expect(count()).toBe(before);
+    expect(await child.ask({ op: 'parse', sql: 'SELECT 1' }, 5000)).toBeUndefined();
+  });
+});
