@@ -5,22 +5,10 @@
 //
 // `measureProgram` is what `cloister worker measure` prints and a charter pins.
 import { type Clock, systemClock } from '@cloister/core';
-import {
-  type Evidence,
-  type EvidenceKind,
-  MEASUREMENT_LENGTH,
-  REPORT_DATA_LENGTH,
-} from '@cloister/evidence';
-import type { DevelopmentRoot, MintRequest } from '@cloister/evidence/mint';
-import * as minting from '@cloister/evidence/mint';
+import { type EvidenceKind, MEASUREMENT_LENGTH, REPORT_DATA_LENGTH } from '@cloister/evidence';
+import { type DevelopmentRoot, hardwareIdOf, mintEvidence } from '@cloister/evidence/mint';
 import { attesterError } from './errors.ts';
 import { type Manifest, type MeasureOptions, measureFiles, measurementOf } from './measure.ts';
-
-// Until the mints are in: their face, as their types announce it.
-const { mintEvidence, hardwareIdOf } = minting as unknown as {
-  mintEvidence(request: MintRequest): Promise<Evidence>;
-  hardwareIdOf(root: DevelopmentRoot): Uint8Array;
-};
 
 /** The makes that can be simulated, and the evidence kind that each imitates. */
 export const MAKES = {
@@ -84,7 +72,7 @@ export function simulatedHardware(options: SimulatedHardwareOptions): SimulatedH
     quote: async (reportData) => {
       const at = clock.now();
       const request = { root, measurement, reportData, hardwareId: hardware, at };
-      return (await mintEvidence(request)).bytes;
+      return mintEvidence(request).bytes;
     },
   };
 }

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// Launches real processes: small programs in a clone of their own, which use this package's build.
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { toHex } from '@cloister/core';
+import { ephemeralEd25519Signer, nodeCrypto } from '@cloister/core/node';
+import { MEASUREMENT_LENGTH, REPORT_DATA_LENGTH, verifyEvidence } from '@cloister/evidence';
+import { createDevelopmentRoot, mintCollateral } from '@cloister/evidence/mint';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type NodeSpec, type RunningNode, runUntilSignal, startNode } from './launcher.ts';
+import { MAKES, type Make, measureProgram } from './simulated.ts';
+
+const DIST = new URL('../dist/index.js', import.meta.url).href;
+const SECRET = 'configuration-nobody-else-sees';
+const started: RunningNode[] = [];
+let root: string;
+const developmentRoots = {
+  sgx: createDevelopmentRoot(MAKES.sgx),
+  snp: createDevelopmentRoot(MAKES.snp),
+  optee: createDevelopmentRoot(MAKES.optee),
+};
+
+/** Quotes what the configuration asks for, and says what it saw of itself. */
+const PROGRAM = `
+import { launchedNode } from '${DIST}';
+const node = await launchedNode();
+if (node.config.fail) { await node.failed('told to fail'); process.exit(3); }
+const data = new Uint8Array(node.attester.reportDataLength).fill(node.config.byte);
+const { evidence } = await node.attester.quote(data);
+const refused = await node.attester.signJoin(new Uint8Array(5)).catch((e) => e.code);
+node.lost.then(() => process.exit(9));
+process.on('SIGTERM', () => { if (!node.config.stubborn) process.exit(0); });
+await node.ready({
+  evidence: Buffer.from(evidence).toString('base64'),
+  tee: node.attester.tee,
+  refused,
+  argv: process.argv,
+  env: process.env,
+});
+setInterval(() => undefined, 1000);
+`;
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'cloister-launcher-'));
+  await mkdir(join(root, 'packages/keeper/dist'), { recursive: true });
+  await writeFile(join(root, 'package-lock.json'), '{}');
+  await writeFile(join(root, 'packages/keeper/package.json'), '{"type": "module"}');
+  await writeFile(join(root, 'packages/keeper/dist/main.js'), PROGRAM);
+  return () => rm(root, { recursive: true });
+});
+
+afterEach(async () => {
+  await Promise.all(started.splice(0).map((node) => node.stop(500)));
+});
+
+function spec(make: Make, config: Record<string, unknown> = {}): NodeSpec {
+  return {
+    make,
+    role: 'keeper',
+    root,
+    config: { byte: 0x5a, secret: SECRET, ...config },
+    developmentRoot: developmentRoots[make],
+    operator: { id: 'bank', signer: ephemeralEd25519Signer() },
+    genesis: new Uint8Array(32),
+    environment: 'keeper',
+    stdio: { stdout: 'ignore', stderr: 'ignore' },
+  };
+}
+
+async function start(make: Make, config: Record<string, unknown> = {}): Promise<RunningNode> {
+  const node = await startNode(spec(make, config));
+  started.push(node);
+  return node;
+}
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+describe('a launched node', () => {
+  it.each(Object.keys(MAKES) as Make[])(
+    'gets evidence of the measured program that verifies: %s',
+    async (make) => {
+      const node = await start(make);
+      const kind = MAKES[make];
+      const { developmentRoot } = spec(make);
+      const at = Date.now();
+      const collateral = make === 'optee' ? null : mintCollateral(developmentRoot, { at });
+      const bytes = new Uint8Array(Buffer.from(String(node.ready['evidence']), 'base64'));
+      const roots = [developmentRoot.root];
+      const options = { crypto: nodeCrypto, collateral, roots, at: at + 1_000 };
+      const claims = await verifyEvidence({ kind, bytes }, options);
+      const { measurements, manifest } = await measureProgram({ role: 'keeper', root });
+      expect(toHex(claims.measurement)).toBe(toHex(measurements[make]));
+      expect(claims.measurement.length).toBe(MEASUREMENT_LENGTH[kind]);
+      expect(toHex(node.measurement)).toBe(toHex(measurements[make]));
+      expect(node.manifest).toEqual(manifest);
+      expect(claims.reportData).toEqual(new Uint8Array(REPORT_DATA_LENGTH[kind]).fill(0x5a));
+      expect(claims.trust).toBe('simulated');
+      expect(claims.debug).toBe(false);
+      expect(node.ready['tee']).toBe(kind);
+    },
+  );
+
+  it('has neither configuration nor keys in its arguments or environment', async () => {
+    process.env['CLOISTER_TEST_SECRET'] = SECRET;
+    try {
+      const { ready } = await start('optee');
+      const { argv, env } = ready as { argv: string[]; env: Record<string, string> };
+      expect(JSON.stringify([argv, env])).not.toContain(SECRET);
+      expect(argv.length).toBe(2);
+      expect(Object.keys(env).filter((name) => /NODE|CLOISTER/.test(name))).toEqual([]);
+      expect(ready['refused']).toMatch(/^(cose-malformed|cbor-)/);
+    } finally {
+      delete process.env['CLOISTER_TEST_SECRET'];
+    }
+  });
+
+  it('ends by SIGTERM to its own pid, and by SIGKILL when it does not listen', async () => {
+    const [polite, stubborn] = [await start('optee'), await start('optee', { stubborn: true })];
+    expect(await polite.stop(2_000)).toEqual({ code: 0, signal: null });
+    expect(alive(stubborn.pid)).toBe(true);
+    expect(await stubborn.stop(50)).toEqual({ code: null, signal: 'SIGKILL' });
+    expect(await stubborn.stop()).toEqual({ code: null, signal: 'SIGKILL' });
+    expect([polite.pid, stubborn.pid].some(alive)).toBe(false);
+  });
+
+  it('is reported when it dies, and takes the others with it', async () => {
+    const [one, two] = [await start('optee'), await start('optee')];
+    const watched = runUntilSignal([one, two]);
+    process.kill(one.pid, 'SIGKILL');
+    expect(await watched).toEqual({ code: null, signal: 'SIGKILL' });
+    expect(alive(two.pid)).toBe(false);
+  });
+
+  it('that gives up says why, and one that never gets ready is ended', async () => {
+    await expect(startNode(spec('optee', { fail: true }))).rejects.toMatchObject({
+      code: 'node-start-failed',
+      message: expect.stringContaining('told to fail'),
+    });
+    const silent = join(root, 'packages/keeper/dist/silent.js');
+    await writeFile(silent, 'setInterval(() => undefined, 1000);');
+    await expect(
+      startNode({ ...spec('optee'), program: silent, readyMs: 200 }),
+    ).rejects.toMatchObject({ code: 'node-start-failed' });
+    await rm(silent);
+  });
+
+  it('is not started with a development root of another make', async () => {
+    const { developmentRoot } = spec('optee');
+    await expect(startNode({ ...spec('snp'), developmentRoot })).rejects.toMatchObject({
+      code: 'make-unknown',
+    });
+  });
+});
+
+describe('a launcher that is gone', () => {
+  it('takes its node with it', async () => {
+    const launcher = join(root, 'launcher.mjs');
+    await writeFile(
+      launcher,
+      `import { startNode, MAKES } from '${DIST}';
+       import { createDevelopmentRoot } from '${new URL('../../evidence/dist/mint/index.js', import.meta.url).href}';
+       const node = await startNode({
+         make: 'optee', role: 'keeper', root: ${JSON.stringify(root)}, config: { byte: 1 },
+         developmentRoot: createDevelopmentRoot(MAKES.optee),
+         operator: { id: 'bank', signer: { key: new Uint8Array(32), sign: async () => new Uint8Array(64) } },
+         genesis: new Uint8Array(32), environment: 'keeper',
+       });
+       process.stdout.write(String(node.pid) + '\\n');`,
+    );
+    const { spawn } = await import('node:child_process');
+    const parent = spawn(process.execPath, [launcher], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const pid = await new Promise<number>((done) => {
+      parent.stdout.on('data', (text) => done(Number(String(text).trim())));
+    });
+    expect(alive(pid)).toBe(true);
+    parent.kill('SIGKILL');
+    for (let i = 0; i < 200 && alive(pid); i++) await new Promise((done) => setTimeout(done, 20));
+    expect(alive(pid)).toBe(false);
+  });
+});
