@@ -3,7 +3,9 @@
 // simulation.
 export * from './attester.ts';
 export * from './errors.ts';
+export * from './in-process.ts';
 export * from './launched-node.ts';
 export * from './launcher.ts';
+export type { Duties } from './launcher-duties.ts';
 export * from './measure.ts';
 export * from './simulated.ts';

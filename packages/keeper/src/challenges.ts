@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// The challenges that a keeper has drawn and not yet seen again. Freshness is causal: what the
+// witnesses sign together with a challenge came after it was drawn (design, "Freshness").
+//
+// Invariants: 32 random bytes; good for one request of one join, used or not; short-lived; the
+// table is bounded in all and by join, and a full table refuses instead of forgetting.
+import { type Clock, type Random, toHex } from '@cloister/core';
+import { keeperError } from './errors.ts';
+
+export interface ChallengeLimits {
+  readonly lifetimeMs: number;
+  readonly total: number;
+  readonly perJoin: number;
+}
+
+export const CHALLENGE_LIMITS: ChallengeLimits = { lifetimeMs: 60_000, total: 4_096, perJoin: 8 };
+
+export class Challenges {
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #limits: ChallengeLimits;
+  /** Challenge to its join and its end, in the order drawn. */
+  readonly #open = new Map<string, { join: string; until: number }>();
+
+  constructor(ports: { clock: Clock; random: Random }, limits = CHALLENGE_LIMITS) {
+    this.#clock = ports.clock;
+    this.#random = ports.random;
+    this.#limits = limits;
+  }
+
+  get lifetimeMs(): number {
+    return this.#limits.lifetimeMs;
+  }
+
+  /** Draws one for a join. @throws CodedError `challenges-too-many` */
+  draw(join: string): Uint8Array {
+    this.#expire();
+    let held = 0;
+    for (const entry of this.#open.values()) if (entry.join === join) held++;
+    if (held >= this.#limits.perJoin || this.#open.size >= this.#limits.total) {
+      const message = `too many challenges are open: use one, or wait ${this.#limits.lifetimeMs} ms`;
+      throw keeperError('challenges-too-many', 'unavailable', message);
+    }
+    const challenge = this.#random.bytes(32);
+    this.#open.set(toHex(challenge), { join, until: this.#clock.now() + this.#limits.lifetimeMs });
+    return challenge;
+  }
+
+  /**
+   * The one of `candidates` that was drawn for this join; it and any other of them is used up.
+   * @throws CodedError `challenge-unknown`
+   */
+  use(join: string, candidates: readonly Uint8Array[]): Uint8Array {
+    this.#expire();
+    const mine = candidates.filter((bytes) => this.#open.get(toHex(bytes))?.join === join);
+    for (const bytes of mine) this.#open.delete(toHex(bytes));
+    if (mine[0] !== undefined) return mine[0];
+    const message =
+      'no challenge in the freshness note was drawn here for this join and is unused: draw a new one';
+    throw keeperError('challenge-unknown', 'verification', message);
+  }
+
+  #expire(): void {
+    const now = this.#clock.now();
+    for (const [key, entry] of this.#open) {
+      if (entry.until > now) return;
+      this.#open.delete(key);
+    }
+  }
+}

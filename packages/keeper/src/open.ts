@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+// The decision that everything else exists for: may this keeper answer this join with its partial
+// openings? Read top to bottom, `decide` is the whole proof:
+//
+//   1 fresh     q witnesses, every opened column's owner's among them, signed one size and root
+//               together with a challenge that this keeper drew for this join and never saw used
+//   2 included  the keeper's own fold, at that head or past it, has accepted the join
+//   3 rights    the task is approved and the run is open, now (contract/fold/rights.ts)
+//   4 in time   the witnesses' own times are before the end of the grants and of the evidence
+//   5 attested  the worker's evidence holds and is what the charter and the task name
+//   6 openings  every part is what the ledger has a commitment to
+//   7 policy    the uses are allowed by every owner's policy
+//   8 columns   granted and used, and the footer key; each sealed key is the newest event's blob
+//   9 pi        threshold's `partialOpen` multiplies nothing without it
+//
+// Invariants: any failure is a CodedError before anything is multiplied; nothing is taken from the
+// caller that is not checked against the ledger; points leave only sealed to the join's key.
+
+import type { PartialOpening } from '@cloister/api';
+import {
+  decodeTaskOpenings,
+  openingsInfo,
+  type RightInput,
+  type Rights,
+  readTaskOpenings,
+  requiredWitnesses,
+  rightsOfJoin,
+  type TaskContents,
+  type TaskOpenings,
+} from '@cloister/contract';
+import { judge, type Use } from '@cloister/contract/policy';
+import { type BlobStore, type CryptoPort, equal, toHex } from '@cloister/core';
+import { encodeLabel, parseSealedKey } from '@cloister/threshold';
+import { type HpkeKeyPair, hpkeOpen, type KeyShare, partialOpen } from '@cloister/threshold/node';
+import {
+  type Freshness,
+  mergeNotes,
+  parseFreshness,
+  parseNote,
+  verifyFreshness,
+} from '@cloister/tlog';
+import type { JoinAppraiser } from './appraise-join.ts';
+import type { Challenges } from './challenges.ts';
+import { keeperError } from './errors.ts';
+import { type Follower, witnessesOf } from './follower.ts';
+
+const NO_AAD = new Uint8Array(0);
+
+export interface OpenPorts {
+  readonly crypto: CryptoPort;
+  readonly blobs: BlobStore;
+  readonly follower: Follower;
+  readonly challenges: Challenges;
+  readonly appraiser: JoinAppraiser;
+  readonly hpke: HpkeKeyPair;
+  readonly genesis: Uint8Array;
+}
+
+export interface OpenRequest {
+  /** The join's id, 32 bytes. */
+  readonly join: Uint8Array;
+  readonly freshness: readonly string[];
+  /** Task openings sealed to this keeper. */
+  readonly openings: Uint8Array;
+}
+
+/** What a keeper decided to open, kept so that one join is answered the same again. */
+export interface Decision {
+  /** enc of each sealed key, in the order of `partials`. */
+  readonly encs: readonly Uint8Array[];
+  readonly partials: readonly PartialOpening[];
+}
+
+type Allowed = Extract<Rights, { ok: true }>;
+
+/** Judges a request and computes the partial openings. @throws CodedError the refusal */
+export async function decide(
+  ports: OpenPorts,
+  share: KeyShare,
+  request: OpenRequest,
+): Promise<Decision> {
+  const fresh = await checkFreshness(ports, request);
+  const rights = await checkRights(ports, request, fresh);
+  await checkTimes(ports, toHex(request.join), rights, fresh);
+  const contents = checkOpenings(ports, rights, request.openings);
+  checkPolicy(contents);
+  return openColumns(ports, share, rights, contents.uses);
+}
+
+/** Step 1. The required witnesses are those of the owners of the task's inputs. */
+async function checkFreshness(ports: OpenPorts, request: OpenRequest): Promise<Freshness> {
+  const { follower, challenges, crypto, genesis } = ports;
+  const key = toHex(request.join);
+  const note = mergeAll(request.freshness);
+  const challenge = challenges.use(key, parseFreshness(parseNote(note).text).challenges);
+  const witnesses = witnessesOf(follower.charter);
+  // A join comes after its task and the task after its datasets: with the join, all owners are known.
+  const task = follower.state.joins.get(key)?.body.task;
+  if (task === undefined) {
+    const message = 'the fold here has no such join of a worker';
+    throw keeperError('join-unknown', 'not-found', message);
+  }
+  const owners = requiredWitnesses(follower.state, toHex(task));
+  const required = witnesses
+    .filter((witness) => owners.some((owner) => equal(owner, witness.key)))
+    .map((witness) => witness.name);
+  const { quorum } = follower.charter.witnesses;
+  return verifyFreshness(crypto, note, { genesis, challenge, witnesses, quorum, required });
+}
+
+/** One note from the notes that each witness signed: all must be over one text. */
+function mergeAll(notes: readonly string[]): string {
+  const texts = new Set(notes.map((note) => parseNote(note).text));
+  if (texts.size !== 1) {
+    const message =
+      'the witnesses signed different heads or challenges: ask those that lag to follow, and again';
+    throw keeperError('freshness-notes-differ', 'verification', message);
+  }
+  return notes.reduce((all, note) => mergeNotes(all, note));
+}
+
+/** Steps 2 and 3. */
+async function checkRights(
+  ports: OpenPorts,
+  request: OpenRequest,
+  fresh: Freshness,
+): Promise<Allowed> {
+  await ports.follower.syncTo(fresh);
+  const rights = rightsOfJoin(ports.follower.state, toHex(request.join));
+  if (rights.ok) return rights;
+  throw keeperError(rights.code as 'run-not-open', 'policy', rights.sentence);
+}
+
+/** Steps 4 and 5. The (f+1)-th largest witness time is one that an honest witness has reached. */
+async function checkTimes(
+  ports: OpenPorts,
+  key: string,
+  rights: Allowed,
+  fresh: Freshness,
+): Promise<void> {
+  const { state, charter } = ports.follower;
+  const times = fresh.times.map((time) => time.timeSeconds * 1000).sort((a, b) => b - a);
+  const now = times[charter.witnesses.faulty] ?? Number.MAX_SAFE_INTEGER;
+  if (now >= rights.run.until) {
+    const message = `the grants of this run ended at ${rights.run.until}, the witnesses say ${now}`;
+    throw keeperError('run-expired', 'policy', message);
+  }
+  const appraised = await ports.appraiser.appraise(state, key);
+  if (!appraised.ok) {
+    const { code, wanted, got } = appraised.mismatch;
+    const message = `the worker's evidence is refused: wanted ${wanted}, got ${got}`;
+    throw keeperError(code as 'appraisal-failed', 'verification', message);
+  }
+  if (now > appraised.claims.time.validUntil) {
+    const message = `what vouches for the evidence ended at ${appraised.claims.time.validUntil}, the witnesses say ${now}`;
+    throw keeperError('evidence-expired', 'verification', message);
+  }
+}
+
+/** Step 6. */
+function checkOpenings(ports: OpenPorts, rights: Allowed, sealed: Uint8Array): TaskContents {
+  const info = openingsInfo(ports.genesis, 'keeper');
+  const opened = hpkeOpen({ keyPair: ports.hpke, info, aad: NO_AAD, sealed });
+  const openings: TaskOpenings = decodeTaskOpenings(opened);
+  const datasets = rights.inputs.map((input) => input.body);
+  return readTaskOpenings(openings, { task: rights.task.body, datasets }, ports.crypto);
+}
+
+/** Step 7. The first finding's code is the refusal's; its sentence names columns and stays here. */
+function checkPolicy(contents: TaskContents): void {
+  const { uses, policies, facts } = contents;
+  const judgement = judge({ uses, policies, task: facts });
+  if (judgement.ok) return;
+  const code = judgement.findings[0]?.code ?? 'policy-refused';
+  const message = 'a policy does not allow these uses: `task check` says which rule and what helps';
+  throw keeperError(code as 'policy-refused', 'policy', message);
+}
+
+/** Steps 8 and 9. */
+async function openColumns(
+  ports: OpenPorts,
+  share: KeyShare,
+  rights: Allowed,
+  uses: readonly Use[],
+): Promise<Decision> {
+  const wanted = rights.inputs.flatMap((input, i) =>
+    columnsOf(input, i, uses).map((column) => ({ input, i, column })),
+  );
+  const keys = await Promise.all(
+    wanted.map(async ({ input, column }) => {
+      const digest = input.body.columns.find(({ id }) => id === column)?.sealed;
+      if (digest !== undefined) return parseSealedKey(await ports.blobs.get(digest));
+      const message = 'a granted column has no sealed key in the newest event of its dataset';
+      throw keeperError('column-not-sealed', 'verification', message);
+    }),
+  );
+  const partials = wanted.map(({ input, i, column }, at) => {
+    const { owner, body } = input;
+    const label = encodeLabel({
+      genesis: ports.genesis,
+      groupKey: body.groupKey,
+      owner,
+      dataset: input.input.dataset,
+      version: input.input.version,
+      column,
+      policy: body.policy,
+    });
+    const sealed = keys[at] as NonNullable<(typeof keys)[number]>;
+    return { input: i, column, point: partialOpen({ share, sealed, label }) };
+  });
+  return { encs: keys.map((key) => key.enc), partials };
+}
+
+/** The footer key, and the columns used, every one of which the task asked for and was granted. */
+function columnsOf(input: RightInput, at: number, uses: readonly Use[]): number[] {
+  const used = uses.filter((use) => use.input === at && use.column > 0).map((use) => use.column);
+  const columns = [...new Set(used)].sort((a, b) => a - b);
+  if (columns.some((column) => !input.input.columns.includes(column))) {
+    const message = 'the code uses a column that the task did not ask for and nobody granted';
+    throw keeperError('column-not-granted', 'policy', message);
+  }
+  return [0, ...columns];
+}
