@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+// CSV, JSON lines or Parquet into one plain Parquet file with the types that were shown, or with
+// those the owner chose instead. Text takes a second step: a canonical CSV (every value quoted, LF)
+// in a private folder beside the output, so that one dialect alone is ever given to the engine. The
+// output appears whole under its name or not at all; the private folder is always removed.
+import { existsSync } from 'node:fs';
+import { mkdtemp, open, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { type Duck, identifier, literal, withDuck } from './duck.ts';
+import { ingestError } from './errors.ts';
+import { type Inspection, type InspectOptions, inspectInput } from './inspect.ts';
+import { type Cell, readRows } from './rows.ts';
+
+export interface ConvertOptions extends InspectOptions {
+  /** Column types instead of the inferred ones, by column name. */
+  readonly types?: Readonly<Record<string, string>>;
+  /** Rows in a row group; 122,880 unless told. */
+  readonly rowGroupSize?: number;
+  readonly compression?: 'zstd' | 'snappy' | 'uncompressed';
+}
+
+export interface Converted {
+  readonly rows: number;
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
+}
+
+/** Types that an owner may choose. */
+const CHOICES =
+  /^(?:BOOLEAN|TINYINT|SMALLINT|INTEGER|BIGINT|FLOAT|DOUBLE|VARCHAR|DATE|TIME|TIMESTAMP|TIMESTAMP WITH TIME ZONE|DECIMAL\((\d{1,2}),(\d{1,2})\))$/;
+const DEFAULT_ROW_GROUP = 122_880;
+const FLUSH_CHARACTERS = 1 << 20;
+const MAX_LINE_BYTES = 64 << 20;
+
+/**
+ * Inspects `path` and writes it to `out`, which must not exist.
+ * @throws CodedError of `IngestErrorCode`
+ */
+export async function convertToParquet(
+  path: string,
+  out: string,
+  options: ConvertOptions = {},
+): Promise<Converted> {
+  const target = resolve(out);
+  if (existsSync(target)) {
+    const message = 'the output exists already: choose another name';
+    throw ingestError('output-exists', message, { kind: 'conflict' });
+  }
+  const before = await fingerprint(path);
+  const inspection = await inspectInput(path, options);
+  const columns = chooseTypes(inspection, options.types ?? {});
+  const folder = await mkdtemp(join(dirname(target), '.ingest-')).catch((cause: unknown) => {
+    const message = 'cannot write beside the output';
+    throw ingestError('conversion-failed', message, { kind: 'unavailable', cause });
+  });
+  try {
+    const parquet = join(folder, 'out.parquet');
+    const text = join(folder, 'rows.csv');
+    if (inspection.reading !== undefined) await writeCanonical(path, text, inspection, columns);
+    if ((await fingerprint(path)) !== before) throw changed();
+    const input = inspection.reading === undefined ? resolve(path) : text;
+    await withDuck([input, parquet], (duck) =>
+      copy(duck, { input, parquet, inspection, columns }, options),
+    );
+    await sync(parquet);
+    await rename(parquet, target);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+  return { rows: inspection.rows, columns };
+}
+
+function chooseTypes(
+  inspection: Inspection,
+  wanted: Readonly<Record<string, string>>,
+): { name: string; type: string }[] {
+  for (const [name, type] of Object.entries(wanted)) {
+    if (!inspection.columns.some((column) => column.name === name)) {
+      throw ingestError('column-unknown', `there is no column ${name}`, { kind: 'usage' });
+    }
+    const match = CHOICES.exec(type.toUpperCase());
+    const [precision, scale] = [Number(match?.[1] ?? 38), Number(match?.[2] ?? 0)];
+    if (match === null || precision < 1 || precision > 38 || scale > precision) {
+      const message = `column ${name}: ${type} is not a type that can be chosen`;
+      throw ingestError('column-type-unknown', message, { kind: 'usage' });
+    }
+  }
+  return inspection.columns.map(({ name, type }) => {
+    const own = Object.hasOwn(wanted, name) ? wanted[name] : undefined;
+    return { name, type: own?.toUpperCase() ?? type };
+  });
+}
+
+async function fingerprint(path: string): Promise<string> {
+  const info = await stat(path).catch(() => undefined);
+  return info === undefined ? '' : `${info.size} ${info.mtimeMs} ${info.ino}`;
+}
+
+function changed(): Error {
+  const message = 'the file changed while it was read: try again when nobody writes to it';
+  return ingestError('input-changed', message, { kind: 'conflict' });
+}
+
+/** Every value in quotes, absent values bare, one LF a row, no header. Only texts can be empty. */
+async function writeCanonical(
+  path: string,
+  to: string,
+  inspection: Inspection,
+  columns: Converted['columns'],
+): Promise<void> {
+  const reading = inspection.reading as NonNullable<Inspection['reading']>;
+  const file = await open(to, 'wx', 0o600);
+  const isText = columns.map((column) => column.type === 'VARCHAR');
+  let pending = '';
+  let rows = 0;
+  const flush = async (): Promise<void> => {
+    const text = pending;
+    pending = '';
+    if (text !== '') await file.writeFile(text);
+  };
+  const field = (cell: Cell | undefined, i: number): string => {
+    if (cell === undefined || cell.kind === 'null') return '';
+    if (cell.text === '' && isText[i] !== true) return '';
+    return `"${cell.text.replaceAll('"', '""')}"`;
+  };
+  try {
+    const onRow = (cells: readonly Cell[]): void => {
+      rows += 1;
+      pending += `${isText.map((_, i) => field(cells[i], i)).join(',')}\n`;
+    };
+    await readRows(path, reading, { onColumn: () => undefined, onRow }, async () => {
+      if (pending.length >= FLUSH_CHARACTERS) await flush();
+    });
+    await flush();
+  } finally {
+    await file.close();
+  }
+  if (rows !== inspection.rows) throw changed();
+}
+
+interface Copying {
+  readonly input: string;
+  readonly parquet: string;
+  readonly inspection: Inspection;
+  readonly columns: readonly { name: string; type: string }[];
+}
+
+async function copy(duck: Duck, job: Copying, options: ConvertOptions): Promise<void> {
+  const { input, parquet, inspection, columns } = job;
+  const source = inspection.reading === undefined ? fromParquet(input) : fromCsv(input, columns);
+  for (const [i, { name, type }] of columns.entries()) {
+    const inferred = inspection.columns[i]?.type;
+    if (type !== inferred) await checkCast(duck, source, name, type);
+  }
+  const casts = columns.map(({ name, type }) => {
+    const column = identifier(name);
+    return `CAST(${column} AS ${type}) AS ${column}`;
+  });
+  const settings = [
+    'FORMAT parquet',
+    `COMPRESSION ${options.compression ?? 'zstd'}`,
+    `ROW_GROUP_SIZE ${Math.max(1, Math.trunc(options.rowGroupSize ?? DEFAULT_ROW_GROUP))}`,
+  ];
+  const sql = `COPY (SELECT ${casts.join(', ')} FROM ${source}) TO ${literal(parquet)} (${settings.join(', ')})`;
+  const message = 'the file could not be written as Parquet';
+  const [row] = await duck.query(sql, 'conversion-failed', message);
+  if (Number(row?.[0]) !== inspection.rows) throw changed();
+}
+
+/** Says which column does not fit its chosen type, how often and where first; never the value. */
+async function checkCast(duck: Duck, source: string, name: string, type: string): Promise<void> {
+  const column = identifier(name);
+  const misfit = `${column} IS NOT NULL AND TRY_CAST(${column} AS ${type}) IS NULL`;
+  const numbered = `SELECT row_number() OVER () AS n, ${misfit} AS misfit FROM ${source}`;
+  const sql = `SELECT count(*), min(n) FROM (${numbered}) WHERE misfit`;
+  const cannot = `column ${name} cannot be made ${type}`;
+  const [row] = await duck.query(sql, 'value-not-of-type', cannot);
+  const misfits = Number(row?.[0] ?? 0);
+  if (misfits === 0) return;
+  const message = `${cannot}: ${misfits} of its values do not fit, the first in row ${row?.[1]}`;
+  throw ingestError('value-not-of-type', message, { details: { column: name, misfits } });
+}
+
+function fromParquet(path: string): string {
+  return `read_parquet([${literal(path)}])`;
+}
+
+function fromCsv(path: string, columns: readonly { name: string }[]): string {
+  const texts = columns.map(({ name }) => `${literal(name)}: 'VARCHAR'`).join(', ');
+  const dialect = `delim=',', quote='"', escape='"', new_line='\\n', header=false, nullstr=''`;
+  const strict = 'auto_detect=false, allow_quoted_nulls=false, strict_mode=true, parallel=false';
+  const limits = `max_line_size=${MAX_LINE_BYTES}, buffer_size=${2 * MAX_LINE_BYTES}`;
+  return `read_csv(${literal(path)}, columns={${texts}}, ${dialect}, ${strict}, ${limits})`;
+}
+
+async function sync(path: string): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a file is, judged by its bytes and compared with what its name claims. A name that lies is
+// an error and not a guess: whoever adds a dataset should know which file they picked.
+import { open, stat } from 'node:fs/promises';
+import { extname } from 'node:path';
+import { type IngestErrorCode, ingestError } from './errors.ts';
+
+export type IngestFormat = 'csv' | 'jsonl' | 'parquet';
+
+const EXTENSIONS: Readonly<Record<string, IngestFormat>> = {
+  '.csv': 'csv',
+  '.tsv': 'csv',
+  '.jsonl': 'jsonl',
+  '.ndjson': 'jsonl',
+  '.parquet': 'parquet',
+  '.pq': 'parquet',
+};
+
+/** First bytes of what people mistake for CSV, and what to do about it. */
+const FOREIGN: readonly [magic: readonly number[], IngestErrorCode, advice: string][] = [
+  [[0x50, 0x4b, 0x03, 0x04], 'input-not-text', 'a zip or a spreadsheet: export it as CSV'],
+  [[0xd0, 0xcf, 0x11, 0xe0], 'input-not-text', 'an old spreadsheet: export it as CSV'],
+  [[0x1f, 0x8b], 'input-compressed', 'compressed with gzip: decompress it first'],
+  [[0x28, 0xb5, 0x2f, 0xfd], 'input-compressed', 'compressed with zstd: decompress it first'],
+  [[0xff, 0xfe], 'input-not-utf8', 'in UTF-16: save it as UTF-8'],
+  [[0xfe, 0xff], 'input-not-utf8', 'in UTF-16: save it as UTF-8'],
+];
+const HEAD_BYTES = 65_536;
+// A Parquet file: magic, at least one byte of footer, its length, magic.
+const PARQUET_MIN_BYTES = 13;
+
+export interface Detected {
+  readonly format: IngestFormat;
+  readonly bytes: number;
+  readonly modifiedMs: number;
+}
+
+/**
+ * @param wanted what the caller says it is; without it the extension counts
+ * @throws CodedError `input-unreadable`, `input-empty`, `input-format-mismatch`, `input-not-text`,
+ *   `input-compressed`, `input-not-utf8`, `parquet-encrypted`, `parquet-truncated`
+ */
+export async function detect(path: string, wanted?: IngestFormat): Promise<Detected> {
+  const { head, tail, bytes, modifiedMs } = await readEnds(path);
+  if (bytes === 0) throw ingestError('input-empty', 'the file is empty');
+  const claimed = wanted ?? EXTENSIONS[extname(path).toLowerCase()];
+  const format = contentOf(head, claimed);
+  if (claimed !== undefined && claimed !== format) {
+    const message = `the file is called ${claimed} but holds ${format}: name it for what it is`;
+    throw ingestError('input-format-mismatch', message);
+  }
+  if (format === 'parquet') checkParquetEnds(head, tail, bytes);
+  return { format, bytes, modifiedMs };
+}
+
+async function readEnds(path: string): Promise<{
+  head: Buffer;
+  tail: Buffer;
+  bytes: number;
+  modifiedMs: number;
+}> {
+  try {
+    const info = await stat(path);
+    if (!info.isFile()) throw new Error('not a plain file');
+    const file = await open(path, 'r');
+    try {
+      const head = Buffer.alloc(Math.min(HEAD_BYTES, info.size));
+      await file.read(head, 0, head.length, 0);
+      const tail = Buffer.alloc(Math.min(8, info.size));
+      await file.read(tail, 0, tail.length, info.size - tail.length);
+      return { head, tail, bytes: info.size, modifiedMs: info.mtimeMs };
+    } finally {
+      await file.close();
+    }
+  } catch (cause) {
+    const why = (cause as NodeJS.ErrnoException).code ?? (cause as Error).message;
+    const message = `cannot read the file (${why})`;
+    throw ingestError('input-unreadable', message, { kind: 'unavailable', cause });
+  }
+}
+
+function contentOf(head: Buffer, claimed: IngestFormat | undefined): IngestFormat {
+  const magic = head.toString('latin1', 0, 4);
+  if (magic === 'PAR1') return 'parquet';
+  if (magic === 'PARE') {
+    const message = 'the Parquet file is encrypted already: add the plain one';
+    throw ingestError('parquet-encrypted', message, { kind: 'unsupported' });
+  }
+  for (const [bytes, code, advice] of FOREIGN) {
+    const found = bytes.every((byte, i) => head[i] === byte);
+    if (found) throw ingestError(code, `the file is ${advice}`, { kind: 'unsupported' });
+  }
+  if (head.includes(0)) {
+    const binary = 'the file holds zero bytes: it is not text';
+    if (claimed === 'parquet') throw ingestError('parquet-malformed', 'no Parquet magic PAR1');
+    throw ingestError('input-not-text', binary);
+  }
+  const text = head.toString('utf8').replace(/^\ufeff/, '');
+  if (/^\s*\[/.test(text) && (claimed === 'jsonl' || isJson(text.trimStart()))) {
+    const message = 'the file is a JSON array: write one object a line instead';
+    throw ingestError('json-not-lines', message, { kind: 'unsupported' });
+  }
+  return startsWithObject(text) ? 'jsonl' : 'csv';
+}
+
+function startsWithObject(text: string): boolean {
+  return /^\s*\{\s*(?:"(?:[^"\\]|\\.)*"\s*:|\})/.test(text);
+}
+
+function isJson(text: string): boolean {
+  return /^\[\s*(?:[{[\]"]|-?\d|true|false|null)/.test(text);
+}
+
+function checkParquetEnds(head: Buffer, tail: Buffer, bytes: number): void {
+  const ends = bytes >= PARQUET_MIN_BYTES && tail.toString('latin1', 4) === 'PAR1';
+  const footer = bytes >= PARQUET_MIN_BYTES ? tail.readUInt32LE(0) : 0;
+  if (!ends || footer === 0 || footer > bytes - 12) {
+    const message = 'the Parquet file does not end with a footer and PAR1: it is cut';
+    throw ingestError('parquet-truncated', message, { details: { bytes, head: head.length } });
+  }
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// DuckDB for the length of one task: in this process, in memory, with bounded memory and only the
+// named paths within reach. Its messages can quote cell values, so they never leave this file: a
+// failure becomes the code that the caller names.
+import { DuckDBInstance, type JS } from '@duckdb/node-api';
+import { type IngestErrorCode, ingestError } from './errors.ts';
+
+const MEMORY_LIMIT = '1GB';
+const THREADS = '2';
+
+export interface Duck {
+  /** Rows as arrays of values; `code` and `message` are what a failure becomes. */
+  query(sql: string, code: IngestErrorCode, message: string): Promise<JS[][]>;
+}
+
+export async function withDuck<T>(
+  paths: readonly string[],
+  task: (duck: Duck) => Promise<T>,
+): Promise<T> {
+  const instance = await DuckDBInstance.create(':memory:', {
+    memory_limit: MEMORY_LIMIT,
+    threads: THREADS,
+  });
+  const connection = await instance.connect();
+  try {
+    await connection.run(`SET allowed_paths=[${paths.map(literal).join(', ')}]`);
+    for (const setting of [
+      "temp_directory=''",
+      'autoinstall_known_extensions=false',
+      'autoload_known_extensions=false',
+      'allow_community_extensions=false',
+      'enable_external_access=false',
+      'lock_configuration=true',
+    ]) {
+      await connection.run(`SET ${setting}`);
+    }
+    return await task({
+      async query(sql, code, message) {
+        try {
+          const reader = await connection.runAndReadAll(sql);
+          return reader.getRowsJS();
+        } catch (cause) {
+          throw translate(cause, code, message);
+        }
+      },
+    });
+  } finally {
+    connection.closeSync();
+    instance.closeSync();
+  }
+}
+
+function translate(cause: unknown, code: IngestErrorCode, message: string): Error {
+  const text = cause instanceof Error ? cause.message : '';
+  if (/encrypt/i.test(text)) {
+    const advice = 'the Parquet file is encrypted: add the plain one';
+    return ingestError('parquet-encrypted', advice, { kind: 'unsupported' });
+  }
+  const memory = /out of memory/i.test(text)
+    ? `; it needs more than ${MEMORY_LIMIT} of memory`
+    : '';
+  return ingestError(code, `${message}${memory}`);
+}
+
+/** A text as an SQL literal. */
+export function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** A name as an SQL identifier. */
+export function identifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}

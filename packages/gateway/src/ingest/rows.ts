@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rows of a text file, CSV or JSON lines alike: named columns, one cell for each column and row.
+// Invariants: every CSV row has as many fields as the header; names are unique whatever their case,
+// because the engine compares them so; blank lines are allowed at the end of a file only.
+
+import { CsvScanner, type Delimiter, type Field } from './csv.ts';
+import type { IngestFormat } from './detect.ts';
+import { ingestError } from './errors.ts';
+import type { CellKind } from './infer.ts';
+import { type JsonField, JsonLinesScanner } from './json-lines.ts';
+import { textChunks } from './text-chunks.ts';
+
+export interface Cell {
+  readonly text: string;
+  readonly kind: CellKind;
+}
+
+export interface RowReader {
+  /** Called before the first cell of a column is known; for JSON also in the middle of a file. */
+  onColumn(name: string): void;
+  /** Cells by column position; a short row means that the rest is absent. */
+  onRow(cells: readonly Cell[], line: number): void;
+}
+
+export interface RowOptions {
+  readonly format: Exclude<IngestFormat, 'parquet'>;
+  readonly delimiter: Delimiter;
+  /** Whether the first CSV row names the columns; without it they are column1, column2... */
+  readonly header: boolean;
+}
+
+export const MAX_COLUMNS = 10_000;
+const MAX_NAME = 255;
+/** The value that is not there. */
+export const ABSENT: Cell = { text: '', kind: 'null' };
+
+/** Reads all rows; `between` is awaited after each chunk, so that a writer can keep up. */
+export async function readRows(
+  path: string,
+  options: RowOptions,
+  reader: RowReader,
+  between: () => Promise<void> = async () => undefined,
+): Promise<void> {
+  const scanner = options.format === 'csv' ? csvRows(options, reader) : jsonRows(reader);
+  for await (const chunk of textChunks(path)) {
+    scanner.push(chunk);
+    await between();
+  }
+  scanner.end();
+}
+
+function csvRows(options: RowOptions, reader: RowReader): CsvScanner {
+  let width = 0;
+  let blankLine = 0;
+  const seen = new Map<string, number>();
+  const scanner = new CsvScanner(options.delimiter, (fields, line) => {
+    if (isBlank(fields)) {
+      if (blankLine === 0) blankLine = line;
+      return;
+    }
+    if (blankLine > 0) throw ragged(blankLine, 'is blank');
+    if (width === 0) {
+      width = fields.length;
+      const names = fields.map((field, i) => (options.header ? field.text : `column${i + 1}`));
+      if (options.header) checkHeader(names);
+      for (const name of names) addColumn(seen, name, reader);
+      if (options.header) return;
+    }
+    if (fields.length !== width) {
+      throw ragged(line, `has ${fields.length} fields, wanted ${width} as in the first row`);
+    }
+    reader.onRow(fields.map(cellOf), line);
+  });
+  return scanner;
+}
+
+function isBlank(fields: readonly Field[]): boolean {
+  return fields.length === 1 && fields[0]?.text === '' && !fields[0].quoted;
+}
+
+function cellOf(field: Field): Cell {
+  return field.text === '' && !field.quoted ? ABSENT : { text: field.text, kind: 'any' };
+}
+
+function ragged(line: number, what: string): Error {
+  return ingestError('csv-row-ragged', `line ${line} ${what}`, { details: { line } });
+}
+
+function checkHeader(names: readonly string[]): void {
+  if (names.some((name) => !/^[-+]?[\d.,]+$/.test(name))) return;
+  const message = 'the first row holds only numbers: is it data? Say so with header: false';
+  throw ingestError('csv-header-suspicious', message);
+}
+
+function jsonRows(reader: RowReader): JsonLinesScanner {
+  const positions = new Map<string, number>();
+  const seen = new Map<string, number>();
+  return new JsonLinesScanner((fields, line) => {
+    for (const name of fields.keys()) {
+      if (positions.has(name)) continue;
+      positions.set(name, positions.size);
+      addColumn(seen, name, reader);
+    }
+    const cells: Cell[] = new Array<Cell>(positions.size).fill(ABSENT);
+    for (const [name, field] of fields) cells[positions.get(name) as number] = jsonCell(field);
+    reader.onRow(cells, line);
+  });
+}
+
+function jsonCell(field: JsonField): Cell {
+  return field.kind === 'null' ? ABSENT : field;
+}
+
+/** Checks a column's name against those before it and announces it. */
+function addColumn(seen: Map<string, number>, name: string, reader: RowReader): void {
+  checkColumnName(seen, name);
+  reader.onColumn(name);
+}
+
+/**
+ * Refuses names that cannot become columns; `seen` collects the good ones.
+ * @throws CodedError `column-name-*`, `too-many-columns`
+ */
+export function checkColumnName(seen: Map<string, number>, name: string): void {
+  const position = seen.size + 1;
+  const details = { position };
+  if (name.trim() === '') {
+    throw ingestError('column-name-empty', `column ${position} has no name`, { details });
+  }
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are the subject
+  if (name.length > MAX_NAME || /[\u0000-\u001f\u007f]/.test(name)) {
+    const message = `the name of column ${position} has control characters or over ${MAX_NAME}`;
+    throw ingestError('column-name-malformed', message, { details });
+  }
+  const before = seen.get(name.toLowerCase());
+  if (before !== undefined) {
+    const message = `columns ${before} and ${position} have the same name but for case`;
+    throw ingestError('column-name-duplicate', message, { details });
+  }
+  if (position > MAX_COLUMNS) {
+    throw ingestError('too-many-columns', `more than ${MAX_COLUMNS} columns`, { details });
+  }
+  seen.set(name.toLowerCase(), position);
+}
