@@ -29,5 +29,6 @@ export {
   SEALED_CT_BYTES,
   SEALED_KEY_VERSION,
   type SealedKey,
+  type SealedKeyCheck,
   verifySealedKey,
 } from './sealed-key.ts';

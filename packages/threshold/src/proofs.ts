@@ -11,16 +11,7 @@ import { type Cbor, concat, equal } from '@cloister/core';
 import { type Curve, publicCurve } from './curve.ts';
 import { thresholdError } from './errors.ts';
 import { challenge, type Domain, digest } from './hash.ts';
-import {
-  encodePoint,
-  isScalar,
-  type Point,
-  parsePoint,
-  SCALAR_BYTES,
-  sumPoints,
-  timesPublic,
-  toInteger,
-} from './point.ts';
+import { encodePoint, isScalar, type Point, parsePoint, SCALAR_BYTES, sumPoints } from './point.ts';
 
 /** Length in bytes of a Schnorr or DLEQ proof: c and z. */
 export const PROOF_BYTES = 2 * SCALAR_BYTES;
@@ -80,7 +71,7 @@ export interface DleqFold {
  * Checks every point and folds the pairs into one.
  * @throws CodedError the point codes; `argument-invalid` for an empty batch
  */
-export function foldDleq(s: DleqStatement): DleqFold {
+export function foldDleq(s: DleqStatement, curve: Curve): DleqFold {
   if (s.pairs.length === 0) {
     throw thresholdError('argument-invalid', 'usage', 'a DLEQ proof needs at least one pair');
   }
@@ -92,11 +83,12 @@ export function foldDleq(s: DleqStatement): DleqFold {
   if (s.pairs.length === 1) {
     return { publicPoint, base: bases[0] as Point, image: images[0] as Point, statement };
   }
-  const weights = s.pairs.map((_, i) =>
-    toInteger(digest('cloister/dleq-weights/v1', statement, i).subarray(0, 16)),
-  );
+  const weights = s.pairs.map((_, i) => {
+    const weight = digest('cloister/dleq-weights/v1', statement, i);
+    return weight.fill(0, 0, SCALAR_BYTES / 2);
+  });
   const weigh = (points: readonly Point[]) =>
-    sumPoints(points.map((p, i) => timesPublic(p, weights[i] as bigint)));
+    sumPoints(points.map((p, i) => curve.multiply(weights[i] as Uint8Array, p)));
   return { publicPoint, base: weigh(bases), image: weigh(images), statement };
 }
 
@@ -114,7 +106,7 @@ export function verifyDleqBatch(
   proof: Uint8Array,
   curve: Curve = publicCurve,
 ): boolean {
-  const fold = foldDleq(statement);
+  const fold = foldDleq(statement, curve);
   const split = splitProof(proof);
   if (split === undefined || fold.base.is0() || fold.image.is0()) return false;
   const { c, z } = split;

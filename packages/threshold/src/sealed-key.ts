@@ -62,32 +62,33 @@ export function piStatement(
   return { domain: 'cloister/pi/v1', context: [label, sealed.ct], point: sealed.enc };
 }
 
-/**
- * True only if pi holds over (label, enc, ct). It does not show that ct opens.
- * `label` is any byte string: `encodeLabel`'s for a master key.
- * @throws CodedError `sealed-key-malformed`, `proof-malformed` and the point codes
- */
-export function verifySealedKey(args: {
-  sealed: Uint8Array | SealedKey;
-  label: Uint8Array;
-  curve?: Curve;
-}): boolean {
-  const sealed = asSealedKey(args.sealed);
-  return verifySchnorr(piStatement(args.label, sealed), sealed.pi, args.curve);
+/** What is verified; `label` is any byte string: `encodeLabel`'s for a master key. */
+export interface SealedKeyCheck {
+  readonly sealed: Uint8Array | SealedKey;
+  readonly label: Uint8Array;
+  readonly curve?: Curve;
 }
 
-/** @throws CodedError `pi-invalid`, besides the above */
-export function assertSealedKey(args: {
-  sealed: Uint8Array | SealedKey;
-  label: Uint8Array;
-  curve?: Curve;
-}): SealedKey {
-  const sealed = asSealedKey(args.sealed);
-  if (!verifySealedKey({ ...args, sealed })) {
+/**
+ * True only if pi holds over (label, enc, ct). It does not show that ct opens.
+ * @throws CodedError `sealed-key-malformed`, `proof-malformed` and the point codes
+ */
+export function verifySealedKey(check: SealedKeyCheck): boolean {
+  return piHolds(asSealedKey(check.sealed), check);
+}
+
+/** The parsed key, once pi held. @throws CodedError `pi-invalid`, besides the above */
+export function assertSealedKey(check: SealedKeyCheck): SealedKey {
+  const sealed = asSealedKey(check.sealed);
+  if (!piHolds(sealed, check)) {
     const message = 'pi does not hold over this label, enc and ct: the key is not opened';
     throw thresholdError('pi-invalid', 'verification', message);
   }
   return sealed;
+}
+
+function piHolds(sealed: SealedKey, { label, curve }: SealedKeyCheck): boolean {
+  return verifySchnorr(piStatement(label, sealed), sealed.pi, curve);
 }
 
 function malformed(wanted: string) {

@@ -76,7 +76,10 @@ describe('blame', () => {
     const points = [...up.points];
     const minus = integerToScalar(ORDER - 1n);
     points[1] = encodePoint(parsePoint(points[1] as Uint8Array).add(opensslCurve.base(minus)));
-    expect(settle([{ ...up, points }]).faulty).toEqual([1]);
+    const openings = encs.map((enc, i) => ({ enc, point: points[i] as Uint8Array }));
+    const share = c.shares[0] as KeyShare;
+    const proof = provePartials({ share, request: REQUEST, openings, random: seeded('cheat') });
+    expect(settle([{ ...up, points, proof }]).faulty).toEqual([1]);
   });
 
   test('silence, too few points and things that are no points are faults', () => {

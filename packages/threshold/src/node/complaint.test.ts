@@ -268,6 +268,13 @@ describe('the form of a complaint', () => {
     for (let i = 0; i < complaint.length; i += 5) {
       expect(codeOf(() => parseComplaint(complaint.slice(0, i)))).toBe('complaint-malformed');
     }
+    for (let i = 0; i < complaint.length; i += 9) {
+      const bent = Uint8Array.from(complaint);
+      bent[i] = (bent[i] as number) ^ (1 << (i % 8));
+      const verdict = await judge(bent, { curve: opensslCurve }).catch((e: { code?: string }) => e);
+      if ('upheld' in verdict) continue;
+      expect(verdict).toMatchObject({ code: 'complaint-malformed' });
+    }
     const cases = [
       [2, reveal, complaint, null],
       [1, reveal, complaint],

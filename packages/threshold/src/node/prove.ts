@@ -11,7 +11,7 @@ import {
   schnorrChallenge,
 } from '../proofs.ts';
 import { addScalars, multiplyScalars } from '../scalar.ts';
-import { Multiplier } from './multiply.ts';
+import { Multiplier, opensslCurve } from './multiply.ts';
 import { hedgedNonce } from './secret.ts';
 
 /** Proves knowledge of `secret`, the discrete logarithm of `statement.point`. 64 bytes. */
@@ -33,7 +33,7 @@ export function proveDleqBatch(
   secret: Uint8Array,
   random: Random,
 ): Uint8Array<ArrayBuffer> {
-  const fold = foldDleq(statement);
+  const fold = foldDleq(statement, opensslCurve);
   const about = concat(fold.statement, encodePoint(fold.base), encodePoint(fold.image));
   const nonce = hedgedNonce(random, secret, about);
   const commitment = new Multiplier(nonce);
