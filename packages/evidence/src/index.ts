@@ -15,5 +15,6 @@ export { opteeNonce } from './op-tee/parse.ts';
 export { decodeRoot, encodeRoot } from './roots/encode.ts';
 export * from './roots/make.ts';
 export * from './roots/vendors.ts';
+export { tdxMeasurement } from './tdx-dcap/parse.ts';
 export * from './types.ts';
 export * from './verify.ts';

@@ -11,6 +11,7 @@ import { verifyOptee } from './op-tee/verify.ts';
 import { checkFingerprint } from './roots/encode.ts';
 import { verifySnp } from './sev-snp/verify.ts';
 import { verifySgx } from './sgx-dcap/verify.ts';
+import { verifyTdx } from './tdx-dcap/verify.ts';
 import type { Claims, Evidence, EvidenceKind, VerifyOptions } from './types.ts';
 
 /** Verifies one kind of evidence. */
@@ -18,6 +19,7 @@ export type EvidenceVerifier = (bytes: Uint8Array, options: VerifyOptions) => Pr
 
 const VERIFIERS: Readonly<Partial<Record<EvidenceKind, EvidenceVerifier>>> = {
   'sgx-dcap': verifySgx,
+  'tdx-dcap': verifyTdx,
   'sev-snp': verifySnp,
   'op-tee': verifyOptee,
 };

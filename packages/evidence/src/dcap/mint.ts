@@ -299,11 +299,25 @@ function tcbInfoOf(
     pceId: '0000',
     tcbType: 0,
     tcbEvaluationDataNumber: number,
-    ...(tdx ? { tdxModule: module, tdxModuleIdentities: [] } : {}),
+    ...(tdx ? { tdxModule: module, tdxModuleIdentities: [moduleIdentityOf(module, window)] } : {}),
     tcbLevels: [
       level(COMPONENT_SVN, PCE_SVN, options.status ?? 'UpToDate', options.advisories ?? []),
       level(1, 1, 'OutOfDate', ['INTEL-SA-00000']),
     ],
+  };
+}
+
+/** Module version 1: current from ISV SVN 4 on, out of date below. */
+function moduleIdentityOf(module: object, window: Window): unknown {
+  const level = (isvsvn: number, tcbStatus: string) => ({
+    tcb: { isvsvn },
+    tcbDate: iso(window.from),
+    tcbStatus,
+  });
+  return {
+    id: 'TDX_01',
+    ...module,
+    tcbLevels: [level(COMPONENT_SVN, 'UpToDate'), level(1, 'OutOfDate')],
   };
 }
 

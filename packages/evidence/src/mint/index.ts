@@ -2,6 +2,7 @@
 // The face of `@cloister/evidence/mint` (Node only): development roots, and format-exact specimens
 // under them. Dispatch is a table; a verifier never imports any of this.
 import { type Cbor, decodeCbor, encodeCbor } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
 import { makeCollateral } from '../collateral.ts';
 import { createDcapRoot, dcapItems } from '../dcap/mint.ts';
 import { malformed, usage } from '../errors.ts';
@@ -9,6 +10,8 @@ import { createOpteeRoot, mintOptee } from '../op-tee/mint.ts';
 import { decodeRoot, encodeRoot } from '../roots/encode.ts';
 import { createSnpRoot, mintSnp, mintSnpCollateral } from '../sev-snp/mint.ts';
 import { mintSgx } from '../sgx-dcap/mint.ts';
+import { mintTdx } from '../tdx-dcap/mint.ts';
+import { tdxMeasurement } from '../tdx-dcap/parse.ts';
 import type { Collateral, Evidence, EvidenceKind } from '../types.ts';
 import type {
   DevelopmentRoot,
@@ -20,12 +23,15 @@ import type {
 export { mintOptee, type OpteeMintRequest } from '../op-tee/mint.ts';
 export { certificateTable, mintSnp } from '../sev-snp/mint.ts';
 export { mintSgx } from '../sgx-dcap/mint.ts';
+export { mintTdx, type TdxMintRequest } from '../tdx-dcap/mint.ts';
 export { HARDWARE_ID_LENGTH, hardwareIdOf } from './request.ts';
 export type * from './types.ts';
 
 interface Minter {
   readonly create: (options: DevelopmentRootOptions) => DevelopmentRoot;
   readonly mint: (request: MintRequest) => Uint8Array;
+  /** What `Claims.measurement` is for a requested measurement, where it is derived from it. */
+  readonly measurement?: (requested: Uint8Array) => Uint8Array;
   readonly collateral?: (root: DevelopmentRoot, options: MintCollateralOptions) => Collateral;
 }
 
@@ -34,6 +40,12 @@ const MINTERS: Readonly<Partial<Record<EvidenceKind, Minter>>> = {
     create: (options) => createDcapRoot('sgx-dcap', options),
     mint: mintSgx,
     collateral: (root, options) => makeCollateral('sgx-dcap', dcapItems(root, options)),
+  },
+  'tdx-dcap': {
+    create: (options) => createDcapRoot('tdx-dcap', options),
+    mint: mintTdx,
+    collateral: (root, options) => makeCollateral('tdx-dcap', dcapItems(root, options)),
+    measurement: (mrTd) => tdxMeasurement(nodeCrypto, mrTd, Array(4).fill(new Uint8Array(48))),
   },
   'sev-snp': { create: createSnpRoot, mint: mintSnp, collateral: mintSnpCollateral },
   'op-tee': { create: createOpteeRoot, mint: mintOptee },
@@ -63,6 +75,14 @@ export function createDevelopmentRoot(
 export function mintEvidence(request: MintRequest): Evidence {
   const { kind } = request.root;
   return { kind, bytes: minterOf(kind).mint(request) };
+}
+
+/**
+ * What `Claims.measurement` will be for evidence minted with `measurement` and nothing else that is
+ * measured: the same bytes, but for kinds that derive it (TDX).
+ */
+export function mintedMeasurement(kind: EvidenceKind, measurement: Uint8Array): Uint8Array {
+  return minterOf(kind).measurement?.(measurement) ?? measurement;
 }
 
 /** Collateral for the platforms of a development root. @throws CodedError `mint-usage` */

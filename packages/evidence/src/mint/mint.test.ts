@@ -28,6 +28,8 @@ import {
   MINTABLE_KINDS,
   mintCollateral,
   mintEvidence,
+  mintedMeasurement,
+  mintTdx,
 } from './index.ts';
 
 const AT = Date.UTC(2026, 0, 15);
@@ -83,7 +85,9 @@ describe.each(MINTABLE_KINDS.map((kind) => [kind]))('%s minted', (kind) => {
   it('verifies and says what was asked for', async () => {
     const claims = await verify(mint(kind));
     expect(claims.kind).toBe(kind);
-    expect(claims.measurement).toEqual(new Uint8Array(MEASUREMENT_LENGTH[kind]).fill(0x11));
+    const requested = new Uint8Array(MEASUREMENT_LENGTH[kind]).fill(0x11);
+    expect(claims.measurement).toEqual(mintedMeasurement(kind, requested));
+    expect(claims.measurement.length).toBe(MEASUREMENT_LENGTH[kind]);
     expect(claims.reportData).toEqual(new Uint8Array(REPORT_DATA_LENGTH[kind]).fill(0x22));
     expect(claims.hardwareId.value).toEqual(hardwareIdOf(rootOf(kind)));
     expect(claims).toMatchObject({ trust: 'simulated', debug: false, migratable: false });
@@ -126,7 +130,7 @@ describe.each(MINTABLE_KINDS.map((kind) => [kind]))('%s minted', (kind) => {
   });
 });
 
-describe.each([['sgx-dcap'], ['sev-snp']] as const)('%s collateral', (kind) => {
+describe.each([['sgx-dcap'], ['tdx-dcap'], ['sev-snp']] as const)('%s collateral', (kind) => {
   const root = rootOf(kind);
   const judged = (options: object, at = AT, cache?: EvidenceCache): Promise<string> =>
     codeOf(
@@ -167,8 +171,7 @@ describe.each([['sgx-dcap'], ['sev-snp']] as const)('%s collateral', (kind) => {
     const other = createDevelopmentRoot(kind, { seed: new Uint8Array(32).fill(9) });
     const foreign = mintCollateral(other, { at: AT - DAY });
     const code = await codeOf(verify(mint(kind), { collateral: foreign }));
-    const wanted = { 'sgx-dcap': 'collateral-mismatch', 'sev-snp': 'root-untrusted' };
-    expect([wanted[kind], 'certificate-signature-invalid']).toContain(code);
+    expect(code).toBe(kind === 'sev-snp' ? 'certificate-signature-invalid' : 'collateral-mismatch');
   });
 });
 
@@ -239,5 +242,72 @@ describe('sev-snp', () => {
   it('says how new the firmware is', async () => {
     const claims = await verify(mint('sev-snp', { svn: { snp: 30, guest: 5 } }));
     expect(claims.tcb).toMatchObject({ status: 'Unrated', svn: { snp: 30, guest: 5 } });
+  });
+});
+
+describe('tdx-dcap', () => {
+  const root = rootOf('tdx-dcap');
+  const tdx = (more: object): Evidence => ({
+    kind: 'tdx-dcap',
+    bytes: mintTdx({
+      root,
+      measurement: new Uint8Array(48).fill(0x11),
+      reportData: new Uint8Array(64),
+      at: AT,
+      ...more,
+    }),
+  });
+  const status = async (more: object) => (await verify(tdx(more))).tcb.status;
+
+  it('flags debug, migration and #VE injection', async () => {
+    const claims = await verify(tdx({ debug: true, migratable: true, septVeDisabled: false }));
+    expect(claims).toMatchObject({ debug: true, migratable: true });
+    expect(claims.weaknesses).toContain('sept-ve-enabled');
+  });
+
+  it('counts a bound service TD as migratable', async () => {
+    const current = new Uint8Array(16).fill(4);
+    const claims = await verify(
+      tdx({ teeTcbSvn2: current, mrServiceTd: new Uint8Array(48).fill(1) }),
+    );
+    expect(claims.migratable).toBe(true);
+    expect(claims.weaknesses).toContain('service-td-bound');
+    expect(claims.extra).toMatchObject({ quoteVersion: 5, body: 'td15' });
+  });
+
+  it('pins MRTD and every RTMR', async () => {
+    const rtmrs = [1, 2, 3, 4].map((n) => new Uint8Array(48).fill(n));
+    const pinned = (await verify(tdx({ rtmrs }))).measurement;
+    for (let i = 0; i < 4; i++) {
+      const changed = rtmrs.map((r, j) => (i === j ? new Uint8Array(48) : r));
+      expect((await verify(tdx({ rtmrs: changed }))).measurement).not.toEqual(pinned);
+    }
+  });
+
+  it('merges the module, and advises a relaunch where the module that runs now is current', async () => {
+    const svn = { module: 2 };
+    const now = (module: number) => Uint8Array.of(module, 1, 4, ...new Uint8Array(13));
+    expect(await status({})).toBe('UpToDate');
+    expect(await status({ svn })).toBe('OutOfDate');
+    expect(await status({ svn, teeTcbSvn2: now(2) })).toBe('OutOfDate');
+    expect(await status({ svn, teeTcbSvn2: now(4) })).toBe('TDRelaunchAdvised');
+    expect(await status({ svn: { module: 2, qe: 2 }, teeTcbSvn2: now(4) })).toBe('OutOfDate');
+    const configuration = mintCollateral(root, { at: AT - DAY, status: 'ConfigurationNeeded' });
+    const evidence = tdx({ svn, teeTcbSvn2: now(4) });
+    const claims = await verify(evidence, { collateral: configuration });
+    expect(claims.tcb.status).toBe('TDRelaunchAdvisedConfigurationNeeded');
+  });
+
+  it('refuses a module that TCB info does not name', async () => {
+    const unknown = codeOf(verify(tdx({ svn: { moduleVersion: 9 } })));
+    expect(await unknown).toBe('module-identity-mismatch');
+    expect(await codeOf(verify(tdx({ svn: { module: 0 } })))).toBe('tcb-level-unmatched');
+  });
+
+  it('is not taken for SGX, nor SGX for it', async () => {
+    const sgxRoot = { ...root.root, kinds: ['sgx-dcap' as const] };
+    const asSgx = { kind: 'sgx-dcap' as const, bytes: tdx({}).bytes };
+    expect(await codeOf(verify(asSgx, { roots: [sgxRoot] }))).toBe('evidence-field-invalid');
+    expect(await codeOf(verify(tdx({}), { roots: [sgxRoot] }))).toBe('root-untrusted');
   });
 });
