@@ -3,5 +3,10 @@
 export { EVENT_SIZE_MAX } from './entries-file.ts';
 export type { LedgerLogErrorCode } from './errors.ts';
 export { type FsckProblem, type FsckReport, fsck } from './fsck.ts';
+export type { RequestAuthenticator } from './http-call.ts';
+export { HttpLedger, type HttpLedgerOptions } from './http-ledger.ts';
 export type { LogFile, LogFs } from './log-fs.ts';
 export { LogLedger, type LogLedgerOptions, PAGE_MAX, type Recovery } from './log-ledger.ts';
+export type { QuotaLimits } from './quota.ts';
+export { type LedgerServer, type ServeLedgerOptions, serveLedger } from './serve.ts';
+export type { LedgerRequest } from './wire.ts';

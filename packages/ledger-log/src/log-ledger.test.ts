@@ -228,6 +228,17 @@ describe('a disk that fails', () => {
     }
   }
 
+  it('cuts off what failed before it writes anything else', async () => {
+    const fs = new MemoryFs();
+    const ledger = await open(fs);
+    fs.fail({ at: fs.operations + 2, when: 'before', errno: 'EIO' });
+    const failed = [event(1), event(2)].map((e) => ledger.append(e));
+    for (const append of failed) await rejected(append, 'ledger-io-failed');
+    expect((await ledger.append(event(3))).seq).toBe(0);
+    await ledger.close();
+    expect(await all(await open(fs))).toEqual([event(3)]);
+  });
+
   it('for good, with a power cut at any operation: nothing acknowledged is lost', async () => {
     const count = await plain();
     const fault = fc.record({
