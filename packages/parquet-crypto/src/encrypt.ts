@@ -1,52 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-// Encrypts a plain Parquet file module by module (Encryption.md): pages, indexes and bloom filters
-// are moved, never decoded, and each is sealed under the key of its column with the AAD of its
-// place. Memory is bounded by the footer and a few windows, whatever the size of the file.
+// Encrypts a plain Parquet file module by module (parquet-format Encryption.md), in every mode of
+// the format: both algorithms, three key sizes, either footer, prefix stored or supplied, key
+// material inside or outside, wrapped once or twice. Memory is bounded by the footer and a few
+// windows, whatever the size of the file.
 //
-// Invariants: complete columns (a column without a key is refused, never left in clear); one fresh
-// data key a column; page checksums are dropped, because tags replace them and readers would check
-// them over ciphertext; whatever position the metadata names is rewritten.
+// Invariants: complete columns (a column without a key is refused, never left in clear); a fresh
+// data key for each column and for the footer; nothing of the source is decoded beyond its
+// metadata and page headers.
 import { randomBytes } from 'node:crypto';
 import { BatchedSink } from './batched-sink.ts';
-import { chunksOf, DataKeys, type OpenColumn, openColumn } from './columns.ts';
-import { encodeCrypto, encodeFooter, encodeSealedColumn } from './encrypted-metadata.ts';
+import { chunksOf, DataKeys, openColumn } from './columns.ts';
+import { encodeFooter, encodeSealedColumn } from './encrypted-metadata.ts';
 import { misused, overLimit } from './errors.ts';
 import { type OpenFile, openParquet } from './footer.ts';
 import {
-  CHUNK,
-  COLUMN,
   FILE,
   GROUP,
+  MAGIC_CLEAR,
   MAGIC_ENCRYPTED,
   ORDINAL_MAX,
-  PAGE,
   type ParquetLimits,
 } from './format.ts';
 import type { ByteSink, RandomAccess } from './io.ts';
-import { type MasterKey, wrapDataKeys } from './key-wrapping.ts';
-import {
-  type AesKey,
-  type EncryptionAlgorithm,
-  FileAad,
-  MODULE,
-  sealCtr,
-  sealGcm,
-} from './modules.ts';
-import { moveOffsetIndex, type PageLocation } from './offset-index.ts';
-import { type Page, pagesOf } from './pages.ts';
+import { type FileKeys, type MasterKey, wrapDataKeys } from './key-wrapping.ts';
+import { type AesKey, type EncryptionAlgorithm, FileAad } from './modules.ts';
 import { type LeafColumn, selectLeaves } from './schema.ts';
-import { readBloomFilter, readIndex } from './side-modules.ts';
-import {
-  i16,
-  i32,
-  i64,
-  parseStruct,
-  structList,
-  type ThriftStruct,
-  type ThriftValue,
-} from './thrift/struct.ts';
+import { type SealedChunk, type Sealer, sealPages, sealSideModules } from './seal-chunk.ts';
+import { i16, i64, structList } from './thrift/struct.ts';
 
-/** What to encrypt, for whom, and how. */
+/** What to encrypt, for whom, and how. The defaults are what every reader understands. */
 export interface EncryptOptions {
   /** A plain Parquet file. */
   readonly source: RandomAccess;
@@ -54,14 +36,23 @@ export interface EncryptOptions {
   readonly footerKey: MasterKey;
   /**
    * The master key of each column by its dotted path, or by the path of a group for all under it;
-   * the longest path wins. Every column needs one.
+   * the longest path wins. Every column needs one. `'footer-key'` puts all under the footer's.
    */
-  readonly columnKeys: ReadonlyMap<string, MasterKey>;
-  /** Ties the file to its place in a dataset; a reader compares it. */
+  readonly columnKeys: ReadonlyMap<string, MasterKey> | 'footer-key';
+  /** Ties the file to its place in a dataset; a reader compares it. Empty where absent. */
   readonly aadPrefix?: Uint8Array;
-  /** Keep the prefix in the file (default), or make every reader supply it. */
+  /** Keep the prefix in the file, or make every reader supply it. True where absent. */
   readonly storeAadPrefix?: boolean;
+  /** AES_GCM_V1 where absent. AES_GCM_CTR_V1 does not authenticate page bodies. */
   readonly algorithm?: EncryptionAlgorithm;
+  /** Size of data keys; 256 where absent. */
+  readonly keyBits?: 128 | 192 | 256;
+  /** `plaintext` shows schema, sizes and key ids to readers without keys, and signs them. */
+  readonly footer?: 'encrypted' | 'plaintext';
+  /** `double` where absent. */
+  readonly wrapping?: 'double' | 'single';
+  /** `internal` where absent; `external` comes back in the report. */
+  readonly keyMaterial?: 'internal' | 'external';
   readonly limits?: Partial<ParquetLimits>;
 }
 
@@ -73,90 +64,66 @@ export interface EncryptReport {
   readonly pages: number;
   readonly bytesRead: number;
   readonly bytesWritten: number;
-}
-
-/** Everything that sealing a module needs. */
-interface Job {
-  readonly file: OpenFile;
-  readonly out: BatchedSink;
-  readonly aad: FileAad;
-  readonly algorithm: EncryptionAlgorithm;
-  readonly keys: readonly AesKey[];
-  pages: number;
-}
-
-/** A chunk whose pages are written and whose metadata is not. */
-interface WrittenChunk {
-  readonly column: OpenColumn;
-  readonly edits: Record<number, ThriftValue | undefined>;
-  readonly chunkEdits: Record<number, ThriftValue | undefined>;
-  /** New position and size of each data page, where the chunk has an offset index. */
-  readonly locations: readonly PageLocation[];
-  readonly growth: number;
-  readonly size: number;
-  readonly start: number;
+  /**
+   * Key material by reference where it is external: as a JSON object, the content of the file
+   * `_KEY_MATERIAL_FOR_<name>.json` that parquet-java and Arrow look for beside the file.
+   */
+  readonly externalMaterial?: ReadonlyMap<string, string>;
 }
 
 /**
- * Encrypts a plain Parquet file into the sink: encrypted footer, internal key material, double
- * wrapping, complete columns, 256-bit keys.
- * @throws CodedError `parquet-encrypted`, `column-key-absent`, and what reading the source gives
+ * Encrypts a plain Parquet file into the sink.
+ * @throws CodedError `parquet-encrypted`, `column-key-absent`, `column-unknown`, `key-length`,
+ *   `options-invalid`, and what a malformed source gives
  */
 export async function encryptParquet(options: EncryptOptions): Promise<EncryptReport> {
   const file = await openParquet({ source: options.source, limits: options.limits });
   if (file.mode !== 'clear') throw misused('parquet-encrypted', 'the file is encrypted already');
-  const masterKeys = keysOfLeaves(file, options.columnKeys);
-  const wrapped = wrapDataKeys(options.footerKey, masterKeys);
-  const aadFileUnique = randomBytes(8);
+  if (file.schema.leaves.length > ORDINAL_MAX) {
+    throw overLimit('the number of columns', file.schema.leaves.length, ORDINAL_MAX);
+  }
+  const keys = wrapDataKeys(options.footerKey, keysOfLeaves(file, options.columnKeys), {
+    keyBits: options.keyBits ?? 256,
+    wrapping: options.wrapping ?? 'double',
+    keyMaterial: options.keyMaterial ?? 'internal',
+  });
   const aadPrefix = options.aadPrefix ?? new Uint8Array(0);
+  const aadFileUnique = randomBytes(8);
   const algorithm = options.algorithm ?? 'AES_GCM_V1';
-  const job: Job = {
-    file,
-    out: new BatchedSink(options.sink),
-    aad: new FileAad(aadPrefix, aadFileUnique),
-    algorithm,
-    keys: wrapped.columns.map((c) => c.key),
-    pages: 0,
-  };
-  await job.out.write([Buffer.from(MAGIC_ENCRYPTED, 'latin1')]);
-  const groups: WrittenChunk[][] = [];
-  for (let g = 0; g < file.rowGroups.length; g++) groups.push(await sealRowGroup(job, g));
-  for (const chunk of groups.flat()) await sealSideModules(job, chunk);
-  const rowGroups = groups.map((chunks, g) => {
-    const columns = chunks.map((chunk) => {
-      const { leaf, rowGroup, metadata } = chunk.column;
-      const key = wrapped.columns[leaf.ordinal];
-      if (key === undefined) throw new Error('assertion failed: a leaf has a key');
-      const aad = job.aad.chunk(MODULE.columnMetadata, rowGroup, leaf.ordinal);
-      const sealed = sealGcm(key.key, aad, metadata.edit(chunk.edits));
-      return encodeSealedColumn(chunk.column, chunk.chunkEdits, key.metadata, sealed);
-    });
-    return rowGroupOf(file.rowGroups[g], g, chunks, columns);
-  });
-  const metadata = file.metadata.edit({ [FILE.rowGroups]: structList(rowGroups) });
-  const crypto = encodeCrypto({
-    algorithm,
-    aadPrefix,
-    aadFileUnique,
+  const footer = options.footer ?? 'encrypted';
+  const out = new BatchedSink(options.sink);
+  const sealer: Sealer = { file, out, aad: new FileAad(aadPrefix, aadFileUnique), algorithm };
+  const magic = footer === 'encrypted' ? MAGIC_ENCRYPTED : MAGIC_CLEAR;
+  await out.write([Buffer.from(magic, 'latin1')]);
+  const groups: SealedChunk[][] = [];
+  for (let g = 0; g < file.rowGroups.length; g++) groups.push(await sealRowGroup(sealer, keys, g));
+  for (const chunk of groups.flat()) await sealSideModules(sealer, chunk);
+  const rowGroups = groups.map((chunks, g) => encodeRowGroup(sealer, keys, footer, g, chunks));
+  const seal = {
+    ...{ algorithm, aadPrefix, aadFileUnique, footer, aad: sealer.aad },
     storeAadPrefix: options.storeAadPrefix ?? true,
-    footerKeyMetadata: wrapped.footer.metadata,
-  });
-  await job.out.write(
-    encodeFooter(crypto, sealGcm(wrapped.footer.key, job.aad.footer(), metadata)),
-  );
-  await job.out.flush();
+    key: keys.footer.key,
+    keyMetadata: keys.footer.metadata,
+  };
+  await out.write(encodeFooter(file.metadata, { [FILE.rowGroups]: structList(rowGroups) }, seal));
+  await out.flush();
   return {
     rows: file.rows,
     rowGroups: groups.length,
     columns: file.schema.leaves,
-    pages: job.pages,
+    pages: groups.flat().reduce((sum, chunk) => sum + chunk.pages, 0),
     bytesRead: file.source.bytesRead,
-    bytesWritten: job.out.position,
+    bytesWritten: out.position,
+    ...(options.keyMaterial === 'external' ? { externalMaterial: keys.external } : {}),
   };
 }
 
-/** The master key of each leaf. @throws CodedError `column-key-absent`, `column-unknown` */
-function keysOfLeaves(file: OpenFile, keys: ReadonlyMap<string, MasterKey>): MasterKey[] {
+/** The master key of each leaf; undefined where the footer's serves. */
+function keysOfLeaves(
+  file: OpenFile,
+  keys: EncryptOptions['columnKeys'],
+): (MasterKey | undefined)[] {
+  if (keys === 'footer-key') return file.schema.leaves.map(() => undefined);
   const found = new Map<LeafColumn, MasterKey>();
   const byLength = [...keys].sort(([a], [b]) => a.length - b.length);
   for (const [name, key] of byLength) {
@@ -171,124 +138,45 @@ function keysOfLeaves(file: OpenFile, keys: ReadonlyMap<string, MasterKey>): Mas
   });
 }
 
-async function sealRowGroup(job: Job, rowGroup: number): Promise<WrittenChunk[]> {
-  const { file } = job;
+function keyOf(keys: FileKeys, leaf: LeafColumn): AesKey {
+  return keys.columns[leaf.ordinal]?.key ?? keys.footer.key;
+}
+
+async function sealRowGroup(sealer: Sealer, keys: FileKeys, g: number): Promise<SealedChunk[]> {
+  const { file } = sealer;
   const none = new DataKeys(undefined);
-  const out: WrittenChunk[] = [];
-  const chunks = chunksOf(file, rowGroup);
+  const chunks = chunksOf(file, g);
+  const out: SealedChunk[] = [];
   for (const leaf of file.schema.leaves) {
     const chunk = chunks[leaf.ordinal];
     if (chunk === undefined) throw new Error('assertion failed: a chunk for each leaf');
-    out.push(await sealChunk(job, await openColumn(file, none, { rowGroup, chunk, leaf })));
+    const column = await openColumn(file, none, { rowGroup: g, chunk, leaf });
+    out.push(await sealPages(sealer, column, keyOf(keys, leaf)));
   }
   return out;
 }
 
-async function sealChunk(job: Job, column: OpenColumn): Promise<WrittenChunk> {
-  const { leaf, metadata, chunk } = column;
-  const indexed = chunk.has(CHUNK.offsetIndexOffset);
-  const start = job.out.position;
-  const locations: PageLocation[] = [];
-  let dictionary: number | undefined;
-  let firstData: number | undefined;
-  for await (const page of pagesOf(job.file, column)) {
-    const at = job.out.position;
-    await sealPage(job, column, page);
-    if (page.isDictionary) dictionary = at;
-    else firstData ??= at;
-    if (indexed && !page.isDictionary) {
-      locations.push({ from: page.offset, to: at, size: job.out.position - at });
-    }
-  }
-  const size = job.out.position - start;
-  const growth = size - (column.end - column.start);
-  const edits = {
-    [COLUMN.compressedSize]: i64(size),
-    [COLUMN.uncompressedSize]: i64(metadata.requiredSize(COLUMN.uncompressedSize) + growth),
-    [COLUMN.dataPageOffset]: i64(firstData ?? job.out.position),
-    [COLUMN.dictionaryPageOffset]: dictionary === undefined ? undefined : i64(dictionary),
-    [COLUMN.indexPageOffset]: undefined,
-  };
-  if (leaf.ordinal > ORDINAL_MAX)
-    throw overLimit('the number of columns', leaf.ordinal, ORDINAL_MAX);
-  return { column, edits, chunkEdits: {}, locations, growth, size, start };
-}
-
-async function sealPage(job: Job, column: OpenColumn, page: Page): Promise<void> {
-  const { rowGroup, leaf } = column;
-  const key = job.keys[leaf.ordinal];
-  const [body] = page.body;
-  if (key === undefined || body === undefined) throw new Error('assertion failed: key and body');
-  const d = page.isDictionary;
-  const aadOf = (dictionary: number, data: number): Uint8Array =>
-    d
-      ? job.aad.chunk(dictionary, rowGroup, leaf.ordinal)
-      : job.aad.page(data, rowGroup, leaf.ordinal, page.ordinal);
-  const sealed =
-    job.algorithm === 'AES_GCM_CTR_V1'
-      ? sealCtr(key, body)
-      : sealGcm(key, aadOf(MODULE.dictionaryPage, MODULE.dataPage), body);
-  const size = lengthOf(sealed);
-  if (size > 0x7fffffff) throw overLimit('a page', size, 0x7fffffff);
-  const header = page.header.edit({ [PAGE.compressedSize]: i32(size), [PAGE.crc]: undefined });
-  const headerAad = aadOf(MODULE.dictionaryPageHeader, MODULE.dataPageHeader);
-  job.pages++;
-  await job.out.write([...sealGcm(key, headerAad, header), ...sealed]);
-}
-
-/** Bloom filter, column index and offset index of a chunk, where it has them. */
-async function sealSideModules(job: Job, chunk: WrittenChunk): Promise<void> {
-  const { column, edits, chunkEdits } = chunk;
-  const { leaf, rowGroup } = column;
-  const key = job.keys[leaf.ordinal];
-  if (key === undefined) throw new Error('assertion failed: a leaf has a key');
-  const seal = async (type: number, plain: Uint8Array): Promise<void> => {
-    await job.out.write(sealGcm(key, job.aad.chunk(type, rowGroup, leaf.ordinal), plain));
-  };
-  const bloom = await readBloomFilter(job.file, column);
-  if (bloom !== undefined) {
-    const at = job.out.position;
-    await seal(MODULE.bloomFilterHeader, bloom.header);
-    await seal(MODULE.bloomFilterBitset, bloom.bitset);
-    edits[COLUMN.bloomFilterOffset] = i64(at);
-    edits[COLUMN.bloomFilterLength] = i32(job.out.position - at);
-  }
-  const columnIndex = await readIndex(job.file, column, 'column');
-  if (columnIndex !== undefined) {
-    const at = job.out.position;
-    await seal(MODULE.columnIndex, columnIndex);
-    chunkEdits[CHUNK.columnIndexOffset] = i64(at);
-    chunkEdits[CHUNK.columnIndexLength] = i32(job.out.position - at);
-  }
-  const offsetIndex = await readIndex(job.file, column, 'offset');
-  if (offsetIndex !== undefined) {
-    const at = job.out.position;
-    const moved = moveOffsetIndex(parseStruct('OffsetIndex', offsetIndex), chunk.locations);
-    await seal(MODULE.offsetIndex, moved);
-    chunkEdits[CHUNK.offsetIndexOffset] = i64(at);
-    chunkEdits[CHUNK.offsetIndexLength] = i32(job.out.position - at);
-  }
-}
-
-function rowGroupOf(
-  group: ThriftStruct | undefined,
-  ordinal: number,
-  chunks: readonly WrittenChunk[],
-  columns: readonly Uint8Array[],
+function encodeRowGroup(
+  sealer: Sealer,
+  keys: FileKeys,
+  footer: 'encrypted' | 'plaintext',
+  g: number,
+  chunks: readonly SealedChunk[],
 ): Uint8Array {
+  const group = sealer.file.rowGroups[g];
   if (group === undefined) throw new Error('assertion failed: a row group');
+  const columns = chunks.map((chunk) => {
+    const keyMetadata = keys.columns[chunk.column.leaf.ordinal]?.metadata;
+    const seal = { key: chunk.key, aad: sealer.aad, keyMetadata, footer };
+    return encodeSealedColumn(chunk.column, chunk, seal);
+  });
   const growth = chunks.reduce((sum, c) => sum + c.growth, 0);
   const size = chunks.reduce((sum, c) => sum + c.size, 0);
-  const start = chunks[0]?.start ?? 4;
   return group.edit({
     [GROUP.columns]: structList(columns),
     [GROUP.totalByteSize]: i64(Math.max(0, (group.size(GROUP.totalByteSize) ?? 0) + growth)),
-    [GROUP.fileOffset]: i64(start),
+    [GROUP.fileOffset]: i64(chunks[0]?.start ?? MAGIC_CLEAR.length),
     [GROUP.totalCompressedSize]: i64(size),
-    [GROUP.ordinal]: i16(ordinal),
+    [GROUP.ordinal]: i16(g),
   });
-}
-
-function lengthOf(parts: readonly Uint8Array[]): number {
-  return parts.reduce((sum, part) => sum + part.length, 0);
 }

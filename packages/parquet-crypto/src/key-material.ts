@@ -36,7 +36,7 @@ const TYPE = 'PKMT1';
 /** Key material is some hundred bytes. */
 const TEXT_MAX = 64 * 1024;
 
-/** Key material as the JSON of `internalStorage` true, or false for a file of its own. */
+/** Key material as JSON; what is kept outside the file does not say where it is kept. */
 export function encodeKeyMaterial(material: KeyMaterial, internal: boolean): string {
   const footer = {
     kmsInstanceID: material.kmsInstanceId ?? 'DEFAULT',
@@ -45,7 +45,7 @@ export function encodeKeyMaterial(material: KeyMaterial, internal: boolean): str
   const kek = material.kek;
   return JSON.stringify({
     keyMaterialType: TYPE,
-    internalStorage: internal,
+    ...(internal ? { internalStorage: true } : {}),
     isFooterKey: material.isFooterKey,
     ...(material.isFooterKey ? footer : {}),
     masterKeyID: material.masterKeyId,

@@ -4,7 +4,7 @@
 // lane `interop`; CLOISTER_PYTHON names an interpreter that has pyarrow.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -15,6 +15,7 @@ import {
   assertFullyEncrypted,
   bufferSource,
   decryptProjection,
+  type EncryptOptions,
   encryptParquet,
   fileSink,
   fileSource,
@@ -59,34 +60,45 @@ async function ask(request: object): Promise<Record<string, unknown>> {
   return answer;
 }
 
-async function encrypt(plain: string, sealed: string): Promise<void> {
+async function encrypt(
+  plain: string,
+  sealed: string,
+  mode: Partial<EncryptOptions> = {},
+): Promise<void> {
   const bytes = new Uint8Array(await readFile(plain));
   const { columns } = await readSchema(bufferSource(bytes));
   const key = (id: string) => ({ id, masterKey: KEYS.get(id) ?? new Uint8Array() });
   const file = await open(sealed, 'w');
-  await encryptParquet({
+  const { externalMaterial } = await encryptParquet({
     source: bufferSource(bytes),
     sink: fileSink(file),
     footerKey: key('0'),
     columnKeys: new Map(columns.map((c, i) => [c.path, key(String(1 + (i % 2)))])),
     aadPrefix: new Uint8Array([0, 1, 2, 0xff]),
+    ...mode,
   });
   await file.close();
+  if (externalMaterial !== undefined) {
+    const path = join(folder, `_KEY_MATERIAL_FOR_${basename(sealed)}.json`);
+    await writeFile(path, JSON.stringify(Object.fromEntries(externalMaterial)));
+  }
 }
 
 async function decrypt(paths: { sealed: string; like: string; out: string }, external: boolean) {
   const [from, to] = [await open(paths.sealed, 'r'), await open(paths.out, 'w')];
   const material = external ? await externalMaterial(paths.sealed) : {};
   const { columns } = await readSchema(bufferSource(new Uint8Array(await readFile(paths.like))));
-  const report = await decryptProjection({
-    source: await fileSource(from),
-    sink: fileSink(to),
-    keys: masterKeys(KEYS, material),
-    columns: columns.map((c) => c.path),
-  });
-  await from.close();
-  await to.close();
-  return report;
+  try {
+    return await decryptProjection({
+      source: await fileSource(from),
+      sink: fileSink(to),
+      keys: masterKeys(KEYS, material),
+      columns: columns.map((c) => c.path),
+    });
+  } finally {
+    await from.close();
+    await to.close();
+  }
 }
 
 async function externalMaterial(sealed: string) {
@@ -109,51 +121,88 @@ const WRITERS: Record<string, object> = {
   'uncompressed, checksums': { compression: 'none', write_page_checksum: true },
 };
 
-const MODES: Record<string, object> = {
-  'GCM, 128 bits': { data_key_length_bits: 128 },
-  'GCM, 192 bits': { data_key_length_bits: 192 },
-  'GCM, 256 bits': { data_key_length_bits: 256 },
-  'CTR, 128 bits': { encryption_algorithm: 'AES_GCM_CTR_V1', data_key_length_bits: 128 },
-  'CTR, 256 bits': { encryption_algorithm: 'AES_GCM_CTR_V1', data_key_length_bits: 256 },
-  'plaintext footer': { plaintext_footer: true },
-  'plaintext footer, CTR': { plaintext_footer: true, encryption_algorithm: 'AES_GCM_CTR_V1' },
-  'single wrapping': { double_wrapping: false },
-  'external key material': { internal_key_material: false },
-  'uniform key': { uniform_encryption: true },
+/** A mode, in our words and in pyarrow's. */
+const MODES: Record<string, { ours: Partial<EncryptOptions>; theirs: object }> = {
+  'GCM, 128 bits': { ours: { keyBits: 128 }, theirs: { data_key_length_bits: 128 } },
+  'GCM, 192 bits': { ours: { keyBits: 192 }, theirs: { data_key_length_bits: 192 } },
+  'GCM, 256 bits': { ours: {}, theirs: { data_key_length_bits: 256 } },
+  'CTR, 128 bits': {
+    ours: { algorithm: 'AES_GCM_CTR_V1', keyBits: 128 },
+    theirs: { encryption_algorithm: 'AES_GCM_CTR_V1', data_key_length_bits: 128 },
+  },
+  'CTR, 256 bits': {
+    ours: { algorithm: 'AES_GCM_CTR_V1' },
+    theirs: { encryption_algorithm: 'AES_GCM_CTR_V1', data_key_length_bits: 256 },
+  },
+  'plaintext footer': { ours: { footer: 'plaintext' }, theirs: { plaintext_footer: true } },
+  'single wrapping': { ours: { wrapping: 'single' }, theirs: { double_wrapping: false } },
+  'external key material': {
+    ours: { keyMaterial: 'external' },
+    theirs: { internal_key_material: false },
+  },
+  'external, single wrapping, plaintext footer': {
+    ours: { keyMaterial: 'external', wrapping: 'single', footer: 'plaintext' },
+    theirs: { internal_key_material: false, double_wrapping: false, plaintext_footer: true },
+  },
+  'uniform key': { ours: { columnKeys: 'footer-key' }, theirs: { uniform_encryption: true } },
 };
 
+const CASES = [
+  ...Object.entries(MODES).map(([name, mode]) => ({ name, mode, writer: {} })),
+  ...Object.entries(WRITERS).map(([name, writer]) => ({
+    name,
+    mode: { ours: {}, theirs: {} },
+    writer,
+  })),
+];
+
 describe('pyarrow reads what we encrypt', () => {
-  test.each(Object.entries(WRITERS))('%s', async (name, writer) => {
-    const [plain, sealed] = ['plain', 'sealed'].map((kind) => join(folder, `${name} ${kind}`));
-    if (plain === undefined || sealed === undefined) throw new Error('assertion failed: names');
+  test.each(CASES)('$name', async ({ name, mode, writer }) => {
+    const path = (kind: string): string => join(folder, `${name} ${kind}`.replaceAll(' ', '_'));
+    const [plain, sealed] = [path('plain'), path('ours')];
     await ask({ op: 'plain', plain, writer, rows: 2000 });
-    await encrypt(plain, sealed);
+    await encrypt(plain, sealed, mode.ours);
+    const external = mode.ours.keyMaterial === 'external';
     const file = await open(sealed, 'r');
-    await assertFullyEncrypted(await fileSource(file), masterKeys(KEYS));
+    const keys = masterKeys(KEYS, external ? await externalMaterial(sealed) : {});
+    await assertFullyEncrypted(await fileSource(file), keys, { allowPlaintextFooter: true });
     await file.close();
-    const compared = await ask({
-      op: 'compare',
-      a: { path: sealed, masterKeys: MASTER_KEYS },
-      b: { path: plain },
-    });
+    const a = { path: sealed, masterKeys: MASTER_KEYS, external };
+    const compared = await ask({ op: 'compare', a, b: { path: plain } });
     expect(compared).toMatchObject({ equal: true, rows: 2000, schema: '' });
+  });
+
+  test('plaintext footer and CTR together', async () => {
+    const [plain, sealed] = [join(folder, 'p'), join(folder, 's')];
+    await ask({ op: 'plain', plain, rows: 10 });
+    await encrypt(plain, sealed, { footer: 'plaintext', algorithm: 'AES_GCM_CTR_V1' });
+    const a = { path: sealed, masterKeys: MASTER_KEYS };
+    expect(await ask({ op: 'compare', a, b: { path: plain } })).toMatchObject({ equal: true });
   });
 });
 
 describe('we read what pyarrow encrypts', () => {
-  const cases = [
-    ...Object.entries(MODES).map(([name, encryption]) => ({ name, encryption, writer: {} })),
-    ...Object.entries(WRITERS).map(([name, writer]) => ({ name, encryption: {}, writer })),
-  ];
-  test.each(cases)('$name', async ({ name, encryption, writer }) => {
+  test.each(CASES)('$name', async ({ name, mode, writer }) => {
     const path = (kind: string): string => join(folder, `${name} ${kind}`.replaceAll(' ', '_'));
     const [plain, sealed, out] = [path('like'), path('theirs'), path('out')];
+    const encryption = mode.theirs;
     const request = { plain, sealed, masterKeys: MASTER_KEYS, encryption, writer, rows: 2000 };
     await ask({ op: 'write', ...request });
     const report = await decrypt({ sealed, like: plain, out }, name.startsWith('external'));
-    const ctr = JSON.stringify(encryption).includes('CTR');
-    expect(report).toMatchObject({ rows: 2000, authenticated: !ctr });
+    expect(report).toMatchObject({ rows: 2000, authenticated: !name.startsWith('CTR') });
     const compared = await ask({ op: 'compare', a: { path: out }, b: { path: plain } });
     expect(compared).toMatchObject({ equal: true, rows: 2000, schema: '' });
+  });
+
+  test('plaintext footer and CTR together: pyarrow names the wrong algorithm', async () => {
+    // Arrow signs the footer under AES_GCM_V1 and writes that as the file's algorithm, so that
+    // neither Arrow nor anyone else can open the pages.
+    const [plain, sealed, out] = [join(folder, 'p'), join(folder, 's'), join(folder, 'o')];
+    const encryption = { plaintext_footer: true, encryption_algorithm: 'AES_GCM_CTR_V1' };
+    const request = { plain, sealed, masterKeys: MASTER_KEYS, encryption, rows: 10 };
+    await ask({ op: 'write', ...request });
+    await expect(decrypt({ sealed, like: plain, out }, false)).rejects.toMatchObject({
+      code: 'tag-invalid',
+    });
   });
 });
