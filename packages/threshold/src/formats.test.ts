@@ -161,6 +161,13 @@ describe('Lagrange coefficients', () => {
     );
   });
 
+  test('are refused for duplicate seats and seats out of range', () => {
+    expect(codeOf(() => lagrangeAtZero([1, 2, 1]))).toBe('seat-duplicate');
+    for (const seat of [0, 256, -1, 0.5]) {
+      expect(codeOf(() => lagrangeFractions([seat, 1]))).toBe('seat-out-of-range');
+    }
+  });
+
   test('are small fractions, with a positive divisor', () => {
     expect(lagrangeFractions([1, 2])).toEqual({ factors: [2n, -1n], divisor: 1n });
     expect(lagrangeFractions([1, 3])).toEqual({ factors: [3n, -1n], divisor: 2n });
