@@ -20,6 +20,8 @@ const name = (/** @type {string} */ value) => `"${value.replaceAll('"', '""')}"`
 let database;
 /** @type {import('@duckdb/node-api').DuckDBConnection | undefined} */
 let connection;
+/** The schemas that the database was opened for: planning leaves nothing behind in it. */
+let planned = '';
 
 /**
  * A fresh database. The order of the settings matters: what they forbid includes changing them.
@@ -71,12 +73,16 @@ async function prepareSelect(sql) {
 
 const operations = {
   /** Empty tables with every schema column. @param {any} request */
-  async tables(request) {
+  async tables({ id: _id, ...request }) {
+    const asked = JSON.stringify(request);
+    if (asked === planned) return {};
+    planned = '';
     const opened = await open(request);
     for (const table of request.tables) {
       const columns = table.columns.map((/** @type {any} */ c) => `${name(c.name)} ${c.type}`);
       await opened.run(`CREATE TABLE ${name(table.name)} (${columns.join(', ')})`);
     }
+    planned = asked;
     return {};
   },
 
@@ -106,6 +112,7 @@ const operations = {
 
   /** Runs a planned statement over the files and writes the result. @param {any} request */
   async run(request) {
+    planned = '';
     const opened = await open(request);
     let rowsIn = 0n;
     for (const table of request.tables) {

@@ -60,7 +60,14 @@ const documentSchema = z.strictObject({
     runs: z.union([z.literal('none'), z.int().min(1).max(1_000_000)]),
     days: z.union([z.literal('none'), z.int().min(1).max(36_500)]),
   }),
-  columns: z.record(name, z.union([ruleSchema, z.array(ruleSchema).min(1).max(20)])),
+  // One rule or a list of them; read as a list, so that a mistake is told where it is.
+  columns: z.record(
+    name,
+    z.preprocess(
+      (value) => (Array.isArray(value) ? value : [value]),
+      z.array(ruleSchema).min(1).max(20),
+    ),
+  ),
 });
 
 /** One rule as a person writes it. */

@@ -73,10 +73,9 @@ export async function compilePolicy(input: {
   }
   const compiled: Policy['columns'] = [];
   for (const column of [...columns].sort((a, b) => a.id - b.id)) {
-    const written = Object.hasOwn(document.columns, column.name)
-      ? document.columns[column.name]
-      : undefined;
-    const list = written === undefined ? [] : Array.isArray(written) ? written : [written];
+    const list = Object.hasOwn(document.columns, column.name)
+      ? (document.columns[column.name] ?? [])
+      : [];
     const rules: Rule[] = [];
     for (const rule of list) rules.push(await compileRule(rule, document, column, bind));
     compiled.push({ id: column.id, name: column.name, rules });
