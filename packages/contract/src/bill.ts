@@ -158,6 +158,19 @@ function isSimulated(state: FoldState, run: Run): boolean {
   return environment?.trust === 'simulated';
 }
 
+/** What one run over one input costs, in millionths, before it has happened. */
+export function costOf(
+  price: Price,
+  used: { readonly rows: number; readonly bytes: number; readonly milliseconds: number },
+): bigint {
+  const { rows, bytes, milliseconds } = used;
+  const quantities = { run: 1, row: rows, gigabyte: bytes, second: milliseconds };
+  return (Object.keys(METRICS) as Metric[]).reduce((sum, metric) => {
+    const whole = BigInt(quantities[metric]) * BigInt(price[metric]);
+    return sum + whole / METRICS[metric].unit;
+  }, 0n);
+}
+
 /** An amount in millionths as a decimal with six places: 1500000n is `1.500000`. */
 export function formatAmount(millionths: bigint): string {
   const sign = millionths < 0n ? '-' : '';

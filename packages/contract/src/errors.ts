@@ -37,7 +37,18 @@ export type OpeningsErrorCode =
   | 'opening-missing'
   | 'opening-mismatch';
 
-export type ContractErrorCode = CharterErrorCode | AdmitErrorCode | OpeningsErrorCode;
+/** Why bytes are not the charter that a genesis stands for. */
+export type FoundingErrorCode = 'founding-charter-mismatch' | 'founding-charter-malformed';
+
+/** Why a node's own reading of the ledger stops, or a join cannot be appraised. */
+export type FollowErrorCode = 'join-unknown' | 'ledger-unreachable' | 'ledger-history-mismatch';
+
+export type ContractErrorCode =
+  | CharterErrorCode
+  | AdmitErrorCode
+  | OpeningsErrorCode
+  | FollowErrorCode
+  | FoundingErrorCode;
 
 /** A CodedError whose code is one of this package's. */
 export function contractError(

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The contract: events as typed values, and what both sides of a ledger compute from them.
 export * from './admit.ts';
+export * from './appraise-join.ts';
 export * from './bill.ts';
 export * from './charter-rules.ts';
+export * from './checkpoint-follower.ts';
 export * from './commitment.ts';
 export * from './digest-tree.ts';
 export * from './errors.ts';
@@ -16,6 +18,7 @@ export * from './fold/rights.ts';
 export * from './fold/state.ts';
 export * from './fold/task-state.ts';
 export * from './fold/void-codes.ts';
+export * from './founding-charter.ts';
 export * from './openings.ts';
 export type * from './ports.ts';
 export * from './quorum.ts';

@@ -15,13 +15,18 @@ export function namedSigner(seed: string, name: string): Signer {
   return ed25519Signer(namedBytes(seed, `ed25519/${name}`));
 }
 
-/** An uncompressed P-256 point that belongs to this name. */
-export function namedPoint(seed: string, name: string): Uint8Array<ArrayBuffer> {
-  const ecdh = createECDH('prime256v1');
+/** The secret behind `namedPoint`. */
+export function namedSecret(seed: string, name: string): Uint8Array<ArrayBuffer> {
   // The order is above 2^255: with the first bit cleared, any 32 bytes but zero are a scalar.
   const secret = namedBytes(seed, `p256/${name}`);
   secret[0] = (secret[0] as number) & 0x7f;
-  ecdh.setPrivateKey(secret);
+  return secret;
+}
+
+/** An uncompressed P-256 point that belongs to this name. */
+export function namedPoint(seed: string, name: string): Uint8Array<ArrayBuffer> {
+  const ecdh = createECDH('prime256v1');
+  ecdh.setPrivateKey(namedSecret(seed, name));
   return Uint8Array.from(ecdh.getPublicKey());
 }
 

@@ -6,12 +6,12 @@
 import { type Random, type Signer, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { groupKeyOf, parseReveal, transcriptHash } from '@cloister/threshold';
-import { createDealing, type Dealing } from '@cloister/threshold/node';
+import { combineDeals, createDealing, type Dealing } from '@cloister/threshold/node';
 import type { EventBody, EventKind } from '../events/bodies.ts';
 import type { CharterBody } from '../events/charter.ts';
 import { type AnyEvent, countersignJoin, encodeEvent, signEvent } from '../events/event.ts';
 import { foldEntry, type Outcome } from '../fold/fold.ts';
-import { emptyState, type FoldState } from '../fold/state.ts';
+import { cloneState, emptyState, type FoldState } from '../fold/state.ts';
 import {
   type CharterOptions,
   charterSpecimen,
@@ -19,7 +19,7 @@ import {
   hardwareOf,
   makeOf,
 } from './charter-specimen.ts';
-import { namedBytes, namedPoint, namedSigner, seededRandom } from './keys.ts';
+import { namedBytes, namedPoint, namedSecret, namedSigner } from './keys.ts';
 
 /** The clock that `World.create` starts with. */
 export const START_MS = 1_750_000_000_000;
@@ -38,6 +38,8 @@ export interface Node {
   /** Event id of the join. */
   readonly id: Uint8Array;
   readonly body: EventBody<'join'>;
+  /** Private key of `body.hpke`. */
+  readonly hpkeSecret: Uint8Array;
 }
 
 export interface FormedEpoch {
@@ -60,7 +62,7 @@ export class World {
 
   constructor(options: CharterOptions = {}, charter: CharterBody = charterSpecimen(options)) {
     this.seed = options.seed ?? 'specimen';
-    this.random = seededRandom(`${this.seed}/world`);
+    this.random = { bytes: (length) => this.drawBytes(length) };
     this.charter = charter;
     this.genesis = nodeCrypto.digest('sha256', encodeEvent(null, 'charter', charter));
   }
@@ -73,6 +75,16 @@ export class World {
     return world;
   }
 
+  /** A world of its own that has come as far as this one; what happens in it stays there. */
+  fork(): World {
+    const copy = new World({ seed: this.seed }, this.charter);
+    copy.state = cloneState(this.state);
+    copy.log.push(...this.log);
+    copy.outcomes.push(...this.outcomes);
+    copy.names = this.names;
+    return copy;
+  }
+
   /** A fresh name, so that whatever is derived from it is fresh. */
   fresh(what: string): string {
     this.names += 1;
@@ -81,6 +93,14 @@ export class World {
 
   freshBytes(length: number): Uint8Array<ArrayBuffer> {
     return namedBytes(this.seed, this.fresh('bytes')).slice(0, length);
+  }
+
+  private drawBytes(length: number): Uint8Array<ArrayBuffer> {
+    const out = new Uint8Array(length);
+    for (let at = 0; at < length; at += 32) {
+      out.set(this.freshBytes(Math.min(32, length - at)), at);
+    }
+    return out;
   }
 
   identity(member: string): Signer {
@@ -167,7 +187,7 @@ export class World {
     const signer = namedSigner(this.seed, name);
     const body = this.joinBody(operator, 'keeper', name);
     const id = accepted(await this.submit(await this.joinBytes(signer, body)));
-    return { signer, id, body };
+    return { signer, id, body, hpkeSecret: namedSecret(this.seed, `${name}/hpke`) };
   }
 
   /** A worker's join with fresh keys and run, submitted whatever becomes of it. */
@@ -181,7 +201,9 @@ export class World {
     const run = this.freshBytes(16);
     const body = { ...this.joinBody(operator, 'worker', name, { task, run }), ...change };
     const submitted = await this.submit(await this.joinBytes(signer, body));
-    return { submitted, node: { signer, id: submitted.event?.id ?? new Uint8Array(32), body } };
+    const id = submitted.event?.id ?? new Uint8Array(32);
+    const hpkeSecret = namedSecret(this.seed, `${name}/hpke`);
+    return { submitted, node: { signer, id, body, hpkeSecret } };
   }
 
   async joinWorker(operator: string, task: Uint8Array): Promise<Node> {
@@ -220,6 +242,54 @@ export class World {
       await this.must(node.signer, 'ack', body);
     }
     return { id, nodes, groupKey, dealings };
+  }
+
+  /**
+   * Shares of `formed` dealt again to these nodes, some of which hold seats in it: an epoch event
+   * with `from`, the dealers' commits and reveals, everyone's acknowledgement.
+   */
+  async reshare(formed: FormedEpoch, nodes: readonly Node[]): Promise<FormedEpoch> {
+    const proposer = this.identity(this.charter.members[0]?.id ?? '');
+    const joins = nodes.map((node) => node.id);
+    const id = await this.must(proposer, 'epoch', { joins, from: formed.id });
+    const dealings = this.dealAgain(formed, nodes, id);
+    for (const [seat, dealing] of dealings) {
+      const dealer = formed.nodes[seat - 1] as Node;
+      await this.must(dealer.signer, 'commit', { epoch: id, seat, hash: dealing.commit });
+    }
+    for (const [seat, { reveal }] of dealings) {
+      const dealer = formed.nodes[seat - 1] as Node;
+      const deals = nodes.map(() => this.freshBytes(32));
+      await this.must(dealer.signer, 'reveal', { epoch: id, seat, reveal, deals });
+    }
+    const reveals = [...dealings.values()].map(({ reveal }) => parseReveal(reveal));
+    const groupKey = groupKeyOf(reveals);
+    const transcript = transcriptHash({ reveals, n: nodes.length });
+    for (const [i, node] of nodes.entries()) {
+      await this.must(node.signer, 'ack', { epoch: id, seat: i + 1, transcript, groupKey });
+    }
+    return { id, nodes, groupKey, dealings: [...dealings.values()] };
+  }
+
+  /** The dealings of a reshare, by seat of the epoch that is dealt again. */
+  dealAgain(formed: FormedEpoch, nodes: readonly Node[], epoch: Uint8Array): Map<number, Dealing> {
+    const { genesis, random } = this;
+    const t = this.charter.keepers.threshold;
+    const n = nodes.length;
+    const stays = new Set(nodes.map((node) => toHex(node.id)));
+    const reveals = formed.dealings.map(({ reveal }) => parseReveal(reveal));
+    const out = new Map<number, Dealing>();
+    for (const [i, holder] of formed.nodes.entries()) {
+      if (!stays.has(toHex(holder.id))) continue;
+      const seat = i + 1;
+      const deals = formed.dealings.map((dealing, from) => {
+        const deal = Uint8Array.from((dealing.deals[i] as { deal: Uint8Array }).deal);
+        return { dealer: from + 1, deal };
+      });
+      const share = combineDeals({ seat, n: formed.nodes.length, reveals, deals });
+      out.set(seat, createDealing({ genesis, epoch, seat, n, t, random, reshare: share }));
+    }
+    return out;
   }
 
   deal(epoch: Uint8Array, n: number): Dealing[] {
