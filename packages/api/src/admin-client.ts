@@ -20,10 +20,12 @@ export class AdminClient {
     return this.http.json(admin.status, { path: '/admin/v1/status' });
   }
 
-  /** Sends a file's bytes; nothing is kept as a dataset until `addDataset` names the upload. */
-  upload(name: string, bytes: Uint8Array) {
+  /** Streams a file; nothing is kept as a dataset until `addDataset` names the upload. */
+  upload(name: string, file: Blob) {
     const path = `/admin/v1/uploads?name=${encodeURIComponent(name)}`;
-    return this.http.json(admin.inspection, { path, bytes, timeoutMs: UPLOAD_TIMEOUT_MS });
+    const headers = { 'content-type': admin.UPLOAD_TYPE };
+    const timeoutMs = UPLOAD_TIMEOUT_MS;
+    return this.http.json(admin.inspection, { method: 'POST', path, file, headers, timeoutMs });
   }
 
   addDataset(request: admin.DatasetRequest) {

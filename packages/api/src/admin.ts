@@ -11,6 +11,9 @@ const hex = (bytes: number) =>
 const count = z.number().int().min(0);
 const slug = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'wanted a-z, 0-9 and -');
 
+/** Content type of an upload: the server streams such bodies to disk. */
+export const UPLOAD_TYPE = 'application/vnd.cloister.upload';
+
 /** What the ledger made of an event. */
 export const recorded = z.object({
   seq: count,
@@ -186,31 +189,35 @@ export const declineRequest = z.strictObject({ code: z.string().regex(/^[a-z][a-
 /** POST /admin/v1/tasks/:task/run */
 export const startRunRequest = z.strictObject({ worker: z.string().url() });
 
+/** A decimal integer that may be larger than a JSON number holds. */
+const decimal = z.string().regex(/^-?[0-9]{1,40}$/);
+
+/** One priced quantity of one usage record; `counted` says whether a host could have bent it. */
 export const billLine = z.object({
   task: hex(32),
   run: hex(16),
   usage: hex(32),
   seq: count,
-  payer: slug,
-  payee: slug,
   dataset: hex(16),
   version: count,
-  rows: count,
-  bytes: count,
-  milliseconds: count,
-  state: z.string(),
-  currency: z.string(),
-  /** Millionths of the currency unit, as a decimal string. */
-  micros: z.string(),
+  metric: z.enum(['run', 'row', 'gigabyte', 'second']),
+  quantity: decimal,
+  price: decimal,
+  amount: decimal,
+  counted: z.enum(['inside', 'host']),
 });
 
-export const billAnswer = z.object({
-  simulated: z.boolean(),
-  counted: z.array(z.string()),
-  hostInfluenced: z.array(z.string()),
-  lines: z.array(billLine),
-  totals: z.array(z.object({ payer: slug, payee: slug, currency: z.string(), micros: z.string() })),
-});
+/** GET /admin/v1/bill?task: one bill a payer, payee and currency; amounts in millionths. */
+export const billAnswer = z.array(
+  z.object({
+    payer: slug,
+    payee: slug,
+    currency: z.string(),
+    lines: z.array(billLine),
+    total: decimal,
+    simulated: z.boolean(),
+  }),
+);
 
 /** GET /admin/v1/events?from&limit */
 export const eventsAnswer = z.object({
@@ -273,3 +280,4 @@ export type TaskJson = z.infer<typeof taskJson>;
 export type BillAnswer = z.infer<typeof billAnswer>;
 export type KeepersAnswer = z.infer<typeof keepersAnswer>;
 export type Recorded = z.infer<typeof recorded>;
+export type VerifyAnswer = z.infer<typeof verifyAnswer>;

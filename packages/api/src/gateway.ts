@@ -88,9 +88,9 @@ export class GatewayClient {
     return this.http.json(appendAnswer, { path: '/v1/events', bytes: event });
   }
 
-  async cosign(head: { size: number; root: Uint8Array }): Promise<string> {
+  async cosign(head: { size: number; root: Uint8Array }, timeoutMs = 10_000): Promise<string> {
     const json = { size: head.size, root: toHex(head.root) };
-    return (await this.http.json(cosignAnswer, { path: '/v1/cosign', json })).note;
+    return (await this.http.json(cosignAnswer, { path: '/v1/cosign', json, timeoutMs })).note;
   }
 
   async freshness(

@@ -37,6 +37,8 @@ export interface HttpRequest {
   /** A JSON value, or bytes to send as they are. */
   readonly json?: unknown;
   readonly bytes?: Uint8Array;
+  /** A file to stream; not with signed requests. */
+  readonly file?: Blob;
   readonly headers?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
   readonly maxBytes?: number;
@@ -75,7 +77,7 @@ export class HttpJson {
       response = await fetch(this.base + request.path, {
         method: request.method ?? (body === undefined ? 'GET' : 'POST'),
         headers: await this.#headers(request, body),
-        body: body === undefined ? null : (body as Uint8Array<ArrayBuffer>),
+        body: request.file ?? (body === undefined ? null : (body as Uint8Array<ArrayBuffer>)),
         signal: AbortSignal.timeout(timeout),
         redirect: 'error',
       });

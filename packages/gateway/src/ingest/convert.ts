@@ -10,6 +10,7 @@ import { type Duck, identifier, literal, withDuck } from './duck.ts';
 import { ingestError } from './errors.ts';
 import { type Inspection, type InspectOptions, inspectInput } from './inspect.ts';
 import { type Cell, readRows } from './rows.ts';
+import { canChoose } from './types.ts';
 
 export interface ConvertOptions extends InspectOptions {
   /** Column types instead of the inferred ones, by column name. */
@@ -24,9 +25,6 @@ export interface Converted {
   readonly columns: readonly { readonly name: string; readonly type: string }[];
 }
 
-/** Types that an owner may choose. */
-const CHOICES =
-  /^(?:BOOLEAN|TINYINT|SMALLINT|INTEGER|BIGINT|FLOAT|DOUBLE|VARCHAR|DATE|TIME|TIMESTAMP|TIMESTAMP WITH TIME ZONE|DECIMAL\((\d{1,2}),(\d{1,2})\))$/;
 const DEFAULT_ROW_GROUP = 122_880;
 const FLUSH_CHARACTERS = 1 << 20;
 const MAX_LINE_BYTES = 64 << 20;
@@ -77,9 +75,7 @@ function chooseTypes(
     if (!inspection.columns.some((column) => column.name === name)) {
       throw ingestError('column-unknown', `there is no column ${name}`, { kind: 'usage' });
     }
-    const match = CHOICES.exec(type.toUpperCase());
-    const [precision, scale] = [Number(match?.[1] ?? 38), Number(match?.[2] ?? 0)];
-    if (match === null || precision < 1 || precision > 38 || scale > precision) {
+    if (!canChoose(type.toUpperCase())) {
       const message = `column ${name}: ${type} is not a type that can be chosen`;
       throw ingestError('column-type-unknown', message, { kind: 'usage' });
     }
@@ -160,7 +156,8 @@ async function copy(duck: Duck, job: Copying, options: ConvertOptions): Promise<
     `COMPRESSION ${options.compression ?? 'zstd'}`,
     `ROW_GROUP_SIZE ${Math.max(1, Math.trunc(options.rowGroupSize ?? DEFAULT_ROW_GROUP))}`,
   ];
-  const sql = `COPY (SELECT ${casts.join(', ')} FROM ${source}) TO ${literal(parquet)} (${settings.join(', ')})`;
+  const rows = `SELECT ${casts.join(', ')} FROM ${source}`;
+  const sql = `COPY (${rows}) TO ${literal(parquet)} (${settings.join(', ')})`;
   const message = 'the file could not be written as Parquet';
   const [row] = await duck.query(sql, 'conversion-failed', message);
   if (Number(row?.[0]) !== inspection.rows) throw changed();

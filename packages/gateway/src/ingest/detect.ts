@@ -32,32 +32,34 @@ const PARQUET_MIN_BYTES = 13;
 export interface Detected {
   readonly format: IngestFormat;
   readonly bytes: number;
-  readonly modifiedMs: number;
 }
 
 /**
- * @param wanted what the caller says it is; without it the extension counts
+ * What the file at `path` holds. `format` is what the caller says it is; without it the extension
+ * of `name` or of the path counts, and without a known extension the content alone.
  * @throws CodedError `input-unreadable`, `input-empty`, `input-format-mismatch`, `input-not-text`,
  *   `input-compressed`, `input-not-utf8`, `parquet-encrypted`, `parquet-truncated`
  */
-export async function detect(path: string, wanted?: IngestFormat): Promise<Detected> {
-  const { head, tail, bytes, modifiedMs } = await readEnds(path);
+export async function detect(
+  path: string,
+  options: { readonly format?: IngestFormat; readonly name?: string } = {},
+): Promise<Detected> {
+  const { head, tail, bytes } = await readEnds(path);
   if (bytes === 0) throw ingestError('input-empty', 'the file is empty');
-  const claimed = wanted ?? EXTENSIONS[extname(path).toLowerCase()];
+  const claimed = options.format ?? EXTENSIONS[extname(options.name ?? path).toLowerCase()];
   const format = contentOf(head, claimed);
   if (claimed !== undefined && claimed !== format) {
     const message = `the file is called ${claimed} but holds ${format}: name it for what it is`;
     throw ingestError('input-format-mismatch', message);
   }
-  if (format === 'parquet') checkParquetEnds(head, tail, bytes);
-  return { format, bytes, modifiedMs };
+  if (format === 'parquet') checkParquetEnds(tail, bytes);
+  return { format, bytes };
 }
 
 async function readEnds(path: string): Promise<{
   head: Buffer;
   tail: Buffer;
   bytes: number;
-  modifiedMs: number;
 }> {
   try {
     const info = await stat(path);
@@ -68,7 +70,7 @@ async function readEnds(path: string): Promise<{
       await file.read(head, 0, head.length, 0);
       const tail = Buffer.alloc(Math.min(8, info.size));
       await file.read(tail, 0, tail.length, info.size - tail.length);
-      return { head, tail, bytes: info.size, modifiedMs: info.mtimeMs };
+      return { head, tail, bytes: info.size };
     } finally {
       await file.close();
     }
@@ -111,11 +113,11 @@ function isJson(text: string): boolean {
   return /^\[\s*(?:[{[\]"]|-?\d|true|false|null)/.test(text);
 }
 
-function checkParquetEnds(head: Buffer, tail: Buffer, bytes: number): void {
+function checkParquetEnds(tail: Buffer, bytes: number): void {
   const ends = bytes >= PARQUET_MIN_BYTES && tail.toString('latin1', 4) === 'PAR1';
   const footer = bytes >= PARQUET_MIN_BYTES ? tail.readUInt32LE(0) : 0;
   if (!ends || footer === 0 || footer > bytes - 12) {
     const message = 'the Parquet file does not end with a footer and PAR1: it is cut';
-    throw ingestError('parquet-truncated', message, { details: { bytes, head: head.length } });
+    throw ingestError('parquet-truncated', message, { details: { bytes } });
   }
 }

@@ -8,10 +8,13 @@ import { identifier, literal, withDuck } from './duck.ts';
 import { ingestError } from './errors.ts';
 import { ColumnTypes } from './infer.ts';
 import { ABSENT, type Cell, checkColumnName, type RowOptions, readRows } from './rows.ts';
+import { canBring } from './types.ts';
 
 export interface InspectOptions {
   /** What the file is; without it the extension and the content must agree. */
   readonly format?: IngestFormat;
+  /** The name that the file came with, where its path is another (an upload). */
+  readonly name?: string;
   /** Whether the first CSV row names the columns: true unless told. */
   readonly header?: boolean;
   /** The CSV delimiter; without it the first line shows it. */
@@ -39,9 +42,6 @@ export interface Inspection {
   readonly reading?: RowOptions;
 }
 
-/** Parquet column types that become columns of a dataset. */
-const SCALARS =
-  /^(?:BOOLEAN|U?(?:TINY|SMALL|BIG)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)|VARCHAR|BLOB|DATE|TIME|TIMESTAMP(?:_S|_MS|_NS)?|TIMESTAMP WITH TIME ZONE|UUID)$/;
 const HEAD_CHARACTERS = 65_536;
 
 /** Reads the whole file once. @throws CodedError of `IngestErrorCode` */
@@ -49,7 +49,7 @@ export async function inspectInput(
   path: string,
   options: InspectOptions = {},
 ): Promise<Inspection> {
-  const detected = await detect(path, options.format);
+  const detected = await detect(path, options);
   const samples = options.samples ?? 0;
   if (detected.format === 'parquet') return inspectParquet(path, detected, samples);
   return inspectText(path, detected, options);
@@ -172,7 +172,7 @@ async function inspectParquet(
     const types = described.map(([name, type]) => ({ name: String(name), type: String(type) }));
     for (const { name, type } of types) {
       checkColumnName(seen, name);
-      if (!SCALARS.test(type)) {
+      if (!canBring(type)) {
         const message = `column ${name} has the type ${type.slice(0, 60)}: flatten it first`;
         throw ingestError('column-type-unsupported', message, { kind: 'unsupported' });
       }
@@ -190,7 +190,8 @@ async function inspectParquet(
       if (samples === 0) columns.push({ name, type, nulls });
       else {
         const column = identifier(name);
-        const shown = `SELECT CAST(${column} AS VARCHAR) FROM ${source} WHERE ${column} IS NOT NULL LIMIT ${samples}`;
+        const texts = `SELECT CAST(${column} AS VARCHAR) FROM ${source}`;
+        const shown = `${texts} WHERE ${column} IS NOT NULL LIMIT ${Math.trunc(samples)}`;
         const values = await duck.query(shown, 'parquet-malformed', malformed);
         columns.push({ name, type, nulls, samples: values.map(([value]) => String(value)) });
       }

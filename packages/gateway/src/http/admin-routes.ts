@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+// The admin API: everything the organisation itself does with its gateway. One bearer token, kept in
+// the organisation's folder, opens it; it is compared in constant time.
+import { createWriteStream } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import {
+  approveRequest,
+  datasetRequest,
+  declineRequest,
+  epochRequest,
+  startRunRequest,
+  taskRequest,
+} from '@cloister/api';
+import { CodedError, equal, fromHex, toHex, utf8 } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import type { Gateway } from '../context.ts';
+import type { GatewayErrorCode } from '../errors.ts';
+import { homeFolder } from '../home.ts';
+import { convertToParquet, inspectInput } from '../ingest/index.ts';
+import { billsOf } from '../work/bills.ts';
+import { publishCollateral } from '../work/collateral.ts';
+import { addDataset, listDatasets, resealDatasets } from '../work/datasets.ts';
+import { formEpoch, listKeepers } from '../work/keepers.ts';
+import { openResult } from '../work/results.ts';
+import type { RunBook } from '../work/runs.ts';
+import { approveTask, checkTask, declineTask, proposeTask } from '../work/tasks.ts';
+import { eventsPage, listTasks, statusOf, taskView, verifyLedger } from '../work/views.ts';
+import { bytesOf, parseBody, parseQuery } from './parse.ts';
+import { recordedAnswer } from './peer-routes.ts';
+
+const MAX_UPLOAD_BYTES = 64 * 1024 * 1024 * 1024;
+const MAX_COLLATERAL_BYTES = 4 * 1024 * 1024;
+const LONGEST_WAIT_MS = 20_000;
+
+const hex = (bytes: number) =>
+  z.string().regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`), 'wanted an id in hexadecimal');
+const natural = z.coerce.number().int().min(0);
+const uploadQuery = z.object({ name: z.string().min(1).max(255) });
+const eventsQuery = z.object({ from: natural.default(0), limit: natural.max(1_000).default(200) });
+const billQuery = z.object({ task: hex(32).optional() });
+const runQuery = z.object({ known: z.string().max(40).default(''), wait: natural.default(0) });
+const resultQuery = z.object({ format: z.enum(['csv', 'json', 'parquet']).default('csv') });
+
+export interface AdminRoutesOptions {
+  readonly token: string;
+  readonly runs: RunBook;
+}
+
+/** Adds /admin/v1/... to `app`. */
+export function adminRoutes(
+  app: FastifyInstance,
+  gateway: Gateway,
+  options: AdminRoutesOptions,
+): void {
+  const digestOf = (text: string) => nodeCrypto.digest('sha256', utf8(text));
+  const wanted = digestOf(`Bearer ${options.token}`);
+  app.addHook('onRequest', async (request) => {
+    if (!request.url.startsWith('/admin/')) return;
+    if (equal(digestOf(request.headers.authorization ?? ''), wanted)) return;
+    const message = "the admin API wants the token in the organisation's folder";
+    throw new CodedError('request-unauthenticated', 'usage', message);
+  });
+  datasetRoutes(app, gateway);
+  taskRoutes(app, gateway, options.runs);
+  ledgerRoutes(app, gateway);
+}
+
+function datasetRoutes(app: FastifyInstance, gateway: Gateway): void {
+  app.post('/admin/v1/uploads', { bodyLimit: MAX_UPLOAD_BYTES }, async (request) => {
+    const { name } = parseQuery(uploadQuery, request);
+    const upload = toHex(gateway.random.bytes(16));
+    const path = await uploadPath(gateway, upload);
+    await receive(request, path);
+    try {
+      const { format, rows, columns, warnings } = await inspectInput(path, { name });
+      return {
+        upload,
+        format,
+        rows,
+        columns: columns.map((c) => ({ name: c.name, type: c.type, nulls: c.nulls })),
+        warnings,
+      };
+    } catch (error) {
+      await rm(path, { force: true });
+      throw error;
+    }
+  });
+
+  app.post('/admin/v1/datasets', async (request) => {
+    const body = parseBody(datasetRequest, request);
+    const path = await uploadPath(gateway, body.upload);
+    const parquet = `${path}.parquet`;
+    const { rows, columns } = await convertToParquet(path, parquet, { types: body.types });
+    try {
+      const { name, policy, price } = body;
+      const added = await addDataset(gateway, { parquet, rows, columns, name, policy, price });
+      await rm(path, { force: true });
+      const dataset = (await listDatasets(gateway)).find((d) => d.dataset === toHex(added.dataset));
+      return { dataset, recorded: recordedAnswer(added.record) };
+    } finally {
+      await rm(parquet, { force: true });
+    }
+  });
+
+  app.get('/admin/v1/datasets', () => listDatasets(gateway));
+
+  app.post('/admin/v1/datasets/reseal', async () =>
+    (await resealDatasets(gateway)).map(recordedAnswer),
+  );
+}
+
+function taskRoutes(app: FastifyInstance, gateway: Gateway, runs: RunBook): void {
+  app.post('/admin/v1/tasks/check', (request) =>
+    checkTask(gateway, parseBody(taskRequest, request)),
+  );
+
+  app.post('/admin/v1/tasks', async (request) => {
+    const { record, check } = await proposeTask(gateway, parseBody(taskRequest, request));
+    return { task: record.event?.key, recorded: recordedAnswer(record), check };
+  });
+
+  app.get('/admin/v1/tasks', () => listTasks(gateway));
+
+  app.get('/admin/v1/tasks/:task', (request) => taskView(gateway, taskOf(request).key));
+
+  app.post('/admin/v1/tasks/:task/approve', async (request) => {
+    const grant = parseBody(approveRequest, request);
+    return recordedAnswer(await approveTask(gateway, taskOf(request).id, grant));
+  });
+
+  app.post('/admin/v1/tasks/:task/decline', async (request) => {
+    const { code } = parseBody(declineRequest, request);
+    return recordedAnswer(await declineTask(gateway, taskOf(request).id, code));
+  });
+
+  app.post('/admin/v1/tasks/:task/run', (request) => {
+    const { worker } = parseBody(startRunRequest, request);
+    return runs.start(gateway, taskOf(request).id, worker);
+  });
+
+  app.get('/admin/v1/runs/:run', (request) => {
+    const { known, wait } = parseQuery(runQuery, request);
+    const waitMs = Math.min(wait, LONGEST_WAIT_MS);
+    return runs.status(gateway, runOf(request), { known, waitMs });
+  });
+
+  app.post('/admin/v1/results/:run/open', async (request, reply) => {
+    const { format } = parseQuery(resultQuery, request);
+    const bytes = await openResult(gateway, runOf(request), format);
+    return reply.header('content-type', 'application/octet-stream').send(Buffer.from(bytes));
+  });
+}
+
+function ledgerRoutes(app: FastifyInstance, gateway: Gateway): void {
+  app.get('/admin/v1/status', async () => statusOf(gateway));
+  app.get('/admin/v1/keepers', () => listKeepers(gateway));
+  app.get('/admin/v1/bill', async (request) =>
+    billsOf(gateway, parseQuery(billQuery, request).task),
+  );
+  app.get('/admin/v1/events', async (request) => {
+    const { from, limit } = parseQuery(eventsQuery, request);
+    return eventsPage(gateway, from, limit);
+  });
+  app.post('/admin/v1/ledger/verify', () => verifyLedger(gateway));
+  app.post('/admin/v1/epochs', async (request) => {
+    const { joins } = parseBody(epochRequest, request);
+    return recordedAnswer(await formEpoch(gateway, joins));
+  });
+  app.post('/admin/v1/collateral', { bodyLimit: MAX_COLLATERAL_BYTES }, async (request) =>
+    recordedAnswer(await publishCollateral(gateway, bytesOf(request))),
+  );
+}
+
+function taskOf(request: FastifyRequest): { key: string; id: Uint8Array } {
+  const key = (request.params as { task: string }).task;
+  return { key, id: fromHex(key, 32) };
+}
+
+function runOf(request: FastifyRequest): string {
+  const { run } = request.params as { run: string };
+  return toHex(fromHex(run, 16));
+}
+
+async function uploadPath(gateway: Gateway, upload: string): Promise<string> {
+  return join(await homeFolder(gateway.home, 'uploads'), toHex(fromHex(upload, 16)));
+}
+
+/** Streams a body to a file that only we can read. @throws CodedError `upload-too-large` */
+async function receive(request: FastifyRequest, path: string): Promise<void> {
+  let size = 0;
+  const bound = new Transform({
+    transform(piece: Uint8Array, _encoding, done) {
+      size += piece.length;
+      const message = `an upload is longer than ${MAX_UPLOAD_BYTES} bytes`;
+      done(
+        size > MAX_UPLOAD_BYTES
+          ? new CodedError<GatewayErrorCode>('upload-too-large', 'usage', message)
+          : null,
+        piece,
+      );
+    },
+  });
+  try {
+    await pipeline(request.raw, bound, createWriteStream(path, { mode: 0o600, flags: 'wx' }));
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
+  }
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Queries and bodies of requests, checked against their schemas.
+import type { ApiErrorCode } from '@cloister/api';
+import { CodedError } from '@cloister/core';
+import type { FastifyRequest } from 'fastify';
+import type { z } from 'zod';
+
+/** The query string. @throws CodedError `request-malformed` */
+export function parseQuery<T extends z.ZodType>(schema: T, request: FastifyRequest): z.infer<T> {
+  return parse(schema, request.query, 'the query');
+}
+
+/** The JSON body. @throws CodedError `request-malformed` */
+export function parseBody<T extends z.ZodType>(schema: T, request: FastifyRequest): z.infer<T> {
+  return parse(schema, request.body, 'the body');
+}
+
+/** The bytes of an application/octet-stream body. @throws CodedError `request-malformed` */
+export function bytesOf(request: FastifyRequest): Uint8Array {
+  if (request.body instanceof Uint8Array) return request.body;
+  throw malformed('send the bytes as application/octet-stream');
+}
+
+/** The body as it came over the wire, which is what a request signature covers. */
+export function rawBodyOf(request: FastifyRequest): Uint8Array {
+  return (request as FastifyRequest & { rawBody?: Uint8Array }).rawBody ?? new Uint8Array(0);
+}
+
+function parse<T extends z.ZodType>(schema: T, value: unknown, what: string): z.infer<T> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const where = issue === undefined || issue.path.length === 0 ? what : issue.path.join('.');
+  throw malformed(`${where}: ${issue?.message ?? 'is malformed'}`);
+}
+
+function malformed(message: string): CodedError<ApiErrorCode> {
+  return new CodedError('request-malformed', 'malformed', message);
+}

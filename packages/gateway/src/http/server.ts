@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// The gateway's HTTP server: peers' routes for everybody, the admin API behind a token. Errors leave
+// as coded JSON; anything that is not a coded error is logged here and leaves as `internal`.
+import { toErrorResponse, UPLOAD_TYPE } from '@cloister/api';
+import { CodedError, isCoded } from '@cloister/core';
+import fastify, { type FastifyInstance } from 'fastify';
+import type { Gateway } from '../context.ts';
+import { type AdminRoutesOptions, adminRoutes } from './admin-routes.ts';
+import { gatewayMetrics } from './metrics.ts';
+import { type PeerRoutesOptions, peerRoutes } from './peer-routes.ts';
+
+const REQUEST_TIMEOUT_MS = 600_000;
+
+export function buildServer(
+  gateway: Gateway,
+  options: AdminRoutesOptions & PeerRoutesOptions,
+): FastifyInstance {
+  const app = fastify({
+    logger: false,
+    bodyLimit: 4 * 1024 * 1024,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 200 },
+  });
+  const metrics = gatewayMetrics(gateway);
+  bodyParsers(app);
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? 'none';
+    metrics.served(request.method, route, reply.statusCode, reply.elapsedTime);
+  });
+  app.setErrorHandler((error, request, reply) => {
+    const fault = frameworkError(error) ?? error;
+    if (!isCoded(fault))
+      gateway.log.error({ err: fault, route: request.routeOptions.url }, 'request failed');
+    const { status, body } = toErrorResponse(fault);
+    return reply.code(status).send(body);
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const message = `no such endpoint: ${request.method} ${request.url.slice(0, 100)}`;
+    const { status, body } = toErrorResponse(new CodedError('route-unknown', 'not-found', message));
+    return reply.code(status).send(body);
+  });
+  app.get('/metrics', async (_request, reply) =>
+    reply.header('content-type', metrics.contentType).send(await metrics.text()),
+  );
+  peerRoutes(app, gateway, options);
+  adminRoutes(app, gateway, options);
+  return app;
+}
+
+function bodyParsers(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(
+    'application/octet-stream',
+    { parseAs: 'buffer' },
+    (_request, body, done) => done(null, body),
+  );
+  // Uploads are read as a stream by their route, never into memory.
+  app.addContentTypeParser(UPLOAD_TYPE, (_request, _payload, done) => done(null));
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    (request as typeof request & { rawBody: Uint8Array }).rawBody = body as Buffer;
+    try {
+      done(null, JSON.parse((body as Buffer).toString('utf8')));
+    } catch {
+      done(new CodedError('request-malformed', 'malformed', 'the body is not JSON'));
+    }
+  });
+}
+
+/** Fastify's own refusals (too large, wrong type) as coded errors. */
+function frameworkError(error: unknown): CodedError | undefined {
+  if (isCoded(error) || !(error instanceof Error)) return undefined;
+  const { code, statusCode } = error as Error & { code?: string; statusCode?: number };
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    return new CodedError(
+      'request-too-large',
+      'usage',
+      'the body is longer than this endpoint takes',
+    );
+  }
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    return new CodedError(
+      'request-malformed',
+      'malformed',
+      `the request was refused: ${error.message}`,
+    );
+  }
+  return undefined;
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bills as JSON: a view of contract's fold over usage records and accepted prices.
+import type { BillAnswer } from '@cloister/api';
+import { bills } from '@cloister/contract';
+import { type Gateway, stateInForce } from '../context.ts';
+
+/** Every bill in which this member pays or is paid, of one task when it is named. */
+export function billsOf(gateway: Gateway, task?: string): BillAnswer {
+  const me = gateway.card.id;
+  return bills(stateInForce(gateway), task === undefined ? {} : { task })
+    .filter((bill) => bill.payer === me || bill.payee === me)
+    .map((bill) => ({
+      ...bill,
+      total: bill.total.toString(),
+      lines: bill.lines.map((line) => ({
+        ...line,
+        quantity: line.quantity.toString(),
+        price: line.price.toString(),
+        amount: line.amount.toString(),
+      })),
+    }));
+}

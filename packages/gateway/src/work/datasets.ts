@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+// Datasets of this member: from a plain file to an encrypted one whose column keys are sealed, each
+// on its own, to the group key. In this order, so that nothing acknowledged can be lost: keys into
+// the vault, ciphertext into blobs, sealed keys into blobs, then the event.
+import { open, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { DatasetJson } from '@cloister/api';
+import {
+  CHUNK_BYTES,
+  commitTo,
+  type DatasetSchema,
+  datasetAadPrefix,
+  decodeSchema,
+  digestTree,
+  type EventBody,
+  encodeSchema,
+  type Price,
+} from '@cloister/contract';
+import {
+  compilePolicy,
+  decodePolicy,
+  encodePolicy,
+  type Policy,
+  parsePolicyDocument,
+} from '@cloister/contract/policy';
+import { CodedError, toHex } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
+import {
+  assertFullyEncrypted,
+  encryptParquet,
+  fileSink,
+  fileSource,
+  masterKeys,
+} from '@cloister/parquet-crypto';
+import { encodeLabel } from '@cloister/threshold';
+import { sealMasterKey } from '@cloister/threshold/node';
+import { type Gateway, publishAccepted, stateInForce } from '../context.ts';
+import type { GatewayErrorCode } from '../errors.ts';
+import { homeFolder } from '../home.ts';
+import type { EntryRecord } from '../ledger/follower.ts';
+import { readDatasetOpenings, sealForMembers } from './openings.ts';
+import { putVaultEntry, readVault, type VaultEntry } from './vault.ts';
+
+const FOOTER = 0;
+const VERSION_1 = 1;
+
+export interface NewDataset {
+  /** Absolute path of a plain Parquet file; it is removed once it is encrypted. */
+  readonly parquet: string;
+  readonly rows: number;
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  readonly name: string;
+  readonly policy: unknown;
+  readonly price: Price;
+}
+
+/** Encrypts, seals and publishes a new dataset; answers its id and the entry on the ledger. */
+export async function addDataset(
+  gateway: Gateway,
+  wanted: NewDataset,
+): Promise<{ dataset: Uint8Array; record: EntryRecord }> {
+  const groupKey = currentGroupKey(gateway);
+  await refuseTakenName(gateway, wanted.name);
+  const schema: DatasetSchema = {
+    name: wanted.name,
+    columns: wanted.columns.map(({ name, type }, i) => ({ id: i + 1, name, type })),
+  };
+  const policy = await compile(gateway, wanted.policy, schema);
+  const dataset = gateway.random.bytes(16);
+  const ports = { crypto: nodeCrypto, random: gateway.random };
+  const entry: VaultEntry = {
+    dataset,
+    version: VERSION_1,
+    name: wanted.name,
+    keys: new Map(
+      [FOOTER, ...schema.columns.map((c) => c.id)].map((id) => [id, gateway.random.bytes(32)]),
+    ),
+    schema: commitTo(encodeSchema(schema), ports).opening,
+    policy: commitTo(encodePolicy(policy), ports).opening,
+  };
+  await putVaultEntry(gateway.home, entry);
+  const file = await encryptFile(gateway, wanted.parquet, schema, entry);
+  const body = await sealDataset(gateway, entry, {
+    groupKey,
+    rows: wanted.rows,
+    files: [file],
+    price: wanted.price,
+    approvals: policy.approvals,
+  });
+  return { dataset, record: await publishAccepted(gateway, 'dataset', body) };
+}
+
+/**
+ * Seals every dataset of ours again that is sealed to another than the current group key: what a
+ * new key needs. Answers the entries that were made.
+ */
+export async function resealDatasets(gateway: Gateway): Promise<EntryRecord[]> {
+  const groupKey = currentGroupKey(gateway);
+  const records: EntryRecord[] = [];
+  for (const entry of await readVault(gateway.home)) {
+    const known = stateInForce(gateway).datasets.get(toHex(entry.dataset));
+    const version = known?.versions.get(entry.version);
+    if (version === undefined || toHex(version.body.groupKey) === toHex(groupKey)) continue;
+    const { rows, files, price, approvals } = version.body;
+    const body = await sealDataset(gateway, entry, { groupKey, rows, files, price, approvals });
+    records.push(await publishAccepted(gateway, 'dataset', body));
+  }
+  return records;
+}
+
+/** Every dataset on the ledger, as this member may read it. */
+export async function listDatasets(gateway: Gateway): Promise<DatasetJson[]> {
+  const state = stateInForce(gateway);
+  const current = state.activeEpoch === null ? null : state.epochs.get(state.activeEpoch)?.groupKey;
+  const found: DatasetJson[] = [];
+  for (const [id, { owner, versions }] of state.datasets) {
+    for (const [version, { body }] of versions) {
+      const { schema, policy } = await readDataset(gateway, body);
+      found.push({
+        dataset: id,
+        version,
+        owner,
+        name: schema.name,
+        rows: body.rows,
+        bytes: body.files.reduce((sum, file) => sum + file.length, 0),
+        columns: schema.columns.map((column) => ({ ...column, rule: ruleOf(policy, column.id) })),
+        price: body.price,
+        approvals: body.approvals,
+        groupKey:
+          current != null && toHex(current) === toHex(body.groupKey) ? 'current' : 'superseded',
+      });
+    }
+  }
+  return found;
+}
+
+/** Schema and policy behind a dataset event, checked against its commitments. */
+export async function readDataset(
+  gateway: Gateway,
+  body: EventBody<'dataset'>,
+): Promise<{ schema: DatasetSchema; policy: Policy }> {
+  const openings = await readDatasetOpenings(gateway, body);
+  return {
+    schema: decodeSchema(openings.schema.value),
+    policy: decodePolicy(openings.policy.value),
+  };
+}
+
+/** @throws CodedError `no-group-key` */
+export function currentGroupKey(gateway: Gateway): Uint8Array {
+  const state = stateInForce(gateway);
+  const key = state.activeEpoch === null ? null : state.epochs.get(state.activeEpoch)?.groupKey;
+  if (key != null) return key;
+  const message = 'no keepers hold a group key yet: form an epoch first (cloister keeper epoch)';
+  throw new CodedError<GatewayErrorCode>('no-group-key', 'unavailable', message);
+}
+
+async function compile(
+  gateway: Gateway,
+  document: unknown,
+  schema: DatasetSchema,
+): Promise<Policy> {
+  const table = { name: 'dataset', columns: schema.columns };
+  return compilePolicy({
+    document: parsePolicyDocument(document),
+    columns: schema.columns,
+    bind: (sql) => gateway.engine.bindGrouping(table, sql),
+  });
+}
+
+async function refuseTakenName(gateway: Gateway, name: string): Promise<void> {
+  const mine = (await listDatasets(gateway)).filter((d) => d.owner === gateway.card.id);
+  if (!mine.some((d) => d.name === name)) return;
+  const message = `a dataset of yours is already called ${name}: choose another name`;
+  throw new CodedError<GatewayErrorCode>('dataset-name-taken', 'conflict', message);
+}
+
+async function encryptFile(
+  gateway: Gateway,
+  plain: string,
+  schema: DatasetSchema,
+  entry: VaultEntry,
+): Promise<EventBody<'dataset'>['files'][number]> {
+  const folder = await homeFolder(gateway.home, 'uploads');
+  const encrypted = join(folder, `${toHex(entry.dataset)}.encrypted`);
+  const keyOf = (id: number) => ({ id: String(id), masterKey: entry.keys.get(id) as Uint8Array });
+  const aadPrefix = datasetAadPrefix({ genesis: gateway.genesis, ...entry, file: 0 });
+  const [source, sink] = [await open(plain, 'r'), await open(encrypted, 'w', 0o600)];
+  try {
+    await encryptParquet({
+      source: await fileSource(source),
+      sink: fileSink(sink),
+      footerKey: keyOf(FOOTER),
+      columnKeys: new Map(schema.columns.map((c) => [c.name, keyOf(c.id)])),
+      aadPrefix,
+    });
+  } finally {
+    await Promise.all([source.close(), sink.close()]);
+  }
+  await proveEncrypted(encrypted, entry, aadPrefix);
+  const { leaves, root, length } = await digestTree(chunksOf(encrypted), nodeCrypto);
+  const blob = await gateway.blobs.adopt(encrypted);
+  await rm(plain, { force: true });
+  return { blob, length, root, leaves: await gateway.blobs.put(leaves) };
+}
+
+async function proveEncrypted(
+  path: string,
+  entry: VaultEntry,
+  aadPrefix: Uint8Array,
+): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    const keys = new Map([...entry.keys].map(([id, key]) => [String(id), key]));
+    await assertFullyEncrypted(await fileSource(file), masterKeys(keys), { aadPrefix });
+  } finally {
+    await file.close();
+  }
+}
+
+async function* chunksOf(path: string): AsyncGenerator<Uint8Array> {
+  const { size } = await stat(path);
+  const file = await open(path, 'r');
+  try {
+    for (let at = 0; at < size; at += CHUNK_BYTES) {
+      const chunk = Buffer.alloc(Math.min(CHUNK_BYTES, size - at));
+      for (let done = 0; done < chunk.length; ) {
+        const { bytesRead } = await file.read(chunk, done, chunk.length - done, at + done);
+        if (bytesRead === 0) throw new Error('an encrypted file shrank while it was read');
+        done += bytesRead;
+      }
+      yield chunk;
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+type SealedParts = Pick<
+  EventBody<'dataset'>,
+  'groupKey' | 'rows' | 'files' | 'price' | 'approvals'
+>;
+
+/** The dataset event: a sealed key a column, commitments, and the openings for all members. */
+async function sealDataset(
+  gateway: Gateway,
+  entry: VaultEntry,
+  parts: SealedParts,
+): Promise<EventBody<'dataset'>> {
+  const { dataset, version, schema, policy } = entry;
+  const commitments = {
+    schema: nodeCrypto.digest('sha256', schema.salt, schema.value),
+    policy: nodeCrypto.digest('sha256', policy.salt, policy.value),
+  };
+  const columns: { id: number; sealed: Uint8Array }[] = [];
+  for (const [id, masterKey] of [...entry.keys].sort(([a], [b]) => a - b)) {
+    const label = encodeLabel({
+      genesis: gateway.genesis,
+      groupKey: parts.groupKey,
+      owner: gateway.card.id,
+      dataset,
+      version,
+      column: id,
+      policy: commitments.policy,
+    });
+    const sealed = sealMasterKey({
+      groupKey: parts.groupKey,
+      label,
+      masterKey,
+      random: gateway.random,
+    });
+    columns.push({ id, sealed: await gateway.blobs.put(sealed) });
+  }
+  const members = stateInForce(gateway).charter.members;
+  const openings = await sealForMembers(gateway, members, { schema, policy });
+  return { dataset, version, ...parts, columns, ...commitments, openings };
+}
+
+function ruleOf(policy: Policy, column: number): string {
+  const rules = policy.columns.find(({ id }) => id === column)?.rules ?? [];
+  return rules.length === 0 ? 'hidden' : [...new Set(rules.map((r) => r.rule))].join(', ');
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs of our own tasks: ask a worker to run one, and hand the openings to the worker once its join
+// is cosigned and its evidence stands. Whoever answers the worker wrongly here gives away code and
+// schemas, so the evidence is appraised anew and the openings are sealed to the attested key only.
+import { HttpJson, type RunStatus, WorkerClient } from '@cloister/api';
+import { encodeTaskOpenings, openingsInfo, rightsOfJoin } from '@cloister/contract';
+import { CodedError, equal, systemClock, toHex } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
+import { hpkeSeal } from '@cloister/threshold/node';
+import { type Gateway, stateInForce } from '../context.ts';
+import type { GatewayErrorCode } from '../errors.ts';
+import { readTask } from './tasks.ts';
+
+const FOLLOW_MS = 5_000;
+
+/** Where each run was started: the gateway forwards status questions there. */
+export class RunBook {
+  readonly #workers = new Map<string, string>();
+
+  /** Asks the worker at `address` to run `task`. @throws CodedError the worker's refusal */
+  async start(gateway: Gateway, task: Uint8Array, address: string): Promise<RunStatus> {
+    const found = stateInForce(gateway).tasks.get(toHex(task));
+    if (found === undefined || found.proposer !== gateway.card.id) {
+      const message = 'only the proposer of a task can have it run';
+      throw new CodedError<GatewayErrorCode>('task-not-yours', 'usage', message);
+    }
+    const client = workerClient(gateway, address);
+    const run = await client.run(task);
+    this.#workers.set(run, address);
+    return client.status(run);
+  }
+
+  async status(
+    gateway: Gateway,
+    run: string,
+    options: { known?: string; waitMs?: number },
+  ): Promise<RunStatus> {
+    const address = this.#workers.get(run);
+    if (address === undefined) {
+      const message = `run ${run} was not started by this gateway since it started`;
+      throw new CodedError<GatewayErrorCode>('result-not-found', 'not-found', message);
+    }
+    return workerClient(gateway, address).status(run, options);
+  }
+}
+
+function workerClient(gateway: Gateway, base: string): WorkerClient {
+  const { identity } = gateway.keys;
+  const sign = {
+    signer: identity,
+    issuer: gateway.card.id,
+    genesis: gateway.genesis,
+    crypto: nodeCrypto,
+    clock: systemClock,
+  };
+  return new WorkerClient(new HttpJson({ base, sign }));
+}
+
+/**
+ * The openings of a task of ours, sealed to the worker of the join.
+ * @throws CodedError `openings-not-for-you`, `worker-not-accepted`, and the rights codes
+ */
+export async function openingsForWorker(
+  gateway: Gateway,
+  join: Uint8Array,
+  caller: Uint8Array,
+): Promise<Uint8Array> {
+  const key = toHex(join);
+  const { size } = await gateway.witness.checkpoint();
+  await gateway.follower.reached(size, FOLLOW_MS);
+  const state = stateInForce(gateway);
+  const rights = rightsOfJoin(state, key);
+  if (!rights.ok) throw new CodedError(rights.code, 'policy', rights.sentence);
+  if (!equal(rights.join.signer, caller) || rights.task.proposer !== gateway.card.id) {
+    const message = 'openings go to the worker of the join, from the proposer of its task';
+    throw new CodedError<GatewayErrorCode>('openings-not-for-you', 'policy', message);
+  }
+  const appraisal = await gateway.appraiser.appraise(state, key);
+  if (!appraisal.ok) {
+    const { code, wanted, got } = appraisal.mismatch;
+    const message = `the worker's evidence does not stand (${code}): wanted ${wanted}, got ${got}`;
+    throw new CodedError<GatewayErrorCode>('worker-not-accepted', 'verification', message);
+  }
+  const { openings } = await readTask(gateway, rights.taskKey);
+  return hpkeSeal({
+    publicKey: rights.join.body.hpke,
+    info: openingsInfo(gateway.genesis, 'worker'),
+    aad: join,
+    plaintext: encodeTaskOpenings(openings),
+  });
+}

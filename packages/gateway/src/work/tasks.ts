@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tasks: plan the code, judge its uses against every owner's policy, propose, approve, decline. A
+// proposal goes on the ledger even when the check fails: what was tried is part of the record, and
+// each owner's gateway declines by itself with the code.
+import type { CheckAnswer, TaskRequest } from '@cloister/api';
+import { taskRequest } from '@cloister/api';
+import {
+  commitTo,
+  type DatasetSchema,
+  type EventBody,
+  encodeParameters,
+  type Input,
+  readTaskOpenings,
+  type Task,
+  type TaskContents,
+  type TaskOpenings,
+} from '@cloister/contract';
+import {
+  type EnginePlan,
+  type EngineTable,
+  encodeUses,
+  type Judgement,
+  judge,
+  type Policy,
+} from '@cloister/contract/policy';
+import { CodedError, equal, isCoded, toHex, utf8 } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
+import { type Gateway, memberOf, publish, publishAccepted, stateInForce } from '../context.ts';
+import type { GatewayErrorCode } from '../errors.ts';
+import type { EntryRecord } from '../ledger/follower.ts';
+import { estimateCost } from './cost.ts';
+import { listDatasets, readDataset } from './datasets.ts';
+import { readDatasetOpenings, readTaskParts, sealForMembers } from './openings.ts';
+
+const DAY_MS = 86_400_000;
+const DEFAULT_DAYS = 30;
+
+/** A request with its datasets found and its code planned. */
+interface PlannedTask {
+  readonly request: ReturnType<typeof taskRequest.parse>;
+  readonly tables: readonly string[];
+  readonly inputs: readonly {
+    readonly owner: string;
+    readonly body: EventBody<'dataset'>;
+    readonly schema: DatasetSchema;
+    readonly policy: Policy;
+  }[];
+  readonly plan: EnginePlan;
+  readonly recipients: readonly string[];
+  readonly judgement: Judgement;
+}
+
+/** What would happen: whose rule blocks what, and what it would cost. Nothing is recorded. */
+export async function checkTask(gateway: Gateway, request: TaskRequest): Promise<CheckAnswer> {
+  return answerOf(await planTask(gateway, request));
+}
+
+/** Puts the task on the ledger, whatever the check says. */
+export async function proposeTask(
+  gateway: Gateway,
+  request: TaskRequest,
+): Promise<{ record: EntryRecord; check: CheckAnswer }> {
+  const planned = await planTask(gateway, request);
+  const { charter } = stateInForce(gateway);
+  const accepted = new Set(planned.request.workers);
+  const workers = charter.environments.filter(
+    (e) => e.role === 'worker' && (accepted.size === 0 || accepted.has(e.id)),
+  );
+  if (workers.length === 0) throw malformed('the charter has no worker environment of these names');
+  const ports = { crypto: nodeCrypto, random: gateway.random };
+  const outputs = planned.plan.outputs;
+  const [code, parameters, uses, purpose] = [
+    utf8(planned.request.code),
+    encodeParameters({ tables: planned.tables, params: {}, outputs }),
+    encodeUses(planned.plan.uses),
+    utf8(planned.request.purpose),
+  ].map((value) => commitTo(value, ports)) as [Committed, Committed, Committed, Committed];
+  const openings = {
+    code: code.opening,
+    parameters: parameters.opening,
+    uses: uses.opening,
+    purpose: purpose.opening,
+  };
+  const readers = new Set([
+    gateway.card.id,
+    ...planned.recipients,
+    ...planned.inputs.map((i) => i.owner),
+  ]);
+  const body: EventBody<'task'> = {
+    engine: planned.request.engine,
+    code: code.commitment,
+    parameters: parameters.commitment,
+    uses: uses.commitment,
+    purpose: purpose.commitment,
+    inputs: inputsOf(planned),
+    outputs: outputs.map(({ id }) => ({ id, recipients: [...planned.recipients] })),
+    worker: {
+      measurements: distinct(workers.flatMap((e) => e.measurements.map((m) => m.measurement))),
+      operators: charter.operators.map((o) => o.id),
+    },
+    prices: planned.inputs.map((i) => i.body.price),
+    openings: await sealForMembers(
+      gateway,
+      [...readers].map((id) => memberOf(gateway, id)),
+      openings,
+    ),
+  };
+  const record = await publishAccepted(gateway, 'task', body);
+  return { record, check: answerOf(planned) };
+}
+
+type Committed = ReturnType<typeof commitTo>;
+
+/** Grants a task's use of our datasets. `person` never reaches the ledger in clear. */
+export async function approveTask(
+  gateway: Gateway,
+  task: Uint8Array,
+  grant: { runs: number; from?: number | undefined; until?: number | undefined; person: string },
+): Promise<EntryRecord> {
+  const inputs = ownInputs(gateway, task);
+  const from = grant.from ?? stateInForce(gateway).clock;
+  return publishAccepted(gateway, 'approve', {
+    task,
+    inputs,
+    runs: grant.runs,
+    from,
+    until: grant.until ?? Math.max(from, gateway.clock.now()) + DEFAULT_DAYS * DAY_MS,
+    person: gateway.keys.tag(task, utf8(grant.person)),
+  });
+}
+
+/** @throws CodedError `task-not-found`, `task-not-yours` */
+export async function declineTask(
+  gateway: Gateway,
+  task: Uint8Array,
+  code: string,
+): Promise<EntryRecord> {
+  ownInputs(gateway, task);
+  return publishAccepted(gateway, 'decline', { task, code });
+}
+
+/**
+ * Judges a task on the ledger as the owner of one of its inputs: plans the opened code again, so
+ * that uses which the code does not have deceive nobody, and declines with the code of the first
+ * rule of ours that forbids it. Answers undefined when nothing of ours does.
+ */
+export async function declineIfForbidden(
+  gateway: Gateway,
+  task: Uint8Array,
+): Promise<EntryRecord | undefined> {
+  const { contents, owners } = await readTask(gateway, toHex(task));
+  if (!owners.includes(gateway.card.id)) return undefined;
+  const code = await forbiddenBy(gateway, contents, owners);
+  return code === undefined ? undefined : publish(gateway, 'decline', { task, code });
+}
+
+async function forbiddenBy(
+  gateway: Gateway,
+  contents: TaskContents,
+  owners: readonly string[],
+): Promise<string | undefined> {
+  const { uses, policies, facts } = contents;
+  const blocked = judge({ uses, policies, task: facts }).findings;
+  const own = blocked.find((finding) => owners[finding.input] === gateway.card.id);
+  if (own !== undefined) return own.code;
+  try {
+    const plan = await gateway.engine.plan({ code: contents.code, tables: tablesOf(contents) });
+    return equal(encodeUses(plan.uses), encodeUses(uses)) ? undefined : 'uses-differ';
+  } catch (error) {
+    if (isCoded(error)) return error.code;
+    throw error;
+  }
+}
+
+/** The tables of a task's code, as an engine plans them. */
+export function tablesOf(contents: Pick<TaskContents, 'parameters' | 'schemas'>): EngineTable[] {
+  return contents.parameters.tables.map((name, i) => ({
+    name,
+    columns: contents.schemas[i]?.columns ?? [],
+  }));
+}
+
+async function planTask(gateway: Gateway, raw: TaskRequest): Promise<PlannedTask> {
+  const parsed = taskRequest.safeParse(raw);
+  if (!parsed.success) throw malformed(parsed.error.issues[0]?.message ?? 'malformed request');
+  const request = parsed.data;
+  if (request.engine !== gateway.engine.kind) {
+    const message = `this gateway plans tasks for ${gateway.engine.kind}, not ${request.engine}`;
+    throw new CodedError<GatewayErrorCode>('task-malformed', 'unsupported', message);
+  }
+  const tables = Object.keys(request.inputs);
+  if (tables.length === 0) throw malformed('a task needs at least one input');
+  const inputs = await Promise.all(
+    Object.values(request.inputs).map((name) => findInput(gateway, name)),
+  );
+  const plan = await gateway.engine.plan({
+    code: request.code,
+    tables: tables.map((name, i) => ({ name, columns: inputs[i]?.schema.columns ?? [] })),
+  });
+  const recipients = request.recipients.length === 0 ? [gateway.card.id] : request.recipients;
+  for (const id of recipients) memberOf(gateway, id);
+  const judgement = judge({
+    uses: plan.uses,
+    policies: inputs.map((i) => i.policy),
+    task: {
+      purpose: request.purpose,
+      codeDigest: toHex(nodeCrypto.digest('sha256', utf8(request.code))),
+      outputs: plan.outputs.map(({ id }) => ({ id, recipients })),
+    },
+  });
+  return { request, tables, inputs, plan, recipients, judgement };
+}
+
+/** `owner/name`, a dataset id, either with `@version`. @throws CodedError `dataset-not-found` */
+async function findInput(gateway: Gateway, name: string): Promise<PlannedTask['inputs'][number]> {
+  const [, wanted = '', version] = /^(.*?)(?:@(\d{1,9}))?$/.exec(name) ?? [];
+  const known = (await listDatasets(gateway)).filter(
+    (d) => d.dataset === wanted || `${d.owner}/${d.name}` === wanted,
+  );
+  const newest = Math.max(...known.map((d) => d.version));
+  const found = known.find((d) => d.version === (version === undefined ? newest : Number(version)));
+  const dataset = stateInForce(gateway).datasets.get(found?.dataset ?? '');
+  const body = dataset?.versions.get(found?.version ?? 0)?.body;
+  if (found !== undefined && dataset !== undefined && body !== undefined) {
+    return { owner: dataset.owner, body, ...(await readDataset(gateway, body)) };
+  }
+  const message = `no dataset is called ${name}: name it as owner/name (cloister dataset list)`;
+  throw new CodedError<GatewayErrorCode>('dataset-not-found', 'not-found', message);
+}
+
+/** The columns that the plan reads of each input; an input whose rows alone count needs its first. */
+function inputsOf(planned: PlannedTask): Input[] {
+  return planned.inputs.map(({ body }, at) => {
+    const used = planned.plan.uses.filter((u) => u.input === at && u.column > 0);
+    const subjects = planned.judgement.suppression
+      .filter((s) => s.input === at)
+      .flatMap((s) => s.subjects);
+    const ids = [...new Set([...used.map((u) => u.column), ...subjects])].sort((a, b) => a - b);
+    return {
+      dataset: body.dataset,
+      version: body.version,
+      columns: ids.length > 0 ? ids : [body.columns[1]?.id ?? 1],
+    };
+  });
+}
+
+function answerOf(planned: PlannedTask): CheckAnswer {
+  const { judgement, plan, inputs, tables } = planned;
+  const column = (input: number, id: number) =>
+    inputs[input]?.schema.columns.find((c) => c.id === id)?.name ??
+    (id === 0 ? '(rows)' : `#${id}`);
+  return {
+    ok: judgement.ok,
+    findings: judgement.findings.map((finding) => ({
+      table: tables[finding.input] ?? '',
+      owner: inputs[finding.input]?.owner ?? '',
+      column: column(finding.input, finding.column),
+      rule: finding.rule,
+      code: finding.code,
+      sentence: finding.sentence,
+      ...(finding.unblock === undefined ? {} : { unblock: JSON.stringify(finding.unblock) }),
+    })),
+    uses: plan.uses.map((use) => ({
+      table: tables[use.input] ?? '',
+      column: column(use.input, use.column),
+      role: use.role,
+      how: use.function === '' ? use.expression : `${use.function}(${use.expression})`,
+    })),
+    outputs: plan.outputs.map(({ id, name, type }) => ({ id, name, type })),
+    cost: estimateCost(
+      inputsOf(planned),
+      inputs.map((i) => i.body),
+    ),
+  };
+}
+
+/** This member's inputs of a task. @throws CodedError `task-not-found`, `task-not-yours` */
+function ownInputs(gateway: Gateway, task: Uint8Array): Input[] {
+  const state = stateInForce(gateway);
+  const found = state.tasks.get(toHex(task));
+  if (found === undefined) throw taskNotFound(toHex(task));
+  const own = found.body.inputs.filter(
+    (input) => state.datasets.get(toHex(input.dataset))?.owner === gateway.card.id,
+  );
+  if (own.length > 0) return own;
+  const message = 'this task uses no dataset of yours: there is nothing for you to approve';
+  throw new CodedError<GatewayErrorCode>('task-not-yours', 'usage', message);
+}
+
+/** A task's event and, where this member may read them, its opened contents. */
+export async function readTask(
+  gateway: Gateway,
+  key: string,
+): Promise<{ task: Task; contents: TaskContents; openings: TaskOpenings; owners: string[] }> {
+  const state = stateInForce(gateway);
+  const task = state.tasks.get(key);
+  if (task === undefined) throw taskNotFound(key);
+  const datasets = task.body.inputs.map((input) => {
+    const dataset = state.datasets.get(toHex(input.dataset));
+    const body = dataset?.versions.get(input.version)?.body;
+    if (dataset === undefined || body === undefined) throw taskNotFound(key);
+    return { owner: dataset.owner, body };
+  });
+  const own = await readTaskParts(gateway, task.body);
+  const inputs = await Promise.all(datasets.map((d) => readDatasetOpenings(gateway, d.body)));
+  const openings = { ...own, inputs };
+  const events = { task: task.body, datasets: datasets.map((d) => d.body) };
+  const contents = readTaskOpenings(openings, events, nodeCrypto);
+  return { task, contents, openings, owners: datasets.map((d) => d.owner) };
+}
+
+function distinct(values: readonly Uint8Array[]): Uint8Array[] {
+  return [...new Map(values.map((value) => [toHex(value), value])).values()];
+}
+
+function taskNotFound(key: string): CodedError {
+  const message = `no task ${key.slice(0, 16)} is on the ledger`;
+  return new CodedError<GatewayErrorCode>('task-not-found', 'not-found', message);
+}
+
+function malformed(message: string): CodedError {
+  return new CodedError<GatewayErrorCode>('task-malformed', 'usage', message);
+}

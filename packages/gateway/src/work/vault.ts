@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// The owner's own memory of its datasets: master keys and what was committed to, one file a dataset
+// version (mode 0600). It is what lets a gateway seal again when the group key changes, and what a
+// backup must hold: without it the dataset is lost with the key.
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CodedError, fromHex, toHex, utf8 } from '@cloister/core';
+import { writeDurably } from '@cloister/core/node';
+import { z } from 'zod';
+import type { GatewayErrorCode } from '../errors.ts';
+import { homeFolder } from '../home.ts';
+
+const hex = z.string().regex(/^([0-9a-f]{2})*$/);
+const stored = z.strictObject({
+  dataset: hex,
+  version: z.number().int().min(1),
+  name: z.string(),
+  /** Master keys by column id; 0 is the footer's. */
+  keys: z.array(z.tuple([z.number().int().min(0), hex])),
+  schema: z.strictObject({ salt: hex, value: hex }),
+  policy: z.strictObject({ salt: hex, value: hex }),
+});
+
+/** What the vault keeps of one dataset version. */
+export interface VaultEntry {
+  readonly dataset: Uint8Array;
+  readonly version: number;
+  readonly name: string;
+  readonly keys: ReadonlyMap<number, Uint8Array>;
+  readonly schema: { salt: Uint8Array; value: Uint8Array };
+  readonly policy: { salt: Uint8Array; value: Uint8Array };
+}
+
+/** Writes an entry durably, before anything that depends on its keys is published. */
+export async function putVaultEntry(home: string, entry: VaultEntry): Promise<void> {
+  const folder = await homeFolder(home, 'vault');
+  const opening = (o: { salt: Uint8Array; value: Uint8Array }) => ({
+    salt: toHex(o.salt),
+    value: toHex(o.value),
+  });
+  const value: z.infer<typeof stored> = {
+    dataset: toHex(entry.dataset),
+    version: entry.version,
+    name: entry.name,
+    keys: [...entry.keys].map(([id, key]) => [id, toHex(key)]),
+    schema: opening(entry.schema),
+    policy: opening(entry.policy),
+  };
+  const path = join(folder, `${value.dataset}-${entry.version}.json`);
+  await writeDurably(path, utf8(JSON.stringify(value)), 0o600);
+}
+
+/** Every entry, in no particular order. @throws CodedError `home-malformed` */
+export async function readVault(home: string): Promise<VaultEntry[]> {
+  const folder = await homeFolder(home, 'vault');
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.json'));
+  return Promise.all(
+    names.map(async (name) => parseEntry(name, await readFile(join(folder, name), 'utf8'))),
+  );
+}
+
+function parseEntry(name: string, text: string): VaultEntry {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  const parsed = stored.safeParse(value);
+  if (!parsed.success) {
+    const message = `vault/${name} is damaged: restore it from a backup; its dataset cannot be sealed again without it`;
+    throw new CodedError<GatewayErrorCode>('home-malformed', 'malformed', message);
+  }
+  const { data } = parsed;
+  const opening = (o: { salt: string; value: string }) => ({
+    salt: fromHex(o.salt),
+    value: fromHex(o.value),
+  });
+  return {
+    dataset: fromHex(data.dataset),
+    version: data.version,
+    name: data.name,
+    keys: new Map(data.keys.map(([id, key]) => [id, fromHex(key)])),
+    schema: opening(data.schema),
+    policy: opening(data.policy),
+  };
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ledger in readable form: status, tasks, events, verification. Views are computed from the fold
+// each time and never stored, so they cannot disagree with it. What this member may not read
+// (another's task) is shown by its ids only.
+import type { Status, TaskJson, VerifyAnswer } from '@cloister/api';
+import {
+  type AnyEvent,
+  emptyState,
+  encodeState,
+  foldEntry,
+  missingGrants,
+  runState,
+  type Task,
+  type TaskContents,
+  taskState,
+  versionKey,
+} from '@cloister/contract';
+import { equal, isCoded, toHex } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
+import { logOrigin, MerkleTree, verifyCheckpoint } from '@cloister/tlog';
+import { type Gateway, stateInForce } from '../context.ts';
+import { readTask } from './tasks.ts';
+
+const PAGE = 500;
+
+export function statusOf(gateway: Gateway): Status {
+  const state = stateInForce(gateway);
+  const { charter } = state;
+  const epoch = state.activeEpoch === null ? undefined : state.epochs.get(state.activeEpoch);
+  const { id, name, identity } = gateway.card;
+  return {
+    member: { id, name, identity },
+    charter: charter.name,
+    genesis: toHex(gateway.genesis),
+    simulated: charter.simulated,
+    ledger: {
+      size: gateway.follower.size,
+      root: toHex(gateway.follower.tree.root()),
+      clock: state.clock,
+    },
+    epoch:
+      epoch?.groupKey == null || state.activeEpoch === null
+        ? null
+        : {
+            id: state.activeEpoch,
+            groupKey: toHex(epoch.groupKey),
+            threshold: epoch.threshold,
+            seats: epoch.joins.map((key, i) => seatOf(gateway, key, i + 1)),
+          },
+    datasets: state.datasets.size,
+    tasks: state.tasks.size,
+  };
+}
+
+function seatOf(gateway: Gateway, key: string, seat: number) {
+  const state = stateInForce(gateway);
+  const join = state.joins.get(key)?.body;
+  const environment = state.charter.environments.find((e) => e.id === join?.environment);
+  return {
+    seat,
+    operator: join?.operator ?? '',
+    environment: join?.environment ?? '',
+    tee: environment?.tee ?? '',
+    family: environment?.family ?? '',
+  };
+}
+
+/** Every task, newest first. */
+export async function listTasks(gateway: Gateway): Promise<TaskJson[]> {
+  const keys = [...stateInForce(gateway).tasks.keys()].reverse();
+  return Promise.all(keys.map((key) => taskView(gateway, key)));
+}
+
+export async function taskView(gateway: Gateway, key: string): Promise<TaskJson> {
+  const state = stateInForce(gateway);
+  const known = state.tasks.get(key);
+  const contents = await readable(gateway, key);
+  const task = known ?? (await readTask(gateway, key)).task;
+  const missing = new Set(missingGrants(state, key).map(({ input }) => input));
+  return {
+    task: key,
+    proposer: task.proposer,
+    state: taskState(state, key) ?? 'proposed',
+    purpose: contents?.facts.purpose ?? '(not yours to read)',
+    code: contents?.code ?? '(not yours to read)',
+    inputs: task.body.inputs.map((input, i) => {
+      const names = contents?.schemas[i]?.columns ?? [];
+      return {
+        table: contents?.parameters.tables[i] ?? '',
+        dataset: toHex(input.dataset),
+        version: input.version,
+        owner: state.datasets.get(toHex(input.dataset))?.owner ?? '',
+        columns: input.columns.map((id) => names[id - 1]?.name ?? `#${id}`),
+        approved: !missing.has(versionKey(input)),
+        runsLeft: runsLeft(task, versionKey(input)),
+      };
+    }),
+    outputs: task.body.outputs.map(({ id, recipients }) => {
+      const named = contents?.parameters.outputs.find((output) => output.id === id);
+      return { id, name: named?.name ?? `#${id}`, type: named?.type ?? '', recipients };
+    }),
+    declines: [...task.declines].map(([by, code]) => ({ by, code })),
+    refusals: task.runs.flatMap((run) =>
+      [...(state.runs.get(run)?.refusals ?? [])].map(([join, code]) => ({
+        by: state.joins.get(join)?.body.operator ?? join,
+        code,
+      })),
+    ),
+    runs: task.runs.map((id) => runView(gateway, id)),
+  };
+}
+
+function runView(gateway: Gateway, id: string): TaskJson['runs'][number] {
+  const state = stateInForce(gateway);
+  const run = state.runs.get(id);
+  if (run === undefined) return { run: id, state: 'unknown' };
+  const counted = run.usage?.body.counted;
+  return {
+    run: id,
+    state: runState(state, run),
+    ...(run.failure === null ? {} : { code: run.failure }),
+    ...(counted === undefined ? {} : { rowsOut: counted.rowsOut, bytesIn: counted.bytesIn }),
+  };
+}
+
+function runsLeft(task: Task, input: string): number {
+  const grants = [...(task.grants.get(input)?.values() ?? [])];
+  return grants.length === 0 ? 0 : Math.min(...grants.map((g) => Math.max(g.runs - g.used, 0)));
+}
+
+async function readable(gateway: Gateway, key: string): Promise<TaskContents | undefined> {
+  try {
+    return (await readTask(gateway, key)).contents;
+  } catch (error) {
+    if (isCoded(error, 'openings-not-for-me')) return undefined;
+    throw error;
+  }
+}
+
+/** A page of the ledger for people and auditors. */
+export function eventsPage(gateway: Gateway, from: number, limit: number) {
+  const { follower } = gateway;
+  const events = [];
+  for (let seq = from; seq < Math.min(from + limit, follower.size); seq++) {
+    const record = follower.record(seq);
+    if (record === undefined) break;
+    const { event, status, code } = record;
+    events.push({
+      seq,
+      id: event === undefined ? '0'.repeat(64) : event.key,
+      kind: event?.kind ?? 'unreadable',
+      signer: event === undefined ? 'nobody' : signerName(gateway, event),
+      status,
+      ...(code === undefined ? {} : { code }),
+      summary: event === undefined ? `${record.size} bytes that are no event` : summaryOf(event),
+    });
+  }
+  return { size: follower.size, events };
+}
+
+function signerName(gateway: Gateway, event: AnyEvent): string {
+  const { charter, joins } = gateway.follower.state;
+  const signer = event.kind === 'join' ? (event.operator ?? event.signer) : event.signer;
+  const member = charter?.members.find(
+    (m) => equal(m.identity, signer) || equal(m.witness, signer),
+  );
+  if (member !== undefined) return member.id;
+  const operator = charter?.operators.find((o) => equal(o.key, signer));
+  if (operator !== undefined) return operator.id;
+  const node = [...joins.values()].find((join) => equal(join.signer, signer));
+  return node === undefined
+    ? toHex(signer).slice(0, 16)
+    : `${node.body.role} of ${node.body.operator}`;
+}
+
+function summaryOf(event: AnyEvent): string {
+  const short = (bytes: Uint8Array) => toHex(bytes).slice(0, 12);
+  switch (event.kind) {
+    case 'charter':
+      return event.body.name;
+    case 'tick':
+      return new Date(event.body.time).toISOString();
+    case 'collateral':
+      return `${event.body.tee} ${event.body.subject} number ${event.body.number}`;
+    case 'join':
+      return `${event.body.role} in ${event.body.environment}`;
+    case 'epoch':
+      return `${event.body.joins.length} seats`;
+    case 'dataset':
+      return `${short(event.body.dataset)} version ${event.body.version}, ${event.body.rows} rows`;
+    case 'task':
+      return `${event.body.inputs.length} inputs, ${event.body.outputs.length} outputs`;
+    case 'approve':
+      return `task ${short(event.body.task)}, ${event.body.runs} runs`;
+    case 'decline':
+    case 'refusal':
+    case 'run-failed':
+      return `task ${short(event.body.task)}: ${event.body.code}`;
+    case 'epoch-abort':
+      return `seat ${event.body.against}: ${event.body.code}`;
+    case 'usage':
+      return `run ${short(event.body.run)}, ${event.body.counted.rowsOut} rows out`;
+    case 'released':
+      return `run ${short(event.body.run)}`;
+    default:
+      return `seat ${event.body.seat}`;
+  }
+}
+
+/**
+ * Reads the whole local copy again: tree, fold and cosignatures are computed anew and compared with
+ * what this gateway has been serving.
+ */
+export async function verifyLedger(gateway: Gateway): Promise<VerifyAnswer> {
+  const { follower, witness, genesis } = gateway;
+  const findings: string[] = [];
+  const checkpoint = await witness.checkpoint();
+  const tree = new MerkleTree(nodeCrypto);
+  const state = emptyState();
+  let accepted = 0;
+  while (tree.size < checkpoint.size) {
+    const page = await follower.read(tree.size, Math.min(PAGE, checkpoint.size - tree.size));
+    if (page.length === 0) break;
+    for (const bytes of page) {
+      tree.append(bytes);
+      const { outcome } = await foldEntry(state, bytes, nodeCrypto);
+      if (outcome.status === 'accepted') accepted++;
+    }
+  }
+  if (tree.size !== checkpoint.size)
+    findings.push(`only ${tree.size} of ${checkpoint.size} entries are here`);
+  else if (!equal(tree.root(), checkpoint.root))
+    findings.push('the entries do not have the root that was cosigned');
+  if (tree.size === follower.size && !equal(encodeState(state), encodeState(follower.state))) {
+    findings.push('folding again gives another state');
+  }
+  const { members, witnesses } = stateInForce(gateway).charter;
+  const signed = await verifyCheckpoint(nodeCrypto, checkpoint.note, {
+    origin: logOrigin(genesis),
+    witnesses: members.map(({ id, witness: key }) => ({ name: id, key })),
+    quorum: witnesses.quorum,
+    required: [],
+  });
+  return {
+    ok: findings.length === 0,
+    size: tree.size,
+    root: toHex(tree.root()),
+    cosignatures: signed.times.map(({ name }) => name),
+    quorum: witnesses.quorum,
+    accepted,
+    void: tree.size - accepted,
+    findings,
+  };
+}
