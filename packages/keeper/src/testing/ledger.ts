@@ -13,6 +13,7 @@ import {
   logOrigin,
   MerkleTree,
   signFreshness,
+  type TreeHead,
 } from '@cloister/tlog';
 import type { LedgerPeer } from '../ports.ts';
 
@@ -100,14 +101,13 @@ export class MemoryLedger implements LedgerPeer {
     return { note, size, root: toHex(root) };
   }
 
-  /** One freshness note a witness, over the newest head (or the one of `size`). */
+  /** One freshness note a witness, over the newest head or the one given. */
   async freshness(
     challenges: readonly Uint8Array[],
-    change: { size?: number; signers?: readonly string[]; timeMs?: number } = {},
+    change: { head?: TreeHead; signers?: readonly string[]; timeMs?: number } = {},
   ): Promise<string[]> {
-    const size = change.size ?? this.world.outcomes.length;
-    const root = this.tree.root(size);
-    const checkpoint = { origin: logOrigin(this.world.genesis), size, root };
+    const head = change.head ?? this.tree.head(this.world.outcomes.length);
+    const checkpoint = { origin: logOrigin(this.world.genesis), ...head };
     const statement = { checkpoint, challenges };
     const timeSeconds = Math.floor((change.timeMs ?? this.world.state.clock) / 1000);
     const notes = [];
