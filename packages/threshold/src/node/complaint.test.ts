@@ -12,8 +12,9 @@ import {
   parseComplaint,
 } from '../complaint.ts';
 import { DEAL_CLAIMS, type DealContext, dealLabel, dealPayload, parseDeal } from '../deal.ts';
-import { encodePoint, parsePoint } from '../point.ts';
-import { encodeSealedKey, parseSealedKey, type SealedKey } from '../sealed-key.ts';
+import { invertModOrder } from '../lagrange.ts';
+import { encodePoint, integerToScalar, parsePoint, toInteger } from '../point.ts';
+import { encodeSealedKey, parseSealedKey } from '../sealed-key.ts';
 import {
   codeOf,
   codeOfAsync,
@@ -26,7 +27,7 @@ import {
 } from '../testing.ts';
 import { complain } from './complain.ts';
 import { openDeal, sealDeal } from './deal.ts';
-import { generateHpkeKeyPair } from './hpke.ts';
+import { generateHpkeKeyPair, openWithDh } from './hpke.ts';
 import { opensslCurve } from './multiply.ts';
 import { proveDleqBatch, proveSchnorr } from './prove.ts';
 import { randomScalar } from './secret.ts';
@@ -240,7 +241,7 @@ describe('a complaint is no oracle', () => {
   // A dealer sends r times another dealer's enc to draw a complaint that discloses key times it.
   const honestSigner = ephemeralEd25519Signer();
 
-  async function bentDeal(): Promise<{ honest: SealedKey; r: Uint8Array; signed: Uint8Array }> {
+  async function bentDeal() {
     const change = { dealer: 2 };
     const victim = dealsTo(RECIPIENT, c.dealings)[1]?.deal as Uint8Array;
     const honest = parseSealedKey(parseDeal(await sealed(victim, change, honestSigner)).sealed);
@@ -249,8 +250,19 @@ describe('a complaint is no oracle', () => {
     const { ct } = honest;
     const statement = { domain: 'cloister/pi/v1', context: [dealLabel(context), ct], point: enc };
     const pi = proveSchnorr(statement as never, r, random);
-    return { honest, r, signed: await signedRaw(encodeSealedKey({ enc, ct, pi })) };
+    return { honest, r, victim, signed: await signedRaw(encodeSealedKey({ enc, ct, pi })) };
   }
+
+  test('without pi the attack works: D divided by r opens the other dealer’s deal', async () => {
+    const { honest, r, victim, signed } = await bentDeal();
+    const { enc } = parseSealedKey(parseDeal(signed).sealed);
+    const disclosed = opensslCurve.multiply(keyPair.privateKey, parsePoint(enc));
+    const inverse = integerToScalar(invertModOrder(toInteger(r)));
+    const dh = encodePoint(opensslCurve.multiply(inverse, disclosed)).slice(1, 33);
+    const info = dealLabel({ ...context, dealer: 2 });
+    const opening = { dh, recipient: keyPair.publicKey, info, aad: new Uint8Array(0) };
+    expect(openWithDh({ ...opening, enc: honest.enc, ct: honest.ct })).toEqual(victim);
+  });
 
   test('the bent deal is refused before any multiplication and condemned as it is', async () => {
     const { signed } = await bentDeal();

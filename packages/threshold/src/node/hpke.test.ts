@@ -127,6 +127,16 @@ describe('an HPKE message', () => {
     }
   });
 
+  test('is sealed to no key that is not a point', () => {
+    const off = Uint8Array.from(publicKey);
+    off[64] = (off[64] as number) ^ 1;
+    const seal = (key: Uint8Array) =>
+      codeOf(() => hpkeSeal({ publicKey: key, info, aad, plaintext }));
+    expect(seal(off)).toBe('point-not-on-curve');
+    expect(seal(Uint8Array.of(0))).toBe('point-infinity');
+    expect(seal(publicKey.subarray(1))).toBe('point-malformed');
+  });
+
   test('two sealings of one plaintext differ', () => {
     const again = hpkeSeal({ publicKey, info, aad, plaintext });
     expect(toHex(again.subarray(0, 65))).not.toBe(toHex(sealed.subarray(0, 65)));
