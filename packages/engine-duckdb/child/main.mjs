@@ -12,6 +12,8 @@ import { createInterface } from 'node:readline';
 import { DuckDBInstance, StatementType } from '@duckdb/node-api';
 
 const SELECT = StatementType.SELECT;
+/** Nothing is read from a file's path, and all files have the first one's schema. */
+const PLAIN_FILES = 'union_by_name=false, hive_partitioning=false, filename=false';
 /** Strings inside a statement; NUL cannot be in one. */
 const text = (/** @type {string} */ value) => `'${value.replaceAll("'", "''")}'`;
 const name = (/** @type {string} */ value) => `"${value.replaceAll('"', '""')}"`;
@@ -116,7 +118,7 @@ const operations = {
     const opened = await open(request);
     let rowsIn = 0n;
     for (const table of request.tables) {
-      const source = `read_parquet([${table.files.map(text).join(',')}], union_by_name=false)`;
+      const source = `read_parquet([${table.files.map(text).join(',')}], ${PLAIN_FILES})`;
       const columns = table.columns.map((/** @type {any} */ c) =>
         c.granted
           ? `CAST(${name(c.name)} AS ${c.type}) AS ${name(c.name)}`
@@ -166,7 +168,7 @@ createInterface({ input: process.stdin, crlfDelay: Infinity })
         const operation = operations[/** @type {keyof typeof operations} */ (request.op)];
         say({ id: request.id, ok: await operation(request) });
       } catch (error) {
-        const planning = request.op !== 'run' && request.op !== 'tables';
+        const planning = request.op !== 'run';
         const message = planning && error instanceof Error ? error.message.slice(0, 300) : '';
         say({ id: request.id, failed: message });
       }

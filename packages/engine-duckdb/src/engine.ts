@@ -12,6 +12,7 @@ import {
   type EngineTable,
   encodeUses,
   type PlanRequest,
+  type RunLimits,
   type RunRequest,
   type RunResult,
 } from '@cloister/contract/policy';
@@ -36,11 +37,16 @@ export const DUCKDB_VERSION = '1.5.6';
 export interface DuckdbEngineOptions {
   /** Longest that one step of planning may take, in ms (default 10,000). */
   readonly planTimeMs?: number;
+  /**
+   * Keeps one fresh child started ahead for runs with these limits, which saves a run the 0.2 s
+   * that Node and DuckDB take to start. It has seen nothing, and is never used for a second run.
+   */
+  readonly spare?: RunLimits;
 }
 
 /** A DuckDB engine; `close` it, or its planning child keeps the process alive. */
 export function createDuckdbEngine(options: DuckdbEngineOptions = {}): EnginePort {
-  return new DuckdbEngine(options.planTimeMs ?? 10_000);
+  return new DuckdbEngine(options);
 }
 
 class DuckdbEngine implements EnginePort {
@@ -51,10 +57,14 @@ class DuckdbEngine implements EnginePort {
   /** Requests plan one after another: they share the child's one database. */
   #turn: Promise<unknown> = Promise.resolve();
   readonly #runs = new Set<EngineChild>();
+  readonly #spareLimits: RunLimits | undefined;
+  #spare: Promise<EngineChild> | undefined;
   #closed = false;
 
-  constructor(planTimeMs: number) {
-    this.#planTimeMs = planTimeMs;
+  constructor(options: DuckdbEngineOptions) {
+    this.#planTimeMs = options.planTimeMs ?? 10_000;
+    this.#spareLimits = options.spare;
+    this.#startSpare();
   }
 
   plan(request: PlanRequest): Promise<EnginePlan> {
@@ -68,8 +78,9 @@ class DuckdbEngine implements EnginePort {
   async run(request: RunRequest): Promise<RunResult> {
     if (this.#closed) throw closed();
     checkRun(request);
-    const child = await EngineChild.start(runLimits(request));
+    const child = await this.#runChild(request.limits);
     this.#runs.add(child);
+    if (this.#closed) await child.kill();
     try {
       await recheck(child, request, this.#planTimeMs);
       return await runIn(child, request);
@@ -85,10 +96,30 @@ class DuckdbEngine implements EnginePort {
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all([...this.#runs].map((child) => child.kill()));
+    await this.#spare?.then((child) => child.kill()).catch(() => undefined);
     await this.#planner?.then(
       (child) => child.close(),
       () => undefined,
     );
+  }
+
+  /** A child that has seen nothing: the spare if its limits are the same, or a new one. */
+  async #runChild(limits: RunLimits): Promise<EngineChild> {
+    const spare = this.#spare;
+    if (spare !== undefined && sameLimits(limits, this.#spareLimits)) {
+      this.#spare = undefined;
+      const child = await spare.catch(() => undefined);
+      this.#startSpare();
+      if (child !== undefined && !child.dead) return child;
+    }
+    return EngineChild.start(childLimits(limits));
+  }
+
+  #startSpare(): void {
+    if (this.#spareLimits === undefined || this.#closed) return;
+    this.#spare = EngineChild.start(childLimits(this.#spareLimits));
+    // Whoever takes it meets the failure; until then it must not end the process.
+    this.#spare.catch(() => undefined);
   }
 
   async #bindGrouping(child: EngineChild, table: EngineTable, sql: string): Promise<BoundGrouping> {
@@ -135,7 +166,12 @@ function groupingRefused(sql: string, why: string) {
   return engineError('engine-grouping-refused', 'usage', message);
 }
 
-function runLimits({ limits }: RunRequest): ChildLimits {
+function sameLimits(a: RunLimits, b: RunLimits | undefined): boolean {
+  const text = (limits: ChildLimits) => JSON.stringify(limits);
+  return b !== undefined && text(childLimits(a)) === text(childLimits(b));
+}
+
+function childLimits(limits: RunLimits): ChildLimits {
   const cpuSeconds = Math.ceil(limits.timeMs / 1000) * limits.threads + 30;
   const { memoryBytes, threads, outputBytes: fileBytes } = limits;
   return { memoryBytes, threads, fileBytes, cpuSeconds };

@@ -243,6 +243,17 @@ describe('refusals and failures', () => {
     expect(await codeOf(run('SELECT ID FROM people', {}, tables))).toBe('engine-run-invalid');
   });
 
+  test('a spare child serves one run and is replaced; close leaves none', async () => {
+    const other = createDuckdbEngine({ spare: LIMITS });
+    const plan = await other.plan({ code: 'SELECT count(*) AS n FROM people', tables: [people] });
+    const tables = inputs().slice(0, 1);
+    for (const limits of [LIMITS, LIMITS, { ...LIMITS, threads: 1 }]) {
+      const result = await other.run({ plan, tables, limits, resultFile: fresh() });
+      expect(await rowsOf(result.file)).toEqual([{ n: '36' }]);
+    }
+    await other.close();
+  });
+
   test('a closed engine says so', async () => {
     const other = createDuckdbEngine();
     await other.close();

@@ -9,6 +9,7 @@ import {
   parsePolicyDocument,
 } from '@cloister/contract/policy';
 import { isCoded } from '@cloister/core';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createDuckdbEngine } from './engine.ts';
 
@@ -373,6 +374,28 @@ beforeAll(async () => {
 });
 
 afterAll(() => engine.close());
+
+describe('whatever is sent in', () => {
+  test('mutated statements are planned or refused with a code', async () => {
+    const pieces = [...HONEST, ...ATTACKS].flatMap(([, sql]) => sql.split(/(\s+|[(),.])/));
+    const statement = fc.oneof(
+      fc
+        .array(fc.constantFrom(...pieces), { maxLength: 30 })
+        .map((all) => `SELECT ${all.join('')}`),
+      fc
+        .tuple(fc.constantFrom(...HONEST, ...ATTACKS), fc.nat(400), fc.constantFrom(...pieces))
+        .map(([[, sql], at, piece]) => sql.slice(0, at) + piece + sql.slice(at)),
+      fc.string({ unit: 'binary', maxLength: 40 }),
+    );
+    await fc.assert(
+      fc.asyncProperty(statement, async (code) => {
+        const got = await verdict(code);
+        if (got !== 'ok') expect(got.every((one) => /^[a-z-]+$/.test(one))).toBe(true);
+      }),
+      { numRuns: 120 },
+    );
+  });
+});
 
 /** What happens to a task with this code, from plan to suppression. */
 async function verdict(code: string, purpose = 'credit-risk'): Promise<'ok' | string[]> {
