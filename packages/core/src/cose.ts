@@ -100,11 +100,15 @@ export async function verifyCose(
   externalAad: Uint8Array = new Uint8Array(0),
 ): Promise<CoseSign1> {
   const parsed = parseCose(bytes, externalAad);
-  if (!(await crypto.verifyEd25519(parsed.kid, parsed.sigStructure, parsed.signature))) {
-    const message = 'the signature of a COSE_Sign1 does not hold under the key it names';
-    throw new CodedError<CoreErrorCode>('cose-signature-invalid', 'verification', message);
-  }
+  await checkCoseSignature(crypto, parsed);
   return parsed;
+}
+
+/** Checks the signature of what `parseCose` read. @throws CodedError `cose-signature-invalid` */
+export async function checkCoseSignature(crypto: CryptoPort, parsed: CoseSign1): Promise<void> {
+  if (await crypto.verifyEd25519(parsed.kid, parsed.sigStructure, parsed.signature)) return;
+  const message = 'the signature of a COSE_Sign1 does not hold under the key it names';
+  throw new CodedError<CoreErrorCode>('cose-signature-invalid', 'verification', message);
 }
 
 function parseProtected(bytes: Uint8Array): { kid: Uint8Array; claims: CoseClaims } {
