@@ -178,14 +178,17 @@ function parseTable(bytes: Uint8Array): SnpTable {
   const names = new Map(Object.entries(GUIDS).map(([name, guid]) => [guid.join(), name]));
   const reader = new FieldReader(bytes, 'SNP certificate table');
   const out: Record<string, Uint8Array> = {};
+  const free = bytes.slice();
   for (let i = 0; ; i++) {
     const guid = reader.bytes(16);
     const offset = reader.u32();
     const length = reader.u32();
-    if (isZero(guid) && offset === 0 && length === 0) return out;
+    free.fill(0, 0, reader.at);
+    if (isZero(guid) && offset === 0 && length === 0) break;
     if (i === MAX_TABLE_ENTRIES || offset + length > bytes.length) {
       throw malformed('evidence-malformed', 'a certificate table entry lies outside the table');
     }
+    free.fill(0, offset, offset + length);
     const name = names.get(guid.join());
     if (name === undefined) continue;
     if (Object.hasOwn(out, name)) {
@@ -193,6 +196,11 @@ function parseTable(bytes: Uint8Array): SnpTable {
     }
     out[name] = bytes.subarray(offset, offset + length);
   }
+  if (!isZero(free)) {
+    const message = 'a certificate table holds bytes that no entry names: only zero padding may';
+    throw malformed('evidence-trailing-bytes', message);
+  }
+  return out;
 }
 
 /** Security version numbers in a TCB_VERSION (AMD 56860 table 3; Turin moved them). */

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every shared case of the kinds that this package verifies: evidence, collateral and time as
+// recorded, and the recorded outcome. Where we differ on purpose, the case is listed here by id with
+// our code, and in README.md with the reason; a listed case that comes out as recorded fails too.
+import { existsSync, readFileSync } from 'node:fs';
+import { fromHex, isCoded, toHex } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
+import { describe, expect, it } from 'vitest';
+import { EvidenceCache } from './cache.ts';
+import { makeCollateral, parseCollateralJson } from './collateral.ts';
+import { parseQuote, parseSgxReport } from './dcap/quote.ts';
+import { verifyQuoteSignatures } from './dcap/verify.ts';
+import { opteeOutputHolds } from './op-tee/verify.ts';
+import { VENDOR_ROOTS } from './roots/vendors.ts';
+import { parseTdReport } from './tdx-dcap/parse.ts';
+import type { Claims, EvidenceKind } from './types.ts';
+import { verifyEvidence } from './verify.ts';
+
+const SHARED = new URL('../../../../shared/vectors/', import.meta.url);
+const hasShared = existsSync(new URL('cases.json', SHARED));
+
+interface Case {
+  readonly id: string;
+  readonly kind: string;
+  readonly evidence: string;
+  readonly expect: string;
+  readonly because?: string;
+  readonly from?: string;
+  readonly at?: string;
+  readonly flag?: string;
+  readonly peerStatus?: string;
+  readonly collateralBundle?: string;
+  readonly collateral?: { leaf: string; ask: string; ark: string };
+  readonly claims?: { [name: string]: unknown };
+  readonly tcb?: {
+    readonly platform?: string | null;
+    readonly qe_tcb: string;
+    readonly tdx_module?: string;
+    readonly advisories: string[];
+  };
+}
+
+const cases: Case[] = hasShared ? JSON.parse(text('cases.json')).cases : [];
+const options = { crypto: nodeCrypto, roots: VENDOR_ROOTS, cache: new EvidenceCache() };
+const DAY = 86_400_000;
+
+/** Cases whose recorded outcome we do not follow, with the code that we refuse them by. */
+const EXCEPTIONS: Readonly<Record<string, string>> = {
+  'sgx_integritee_ra_dcap_dump_quote_ra__eval12_2022-11-17': 'crl-not-yet-valid',
+  'tdx_automata_dcap_attestation_solana_quote_tdx_bin__eval21_2026-06-12': 'crl-not-yet-valid',
+  'tdx_go_tdx_guest_ccel_cos_113_tdx_quote_dat__eval21_2026-06-12': 'crl-not-yet-valid',
+  'tdx_trustee_az_tdx_vtpm_td_quote_bin__eval21_2026-06-12': 'crl-not-yet-valid',
+  'tdx/go-tdx-guest/tdx_prod_quote_SPR_E4.dat': 'evidence-trailing-bytes',
+};
+
+/** The code that each recorded reason must come out as. */
+const REASONS: Readonly<Record<string, readonly string[]>> = {
+  'a certificate is not yet valid at this time': ['certificate-not-yet-valid'],
+  'no TCB level matches': ['tcb-level-unmatched', 'evidence-trailing-bytes'],
+  'measurement altered': ['signature-invalid'],
+  'reportdata altered': ['signature-invalid'],
+  'debug_attr altered': ['signature-invalid'],
+  'isv_sig altered': ['signature-invalid'],
+  'attestation_key altered': ['qe-binding-invalid'],
+  'qe_auth altered': ['qe-binding-invalid'],
+  'qe_report altered': ['qe-report-signature-invalid'],
+  'qe_sig altered': ['qe-report-signature-invalid'],
+  'header_qe_vendor altered': ['evidence-field-invalid'],
+  'header_version altered': ['evidence-version-unsupported', 'evidence-malformed'],
+  truncated: ['evidence-malformed'],
+  pck_cert_byte: ['der-malformed', 'certificate-signature-invalid'],
+  tcb_info_byte: ['tcb-info-malformed'],
+  qe_identity_byte: ['qe-identity-signature-invalid'],
+  swapped_identity_sig: ['qe-identity-signature-invalid'],
+  tcb_sig: ['tcb-info-signature-invalid'],
+  pck_crl_byte: ['crl-signature-invalid'],
+  expired: ['crl-expired'],
+  not_yet_valid: ['crl-not-yet-valid'],
+  length: ['evidence-malformed'],
+  'measurement bit flipped': ['signature-invalid'],
+  'report_data bit flipped': ['signature-invalid'],
+  'policy byte flipped (debug bit region)': ['signature-invalid'],
+  'signature r flipped': ['signature-invalid'],
+  'signature s flipped': ['signature-invalid'],
+  'chip_id flipped': ['hardware-id-mismatch', 'signature-invalid'],
+  'reported_tcb flipped': ['tcb-mismatch'],
+};
+
+function read(path: string): Uint8Array {
+  return new Uint8Array(readFileSync(new URL(path, SHARED)));
+}
+
+function text(path: string): string {
+  return readFileSync(new URL(path, SHARED), 'utf8');
+}
+
+/** Files are raw, hexadecimal (one a line), or JSON that holds a quote in hexadecimal. */
+function quoteBytes(path: string, tee: unknown): Uint8Array {
+  const bytes = read(path);
+  const hex =
+    bytes[0] === 0x7b
+      ? /"quote": ?"([0-9a-f]+)"|"attestation": ?"[0-9a-f]*?(0400020081000000[0-9a-f]+)"/
+          .exec(text(path))
+          ?.slice(1)
+          .find((found) => found !== undefined)
+      : /^(?:0x)?[0-9a-fA-F\s]{40}/.test(new TextDecoder('latin1').decode(bytes.subarray(0, 60)))
+        ? text(path)
+        : undefined;
+  if (hex === undefined) return bytes;
+  const quotes = hex
+    .trim()
+    .split(/\s+/)
+    .map((line) => fromHex(line.replace(/^0x/, '')));
+  const wanted = tee === 'TDX' ? 0x81 : 0;
+  return trimmed(quotes.find((quote) => quote[4] === wanted) ?? (quotes[0] as Uint8Array));
+}
+
+/** What follows a TDX quote inside another encoding is not its padding. */
+function trimmed(quote: Uint8Array): Uint8Array {
+  const view = new DataView(quote.buffer, quote.byteOffset, quote.byteLength);
+  if (view.getUint16(0, true) !== 4) return quote;
+  return quote.subarray(0, 636 + view.getUint32(632, true));
+}
+
+async function codeOf(run: () => Promise<unknown>): Promise<string> {
+  try {
+    await run();
+    return 'verified';
+  } catch (error) {
+    if (isCoded(error)) return error.code;
+    throw error;
+  }
+}
+
+function of(...kinds: string[]): [string, Case][] {
+  return cases.filter((c) => kinds.includes(c.kind)).map((c) => [c.id, c]);
+}
+
+/** Compares an outcome with the recorded one, its reason, and our list of exceptions. */
+function expectOutcome(c: Case, code: string): void {
+  const exception = EXCEPTIONS[c.id];
+  if (exception !== undefined) {
+    expect(code).toBe(exception);
+    return;
+  }
+  if (c.expect === 'refused') expect(REASONS[c.because as string]).toContain(code);
+  else expect(code).toBe('verified');
+}
+
+describe.skipIf(!hasShared)('DCAP quotes with collateral [skip: shared]', () => {
+  const list = of('sgx', 'tdx', 'dcap').filter(([, c]) => c.collateralBundle !== undefined);
+
+  it.each(list)('%s', async (_id, c) => {
+    const isSgx = c.tcb !== undefined && c.tcb.tdx_module === undefined;
+    const bytes = quoteBytes(c.evidence, isSgx ? 'SGX' : 'TDX');
+    const kind: EvidenceKind = bytes[4] === 0x81 ? 'tdx-dcap' : 'sgx-dcap';
+    let claims: Claims | undefined;
+    const code = await codeOf(async () => {
+      const collateral = parseCollateralJson(kind, read(c.collateralBundle as string));
+      const at = Date.parse(c.at as string);
+      claims = await verifyEvidence({ kind, bytes }, { ...options, collateral, at });
+    });
+    expectOutcome(c, code);
+    if (claims === undefined) return;
+    expect(claims.trust).toBe('hardware');
+    expect(claims.debug).toBe(c.flag === 'debug');
+    expect(claims.weaknesses.includes('sept-ve-enabled')).toBe(c.flag === 'sept_ve_disable is off');
+    expect(claims.migratable).toBe(c.flag === 'service TD is not zero');
+    expect(claims.tcb.status).toBe(c.peerStatus ?? claims.tcb.status);
+    expect(claims.extra['platformStatus']).toBe(c.tcb?.platform);
+    expect(claims.extra['qeStatus']).toBe(c.tcb?.qe_tcb);
+    expect(claims.tcb.advisories).toEqual([...(c.tcb?.advisories ?? [])].sort());
+    // One file holds an SGX and a TDX quote; the record describes the latter only.
+    if (c.claims?.['tee'] === (isSgx ? 'SGX' : 'TDX')) expectMeasurements(c, claims);
+  });
+});
+
+function expectMeasurements(c: Case, claims: Claims): void {
+  const { mrenclave, mrsigner, mrtd, rtmr, report_data: reportData } = c.claims ?? {};
+  const hex = (name: string) => toHex(claims.measurements[name] ?? new Uint8Array(0));
+  if (typeof mrenclave === 'string') expect(hex('mrenclave')).toBe(mrenclave);
+  if (typeof mrsigner === 'string') expect(hex('mrsigner')).toBe(mrsigner);
+  if (typeof mrtd === 'string') expect(hex('mrtd')).toBe(mrtd);
+  if (Array.isArray(rtmr)) expect([0, 1, 2, 3].map((i) => hex(`rtmr${i}`))).toEqual(rtmr);
+  expect(toHex(claims.reportData)).toBe(reportData);
+}
+
+describe.skipIf(!hasShared)('DCAP quotes by themselves [skip: shared]', () => {
+  const list = of('sgx', 'tdx', 'dcap').filter(([, c]) => c.collateralBundle === undefined);
+
+  /** A day after the PCK certificate began. */
+  function timeOf(c: Case): number {
+    const origin = c.from === undefined ? c : cases.find((other) => other.id === c.from);
+    const validity = origin?.claims?.['pck_validity'] as string[] | undefined;
+    const begin = validity?.[0]?.replace(' ', 'T') ?? '2025-06-15T00:00:00Z';
+    return Date.parse(begin) + DAY;
+  }
+
+  it.each(list)('%s', async (_id, c) => {
+    const bytes = quoteBytes(c.evidence, c.claims?.['tee']);
+    const code = await codeOf(() =>
+      verifyQuoteSignatures(parseQuote(bytes), { ...options, at: timeOf(c) }),
+    );
+    if (c.expect.includes('no PCK chain inside')) {
+      expect(code).toBe('evidence-cert-type-unsupported');
+      return;
+    }
+    expectOutcome(c, code);
+    if (code !== 'verified') return;
+    const quote = parseQuote(bytes);
+    expect(quote.version).toBe(c.claims?.['quote_version']);
+    const { reportData } =
+      quote.bodyType === 'sgx' ? parseSgxReport(quote.body) : parseTdReport(quote.body);
+    expect(toHex(reportData)).toBe(c.claims?.['report_data']);
+  });
+});
+
+describe.skipIf(!hasShared)('SEV-SNP reports [skip: shared]', () => {
+  it.each(of('snp'))('%s', async (_id, c) => {
+    let claims: Claims | undefined;
+    const code = await codeOf(async () => {
+      const files = c.collateral;
+      const collateral =
+        files === undefined
+          ? null
+          : makeCollateral('sev-snp', {
+              [files.ask.includes('VLEK') ? 'asvk' : 'ask']: read(files.ask),
+              leaf: read(files.leaf),
+            });
+      const evidence = { kind: 'sev-snp' as const, bytes: read(c.evidence) };
+      const at = Date.parse(c.at ?? '2025-01-01T00:00:00Z');
+      claims = await verifyEvidence(evidence, { ...options, collateral, at });
+    });
+    expectOutcome(c, code);
+    if (claims === undefined) return;
+    const wanted = c.claims ?? {};
+    expect(claims.debug).toBe(wanted['debug_policy']);
+    expect(claims.extra['vmpl']).toBe(wanted['vmpl']);
+    expect(claims.extra['guestPolicy']).toBe(wanted['policy']);
+    expect(toHex(claims.measurement)).toBe(wanted['measurement']);
+    expect(toHex(claims.reportData)).toBe(wanted['report_data']);
+    expect(toHex(claims.measurements['host-data'] as Uint8Array)).toBe(wanted['host_data']);
+    if (claims.hardwareId.type === 'chip-id') {
+      expect(toHex(claims.hardwareId.value)).toBe(wanted['chip_id']);
+    } else expect(wanted['chip_id']).toMatch(/^0+$/);
+    const svn = claims.tcb.svn;
+    const tcb = fromHex(wanted['reported_tcb'] as string);
+    expect(svn['microcode']).toBe(tcb[7]);
+    expect(svn['bootloader']).toBe(tcb[claims.extra['product'] === 'Turin' ? 1 : 0]);
+  });
+});
+
+describe.skipIf(!hasShared)('OP-TEE outputs of the attestation PTA [skip: shared]', () => {
+  const list = of('optee').filter(([, c]) => !c.id.includes('veraison'));
+  const inputs = hasShared ? JSON.parse(text('optee/synthetic/pubkey_and_inputs.json')) : {};
+
+  it.each(list)('%s', async (_id, c) => {
+    const pem = text('optee/synthetic/pubkey.pem').replace(/-----[A-Z ]+-----|\s/g, '');
+    const spki = new Uint8Array(Buffer.from(pem, 'base64'));
+    const nonce = fromHex(inputs.nonce as string);
+    const holds = await opteeOutputHolds(nodeCrypto, spki, nonce, read(c.evidence));
+    expect(holds).toBe(c.expect === 'verified');
+  });
+});
+
+describe.skipIf(!hasShared)('the list of exceptions [skip: shared]', () => {
+  it('names cases that exist', () => {
+    const ids = new Set(cases.map((c) => c.id));
+    expect(Object.keys(EXCEPTIONS).filter((id) => !ids.has(id))).toEqual([]);
+  });
+});
