@@ -6,11 +6,11 @@
 import {
   type CoseSign1,
   type CryptoPort,
+  checkCoseSignature,
   decodeCbor,
   isCoded,
   parseCose,
   toHex,
-  verifyCose,
 } from '@cloister/core';
 import { parsePoint } from '@cloister/threshold';
 import { checkCharter } from './charter-rules.ts';
@@ -42,8 +42,8 @@ export async function admit(bytes: Uint8Array, crypto: CryptoPort): Promise<AnyE
   const statement = readStatement(wrapped ? parseCose(outer.payload) : outer);
   checkWrapping(statement, wrapped ? outer : undefined);
   const body = readBody(statement.kind, statement.body);
-  await verifyCose(crypto, bytes);
-  if (wrapped) await verifyCose(crypto, outer.payload);
+  await checkCoseSignature(crypto, outer);
+  if (wrapped) await checkCoseSignature(crypto, statement.cose);
   const id = crypto.digest('sha256', outer.sigStructure);
   const event = {
     id,

@@ -16,7 +16,7 @@ import {
 import { z } from 'zod';
 import { type Opening, opens } from './commitment.ts';
 import type { EventBody } from './events/bodies.ts';
-import { decodePolicy, decodeUses, type Policy, type TaskFacts, type Use } from './policy/index.ts';
+import { decodePolicy, decodeUses, type Policy, type Suppression, type TaskFacts, type Use } from './policy/index.ts';
 
 export type TaskOpeningsErrorCode = 'task-openings-malformed' | 'task-opening-mismatch';
 
@@ -169,6 +169,20 @@ export function readTaskOpenings(
       outputs: task.outputs,
     },
   };
+}
+
+/**
+ * The column ids of input `at` that a run reads: what the code uses and the subjects that the
+ * suppression counts; where it is neither, the first column that was asked for, to count rows by.
+ */
+export function columnsRead(
+  at: number,
+  by: { uses: readonly Use[]; suppression: readonly Suppression[]; asked: readonly number[] },
+): number[] {
+  const used = by.uses.filter((use) => use.input === at && use.column > 0).map((u) => u.column);
+  const subjects = by.suppression.filter((s) => s.input === at).flatMap((s) => s.subjects);
+  const read = [...new Set([...used, ...subjects])].sort((a, b) => a - b);
+  return read.length > 0 ? read : by.asked.slice(0, 1);
 }
 
 function checkOpening(

@@ -122,7 +122,7 @@ describe('the fold, whatever comes', () => {
           }
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
     expect(counts.accepted).toBeGreaterThan(20);
     expect(counts.void).toBeGreaterThan(200);

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// How many events a second one core admits and folds. A ledger of the usual mix is built first
+// (tasks, approvals, worker joins, usage, releases, ticks); then it is read from its start three
+// times and the median is printed, split by kind. Events a second of processor time are printed too:
+// on a busy machine that is the figure of one core. Run after a build:
+//   node packages/contract/bench/fold.mjs [tasks, 300 by default]
+import { nodeCrypto } from '@cloister/core/node';
+import { admit, emptyState, fold } from '@cloister/contract';
+import { START_MS, World } from '@cloister/contract/testing';
+
+const tasks = Number(process.argv[2] ?? 300);
+const TARGET = 5_000;
+
+async function ledger() {
+  const world = await World.create();
+  await world.formEpoch();
+  const claims = await world.addDataset('insurer');
+  const visits = await world.addDataset('hospital');
+  for (let i = 0; i < tasks; i++) {
+    const task = await world.propose('bank', [claims, visits]);
+    await world.approve('insurer', task, [claims]);
+    await world.approve('hospital', task, [visits]);
+    const worker = await world.joinWorker('bank', task);
+    await world.release(worker, await world.recordUsage(worker));
+    await world.must(world.witness('bank'), 'tick', { time: START_MS + 1 + i });
+  }
+  return world.log;
+}
+
+async function read(log) {
+  const state = emptyState();
+  const perKind = new Map();
+  let folding = 0;
+  const cpu = process.cpuUsage();
+  const start = performance.now();
+  for (const bytes of log) {
+    const a = performance.now();
+    const event = await admit(bytes, nodeCrypto);
+    const b = performance.now();
+    const outcome = fold(state, event);
+    const c = performance.now();
+    if (outcome.status === 'void') throw new Error(outcome.sentence);
+    folding += c - b;
+    const kind = perKind.get(event.kind) ?? { events: 0, ms: 0 };
+    perKind.set(event.kind, { events: kind.events + 1, ms: kind.ms + c - a });
+  }
+  const { user, system } = process.cpuUsage(cpu);
+  return { ms: performance.now() - start, cpuMs: (user + system) / 1_000, folding, perKind };
+}
+
+const log = await ledger();
+const runs = [await read(log), await read(log), await read(log)].sort((a, b) => a.ms - b.ms);
+const { ms, cpuMs, folding, perKind } = runs[1];
+const rate = (spent) => Math.round((1_000 * log.length) / spent);
+console.log(`admit and fold: ${log.length} events, ${rate(cpuMs)} events/s of a core (wanted ${TARGET})`);
+console.log(`  by the clock on the wall: ${rate(ms)} events/s; the fold alone: ${rate(folding)} events/s`);
+for (const [kind, { events, ms: spent }] of [...perKind].sort((a, b) => b[1].ms - a[1].ms)) {
+  console.log(`  ${kind.padEnd(12)} ${String(events).padStart(6)}  ${((1_000 * spent) / events).toFixed(0)} us each`);
+}
