@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Prints the figures of key sharing, medians on one core: what a keeper and a worker do for one
-// sealed key, a request of 20 columns, and a whole key generation and reshare (all seats in this one
-// process, transport left out) for 3, 7 and 15 keepers. Run it after a build:
+// sealed key, a request of 20 columns, and a whole key generation and reshare (all seats in this
+// one process, transport left out) for 3, 7 and 15 keepers. Run it after a build:
 //   node packages/threshold/bench/threshold.mjs
 import { systemRandom as random } from '@cloister/core';
 import { ephemeralEd25519Signer, nodeCrypto } from '@cloister/core/node';
@@ -68,7 +68,8 @@ const { groupKey } = shares[0];
 const columns = seats(20).map((column) => {
   const policy = random.bytes(32);
   const dataset = random.bytes(16);
-  const label = pub.encodeLabel({ genesis, groupKey, owner: 'bank', dataset, version: 1, column, policy });
+  const named = { genesis, groupKey, owner: 'bank', dataset, version: 1, column, policy };
+  const label = pub.encodeLabel(named);
   const sealed = node.sealMasterKey({ groupKey, label, masterKey: random.bytes(32), random });
   return { label, sealed, enc: pub.parseSealedKey(sealed).enc };
 });
@@ -86,19 +87,25 @@ const proof = node.provePartials({ share: shares[0], request, openings, random }
 const { epoch, seat, publicShare } = shares[0];
 const statement = { genesis, epoch, seat, publicShare, request, openings };
 
-const rows = [];
-const row = (what, ms, each = 1) =>
-  rows.push({ what, ms: ms.toFixed(2), 'per second': ((1000 * each) / ms).toFixed(0) });
+const row = (what, ms, each = 1) => {
+  const rate = ((1000 * each) / ms).toFixed(0);
+  process.stdout.write(`${what.padEnd(40)}${ms.toFixed(2).padStart(10)} ms${rate.padStart(8)}/s\n`);
+};
+const measure = async (what, runs, f, each = 1) => row(what, await median(runs, f), each);
 
 const [first] = columns;
-row('seal one key', await median(50, () => node.sealMasterKey({ groupKey, ...first, masterKey: request })));
-row('verify pi, OpenSSL', await median(50, () => pub.verifySealedKey({ ...first, curve })));
-row('verify pi, browser form', await median(20, () => pub.verifySealedKey(first)));
-row('keeper answers 20 columns', await median(9, () => answer(shares[0])), 20);
-row('worker combines 20 columns, t = 2', await median(9, open), 20);
-row('keeper proves 20 columns', await median(9, () => node.provePartials({ share: shares[0], request, openings })), 20);
-row('verify that proof, OpenSSL', await median(9, () => pub.verifyPartials(statement, proof, curve)), 20);
-row('verify that proof, browser form', await median(5, () => pub.verifyPartials(statement, proof)), 20);
+const [share] = shares;
+const seal = () => node.sealMasterKey({ groupKey, label: first.label, masterKey: request });
+await measure('seal one key', 50, seal);
+await measure('verify pi, OpenSSL', 50, () => pub.verifySealedKey({ ...first, curve }));
+await measure('verify pi, browser form', 20, () => pub.verifySealedKey(first));
+await measure('keeper answers 20 columns', 9, () => answer(share), 20);
+await measure('worker combines 20 columns, t = 2', 9, open, 20);
+const prove = () => node.provePartials({ share, request, openings });
+await measure('keeper proves 20 columns', 9, prove, 20);
+const verify = (on) => () => pub.verifyPartials(statement, proof, on);
+await measure('verify that proof, OpenSSL', 9, verify(curve), 20);
+await measure('verify that proof, browser form', 5, verify(undefined), 20);
 for (const [n, t] of [
   [3, 2],
   [7, 4],
@@ -111,6 +118,6 @@ for (const [n, t] of [
   });
   row(`key generation, ${t} of ${n}, all seats`, fresh);
   row(`key generation, ${t} of ${n}, a seat`, fresh / n);
-  row(`reshare, ${t} of ${n}, a seat`, (await median(runs, () => form({ n, t, old: made }))) / n);
+  const again = await median(runs, () => form({ n, t, old: made }));
+  row(`reshare, ${t} of ${n}, a seat`, again / n);
 }
-process.stdout.write(`${rows.map((r) => `${r.what.padEnd(40)}${r.ms.padStart(10)} ms${r['per second'].padStart(10)}/s`).join('\n')}\n`);

@@ -92,7 +92,7 @@ export function seatPublicShare(reveals: readonly Reveal[], seat: number): Uint8
 }
 
 /**
- * True only if `deal` (32 bytes) is the dealer's polynomial at `seat`. At the seat itself the deal is
+ * True only if `deal` (32 bytes) is the dealer's polynomial at `seat`. At that seat the deal is
  * secret: pass `opensslCurve` there. The default is for deals that a complaint has disclosed.
  */
 export function verifyDeal(args: {

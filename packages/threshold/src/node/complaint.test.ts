@@ -189,7 +189,7 @@ describe('a false complaint is not upheld', () => {
     expect(verdict).toMatchObject({ upheld: false, reason: 'complaint-dleq-invalid' });
   });
 
-  test('about another charter’s, epoch’s, dealer’s or seat’s deal, or a foreign reveal', async () => {
+  test('about a deal of another charter, epoch, dealer or seat, or a foreign reveal', async () => {
     const wrong = dealsTo(3, c.dealings)[DEALER - 1]?.deal as Uint8Array;
     const complaint = complainAbout(await sealed(wrong));
     for (const change of [
