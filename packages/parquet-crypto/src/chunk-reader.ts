@@ -2,7 +2,7 @@
 // Reads one column chunk in order, through windows of bounded size, with one window read ahead.
 // Memory is two windows, or one page where a page is larger than a window. Bytes are copied only
 // where what is asked for lies across two windows.
-import { concat } from '@cloister/core';
+import { joinBytes } from './bytes.ts';
 import { truncated } from './errors.ts';
 import type { CheckedSource } from './io.ts';
 
@@ -93,6 +93,6 @@ export class ChunkReader {
       left -= part.length;
       if (left === 0) break;
     }
-    return concat(...parts);
+    return joinBytes(parts);
   }
 }

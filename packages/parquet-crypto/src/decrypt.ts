@@ -7,7 +7,6 @@
 // have none, which the report says); all keys are found before any page is read; on any error the
 // sink holds a file without an end, which no reader opens; columns in clear inside an encrypted
 // file are refused unless the caller allows them, since nothing authenticates their bytes.
-import { concat } from '@cloister/core';
 import { BatchedSink } from './batched-sink.ts';
 import { chunksOf, DataKeys, type OpenColumn, openColumn } from './columns.ts';
 import { footerTail } from './encrypted-metadata.ts';
@@ -287,7 +286,7 @@ function plainFooter(
 }
 
 function projectKeyValues(metadata: ThriftStruct): Edits[number] {
-  const pairs = metadata.structs(FILE.keyValues, 'KeyValue', 0x10000);
+  const pairs = metadata.structs(FILE.keyValues, 'KeyValue', 0x100000);
   const kept = pairs?.filter((pair) => !WHOLE_SCHEMA_KEYS.has(pair.text(1) ?? ''));
   if (kept === undefined || kept.length === 0) return undefined;
   return structList(kept.map((pair) => pair.edit({})));
@@ -303,6 +302,6 @@ function projectOrders(
   if (orders.length !== count) return undefined;
   return list(
     TYPE.struct,
-    leaves.map((leaf) => concat(orders[leaf.ordinal] ?? new Uint8Array(0))),
+    leaves.map((leaf) => orders[leaf.ordinal] ?? new Uint8Array(0)),
   );
 }

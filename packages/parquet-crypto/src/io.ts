@@ -3,7 +3,7 @@
 // checked against a digest tree); a sink takes bytes in order. Neither is trusted for anything but
 // liveness: what a source answers is checked for its length here and by tags elsewhere.
 import type { FileHandle } from 'node:fs/promises';
-import { concat } from '@cloister/core';
+import { joinBytes } from './bytes.ts';
 import { misused, refused } from './errors.ts';
 
 /** Bytes that can be read by range. */
@@ -30,7 +30,7 @@ export class BufferSink implements ByteSink {
 
   /** All bytes written so far. */
   bytes(): Uint8Array<ArrayBuffer> {
-    return concat(...this.parts);
+    return joinBytes(this.parts);
   }
 }
 

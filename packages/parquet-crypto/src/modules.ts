@@ -18,6 +18,7 @@ import {
   randomFillSync,
 } from 'node:crypto';
 import { concat } from '@cloister/core';
+import { joinBytes } from './bytes.ts';
 import { misused, overLimit, refused } from './errors.ts';
 import { ORDINAL_MAX } from './format.ts';
 
@@ -191,7 +192,7 @@ export function moduleLength(head: Uint8Array): number {
 /** Joins the parts of a small module. */
 export function joined(parts: readonly Uint8Array[]): Uint8Array {
   const [only] = parts;
-  return parts.length === 1 && only !== undefined ? only : concat(...parts);
+  return parts.length === 1 && only !== undefined ? only : joinBytes(parts);
 }
 
 function framed(module: Uint8Array, overhead: number, where: () => string): Uint8Array {

@@ -122,7 +122,11 @@ const WRITERS: Record<string, object> = {
 };
 
 /** A mode, in our words and in pyarrow's. */
-const MODES: Record<string, { ours: Partial<EncryptOptions>; theirs: object }> = {
+interface Mode {
+  readonly ours: Partial<EncryptOptions>;
+  readonly theirs: object;
+}
+const MODES: Record<string, Mode> = {
   'GCM, 128 bits': { ours: { keyBits: 128 }, theirs: { data_key_length_bits: 128 } },
   'GCM, 192 bits': { ours: { keyBits: 192 }, theirs: { data_key_length_bits: 192 } },
   'GCM, 256 bits': { ours: {}, theirs: { data_key_length_bits: 256 } },
@@ -147,7 +151,7 @@ const MODES: Record<string, { ours: Partial<EncryptOptions>; theirs: object }> =
   'uniform key': { ours: { columnKeys: 'footer-key' }, theirs: { uniform_encryption: true } },
 };
 
-const CASES = [
+const CASES: { name: string; mode: Mode; writer: object }[] = [
   ...Object.entries(MODES).map(([name, mode]) => ({ name, mode, writer: {} })),
   ...Object.entries(WRITERS).map(([name, writer]) => ({
     name,

@@ -3,6 +3,7 @@
 // undefined for an absent field; `required` forms refuse. `edit` replaces named fields and keeps
 // the bytes of all others; the result is written with ids ascending.
 import { concat, fromUtf8, utf8 } from '@cloister/core';
+import { joinBytes } from '../bytes.ts';
 import { malformed, overLimit } from '../errors.ts';
 import { Cursor, type RawField, TYPE } from './compact.ts';
 
@@ -182,7 +183,7 @@ function encodeFields(fields: readonly RawField[]): Uint8Array<ArrayBuffer> {
     last = id;
   }
   parts.push(Uint8Array.of(0));
-  return concat(...parts);
+  return joinBytes(parts);
 }
 
 function varint(value: number): Uint8Array {
@@ -228,7 +229,7 @@ export function list(type: number, items: readonly Uint8Array[]): ThriftValue {
   const head = Uint8Array.of(((short ? items.length : 15) << 4) | type);
   return {
     type: TYPE.list,
-    value: concat(head, ...(short ? [] : [varint(items.length)]), ...items),
+    value: joinBytes([head, ...(short ? [] : [varint(items.length)]), joinBytes(items)]),
   };
 }
 
