@@ -8,7 +8,8 @@ import { mkdtemp, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { type Duck, identifier, literal, withDuck } from './duck.ts';
 import { ingestError } from './errors.ts';
-import { type Inspection, type InspectOptions, inspectInput } from './inspect.ts';
+import { type InspectOptions, inspectInput } from './inspect.ts';
+import type { Inspection } from './inspection.ts';
 import { type Cell, readRows } from './rows.ts';
 import { canChoose } from './types.ts';
 

@@ -84,10 +84,7 @@ async function readEnds(path: string): Promise<{
 function contentOf(head: Buffer, claimed: IngestFormat | undefined): IngestFormat {
   const magic = head.toString('latin1', 0, 4);
   if (magic === 'PAR1') return 'parquet';
-  if (magic === 'PARE') {
-    const message = 'the Parquet file is encrypted already: add the plain one';
-    throw ingestError('parquet-encrypted', message, { kind: 'unsupported' });
-  }
+  if (magic === 'PARE') throw parquetEncrypted();
   for (const [bytes, code, advice] of FOREIGN) {
     const found = bytes.every((byte, i) => head[i] === byte);
     if (found) throw ingestError(code, `the file is ${advice}`, { kind: 'unsupported' });
@@ -120,4 +117,9 @@ function checkParquetEnds(tail: Buffer, bytes: number): void {
     const message = 'the Parquet file does not end with a footer and PAR1: it is cut';
     throw ingestError('parquet-truncated', message, { details: { bytes } });
   }
+}
+
+export function parquetEncrypted(): Error {
+  const message = 'the Parquet file is encrypted already: add the plain one';
+  return ingestError('parquet-encrypted', message, { kind: 'unsupported' });
 }

@@ -3,6 +3,7 @@
 // named paths within reach. Its messages can quote cell values, so they never leave this file: a
 // failure becomes the code that the caller names.
 import { DuckDBInstance, type JS } from '@duckdb/node-api';
+import { parquetEncrypted } from './detect.ts';
 import { type IngestErrorCode, ingestError } from './errors.ts';
 
 const MEMORY_LIMIT = '1GB';
@@ -52,10 +53,7 @@ export async function withDuck<T>(
 
 function translate(cause: unknown, code: IngestErrorCode, message: string): Error {
   const text = cause instanceof Error ? cause.message : '';
-  if (/encrypt/i.test(text)) {
-    const advice = 'the Parquet file is encrypted: add the plain one';
-    return ingestError('parquet-encrypted', advice, { kind: 'unsupported' });
-  }
+  if (/encrypt/i.test(text)) return parquetEncrypted();
   const memory = /out of memory/i.test(text)
     ? `; it needs more than ${MEMORY_LIMIT} of memory`
     : '';

@@ -4,11 +4,11 @@
 import { open } from 'node:fs/promises';
 import { type Delimiter, guessDelimiter } from './csv.ts';
 import { type Detected, detect, type IngestFormat } from './detect.ts';
-import { identifier, literal, withDuck } from './duck.ts';
 import { ingestError } from './errors.ts';
 import { ColumnTypes } from './infer.ts';
-import { ABSENT, type Cell, checkColumnName, type RowOptions, readRows } from './rows.ts';
-import { canBring } from './types.ts';
+import type { InspectedColumn, Inspection } from './inspection.ts';
+import { inspectParquetInput } from './parquet-input.ts';
+import { ABSENT, type Cell, type RowOptions, readRows } from './rows.ts';
 
 export interface InspectOptions {
   /** What the file is; without it the extension and the content must agree. */
@@ -23,25 +23,6 @@ export interface InspectOptions {
   readonly samples?: number;
 }
 
-export interface InspectedColumn {
-  readonly name: string;
-  /** A DuckDB type. */
-  readonly type: string;
-  readonly nulls: number;
-  readonly samples?: readonly string[];
-}
-
-export interface Inspection {
-  readonly format: IngestFormat;
-  readonly bytes: number;
-  readonly rows: number;
-  readonly columns: readonly InspectedColumn[];
-  /** Sentences for whoever adds the dataset; they name columns, never values. */
-  readonly warnings: readonly string[];
-  /** How the text was read; absent for Parquet. */
-  readonly reading?: RowOptions;
-}
-
 const HEAD_CHARACTERS = 65_536;
 
 /** Reads the whole file once. @throws CodedError of `IngestErrorCode` */
@@ -51,7 +32,7 @@ export async function inspectInput(
 ): Promise<Inspection> {
   const detected = await detect(path, options);
   const samples = options.samples ?? 0;
-  if (detected.format === 'parquet') return inspectParquet(path, detected, samples);
+  if (detected.format === 'parquet') return inspectParquetInput(path, detected.bytes, samples);
   return inspectText(path, detected, options);
 }
 
@@ -153,52 +134,4 @@ async function readHead(path: string): Promise<string> {
   } finally {
     await file.close();
   }
-}
-
-async function inspectParquet(
-  path: string,
-  detected: Detected,
-  samples: number,
-): Promise<Inspection> {
-  const malformed = 'the Parquet file cannot be read: its footer or pages are damaged';
-  return withDuck([path], async (duck) => {
-    const source = `read_parquet([${literal(path)}])`;
-    const described = await duck.query(
-      `DESCRIBE SELECT * FROM ${source}`,
-      'parquet-malformed',
-      malformed,
-    );
-    const seen = new Map<string, number>();
-    const types = described.map(([name, type]) => ({ name: String(name), type: String(type) }));
-    for (const { name, type } of types) {
-      checkColumnName(seen, name);
-      if (!canBring(type)) {
-        const message = `column ${name} has the type ${type.slice(0, 60)}: flatten it first`;
-        throw ingestError('column-type-unsupported', message, { kind: 'unsupported' });
-      }
-    }
-    // max() makes the engine decode every value, so that damaged pages are found now.
-    const sums = types.map(({ name }) => `count(*) - count(${identifier(name)})`);
-    const reads = types.map(({ name }) => `max(${identifier(name)}) IS NULL`);
-    const sql = `SELECT count(*), ${[...sums, ...reads].join(', ')} FROM ${source}`;
-    const [row] = await duck.query(sql, 'parquet-malformed', malformed);
-    const rows = Number(row?.[0] ?? 0);
-    if (rows === 0) throw ingestError('input-no-rows', 'the file holds no row of data');
-    const columns: InspectedColumn[] = [];
-    for (const [i, { name, type }] of types.entries()) {
-      const nulls = Number(row?.[i + 1]);
-      if (samples === 0) columns.push({ name, type, nulls });
-      else {
-        const column = identifier(name);
-        const texts = `SELECT CAST(${column} AS VARCHAR) FROM ${source}`;
-        const shown = `${texts} WHERE ${column} IS NOT NULL LIMIT ${Math.trunc(samples)}`;
-        const values = await duck.query(shown, 'parquet-malformed', malformed);
-        columns.push({ name, type, nulls, samples: values.map(([value]) => String(value)) });
-      }
-    }
-    const warnings = columns
-      .filter((column) => column.nulls === rows)
-      .map((column) => `column ${column.name} holds no value at all`);
-    return { format: 'parquet' as const, bytes: detected.bytes, rows, columns, warnings };
-  });
 }

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// What looking at a file answers, the same for every format.
+import type { IngestFormat } from './detect.ts';
+import type { RowOptions } from './rows.ts';
+
+export interface InspectedColumn {
+  readonly name: string;
+  /** A DuckDB type. */
+  readonly type: string;
+  readonly nulls: number;
+  readonly samples?: readonly string[];
+}
+
+export interface Inspection {
+  readonly format: IngestFormat;
+  readonly bytes: number;
+  readonly rows: number;
+  readonly columns: readonly InspectedColumn[];
+  /** Sentences for whoever adds the dataset; they name columns, never values. */
+  readonly warnings: readonly string[];
+  /** How the text was read; absent for Parquet. */
+  readonly reading?: RowOptions;
+}
