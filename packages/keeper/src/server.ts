@@ -39,6 +39,8 @@ import { errorFields, type Log } from './log.ts';
 const MAX_BODY_BYTES = 16 * 1_048_576;
 const REQUEST_TIMEOUT_MS = 30_000;
 const HEADERS_TIMEOUT_MS = 10_000;
+/** What is under way when the server closes may take this long. */
+const CLOSE_GRACE_MS = 1_000;
 
 export interface ServerOptions {
   readonly host: string;
@@ -75,7 +77,11 @@ export async function serveKeeper(keeper: Keeper, options: ServerOptions): Promi
 
 function closeServer(server: Server): Promise<void> {
   return new Promise((done) => {
-    server.close(() => done());
+    const timer = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
+    server.close(() => {
+      clearTimeout(timer);
+      done();
+    });
     server.closeIdleConnections();
   });
 }
@@ -98,6 +104,8 @@ async function handle(
     const failure = toErrorResponse(error);
     status = failure.status;
     if (status === 500) options.log.warn('fault', { path, ...errorFields(error) });
+    // A body that was not read to its end would be taken for the next request.
+    if (!request.complete) response.setHeader('connection', 'close');
     send(response, status, failure.body);
   }
   const labels = { path: route === undefined ? 'other' : path, status: String(status) };

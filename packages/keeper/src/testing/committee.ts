@@ -67,12 +67,16 @@ export function hardwareOf(make: Make, program: Uint8Array) {
   return simulatedHardware({ make, developmentRoot: rootOf(make), program, clock: TEST_CLOCK });
 }
 
-/** Evidence is minted a little after its collateral. */
-export const TEST_CLOCK = { now: () => START_MS };
+/** What evidence is minted by; `Committee.create` sets it. */
+export const TEST_CLOCK = { time: START_MS, now: () => TEST_CLOCK.time };
 
-function environment(role: 'keeper' | 'worker', make: Make): Environment {
+function environment(
+  role: 'keeper' | 'worker',
+  make: Make,
+  given?: Readonly<Record<Make, Uint8Array>>,
+): Environment {
   const program = role === 'keeper' ? KEEPER_PROGRAM : WORKER_PROGRAM;
-  const { measurement } = hardwareOf(make, program);
+  const measurement = given?.[make] ?? hardwareOf(make, program).measurement;
   return {
     id: `${role}-${make}`,
     role,
@@ -87,7 +91,7 @@ function environment(role: 'keeper' | 'worker', make: Make): Environment {
   };
 }
 
-export function testCharter(): CharterBody {
+function testCharter(options: CommitteeOptions): CharterBody {
   const charter = charterSpecimen();
   const makes = Object.values(OPERATORS);
   return {
@@ -97,10 +101,17 @@ export function testCharter(): CharterBody {
       return { ...operator, hardware: [{ tee: MAKES[make], id: hardwareIdOf(rootOf(make)) }] };
     }),
     environments: [
-      ...makes.map((make) => environment('keeper', make)),
+      ...makes.map((make) => environment('keeper', make, options.keeperMeasurements)),
       environment('worker', 'sgx'),
     ],
   };
+}
+
+export interface CommitteeOptions {
+  /** What the ledger's clock begins with; START_MS by default. */
+  readonly at?: number;
+  /** Measurements of a real keeper program, to pin instead of the tests' own. */
+  readonly keeperMeasurements?: Readonly<Record<Make, Uint8Array>>;
 }
 
 export class Committee {
@@ -115,10 +126,11 @@ export class Committee {
     this.ledger = new MemoryLedger(world);
   }
 
-  static async create(): Promise<Committee> {
-    const world = new World({}, testCharter());
+  static async create(options: CommitteeOptions = {}): Promise<Committee> {
+    TEST_CLOCK.time = options.at ?? START_MS;
+    const world = new World({}, testCharter(options));
     await world.found();
-    await world.tickAll(START_MS);
+    await world.tickAll(TEST_CLOCK.time);
     const committee = new Committee(world);
     await committee.addCollateral('sgx');
     await committee.addCollateral('snp');
@@ -129,7 +141,7 @@ export class Committee {
   }
 
   async addCollateral(make: Make, number = 1): Promise<void> {
-    const collateral = mintCollateral(rootOf(make), { at: START_MS - 1_000, number });
+    const collateral = mintCollateral(rootOf(make), { at: TEST_CLOCK.time - 1_000, number });
     const digest = await this.blobs.put(encodeCollateral(collateral));
     const { kind: tee, subject } = collateral;
     const body = { tee, subject, number: collateral.number, digest };
@@ -192,9 +204,9 @@ export class Committee {
     await until(() => keepers.every((keeper) => keeper.state === 'holding'), 'an active epoch');
   }
 
-  async proposeEpoch(keepers: readonly Keeper[]): Promise<Uint8Array> {
+  async proposeEpoch(keepers: readonly Keeper[], by = 'bank'): Promise<Uint8Array> {
     const joins = keepers.map((keeper) => keeper.join as Uint8Array);
-    return this.world.must(this.world.identity('bank'), 'epoch', { joins });
+    return this.world.must(this.world.identity(by), 'epoch', { joins });
   }
 
   async stop(): Promise<void> {
@@ -391,8 +403,16 @@ export function sealOpenings(
   keeper: Keeper,
   openings: TaskOpenings,
 ): Uint8Array {
+  return sealOpeningsTo(committee, keeper.hpkeKey, openings);
+}
+
+export function sealOpeningsTo(
+  committee: Committee,
+  publicKey: Uint8Array,
+  openings: TaskOpenings,
+): Uint8Array {
   return hpkeSeal({
-    publicKey: keeper.hpkeKey,
+    publicKey,
     info: openingsInfo(committee.world.genesis, 'keeper'),
     aad: new Uint8Array(0),
     plaintext: encodeTaskOpenings(openings),

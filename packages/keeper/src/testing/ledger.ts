@@ -65,7 +65,7 @@ export class MemoryLedger implements LedgerPeer {
 
   async entries(from: number, options: { limit?: number; waitMs?: number } = {}) {
     this.#reach();
-    const until = Date.now() + Math.min(options.waitMs ?? 0, 200);
+    const until = Date.now() + Math.min(options.waitMs ?? 0, 50);
     while (this.world.log.length <= from && Date.now() < until) {
       await new Promise((done) => setTimeout(done, 2));
     }

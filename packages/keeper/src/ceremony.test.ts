@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keepers making a key on a ledger in memory: the happy path, a seat that is not what the charter
+// wants, a dealer that deals wrongly, gateways that are dead or lie, and what is left after a stop.
+import { MAKES } from '@cloister/attester';
+import { type EventBody, signEvent } from '@cloister/contract';
+import { toHex, utf8 } from '@cloister/core';
+import { ephemeralEd25519Signer } from '@cloister/core/node';
+import { groupKeyOf, parseReveal } from '@cloister/threshold';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { Keeper } from './keeper.ts';
+import {
+  Committee,
+  hardwareOf,
+  KEEPER_PROGRAM,
+  OPERATORS,
+  rootOf,
+  until,
+} from './testing/committee.ts';
+import { MemoryLedger } from './testing/ledger.ts';
+
+const committees: Committee[] = [];
+
+afterEach(async () => {
+  for (const committee of committees.splice(0)) await committee.stop();
+});
+
+async function create(): Promise<Committee> {
+  const committee = await Committee.create();
+  committees.push(committee);
+  return committee;
+}
+
+/** Starts a keeper for each operator; `change` is for the bank's. */
+async function startAll(
+  committee: Committee,
+  change: Parameters<Committee['keeper']>[1] = {},
+): Promise<Keeper[]> {
+  const keepers = Object.keys(OPERATORS).map((operator) =>
+    committee.keeper(operator, operator === 'bank' ? change : {}),
+  );
+  await Promise.all(keepers.map((keeper) => keeper.start()));
+  return keepers;
+}
+
+function epochOf(committee: Committee, id: Uint8Array) {
+  const epoch = committee.world.state.epochs.get(toHex(id));
+  if (epoch === undefined) throw new Error('the epoch is not on the ledger');
+  return epoch;
+}
+
+describe('three keepers of three makes', () => {
+  it('share one key that none of them chose, and each knows its seat', async () => {
+    const committee = await create();
+    await committee.form();
+    const { activeEpoch, epochs } = committee.world.state;
+    const epoch = epochs.get(activeEpoch ?? '');
+    const reveals = [...(epoch?.reveals.values() ?? [])].map(({ reveal }) => parseReveal(reveal));
+    expect(toHex(epoch?.groupKey as Uint8Array)).toBe(toHex(groupKeyOf(reveals)));
+    expect(committee.keepers.map((keeper) => keeper.seat?.seat)).toEqual([1, 2, 3]);
+    expect(committee.keepers.map((keeper) => keeper.state)).toEqual(Array(3).fill('holding'));
+    const steps = ['commit', 'reveal', 'ack'] as const;
+    for (const step of steps) {
+      const done = committee.logs.filter((line) => JSON.parse(line).event === step);
+      expect(done.length).toBe(3);
+    }
+  });
+
+  it('hold nothing after they stopped, and a keeper that starts again is another', async () => {
+    const committee = await create();
+    await committee.form();
+    const [one] = committee.keepers as [Keeper];
+    const join = toHex(one.join as Uint8Array);
+    await one.stop();
+    expect(one.state).toBe('stopping');
+    expect(one.seat).toBeUndefined();
+    const again = committee.keeper('insurer');
+    await again.start();
+    expect(toHex(again.join as Uint8Array)).not.toBe(join);
+    expect(again.state).toBe('joined');
+  });
+
+  it('take the next key when a new epoch forms, and let go of the old share', async () => {
+    const committee = await create();
+    await committee.form();
+    const [before, old] = [toHex(committee.groupKey), committee.world.state.activeEpoch];
+    const id = await committee.proposeEpoch(committee.keepers, 'hospital');
+    await until(() => epochOf(committee, id).status === 'active', 'the second epoch');
+    await until(
+      () => committee.keepers.every((k) => toHex(k.seat?.epoch ?? new Uint8Array()) === toHex(id)),
+      'all to hold the second',
+    );
+    expect(toHex(committee.groupKey)).not.toBe(before);
+    expect(committee.world.state.epochs.get(old ?? '')?.status).toBe('superseded');
+  });
+});
+
+describe('a seat that is not what the charter wants', () => {
+  it.each<[string, Parameters<Committee['keeper']>[1], string]>([
+    [
+      'another program',
+      { duties: { hardware: hardwareOf('optee', utf8('something else')) } },
+      'measurement-not-allowed',
+    ],
+    [
+      'a root that was not enrolled',
+      { duties: { hardware: forgedHardware() } },
+      'signature-invalid',
+    ],
+    [
+      'evidence over other report data',
+      { duties: { hardware: lyingHardware() } },
+      'report-data-mismatch',
+    ],
+  ])('ends the attempt with what was wanted and what came: %s', async (_what, change, code) => {
+    const committee = await create();
+    const keepers = await startAll(committee, change);
+    const id = await committee.proposeEpoch(keepers);
+    await until(() => epochOf(committee, id).status === 'ended', 'the end of the attempt');
+    const { end } = epochOf(committee, id);
+    expect(end).toMatchObject({ code, faults: [] });
+    expect(end?.got).toMatch(/^seat 3: /);
+    expect(end?.wanted).not.toBe('');
+    expect(committee.world.state.formingEpoch).toBeNull();
+    expect(epochOf(committee, id).reveals.size).toBe(0);
+  });
+
+  it('leaves a running epoch untouched', async () => {
+    const committee = await create();
+    await committee.form();
+    const running = committee.world.state.activeEpoch;
+    const hardware = hardwareOf('optee', utf8('something else'));
+    const wrong = committee.keeper('bank', { duties: { hardware } });
+    await wrong.start();
+    const [one, two] = committee.keepers as [Keeper, Keeper];
+    const id = await committee.proposeEpoch([one, two, wrong]);
+    await until(() => epochOf(committee, id).status === 'ended', 'the end of the attempt');
+    expect(committee.world.state.activeEpoch).toBe(running);
+    expect(one.seat?.epoch).toBeDefined();
+  });
+});
+
+/** The bank's device, had someone else made its key. */
+function forgedHardware() {
+  const real = hardwareOf('optee', KEEPER_PROGRAM);
+  const quote = async (data: Uint8Array) => {
+    const evidence = await real.quote(data);
+    const at = evidence.length - 5;
+    evidence[at] = (evidence[at] as number) ^ 1;
+    return evidence;
+  };
+  return { ...real, quote };
+}
+
+/** Quotes something else than it was asked for. */
+function lyingHardware() {
+  const real = hardwareOf('optee', KEEPER_PROGRAM);
+  return { ...real, quote: () => real.quote(new Uint8Array(64).fill(7)) };
+}
+
+describe('a dealer', () => {
+  it.each<[string, (blob: Uint8Array) => Uint8Array, string]>([
+    ['whose blob is not a deal', () => utf8('nothing of the kind'), 'deal-malformed'],
+    [
+      'whose signature does not hold',
+      (blob) => Uint8Array.from([...blob.slice(0, -1), (blob.at(-1) as number) ^ 1]),
+      'deal-signature-invalid',
+    ],
+  ])('%s ends the attempt', async (_what, bend, code) => {
+    const committee = await create();
+    const keepers = await startAll(committee);
+    const put = committee.blobs.put.bind(committee.blobs);
+    committee.blobs.put = async (bytes) => {
+      const deal = new TextDecoder().decode(bytes).includes('cloister/deal/v1');
+      return put(deal ? bend(bytes) : bytes);
+    };
+    const id = await committee.proposeEpoch(keepers);
+    await until(() => epochOf(committee, id).status === 'ended', 'the end of the attempt');
+    expect(epochOf(committee, id).end?.code).toBe(code);
+    expect(keepers.every((keeper) => keeper.seat === undefined)).toBe(true);
+  });
+});
+
+describe('gateways', () => {
+  it('may be dead, as long as one answers', async () => {
+    const committee = await create();
+    const dead = new MemoryLedger(committee.world);
+    dead.dead = true;
+    const keeper = committee.keeper('bank', { peers: [dead, committee.ledger] });
+    await keeper.start();
+    expect(keeper.state).toBe('joined');
+  });
+
+  it('that show other entries than were signed are passed over', async () => {
+    const committee = await create();
+    const lying = new MemoryLedger(committee.world);
+    const entries = lying.entries.bind(lying);
+    lying.entries = async (from, options) => {
+      const answer = await entries(from, options);
+      return { ...answer, events: answer.events.map((e, i) => (i === 0 ? e.slice(1) : e)) };
+    };
+    const keeper = committee.keeper('bank', { peers: [lying, committee.ledger] });
+    await keeper.start();
+    expect(keeper.follower.size).toBe(committee.world.log.length);
+    const alone = committee.keeper('insurer', { peers: [lying], options: { patienceMs: 300 } });
+    await expect(alone.start()).rejects.toMatchObject({ code: 'ledger-unreachable' });
+    expect(alone.follower.size).toBe(0);
+  });
+
+  it('without a quorum of witnesses give a keeper nothing to believe', async () => {
+    const committee = await create();
+    committee.ledger.signers = ['bank', 'insurer'];
+    const keeper = committee.keeper('bank', { options: { patienceMs: 300 } });
+    await expect(keeper.start()).rejects.toMatchObject({
+      code: 'ledger-unreachable',
+      message: expect.stringContaining('2 of 3 witnesses'),
+    });
+    expect(keeper.follower.size).toBe(0);
+  });
+});
+
+describe('a keeper that cannot join', () => {
+  it('says so when the charter has no place for it', async () => {
+    const committee = await create();
+    const keeper = committee.keeper('bank', { options: { environment: 'keeper-sgx' } });
+    await expect(keeper.start()).rejects.toMatchObject({ code: 'environment-mismatch' });
+    const stranger = committee.keeper('bank', { options: { operator: 'stranger' } });
+    await expect(stranger.start()).rejects.toMatchObject({ code: 'environment-mismatch' });
+  });
+
+  it('says so when its operator does not sign', async () => {
+    const committee = await create();
+    const keeper = committee.keeper('bank', { options: { operator: 'hospital' } });
+    await expect(keeper.start()).rejects.toMatchObject({ code: 'join-refused' });
+  });
+
+  it('says so when the ledger holds its join void', async () => {
+    const committee = await create();
+    const hardware = { ...hardwareOf('optee', KEEPER_PROGRAM), hardware: new Uint8Array(32) };
+    const keeper = committee.keeper('bank', { duties: { hardware } });
+    await expect(keeper.start()).rejects.toMatchObject({
+      code: 'join-rejected',
+      message: expect.stringContaining('join-hardware-not-enrolled'),
+    });
+  });
+});
+
+it('a commit by another key does not move an epoch', async () => {
+  const committee = await create();
+  const keepers = await startAll(committee);
+  const id = await committee.proposeEpoch(keepers);
+  const body: EventBody<'commit'> = { epoch: id, seat: 1, hash: new Uint8Array(32) };
+  const { genesis } = committee.world;
+  const signer = ephemeralEd25519Signer();
+  const event = await signEvent(signer, 'nobody', { genesis, kind: 'commit', body });
+  const answer = await committee.ledger.append(event);
+  expect(answer).toMatchObject({ status: 'void', code: 'seat-not-signer' });
+  await until(() => epochOf(committee, id).status === 'active', 'the epoch all the same');
+  expect(MAKES.optee).toBe(rootOf('optee').kind);
+});
