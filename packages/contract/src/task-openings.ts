@@ -16,7 +16,14 @@ import {
 import { z } from 'zod';
 import { type Opening, opens } from './commitment.ts';
 import type { EventBody } from './events/bodies.ts';
-import { decodePolicy, decodeUses, type Policy, type Suppression, type TaskFacts, type Use } from './policy/index.ts';
+import {
+  decodePolicy,
+  decodeUses,
+  type Policy,
+  type Suppression,
+  type TaskFacts,
+  type Use,
+} from './policy/index.ts';
 
 export type TaskOpeningsErrorCode = 'task-openings-malformed' | 'task-opening-mismatch';
 

@@ -718,7 +718,7 @@ async function sixSeats(members: string[]): Promise<Submitted> {
   const charter = charterSpecimen(options);
   // Everyone is enrolled for SGX as well, so that all six seats can be of one family.
   for (const o of charter.operators) {
-    o.hardware.push({ tee: 'sgx', id: hardwareOf('specimen', o.id, 'keeper') });
+    o.hardware.push({ tee: 'sgx-dcap', id: hardwareOf('specimen', o.id, 'keeper') });
   }
   const enrolled = new Set<string>();
   for (const o of charter.operators) {

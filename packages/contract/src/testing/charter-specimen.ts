@@ -16,9 +16,10 @@ export interface CharterOptions {
 }
 
 const MAKES = [
-  { tee: 'sgx', family: 'intel' },
-  { tee: 'sev-snp', family: 'amd' },
-  { tee: 'optee', family: 'trustzone' },
+  { make: 'sgx', tee: 'sgx-dcap', family: 'intel' },
+  { make: 'sev-snp', tee: 'sev-snp', family: 'amd' },
+  // Enrolled by the first operator, whatever it is called.
+  { make: 'optee', tee: 'op-tee', family: 'op-tee' },
 ] as const;
 
 /** Ledger milliseconds that the specimen gives an epoch's phase, and a release. */
@@ -48,12 +49,12 @@ export function charterSpecimen(options: CharterOptions = {}): CharterBody {
       key: namedSigner(seed, `${id}/operator`).key,
       hardware: [
         { tee: makeOf(i).tee, id: hardwareOf(seed, id, 'keeper') },
-        { tee: 'sgx', id: hardwareOf(seed, id, 'worker') },
+        { tee: MAKES[0].tee, id: hardwareOf(seed, id, 'worker') },
       ],
     })),
     environments: [
-      ...MAKES.map((make) => environment(seed, 'keeper', make)),
-      environment(seed, 'worker', MAKES[0]),
+      ...MAKES.map((make) => environment(seed, 'keeper', make, ids)),
+      environment(seed, 'worker', MAKES[0], ids),
     ],
     keepers: { seats, threshold, vendors: options.vendors ?? (threshold > 1 ? 2 : 1) },
     deadlines: { epochPhase: EPOCH_PHASE_MS, release: RELEASE_MS },
@@ -71,25 +72,26 @@ export function hardwareOf(seed: string, operator: string, role: string): Uint8A
   return namedBytes(seed, `hardware/${operator}/${role}`).slice(0, 16);
 }
 
-export function environmentId(role: 'keeper' | 'worker', tee: string): string {
-  return `${role}-${tee}`;
+export function environmentId(role: 'keeper' | 'worker', make: string): string {
+  return `${role}-${make}`;
 }
 
 function environment(
   seed: string,
   role: 'keeper' | 'worker',
-  { tee, family }: { tee: string; family: string },
+  { make, tee, family }: { make: string; tee: string; family: string },
+  operators: readonly string[],
 ): Environment {
   return {
-    id: environmentId(role, tee),
+    id: environmentId(role, make),
     role,
     tee,
-    family,
-    root: namedBytes(seed, `root/${tee}`),
+    family: family === 'op-tee' ? `op-tee:${operators[0]}` : family,
+    root: namedBytes(seed, `root/${make}`),
     trust: 'simulated',
     measurements: [
       {
-        measurement: namedBytes(seed, `measurement/${role}/${tee}`),
+        measurement: namedBytes(seed, `measurement/${role}/${make}`),
         source: 'commit 0000000',
         recipe: 'npm run build',
       },

@@ -15,7 +15,7 @@ export interface Story {
 export async function wholeStory(options: CharterOptions = {}): Promise<Story> {
   const world = await World.create(options);
   const [first, second, third] = world.charter.members.map((m) => m.id) as [string, string, string];
-  const sgx = { tee: 'sgx', subject: 'fmspc-00906ed50000', number: 17 };
+  const sgx = { tee: 'sgx-dcap', subject: 'fmspc-00906ed50000', number: 17 };
   await world.must(world.identity(first), 'collateral', { ...sgx, digest: world.freshBytes(32) });
   await abortedAttempt(world);
   await disputedAttempt(world);

@@ -161,12 +161,12 @@ export class World {
     of: { task?: Uint8Array; run?: Uint8Array } = {},
   ): EventBody<'join'> {
     const index = this.charter.operators.findIndex((o) => o.id === operator);
-    const tee = role === 'keeper' ? makeOf(index).tee : 'sgx';
+    const { make } = makeOf(role === 'keeper' ? index : 0);
     return {
       role,
       operator,
       charter: this.charter.version,
-      environment: environmentId(role, tee),
+      environment: environmentId(role, make),
       hardware: hardwareOf(this.seed, operator, role),
       ...of,
       tls: namedBytes(this.seed, `${name}/tls`),
