@@ -5,8 +5,10 @@
 //   node packages/threshold/bench/threshold.mjs
 import { systemRandom as random } from '@cloister/core';
 import { ephemeralEd25519Signer, nodeCrypto } from '@cloister/core/node';
-import * as pub from '@cloister/threshold';
-import * as node from '@cloister/threshold/node';
+
+const dist = new URL('../dist/', import.meta.url);
+const pub = await import(`${dist}index.js`);
+const node = await import(`${dist}node.js`);
 
 const genesis = random.bytes(32);
 const curve = node.opensslCurve;

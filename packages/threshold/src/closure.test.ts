@@ -17,7 +17,7 @@ const OUTSIDE = ['@cloister/core', '@noble/curves', '@noble/hashes'];
 function closure(file: string, seen = new Set<string>()): Set<string> {
   if (seen.has(file)) return seen;
   seen.add(file);
-  for (const [, target] of readFileSync(file, 'utf8').matchAll(/from '([^']+)'/g)) {
+  for (const [, target] of readFileSync(file, 'utf8').matchAll(/\bfrom\s+'([^']+)'/g)) {
     if (target?.startsWith('.')) closure(join(dirname(file), target), seen);
     else seen.add(target as string);
   }

@@ -72,7 +72,7 @@ test('a nonce differs by statement and by randomness', () => {
   expect(new Set([of('a', 'x'), of('a', 'y'), of('b', 'x')]).size).toBe(3);
 });
 
-test('a generator that repeats does not repeat a nonce, so two proofs do not give the secret', () => {
+test('a generator that repeats itself does not repeat a nonce for another statement', () => {
   const frozen = { bytes: (length: number) => new Uint8Array(length).fill(1) };
   const proofs = ['x', 'y'].map((context) => {
     const proof = proveSchnorr({ ...statement, context: [context] }, secret, frozen);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a dealer shows in a key generation: Feldman commitments A_k = a_k G to a polynomial of
-// degree t - 1, and a proof of knowledge of a_0. Before it, only its `commitHash` is on the ledger, so
-// nobody chooses a polynomial after seeing another's; the proof keeps a dealer who could from
+// degree t - 1, and a proof of knowledge of a_0. Before it, only its `commitHash` is on the ledger,
+// so nobody chooses a polynomial after seeing another's; the proof keeps a dealer who could from
 // cancelling the others out. `seat` is the dealer's seat in the epoch that it deals from: this one
 // when the key is new, the epoch `previous` when old shares are dealt again.
 //

@@ -27,8 +27,8 @@ export async function sealDeal(
  * Opens a deal after its signature, its context and its pi held. The 32 bytes are not checked
  * against the commitments here: `verifyDeal` or `combineDeals` does.
  * @throws CodedError `deal-malformed`, `deal-signature-invalid`, `deal-other-context`,
- *   `pi-invalid`, `hpke-open-failed`, and the codes of a malformed sealed key: for all but the first
- *   three `complain` makes the evidence
+ *   `pi-invalid`, `hpke-open-failed`, and the codes of a malformed sealed key: for all but the
+ *   first three `complain` makes the evidence
  */
 export async function openDeal(
   args: Omit<DealContext, 'recipientKey'> & {
