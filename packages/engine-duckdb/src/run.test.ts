@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { EnginePort, EngineTable, RunLimits, RunTable } from '@cloister/contract/policy';
 import { isCoded } from '@cloister/core';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { COLUMN_TYPES } from './allow-list.ts';
 import { EngineChild } from './child-process.ts';
 import { createDuckdbEngine } from './engine.ts';
@@ -204,7 +204,7 @@ describe('refusals and failures', () => {
     const slow = `SELECT sum(p0.AGE + p8.AGE) AS n FROM ${cross}`;
     const before = performance.now();
     expect(await codeOf(run(slow, { timeMs: 700 }))).toBe('engine-run-failed');
-    expect(performance.now() - before).toBeLessThan(6000);
+    expect(performance.now() - before).toBeLessThan(20_000);
     const wide = `SELECT count(*) AS n FROM (SELECT DISTINCT p0.ID a, p1.ID b, p2.ID c, p3.ID d,
       p4.ID e FROM people p0, people p1, people p2, people p3, people p4)`;
     const memoryBytes = 32 * 1024 * 1024;
@@ -285,50 +285,46 @@ describe('refusals and failures', () => {
 
 describe('the child by itself', () => {
   const settings = { memoryBytes: 64 * 1024 * 1024, threads: 1 };
-  const withChild = async (
-    use: (
-      child: EngineChild,
-      ask: (request: Record<string, unknown>) => Promise<unknown>,
-    ) => unknown,
-  ) => {
-    const child = await EngineChild.start({ ...settings, fileBytes: 0 });
-    try {
-      await use(child, (request) => child.ask(request, 5000));
-    } finally {
-      await child.kill();
-    }
-  };
-
   test('holes that DuckDB leaves open end at the child', async () => {
-    await withChild(async (child) => {
-      // Even a caller who skips planning cannot run anything but a SELECT over the named files.
-      for (const statement of [
-        "CALL enable_logging(storage = 'file', storage_path = '/tmp/cloister-log')",
-        "PRAGMA add_parquet_key('k', '0123456789112345')",
-        "SELECT 1 AS a; PRAGMA add_parquet_key('k', '0123456789112345')",
-        "SELECT * FROM read_text('/etc/passwd')",
-        `SELECT * FROM glob('${folder}/*')`,
-        "SELECT length(repeat('x', 2000000000)) AS a",
-        'SET threads = 4',
-      ]) {
-        const outputs = [{ name: 'a', type: 'BIGINT' }];
-        const work = { op: 'run', tables: [], statement, outputs, outputRows: 10, allowed: [] };
-        const resultFile = join(folder, 'hole.parquet');
-        const answer = await child.ask({ ...work, ...settings, resultFile }, 5000);
-        if (answer !== undefined) expect(answer).toEqual({ failed: '' });
-        if (child.dead) break;
-      }
-      expect(existsSync('/tmp/cloister-log')).toBe(false);
-      expect(existsSync(join(folder, 'hole.parquet'))).toBe(false);
-    });
+    const logs = join(folder, 'logs');
+    const resultFile = join(folder, 'hole.parquet');
+    const child = await EngineChild.start({ ...settings, fileBytes: 1 << 20 });
+    onTestFinished(() => child.kill());
+    const ask = async (statement: string) => {
+      const outputs = [{ name: 'a', type: 'BIGINT' }];
+      const work = { op: 'run', tables: [], statement, outputs, outputRows: 10, resultFile };
+      const answer = await child.ask({ ...work, ...settings, allowed: [resultFile] }, 5000);
+      return answer === undefined || 'failed' in answer ? answer : 'ran';
+    };
+    // A control that runs, so that the others fail for what they do.
+    expect(await ask('SELECT 1 AS a')).toBe('ran');
+    // Even a caller who skips planning runs nothing but one SELECT over the named files.
+    for (const statement of [
+      `CALL enable_logging(storage = 'file', storage_path = '${logs}')`,
+      "PRAGMA add_parquet_key('k', '0123456789112345')",
+      "SELECT 1 AS a; PRAGMA add_parquet_key('k', '0123456789112345')",
+      "SELECT length(content) AS a FROM read_text('/etc/passwd')",
+      `SELECT count(*) AS a FROM glob('${folder}/*')`,
+      `COPY (SELECT 1 AS a) TO '${folder}/copied.parquet'`,
+      'SET threads = 4',
+    ]) {
+      rmSync(resultFile, { force: true });
+      expect([statement, await ask(statement)]).toEqual([statement, { failed: '' }]);
+    }
+    // 2 GB in one string: the process limit, not DuckDB's, and whichever way it ends, it ends.
+    const huge = await ask("SELECT length(repeat('x', 2000000000)) AS a");
+    expect(huge === undefined || JSON.stringify(huge) === '{"failed":""}').toBe(true);
+    expect(existsSync(logs)).toBe(false);
+    expect(existsSync(join(folder, 'copied.parquet'))).toBe(false);
   });
 
   test('a child that overstays is killed, and its folder goes with it', async () => {
-    const count = () =>
-      readdirSync(tmpdir()).filter((name) => name.startsWith('cloister-engine-')).length;
-    const before = count();
+    const own = mkdtempSync(join(folder, 'tmp-'));
+    const count = () => readdirSync(own).length;
+    vi.stubEnv('TMPDIR', own);
+    onTestFinished(() => void vi.unstubAllEnvs());
     const child = await EngineChild.start({ ...settings, fileBytes: 0 });
-    expect(count()).toBe(before + 1);
+    expect(count()).toBe(1);
     await child.ask({ op: 'tables', tables: [], ...settings, allowed: [] }, 5000);
     const rows = 'range(100000000) a, range(100000000) b';
     const forever = child.ask({ op: 'parse', sql: 'SELECT 1' }, 5000);
@@ -348,7 +344,7 @@ describe('the child by itself', () => {
     expect(answer === undefined || 'failed' in answer).toBe(true);
     await child.kill();
     expect(child.dead).toBe(true);
-    expect(count()).toBe(before);
+    expect(count()).toBe(0);
     expect(await child.ask({ op: 'parse', sql: 'SELECT 1' }, 5000)).toBeUndefined();
   });
 });
