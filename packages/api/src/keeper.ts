@@ -9,6 +9,7 @@
 import {
   type Cbor,
   CodedError,
+  type CryptoPort,
   coded,
   decodeCbor,
   encodeCbor,
@@ -62,6 +63,11 @@ export function openAnswerInfo(
   return encodeCbor(['cloister/open-answer/v1', genesis, about.join, about.epoch, about.seat]);
 }
 
+/** What a keeper's batched proof is bound to: the charter and the join that it answered. 32 bytes. */
+export function openProofRequest(genesis: Uint8Array, join: Uint8Array, crypto: CryptoPort) {
+  return crypto.digest('sha256', encodeCbor(['cloister/open-proof/v1', genesis, join]));
+}
+
 /** One partial opening: which sealed key, and the full point (65 bytes). */
 export interface PartialOpening {
   /** Position of the input in the task, from 0. */
@@ -69,6 +75,15 @@ export interface PartialOpening {
   /** Column id; 0 is the footer key. */
   readonly column: number;
   readonly point: Uint8Array;
+}
+
+/** What a batched proof over the answers to `join` is bound to, besides seat and epoch. */
+export function openProofRequest(
+  genesis: Uint8Array,
+  join: Uint8Array,
+  crypto: CryptoPort,
+): Uint8Array {
+  return crypto.digest('sha256', encodeCbor(['cloister/open-proof/v1', genesis, join]));
 }
 
 export function encodePartials(partials: readonly PartialOpening[]): Uint8Array<ArrayBuffer> {

@@ -1,2 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-export {};
+// The worker as a class with ports; `dist/main.js` is the process that a launcher starts.
+export {
+  parseWorkerConfig,
+  type WorkerConfig,
+  type WorkerConfigInput,
+  workerConfig,
+} from './config.ts';
+export type { WorkerErrorCode } from './errors.ts';
+export type { WorkerPorts } from './ports.ts';
+export { serveWorker, type WorkerServer } from './server.ts';
+export { Worker } from './worker.ts';

@@ -5,6 +5,7 @@
 import type { CheckAnswer, TaskRequest } from '@cloister/api';
 import { taskRequest } from '@cloister/api';
 import {
+  columnsRead,
   commitTo,
   type DatasetSchema,
   type EventBody,
@@ -228,19 +229,14 @@ async function findInput(gateway: Gateway, name: string): Promise<PlannedTask['i
   throw new CodedError<GatewayErrorCode>('dataset-not-found', 'not-found', message);
 }
 
-/** The columns that the plan reads of each input; an input whose rows alone count needs its first. */
+/** Each input with the columns that a run will read. */
 function inputsOf(planned: PlannedTask): Input[] {
-  return planned.inputs.map(({ body }, at) => {
-    const used = planned.plan.uses.filter((u) => u.input === at && u.column > 0);
-    const subjects = planned.judgement.suppression
-      .filter((s) => s.input === at)
-      .flatMap((s) => s.subjects);
-    const ids = [...new Set([...used.map((u) => u.column), ...subjects])].sort((a, b) => a - b);
-    return {
-      dataset: body.dataset,
-      version: body.version,
-      columns: ids.length > 0 ? ids : [body.columns[1]?.id ?? 1],
-    };
+  const { uses } = planned.plan;
+  const { suppression } = planned.judgement;
+  return planned.inputs.map(({ body, schema }, at) => {
+    const asked = schema.columns.map((column) => column.id);
+    const columns = columnsRead(at, { uses, suppression, asked });
+    return { dataset: body.dataset, version: body.version, columns };
   });
 }
 

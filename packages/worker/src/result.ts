@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sealed result: the engine's plain Parquet becomes Parquet in the dataset mode with a fresh
+// master key a column, padded, and each recipient gets the keys of its own columns by HPKE.
+import { open } from 'node:fs/promises';
+import {
+  type CharterBody,
+  type EventBody,
+  encodeKeyBundle,
+  encodeResultKeys,
+  paddedLength,
+  resultAadPrefix,
+  resultKeysInfo,
+  type TaskParameters,
+} from '@cloister/contract';
+import { type CryptoPort, concat, type Random } from '@cloister/core';
+import {
+  assertFullyEncrypted,
+  BufferSink,
+  bufferSource,
+  encryptParquet,
+  fileSource,
+  masterKeys,
+} from '@cloister/parquet-crypto';
+import { hpkeSeal } from '@cloister/threshold/node';
+
+const NO_AAD = new Uint8Array(0);
+const FOOTER = 0;
+
+/** Both blobs of a result, in the order of the usage record. */
+export interface SealedResult {
+  readonly blobs: readonly Uint8Array[];
+  readonly digests: readonly Uint8Array[];
+}
+
+export interface ResultRequest {
+  readonly file: string;
+  readonly genesis: Uint8Array;
+  readonly task: Uint8Array;
+  readonly run: Uint8Array;
+  readonly outputs: EventBody<'task'>['outputs'];
+  readonly parameters: TaskParameters;
+  readonly charter: CharterBody;
+  readonly crypto: CryptoPort;
+  readonly random: Random;
+}
+
+/** Encrypts, proves it, pads, and seals the keys to the recipients. */
+export async function sealResult(request: ResultRequest): Promise<SealedResult> {
+  const { genesis, task, run, parameters, random } = request;
+  const ids = [FOOTER, ...parameters.outputs.map((o) => o.id)];
+  const keys = new Map(ids.map((id) => [id, random.bytes(32)]));
+  const aadPrefix = resultAadPrefix(genesis, task, run);
+  const encrypted = await encrypt(request, keys, aadPrefix);
+  const padding = random.bytes(paddedLength(encrypted.length) - encrypted.length);
+  const blobs = [concat(encrypted, padding), sealBundle(request, keys, encrypted.length)];
+  for (const key of keys.values()) key.fill(0);
+  return { blobs, digests: blobs.map((blob) => request.crypto.digest('sha256', blob)) };
+}
+
+async function encrypt(
+  request: ResultRequest,
+  keys: ReadonlyMap<number, Uint8Array>,
+  aadPrefix: Uint8Array,
+): Promise<Uint8Array> {
+  const keyOf = (id: number) => ({ id: String(id), masterKey: keys.get(id) as Uint8Array });
+  const file = await open(request.file, 'r');
+  const sink = new BufferSink();
+  try {
+    await encryptParquet({
+      source: await fileSource(file),
+      sink,
+      footerKey: keyOf(FOOTER),
+      columnKeys: new Map(request.parameters.outputs.map((o) => [o.name, keyOf(o.id)])),
+      aadPrefix,
+    });
+  } finally {
+    await file.close();
+  }
+  const bytes = sink.bytes();
+  const known = masterKeys(new Map([...keys].map(([id, key]) => [String(id), key])));
+  await assertFullyEncrypted(bufferSource(bytes), known, { aadPrefix });
+  return bytes;
+}
+
+function sealBundle(
+  request: ResultRequest,
+  keys: ReadonlyMap<number, Uint8Array>,
+  length: number,
+): Uint8Array {
+  const { genesis, task, run, outputs, parameters, charter } = request;
+  const sealed = new Map<string, Uint8Array>();
+  for (const member of new Set(outputs.flatMap((output) => output.recipients))) {
+    const publicKey = charter.members.find(({ id }) => id === member)?.hpke;
+    if (publicKey === undefined) continue;
+    const mine = outputs.filter((output) => output.recipients.includes(member)).map((o) => o.id);
+    const columns = [FOOTER, ...mine].map((id) => ({
+      id,
+      name: parameters.outputs.find((output) => output.id === id)?.name ?? '',
+      key: keys.get(id) as Uint8Array,
+    }));
+    const plaintext = encodeResultKeys({ length, columns });
+    const info = resultKeysInfo({ genesis, task, run, member });
+    sealed.set(member, hpkeSeal({ publicKey, info, aad: NO_AAD, plaintext }));
+    plaintext.fill(0);
+  }
+  return encodeKeyBundle(sealed);
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// The worker: takes run requests from proposers, one run at a time, and remembers where each stands.
+// The process lives on between runs; everything that a run touches is its own (run.ts).
+import type { RunStatus } from '@cloister/api';
+import { type CodedError, equal, isCoded, toHex } from '@cloister/core';
+import { workerError } from './errors.ts';
+import type { WorkerPorts } from './ports.ts';
+import { execute } from './run.ts';
+
+const REMEMBERED_RUNS = 1_000;
+
+interface Entry {
+  status: RunStatus;
+  since: number;
+  readonly waiting: Set<() => void>;
+}
+
+export class Worker {
+  readonly ports: WorkerPorts;
+  readonly #runs = new Map<string, Entry>();
+  #current: Promise<void> | undefined;
+
+  constructor(ports: WorkerPorts) {
+    this.ports = ports;
+  }
+
+  get busy(): boolean {
+    return this.#current !== undefined;
+  }
+
+  /**
+   * Begins a run of `task` for the caller, who must be its proposer.
+   * @throws CodedError `not-the-proposer`, `worker-busy`
+   */
+  async start(task: Uint8Array, caller: Uint8Array): Promise<string> {
+    const { follower, random } = this.ports;
+    const key = toHex(task);
+    if (!follower.state.tasks.has(key)) await follower.step();
+    const proposer = follower.state.tasks.get(key)?.proposer;
+    const member = follower.charter.members.find(({ id }) => id === proposer);
+    if (member === undefined || !equal(member.identity, caller)) {
+      const message = 'only the proposer of a task on the ledger can have it run';
+      throw workerError('not-the-proposer', 'policy', message);
+    }
+    if (this.#current !== undefined) {
+      const message = 'this worker is running another task: wait for it, or ask another worker';
+      throw workerError('worker-busy', 'unavailable', message);
+    }
+    const run = random.bytes(16);
+    const id = toHex(run);
+    const status: RunStatus = { run: id, task: key, state: 'starting', phases: {} };
+    const entry = { status, since: performance.now(), waiting: new Set<() => void>() };
+    this.#remember(id, entry);
+    this.#current = this.#execute(entry, { task, run }).finally(() => {
+      this.#current = undefined;
+    });
+    return id;
+  }
+
+  /** Where a run stands; waits up to `waitMs` while its state is `known`. */
+  async status(run: string, known = '', waitMs = 0): Promise<RunStatus> {
+    const entry = this.#runs.get(run);
+    if (entry === undefined) {
+      throw workerError('run-unknown', 'not-found', 'no such run here since this worker started');
+    }
+    if (entry.status.state === known && waitMs > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, waitMs);
+        entry.waiting.add(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    }
+    return entry.status;
+  }
+
+  /** Waits for the run under way, up to `waitMs`. */
+  async idle(waitMs: number): Promise<void> {
+    const timer = new Promise<void>((resolve) => setTimeout(resolve, waitMs).unref());
+    await Promise.race([this.#current, timer]);
+  }
+
+  async #execute(entry: Entry, about: { task: Uint8Array; run: Uint8Array }): Promise<void> {
+    const { log } = this.ports;
+    try {
+      await execute(this.ports, about, (state) => this.#enter(entry, { state }));
+      log.info({ run: entry.status.run, phases: entry.status.phases }, 'run released');
+    } catch (error) {
+      const { code, message } = describe(error);
+      if (!isCoded(error)) log.error({ err: error, run: entry.status.run }, 'run failed inside');
+      log.warn({ run: entry.status.run, code }, 'run failed');
+      this.#enter(entry, { state: 'failed', code, sentence: message });
+    }
+  }
+
+  #enter(entry: Entry, change: Pick<RunStatus, 'state' | 'code' | 'sentence'>): void {
+    const now = performance.now();
+    const spent = (entry.status.phases[entry.status.state] ?? 0) + (now - entry.since);
+    const phases = { ...entry.status.phases, [entry.status.state]: Math.round(spent * 10) / 10 };
+    entry.status = { ...entry.status, ...change, phases };
+    entry.since = now;
+    for (const wake of entry.waiting) wake();
+    entry.waiting.clear();
+  }
+
+  #remember(id: string, entry: Entry): void {
+    this.#runs.set(id, entry);
+    const oldest = this.#runs.keys().next().value;
+    if (this.#runs.size > REMEMBERED_RUNS && oldest !== undefined) this.#runs.delete(oldest);
+  }
+}
+
+/** What the proposer hears: a void join's own code and a keeper's refusal come first. */
+function describe(error: unknown): { code: string; message: string } {
+  if (!isCoded(error)) return { code: 'run-failed', message: 'the run failed inside the worker' };
+  const { code, refusal } = (error as CodedError).details;
+  const said = [code, refusal].find((c) => typeof c === 'string' && c !== 'none');
+  return { code: typeof said === 'string' ? said : error.code, message: error.message };
+}
