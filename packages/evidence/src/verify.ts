@@ -6,6 +6,7 @@
 // Invariants: no network, no clock, no roots of its own; whatever the bytes are, the outcome is
 // claims or a CodedError.
 import { CodedError } from '@cloister/core';
+import { EvidenceCache } from './cache.ts';
 import { malformed, unsupported } from './errors.ts';
 import { verifyOptee } from './op-tee/verify.ts';
 import { checkFingerprint } from './roots/encode.ts';
@@ -16,6 +17,9 @@ import type { Claims, Evidence, EvidenceKind, VerifyOptions } from './types.ts';
 
 /** Verifies one kind of evidence. */
 export type EvidenceVerifier = (bytes: Uint8Array, options: VerifyOptions) => Promise<Claims>;
+
+/** Within one call the same keys and certificates are met several times. */
+const ONE_CALL_ENTRIES = 64;
 
 const VERIFIERS: Readonly<Partial<Record<EvidenceKind, EvidenceVerifier>>> = {
   'sgx-dcap': verifySgx,
@@ -39,7 +43,8 @@ export async function verifyEvidence(evidence: Evidence, options: VerifyOptions)
   }
   for (const root of options.roots) checkFingerprint(options.crypto, root);
   try {
-    return await verifier(evidence.bytes, options);
+    const cache = options.cache ?? new EvidenceCache({ entries: ONE_CALL_ENTRIES });
+    return await verifier(evidence.bytes, { ...options, cache });
   } catch (error) {
     if (error instanceof CodedError) throw error;
     if (error instanceof RangeError || error instanceof TypeError || error instanceof SyntaxError) {

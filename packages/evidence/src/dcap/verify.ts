@@ -20,6 +20,7 @@ import {
   type ChainContext,
   checkNotRevoked,
   crlIssuerOf,
+  importedKey,
   isSelfIssued,
   rememberParsed,
   rootCertificate,
@@ -284,7 +285,7 @@ async function verifySignature(
   const check = async (): Promise<boolean> => {
     if (signature.length !== 64) return false;
     try {
-      return await crypto.verify(await crypto.importKey(ECDSA_P256, spki), data, signature);
+      return await crypto.verify(await importedKey(context, ECDSA_P256, spki), data, signature);
     } catch {
       return false;
     }

@@ -15,6 +15,7 @@ import {
   type ChainContext,
   checkNotRevoked,
   crlIssuerOf,
+  importedKey,
   rememberParsed,
   rootCertificate,
   type ValidPath,
@@ -217,7 +218,7 @@ async function verifySignature(
   const holds =
     leaf.key.curve === 'p384' &&
     (await context.crypto.verify(
-      await context.crypto.importKey('ecdsa-p384-sha384', leaf.key.spki),
+      await importedKey(context, 'ecdsa-p384-sha384', leaf.key.spki),
       report.signed,
       report.signature,
     ));

@@ -3,7 +3,7 @@
 // signatures hold, CA bits and path lengths are right, every certificate is valid at the time to
 // judge at and on no list, and the path ends in the key of a named root. Signatures that held may
 // be remembered; dates and revocation are judged every time.
-import { type CryptoPort, equal } from '@cloister/core';
+import { type CryptoPort, equal, type SignatureScheme, type VerifyKey } from '@cloister/core';
 import { type EvidenceCache, factKey } from '../cache.ts';
 import { malformed, refused } from '../errors.ts';
 import type { Root } from '../types.ts';
@@ -54,6 +54,17 @@ interface Signed {
   readonly signature: Uint8Array;
 }
 
+/** The port's form of a key: importing costs as much as a verification, so it is remembered. */
+export async function importedKey(
+  { crypto, cache }: Pick<ChainContext, 'crypto' | 'cache'>,
+  scheme: SignatureScheme,
+  spki: Uint8Array,
+): Promise<VerifyKey> {
+  if (cache === undefined) return crypto.importKey(scheme, spki);
+  const key = factKey(crypto, `key:${scheme}`, spki);
+  return cache.remember(key, () => crypto.importKey(scheme, spki));
+}
+
 /** True if `signed` holds under `key`; a wrong key type is simply false. */
 export async function signatureHolds(
   context: Pick<ChainContext, 'crypto' | 'cache'>,
@@ -69,7 +80,7 @@ export async function signatureHolds(
         ? signed.signature
         : rawEcdsa(signed.signature, CURVE_BYTES[key.curve]);
     if (raw === undefined) return false;
-    return crypto.verify(await crypto.importKey(scheme, key.spki), signed.tbs, raw);
+    return crypto.verify(await importedKey(context, scheme, key.spki), signed.tbs, raw);
   };
   if (cache === undefined) return check();
   const fact = factKey(crypto, `sig:${signed.family}`, key.spki, signed.tbs, signed.signature);
