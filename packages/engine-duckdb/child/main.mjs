@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-// @ts-check
 // The locked-down process that DuckDB runs in. Plain JavaScript, because it must start the same way
 // from source and from a build, and small, because it is what a worker's measurement pins. One JSON
 // line in (stdin), one JSON line out (fd 3); nothing else is read or said.
@@ -7,6 +6,7 @@
 // Invariants: a database knows only the files named for this run, and its settings are locked
 // before it sees a statement of anybody's; a statement is run only if it is one SELECT; engine
 // messages are told while planning (the tables are empty then) and never of a run.
+// @ts-check
 import { closeSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { DuckDBInstance, StatementType } from '@duckdb/node-api';
@@ -124,7 +124,8 @@ const operations = {
           ? `CAST(${name(c.name)} AS ${c.type}) AS ${name(c.name)}`
           : `CAST(NULL AS ${c.type}) AS ${name(c.name)}`,
       );
-      await opened.run(`CREATE VIEW ${name(table.name)} AS SELECT ${columns.join(', ')} FROM ${source}`);
+      const select = `SELECT ${columns.join(', ')} FROM ${source}`;
+      await opened.run(`CREATE VIEW ${name(table.name)} AS ${select}`);
       rowsIn += BigInt(String(await one(`SELECT count(*) FROM ${name(table.name)}`)));
     }
     (await prepareSelect(request.statement)).destroySync();

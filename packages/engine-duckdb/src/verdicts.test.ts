@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Queries and their verdicts: what the engine refuses to account for, what the judge refuses under
 // two owners' policies, and what is allowed. Half of them are attacks. Every code is asserted.
+// Long because it is one table, to be read as one.
 import {
   compilePolicy,
   type EngineTable,

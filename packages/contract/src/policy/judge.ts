@@ -281,7 +281,7 @@ const SENTENCES: Record<FindingCode, (on: { name: string; reason: string; by: st
     'column-hidden': ({ name }) => `${name} is hidden from this task; its owner must grant a rule.`,
     'rows-hidden': () => 'Every column of this dataset is hidden from this task.',
     'subject-shown': ({ name }) =>
-      `${name} says whom a row is about: it may be joined on, not shown, filtered or computed with.`,
+      `${name} says whom a row is about: it may be joined on, not shown, filtered or computed.`,
     'join-not-subject': ({ name }) =>
       `${name} may only meet another dataset's subject column, by equality, in an inner join.`,
     'join-without-minimum': ({ name }) =>
