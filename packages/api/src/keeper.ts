@@ -63,11 +63,6 @@ export function openAnswerInfo(
   return encodeCbor(['cloister/open-answer/v1', genesis, about.join, about.epoch, about.seat]);
 }
 
-/** What a keeper's batched proof is bound to: the charter and the join that it answered. 32 bytes. */
-export function openProofRequest(genesis: Uint8Array, join: Uint8Array, crypto: CryptoPort) {
-  return crypto.digest('sha256', encodeCbor(['cloister/open-proof/v1', genesis, join]));
-}
-
 /** One partial opening: which sealed key, and the full point (65 bytes). */
 export interface PartialOpening {
   /** Position of the input in the task, from 0. */

@@ -5,7 +5,6 @@
 //
 // Invariants: evidence that does not verify, or that meets every line but one, is a failure; a blob
 // that cannot be had is `unavailable` and never a failure, so silence of a gateway blames nobody.
-
 import { type BlobStore, type CryptoPort, equal, isCoded, toHex } from '@cloister/core';
 import {
   type Appraisal,
@@ -101,13 +100,14 @@ export class JoinAppraiser {
     const length = REPORT_DATA_LENGTH[kind] === 32 ? 32 : 64;
     const genesis = state.genesis as Uint8Array;
     const input = { genesis, signing: join.signer, join: join.body };
+    const measurements = measurementsFor(state, join, environment);
     return {
       kinds: [kind],
       trust: [environment.trust],
       families: [environment.family as Claims['family']],
       bindings: ['report-data'],
-      measurements: measurementsFor(state, join, environment),
-      registers: 'any',
+      measurements,
+      registers: registersFor(kind, measurements),
       signers: 'any',
       reportData: reportData(input, length, this.#crypto),
       minimumSvn: minimumSvn(kind, environment.minimumSvn),
@@ -128,6 +128,14 @@ function measurementsFor(state: FoldState, join: Join, environment: Environment)
   if (join.body.task === undefined) return pinned;
   const allowed = state.tasks.get(toHex(join.body.task))?.body.worker.measurements ?? [];
   return pinned.filter((m) => allowed.some((other) => equal(m, other)));
+}
+
+/**
+ * OP-TEE attests to several digests; only that of the caller's own memory says what runs, so only
+ * that one is seated (protocol notes, "Who stands where").
+ */
+function registersFor(kind: EvidenceKind, measurements: Uint8Array[]): Policy['registers'] {
+  return kind === 'op-tee' ? { 'ta-memory': measurements } : 'any';
 }
 
 /** The security version that an environment's minimum is about, by kind. */

@@ -10,7 +10,14 @@
 //   not be appended is appended again with the same bytes.
 // - Shares and deals live in memory only, and are wiped when their epoch ends or is superseded.
 
-import type { Epoch, EventBody, EventKind, FoldState, Join } from '@cloister/contract';
+import type {
+  Epoch,
+  EventBody,
+  EventKind,
+  FoldState,
+  Join,
+  JoinAppraiser,
+} from '@cloister/contract';
 import type { BlobStore, CryptoPort, Random } from '@cloister/core';
 import { type CodedError, fromHex, isCoded, type Signer, toHex } from '@cloister/core';
 import { type Reveal, transcriptHash, verifyDeal, verifyReveal } from '@cloister/threshold';
@@ -25,7 +32,6 @@ import {
   opensslCurve,
   sealDeal,
 } from '@cloister/threshold/node';
-import type { JoinAppraiser } from './appraise-join.ts';
 import { errorFields, type Log } from './log.ts';
 
 /** What this keeper has done in one epoch. */

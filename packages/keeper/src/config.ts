@@ -3,8 +3,8 @@
 // secret, and nothing in it is trusted further than the genesis: the charter must hash to it, and
 // everything else comes from the ledger.
 
-import { type CharterBody, EVENT_KINDS, EVENT_VERSION } from '@cloister/contract';
-import { type CryptoPort, decodeCbor, equal, fromBase64, fromHex } from '@cloister/core';
+import { type CharterBody, decodeFoundingCharter } from '@cloister/contract';
+import { type CryptoPort, fromBase64, fromHex } from '@cloister/core';
 import { z } from 'zod';
 import { keeperError } from './errors.ts';
 
@@ -38,19 +38,7 @@ export function parseKeeperConfig(value: unknown): KeeperConfig {
   throw keeperError('config-malformed', 'malformed', message);
 }
 
-/** The charter that founds the genesis. @throws CodedError `charter-mismatch` */
+/** The charter that founds the genesis. @throws CodedError the founding charter's codes */
 export function foundingCharter(config: KeeperConfig, crypto: CryptoPort): CharterBody {
-  const payload = fromBase64(config.charter);
-  if (!equal(crypto.digest('sha256', payload), fromHex(config.genesis))) {
-    const message = 'the charter does not hash to the genesis that this keeper is to serve';
-    throw keeperError('charter-mismatch', 'verification', message);
-  }
-  const parts = decodeCbor(payload);
-  const [version, genesis, kind, body] = (Array.isArray(parts) ? parts : []) as unknown[];
-  const parsed = EVENT_KINDS.charter.body.safeParse(body);
-  if (version !== EVENT_VERSION || genesis !== null || kind !== 'charter' || !parsed.success) {
-    const message = 'the payload that hashes to the genesis is not a first charter';
-    throw keeperError('charter-mismatch', 'malformed', message);
-  }
-  return parsed.data;
+  return decodeFoundingCharter(fromBase64(config.charter), fromHex(config.genesis), crypto);
 }

@@ -6,11 +6,9 @@ import { CodedError, type ErrorDetails, type ErrorKind } from '@cloister/core';
 export type KeeperErrorCode =
   // its own life
   | 'config-malformed'
-  | 'charter-mismatch'
   | 'environment-mismatch'
   | 'join-rejected'
   | 'ledger-unreachable'
-  | 'ledger-history-mismatch'
   | 'event-rejected'
   // asking it to open
   | 'keeper-not-holding'
@@ -26,7 +24,6 @@ export type KeeperErrorCode =
   | 'evidence-expired'
   | 'column-not-granted'
   | 'column-not-sealed'
-  | 'collateral-missing-on-ledger'
   | 'appraisal-failed'
   | 'policy-refused';
 

@@ -5,19 +5,21 @@
 // Invariants
 // - Its keys and its share exist in this object's memory only; `stop` wipes them; a keeper that
 //   starts again is a new keeper with a new join.
-// - It acts on nothing but its own fold of entries under cosigned checkpoints (follower.ts).
+// - It acts on nothing but its own fold of entries under cosigned checkpoints (contract/checkpoint-follower.ts).
 // - One join is answered once and then the same again, to the key in the join and no other.
 // - A refusal that judges (not one that could not reach somebody) is put on the ledger by its code.
 import { generateKeyPairSync } from 'node:crypto';
-import { encodePartials, openAnswerInfo } from '@cloister/api';
+import { encodePartials, openAnswerInfo, openProofRequest } from '@cloister/api';
 import {
   type CharterBody,
+  CheckpointFollower,
   type EventBody,
   type EventKind,
+  JoinAppraiser,
   reportData,
   signEvent,
 } from '@cloister/contract';
-import { CodedError, encodeCbor, isCoded, parseCose, toHex, utf8 } from '@cloister/core';
+import { CodedError, isCoded, parseCose, toHex, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import {
   generateHpkeKeyPair,
@@ -26,11 +28,9 @@ import {
   type KeyShare,
   provePartials,
 } from '@cloister/threshold/node';
-import { JoinAppraiser } from './appraise-join.ts';
 import { Ceremony } from './ceremony.ts';
 import { Challenges } from './challenges.ts';
 import { keeperError } from './errors.ts';
-import { Follower } from './follower.ts';
 import { errorFields } from './log.ts';
 import { Metrics } from './metrics.ts';
 import { type Decision, decide, type OpenRequest } from './open.ts';
@@ -41,7 +41,6 @@ const IDLE_MS = 25;
 const RETRY_MS = 100;
 const APPEND_ATTEMPTS = 50;
 const MAX_DECISIONS = 4_096;
-const PROOF_DOMAIN = 'cloister/open-proof/v1';
 
 export interface KeeperOptions {
   readonly name: string;
@@ -57,7 +56,7 @@ export type KeeperState = 'starting' | 'joined' | 'forming' | 'holding' | 'stopp
 
 export class Keeper {
   readonly metrics = new Metrics();
-  readonly follower: Follower;
+  readonly follower: CheckpointFollower;
   readonly #options: KeeperOptions;
   readonly #ports: KeeperPorts;
   readonly #hpke: HpkeKeyPair;
@@ -79,7 +78,7 @@ export class Keeper {
     this.#appraiser = new JoinAppraiser(ports);
     const { crypto, peers } = ports;
     const { genesis, founding } = options;
-    this.follower = new Follower({ crypto, peers, genesis, founding });
+    this.follower = new CheckpointFollower({ crypto, peers, genesis, founding });
   }
 
   /** Id of this keeper's join, once it is accepted. */
@@ -206,7 +205,7 @@ export class Keeper {
     const openings = decision.encs.map((enc, i) => {
       return { enc, point: decision.partials[i]?.point as Uint8Array };
     });
-    const request = proofRequest(this.#options.genesis, join);
+    const request = openProofRequest(this.#options.genesis, join, this.#ports.crypto);
     const { random } = this.#ports;
     const proof = provePartials({ share, request, openings, random });
     return { epoch: share.epoch, seat: share.seat, proof };
@@ -374,11 +373,6 @@ export class Keeper {
 
 function decisionKey(share: KeyShare, join: Uint8Array): string {
   return `${toHex(share.epoch)}/${toHex(join)}`;
-}
-
-/** What a batched proof is bound to: the charter and the join it answered. 32 bytes. */
-export function proofRequest(genesis: Uint8Array, join: Uint8Array): Uint8Array {
-  return nodeCrypto.digest('sha256', encodeCbor([PROOF_DOMAIN, genesis, join]));
 }
 
 /** The id that the fold gives an event: SHA-256 of the outer Sig_structure. */

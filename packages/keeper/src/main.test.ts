@@ -150,6 +150,6 @@ it('a keeper with another charter says why, and its process ends', async () => {
   });
   await expect(attempt).rejects.toMatchObject({
     code: 'node-start-failed',
-    message: expect.stringContaining('charter-mismatch'),
+    message: expect.stringContaining('founding-charter-mismatch'),
   });
 });

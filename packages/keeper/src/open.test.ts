@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole of a keeper's decision: three keepers of three makes form an epoch on a ledger in
 // memory, a worker opens the keys it is granted, and every way to be wrong has its code.
-import { decodePartials, openAnswerInfo } from '@cloister/api';
+import { decodePartials, openAnswerInfo, openProofRequest } from '@cloister/api';
 import { isCoded, toHex } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
 import {
   encodeLabel,
   parseReveal,
@@ -12,7 +13,7 @@ import {
 } from '@cloister/threshold';
 import { combinePartials, hpkeOpen } from '@cloister/threshold/node';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Keeper, proofRequest } from './keeper.ts';
+import type { Keeper } from './keeper.ts';
 import {
   addDataset,
   Committee,
@@ -144,7 +145,7 @@ describe('an approved, fresh, attested request', () => {
       epoch,
       seat,
       publicShare: seatPublicShare(reveals, seat),
-      request: proofRequest(committee.world.genesis, worker.join),
+      request: openProofRequest(committee.world.genesis, worker.join, nodeCrypto),
       openings,
     };
     expect(verifyPartials(statement, proof)).toBe(true);

@@ -10,7 +10,7 @@
 //   5 attested  the worker's evidence holds and is what the charter and the task name
 //   6 openings  every part is what the ledger has a commitment to
 //   7 policy    the uses are allowed by every owner's policy
-//   8 columns   granted and used, and the footer key; each sealed key is the newest event's blob
+//   8 columns   granted and read, and the footer key; each sealed key is the newest event's blob
 //   9 pi        threshold's `partialOpen` multiplies nothing without it
 //
 // Invariants: any failure is a CodedError before anything is multiplied; nothing is taken from the
@@ -18,7 +18,10 @@
 
 import type { PartialOpening } from '@cloister/api';
 import {
+  type CheckpointFollower,
+  columnsRead,
   decodeTaskOpenings,
+  type JoinAppraiser,
   openingsInfo,
   type RightInput,
   type Rights,
@@ -27,8 +30,9 @@ import {
   rightsOfJoin,
   type TaskContents,
   type TaskOpenings,
+  witnessesOf,
 } from '@cloister/contract';
-import { judge, type Use } from '@cloister/contract/policy';
+import { judge, type Suppression } from '@cloister/contract/policy';
 import { type BlobStore, type CryptoPort, equal, toHex } from '@cloister/core';
 import { encodeLabel, parseSealedKey } from '@cloister/threshold';
 import { type HpkeKeyPair, hpkeOpen, type KeyShare, partialOpen } from '@cloister/threshold/node';
@@ -39,17 +43,15 @@ import {
   parseNote,
   verifyFreshness,
 } from '@cloister/tlog';
-import type { JoinAppraiser } from './appraise-join.ts';
 import type { Challenges } from './challenges.ts';
 import { keeperError } from './errors.ts';
-import { type Follower, witnessesOf } from './follower.ts';
 
 const NO_AAD = new Uint8Array(0);
 
 export interface OpenPorts {
   readonly crypto: CryptoPort;
   readonly blobs: BlobStore;
-  readonly follower: Follower;
+  readonly follower: CheckpointFollower;
   readonly challenges: Challenges;
   readonly appraiser: JoinAppraiser;
   readonly hpke: HpkeKeyPair;
@@ -83,8 +85,10 @@ export async function decide(
   const rights = await checkRights(ports, request, fresh);
   await checkTimes(ports, toHex(request.join), rights, fresh);
   const contents = checkOpenings(ports, rights, request.openings);
-  checkPolicy(contents);
-  return openColumns(ports, share, rights, contents.uses);
+  const suppression = checkPolicy(contents);
+  return openColumns(ports, share, rights, (input, at) => {
+    return columnsOf(input, at, contents, suppression);
+  });
 }
 
 /** Step 1. The required witnesses are those of the owners of the task's inputs. */
@@ -167,10 +171,10 @@ function checkOpenings(ports: OpenPorts, rights: Allowed, sealed: Uint8Array): T
 }
 
 /** Step 7. The first finding's code is the refusal's; its sentence names columns and stays here. */
-function checkPolicy(contents: TaskContents): void {
+function checkPolicy(contents: TaskContents): readonly Suppression[] {
   const { uses, policies, facts } = contents;
   const judgement = judge({ uses, policies, task: facts });
-  if (judgement.ok) return;
+  if (judgement.ok) return judgement.suppression;
   const code = judgement.findings[0]?.code ?? 'policy-refused';
   const message = 'a policy does not allow these uses: `task check` says which rule and what helps';
   throw keeperError(code as 'policy-refused', 'policy', message);
@@ -181,10 +185,10 @@ async function openColumns(
   ports: OpenPorts,
   share: KeyShare,
   rights: Allowed,
-  uses: readonly Use[],
+  columns: (input: RightInput, at: number) => readonly number[],
 ): Promise<Decision> {
   const wanted = rights.inputs.flatMap((input, i) =>
-    columnsOf(input, i, uses).map((column) => ({ input, i, column })),
+    columns(input, i).map((column) => ({ input, i, column })),
   );
   const keys = await Promise.all(
     wanted.map(async ({ input, column }) => {
@@ -211,12 +215,16 @@ async function openColumns(
   return { encs: keys.map((key) => key.enc), partials };
 }
 
-/** The footer key, and the columns used, every one of which the task asked for and was granted. */
-function columnsOf(input: RightInput, at: number, uses: readonly Use[]): number[] {
-  const used = uses.filter((use) => use.input === at && use.column > 0).map((use) => use.column);
-  const columns = [...new Set(used)].sort((a, b) => a - b);
-  if (columns.some((column) => !input.input.columns.includes(column))) {
-    const message = 'the code uses a column that the task did not ask for and nobody granted';
+/** The footer key and the columns that the run reads, all of them asked for and so granted. */
+function columnsOf(
+  { input }: RightInput,
+  at: number,
+  { uses }: TaskContents,
+  suppression: readonly Suppression[],
+): number[] {
+  const columns = columnsRead(at, { uses, suppression, asked: input.columns });
+  if (columns.some((column) => !input.columns.includes(column))) {
+    const message = 'the run reads a column that the task did not ask for, so nobody granted it';
     throw keeperError('column-not-granted', 'policy', message);
   }
   return [0, ...columns];

@@ -2,16 +2,12 @@
 // What a keeper needs of the world, as ports: tests and the simulator hand in their own.
 import type { AppendAnswer } from '@cloister/api';
 import type { Attester } from '@cloister/attester';
+import type { CheckpointedPeer } from '@cloister/contract';
 import type { BlobStore, Clock, CryptoPort, Random, Signer } from '@cloister/core';
 import type { Log } from './log.ts';
 
 /** A gateway, as far as a keeper needs one; `GatewayClient` is one over HTTP. */
-export interface LedgerPeer {
-  entries(
-    from: number,
-    options?: { limit?: number; waitMs?: number },
-  ): Promise<{ events: Uint8Array[]; size: number }>;
-  checkpoint(size?: number): Promise<{ note: string; size: number; root: string }>;
+export interface LedgerPeer extends CheckpointedPeer {
   append(event: Uint8Array): Promise<AppendAnswer>;
 }
 

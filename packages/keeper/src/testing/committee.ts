@@ -96,6 +96,7 @@ function testCharter(options: CommitteeOptions): CharterBody {
   const makes = Object.values(OPERATORS);
   return {
     ...charter,
+    witnesses: { faulty: 1, quorum: 3 },
     operators: charter.operators.map((operator) => {
       const make = OPERATORS[operator.id] as Make;
       return { ...operator, hardware: [{ tee: MAKES[make], id: hardwareIdOf(rootOf(make)) }] };
