@@ -70,14 +70,15 @@ export function readJson<T>(path: string): T {
   return JSON.parse(readFileSync(path, 'utf8')) as T;
 }
 
+/** Tests, what only tests use (`testing`), and measurements. */
 export function isTest(path: string): boolean {
-  return /\.test\.ts$/.test(path);
+  return /\.test\.ts$|\/testing(\/|\.ts$)|^packages\/[^/]+\/bench\//.test(path);
 }
 
 /** Bare specifiers (`@cloister/core/node`, `zod`, `node:fs`) that a source imports. */
 export function bareImports(text: string): string[] {
   const found = new Set<string>();
-  const pattern = /(?:\bfrom|\bimport|\bimport\(|\bresolve\()\s*(['"])([^'".\s][^'"\s]*)\1/g;
+  const pattern = /(?:\bfrom|\bimport|\bimport\(|\bresolve\()\s*(['"])([^'".$\s][^'"$\s]*)\1/g;
   for (const match of code(text).matchAll(pattern)) found.add(match[2] as string);
   return [...found];
 }
@@ -155,8 +156,12 @@ export function productionClosure(lock: Record<string, Locked>, start: string): 
   return reached;
 }
 
-// Node's resolution: the nearest node_modules up from the one who asks.
-function lookUp(lock: Record<string, Locked>, from: string, name: string): string | undefined {
+/** Node's resolution: the nearest node_modules up from the one who asks. */
+export function lookUp(
+  lock: Record<string, Locked>,
+  from: string,
+  name: string,
+): string | undefined {
   for (let at = from; ; ) {
     const path = at === '' ? `node_modules/${name}` : `${at}/node_modules/${name}`;
     if (lock[path] !== undefined) return path;

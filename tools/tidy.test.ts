@@ -11,6 +11,7 @@ import {
   files,
   isTest,
   type Locked,
+  lookUp,
   type Manifest,
   packageOf,
   packages,
@@ -114,8 +115,8 @@ describe('the package graph', () => {
           const target = packageOf(specifier);
           unused.delete(target);
           const production = manifest.dependencies?.[target] !== undefined;
-          const inTests = { ...shared, ...manifest.devDependencies }[target] !== undefined;
-          const known = production || (isTest(source.path) && inTests);
+          const ours = { ...shared, ...manifest.devDependencies, [manifest.name]: '' };
+          const known = production || (isTest(source.path) && ours[target] !== undefined);
           if (!known) wrong.push(`${source.path} imports ${target}, which package.json lacks`);
         }
       }
@@ -138,6 +139,15 @@ describe('the package graph', () => {
     const reached = closure(judging.map((source) => join(ROOT, source.path)));
     const minting = [...reached].filter((path) => /mint/.test(relative(folder, path)));
     expect(minting.map((path) => relative(ROOT, path))).toEqual([]);
+  });
+
+  it('keeps what only tests use out of what runs', () => {
+    const roots = house
+      .filter((p) => p.name !== 'testkit')
+      .flatMap((p) => [join(p.folder, 'src', 'index.ts'), join(p.folder, 'src', 'main.ts')]);
+    const reached = [...closure(roots, true)].map((path) => relative(ROOT, path));
+    const testing = reached.filter((path) => isTest(path) || path.startsWith('packages/testkit/'));
+    expect(testing).toEqual([]);
   });
 
   it('keeps node: modules out of what must run in browsers', () => {
@@ -188,14 +198,15 @@ describe('files', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('are reached from an export, a command or a test', () => {
+  it('are reached from an export, a command, a process or a test', () => {
     const roots: string[] = [];
     for (const { name, folder, manifest } of house) {
       for (const entry of Object.values(manifest.exports ?? {})) {
         roots.push(join(folder, entry.source));
       }
       for (const bin of Object.values(manifest.bin ?? {})) roots.push(join(folder, bin));
-      const tests = sourcesOf(name).filter((source) => isTest(source.path));
+      roots.push(join(folder, 'src', 'main.ts'));
+      const tests = sourcesOf(name).filter((source) => source.path.endsWith('.test.ts'));
       roots.push(...tests.map((source) => join(ROOT, source.path)));
     }
     const reached = closure(roots);
@@ -264,7 +275,7 @@ describe('papers', () => {
       const first = text?.split(/\n\s*\n/)[1] ?? '';
       if (text === undefined) wrong.push(`${name} has no README.md`);
       else if (!/^# \S/.test(text)) wrong.push(`${name}'s README.md has no title`);
-      else if (!/^[A-Z`*][^#|]{20,}?[.:]/s.test(first)) wrong.push(`${name}'s says no promise`);
+      else if (!/^[\w`*@][^#|]{20,}?[.:]/s.test(first)) wrong.push(`${name}'s says no promise`);
     }
     expect(wrong).toEqual([]);
   });
@@ -283,6 +294,18 @@ describe('outside packages', () => {
       }
     }
     expect(wrong).toEqual([]);
+  });
+
+  it('are all locked, also those of other platforms, so that npm ci works everywhere', () => {
+    const lock = readJson<{ packages: Record<string, Locked> }>(join(ROOT, 'package-lock.json'));
+    const missing: string[] = [];
+    for (const [path, entry] of Object.entries(lock.packages)) {
+      for (const name of Object.keys({ ...entry.dependencies, ...entry.optionalDependencies })) {
+        const found = lookUp(lock.packages, path, name) !== undefined;
+        if (!found) missing.push(`${path || 'root'} wants ${name}`);
+      }
+    }
+    expect(missing).toEqual([]);
   });
 
   it('in the keeper are at most 15, none of them native', () => {
