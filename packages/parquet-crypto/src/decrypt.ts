@@ -18,7 +18,7 @@ import type { KeyProvider } from './keys.ts';
 import type { EncryptionAlgorithm } from './modules.ts';
 import { moveOffsetIndex, type PageLocation } from './offset-index.ts';
 import { pagesOf } from './pages.ts';
-import { type LeafColumn, projectSchema, selectLeaves } from './schema.ts';
+import { type LeafColumn, LeafIndex, projectSchema } from './schema.ts';
 import { readBloomFilter, readIndex } from './side-modules.ts';
 import { TYPE } from './thrift/compact.ts';
 import {
@@ -85,7 +85,7 @@ export async function decryptProjection(options: DecryptOptions): Promise<Decryp
   if (options.algorithms !== undefined && !options.algorithms.includes(crypto.algorithm)) {
     throw refused('algorithm-unknown', `${crypto.algorithm} is not among the accepted algorithms`);
   }
-  const leaves = selectLeaves(file.schema, options.columns);
+  const leaves = new LeafIndex(file.schema).select(options.columns);
   const groups = rowGroupsOf(file, options.rowGroups);
   const opened = await openColumns(file, options, leaves, groups);
   const out = new BatchedSink(options.sink);

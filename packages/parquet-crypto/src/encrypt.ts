@@ -24,7 +24,7 @@ import {
 import type { ByteSink, RandomAccess } from './io.ts';
 import { type FileKeys, type MasterKey, wrapDataKeys } from './key-wrapping.ts';
 import { type AesKey, type EncryptionAlgorithm, FileAad } from './modules.ts';
-import { type LeafColumn, selectLeaves } from './schema.ts';
+import { type LeafColumn, LeafIndex } from './schema.ts';
 import { type SealedChunk, type Sealer, sealPages, sealSideModules } from './seal-chunk.ts';
 import { i16, i64, structList } from './thrift/struct.ts';
 
@@ -124,10 +124,11 @@ function keysOfLeaves(
   keys: EncryptOptions['columnKeys'],
 ): (MasterKey | undefined)[] {
   if (keys === 'footer-key') return file.schema.leaves.map(() => undefined);
+  const index = new LeafIndex(file.schema);
   const found = new Map<LeafColumn, MasterKey>();
   const byLength = [...keys].sort(([a], [b]) => a.length - b.length);
   for (const [name, key] of byLength) {
-    for (const leaf of selectLeaves(file.schema, [name])) found.set(leaf, key);
+    for (const leaf of index.leavesOf(name)) found.set(leaf, key);
   }
   return file.schema.leaves.map((leaf) => {
     const key = found.get(leaf);

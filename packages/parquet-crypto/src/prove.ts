@@ -10,7 +10,7 @@ import { CHUNK, MAGIC_ENCRYPTED, type ParquetLimits } from './format.ts';
 import type { RandomAccess } from './io.ts';
 import type { KeyProvider } from './keys.ts';
 import { pagesOf } from './pages.ts';
-import { type LeafColumn, selectLeaves } from './schema.ts';
+import { type LeafColumn, LeafIndex } from './schema.ts';
 import { readBloomFilter, readIndex } from './side-modules.ts';
 
 export interface ProveOptions {
@@ -46,7 +46,7 @@ export async function assertFullyEncrypted(
   if (file.mode !== 'encrypted-footer' && options.allowPlaintextFooter !== true) {
     throw refused('parquet-clear', 'the footer of the file is in clear');
   }
-  const allowed = new Set(selectLeaves(file.schema, options.clearColumns ?? []));
+  const allowed = new Set(new LeafIndex(file.schema).select(options.clearColumns ?? []));
   const dataKeys = new DataKeys(keys);
   const ranges: Range[] = [];
   const clear = new Set<string>();

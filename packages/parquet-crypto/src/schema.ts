@@ -115,29 +115,35 @@ function repetitionOf(element: ThriftStruct): (typeof REPETITIONS)[number] {
   return repetition;
 }
 
-/**
- * The leaves that `names` stand for, in schema order: a leaf's path, or a group's for all under it.
- * @throws CodedError `column-unknown`, `column-ambiguous`
- */
-export function selectLeaves(schema: Schema, names: readonly string[]): LeafColumn[] {
-  const index = new Map<string, LeafColumn[]>();
-  const add = (name: string, leaf: LeafColumn): void => {
-    const known = index.get(name);
-    if (known === undefined) index.set(name, [leaf]);
-    else known.push(leaf);
-  };
-  for (const leaf of schema.leaves) {
-    for (let depth = 1; depth <= leaf.parts.length; depth++) {
-      add(leaf.parts.slice(0, depth).join('.'), leaf);
+/** Finds the leaves that a name stands for: a leaf's path, or a group's for all under it. */
+export class LeafIndex {
+  private readonly schema: Schema;
+  private readonly byName = new Map<string, LeafColumn[]>();
+
+  constructor(schema: Schema) {
+    this.schema = schema;
+    for (const leaf of schema.leaves) {
+      for (let depth = 1; depth <= leaf.parts.length; depth++) {
+        const name = leaf.parts.slice(0, depth).join('.');
+        const known = this.byName.get(name);
+        if (known === undefined) this.byName.set(name, [leaf]);
+        else known.push(leaf);
+      }
     }
   }
-  const chosen = new Set<LeafColumn>();
-  for (const name of names) {
-    const found = index.get(name);
+
+  /** @throws CodedError `column-unknown`, `column-ambiguous` */
+  leavesOf(name: string): readonly LeafColumn[] {
+    const found = this.byName.get(name);
     if (found === undefined) throw misused('column-unknown', `no column ${JSON.stringify(name)}`);
-    for (const leaf of unambiguous(name, found)) chosen.add(leaf);
+    return unambiguous(name, found);
   }
-  return schema.leaves.filter((leaf) => chosen.has(leaf));
+
+  /** The leaves of all names, in schema order. */
+  select(names: readonly string[]): LeafColumn[] {
+    const chosen = new Set(names.flatMap((name) => this.leavesOf(name)));
+    return this.schema.leaves.filter((leaf) => chosen.has(leaf));
+  }
 }
 
 function unambiguous(name: string, found: readonly LeafColumn[]): readonly LeafColumn[] {
