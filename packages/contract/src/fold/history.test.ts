@@ -3,11 +3,20 @@
 import { toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { describe, expect, it } from 'vitest';
-import { World } from '../testing/index.ts';
+import {
+  complaintOf,
+  EPOCH_PHASE_MS,
+  type Node,
+  namedPoint,
+  RELEASE_MS,
+  START_MS,
+  startEpoch,
+  World,
+} from '../testing/index.ts';
 import { foldEntry } from './fold.ts';
 import { requiredWitnesses, rightsOfJoin } from './rights.ts';
 import { emptyState, encodeState } from './state.ts';
-import { runState, taskState } from './task-state.ts';
+import { missingGrants, runState, taskState } from './task-state.ts';
 
 async function ready(grant: { runs?: number } = {}) {
   const world = await World.create();
@@ -55,5 +64,180 @@ describe('a history', () => {
     expect(first.submitted.outcome.status).toBe('accepted');
     expect(second.submitted.outcome).toMatchObject({ status: 'void', code: 'join-run-limit' });
     expect(runState(world.state, [...world.state.runs.values()][0] as never)).toBe('joined');
+  });
+});
+
+describe('epochs', () => {
+  it('reshare: the key stays, datasets stay sealed, the old epoch is superseded', async () => {
+    const world = await World.create();
+    const formed = await world.formEpoch();
+    const claims = await world.addDataset('insurer');
+    const fresh = await world.joinKeeper('bank');
+    // The two that stay change seats: dealers are numbered as in the epoch that they deal from.
+    const nodes = [formed.nodes[1] as Node, formed.nodes[0] as Node, fresh];
+    const again = await world.reshare(formed, nodes);
+    expect(toHex(again.groupKey)).toBe(toHex(formed.groupKey));
+    expect(world.state.activeEpoch).toBe(toHex(again.id));
+    expect(world.state.epochs.get(toHex(formed.id))?.status).toBe('superseded');
+    const task = await world.propose('bank', [claims]);
+    await world.approve('insurer', task, [claims]);
+    await world.joinWorker('bank', task);
+  });
+
+  it('exclude the silent at a deadline, and the attempt repeats without them', async () => {
+    const world = await World.create();
+    const { id, nodes } = await startEpoch(world);
+    const [first] = nodes as [Node];
+    const hash = world.freshBytes(32);
+    await world.must(first.signer, 'commit', { epoch: id, seat: 1, hash });
+    await world.tickAll(START_MS + EPOCH_PHASE_MS);
+    expect(world.state.formingEpoch).toBe(toHex(id));
+    await world.tickAll(START_MS + EPOCH_PHASE_MS + 1);
+    const ended = world.state.epochs.get(toHex(id));
+    expect(ended).toMatchObject({ status: 'ended', end: { code: 'deadline' } });
+    expect(ended?.end?.faults).toEqual(nodes.slice(1).map((node) => toHex(node.id)));
+    const again = [first, await world.joinKeeper('hospital'), await world.joinKeeper('bank')];
+    const joins = again.map((node) => node.id);
+    const next = await world.must(world.identity('bank'), 'epoch', { joins });
+    await world.runEpoch(next, again);
+    expect(world.state.activeEpoch).toBe(toHex(next));
+  });
+
+  it('end with the complainer excluded when the deal was right, the dealer when it was not', async () => {
+    for (const [dealtFor, fault, code] of [
+      [2, 1, 'complaint-unfounded'],
+      [3, 0, 'complaint-upheld'],
+    ] as const) {
+      const world = await World.create();
+      const { id, nodes } = await startEpoch(world);
+      const dealings = world.deal(id, 3);
+      for (const [i, node] of nodes.entries()) {
+        const hash = dealings[i]?.commit as Uint8Array;
+        await world.must(node.signer, 'commit', { epoch: id, seat: i + 1, hash });
+      }
+      const [dealer, complainer] = nodes as [Node, Node];
+      await world.must(dealer.signer, 'reveal', world.revealBody(id, 1, dealings, 3));
+      const complaint = await complaintOf(world, { epoch: id, nodes, dealings, dealtFor });
+      const body = { epoch: id, seat: 2, against: 1, complaint };
+      await world.must(complainer.signer, 'complaint', body);
+      const faults = [toHex((nodes[fault] as Node).id)];
+      expect(world.state.epochs.get(toHex(id))?.end).toMatchObject({ code, faults });
+    }
+  });
+
+  it('do not become active on acknowledgements that differ', async () => {
+    const world = await World.create();
+    const { id, nodes } = await startEpoch(world);
+    const dealings = world.deal(id, 3);
+    for (const [i, node] of nodes.entries()) {
+      const hash = dealings[i]?.commit as Uint8Array;
+      await world.must(node.signer, 'commit', { epoch: id, seat: i + 1, hash });
+    }
+    for (const [i, node] of nodes.entries()) {
+      await world.must(node.signer, 'reveal', world.revealBody(id, i + 1, dealings, 3));
+    }
+    const transcript = world.freshBytes(32);
+    for (const [i, node] of nodes.entries()) {
+      const groupKey = namedPoint('history', i === 2 ? 'other' : 'one');
+      await world.must(node.signer, 'ack', { epoch: id, seat: i + 1, transcript, groupKey });
+    }
+    expect(world.state.activeEpoch).toBeNull();
+    expect(world.state.epochs.get(toHex(id))?.end).toMatchObject({
+      code: 'acks-differ',
+      faults: [],
+    });
+  });
+});
+
+describe('rights and states', () => {
+  it('are judged again for keepers: withdrawn, expired, resealed, ended', async () => {
+    const { world, task, taskKey, claims } = await ready();
+    const worker = await world.joinWorker('bank', task);
+    const key = toHex(worker.id);
+    const codeIn = (forked: World) => {
+      const rights = rightsOfJoin(forked.state, key);
+      return rights.ok ? 'ok' : rights.code;
+    };
+    const withdrawn = world.fork();
+    const decline = { task, code: 'changed-my-mind' };
+    await withdrawn.must(withdrawn.identity('insurer'), 'decline', decline);
+    expect(codeIn(withdrawn)).toBe('join-unapproved');
+    expect(missingGrants(withdrawn.state, taskKey).map(({ code }) => code)).toEqual([
+      'join-unapproved',
+    ]);
+    await withdrawn.approve('insurer', task, [claims]);
+    expect(codeIn(withdrawn)).toBe('ok');
+    const expired = world.fork();
+    await expired.tickAll(START_MS + 3_600_000);
+    expect(codeIn(expired)).toBe('join-expired');
+    const rotated = world.fork();
+    await rotated.formEpoch();
+    expect(codeIn(rotated)).toBe('join-dataset-not-resealed');
+    const sealedAgain = rotated.state.epochs.get(rotated.state.activeEpoch ?? '')?.groupKey;
+    for (const [owner, id] of [
+      ['insurer', claims.dataset],
+      ['hospital', [...rotated.state.datasets.values()][1]?.versions.get(1)?.body.dataset],
+    ] as const) {
+      const body = rotated.state.datasets.get(toHex(id as Uint8Array))?.versions.get(1)?.body;
+      const groupKey = sealedAgain as Uint8Array;
+      await rotated.must(rotated.identity(owner), 'dataset', {
+        ...(body as typeof claims),
+        groupKey,
+      });
+    }
+    expect(codeIn(rotated)).toBe('ok');
+    expect(rightsOfJoin(world.state, 'ab')).toMatchObject({ code: 'join-not-accepted' });
+    const [keeper] = [...world.state.joins].find(([, j]) => j.body.role === 'keeper') ?? [''];
+    expect(rightsOfJoin(world.state, keeper)).toMatchObject({ code: 'join-not-worker' });
+  });
+
+  it("count each person once, and a person's newer grant in place of the older", async () => {
+    const world = await World.create();
+    await world.formEpoch();
+    const visits = await world.addDataset('hospital', { approvals: 2 });
+    const task = await world.propose('bank', [visits]);
+    const person = world.freshBytes(32);
+    await world.approve('hospital', task, [visits], { person });
+    await world.approve('hospital', task, [visits], { person, runs: 1 });
+    const alone = await world.tryJoinWorker('bank', task);
+    expect(alone.submitted.outcome).toMatchObject({ code: 'join-unapproved' });
+    await world.approve('hospital', task, [visits]);
+    await world.joinWorker('bank', task);
+    const second = await world.tryJoinWorker('bank', task);
+    expect(second.submitted.outcome).toMatchObject({ code: 'join-run-limit' });
+  });
+
+  it('expire, and leave recorded runs unreleased past the deadline', async () => {
+    const { world, task, taskKey } = await ready();
+    const late = world.fork();
+    await late.tickAll(START_MS + 3_600_000);
+    expect(taskState(late.state, taskKey)).toBe('expired');
+    const worker = await world.joinWorker('bank', task);
+    const lost = world.fork();
+    await lost.tickAll(START_MS + 3_600_000 + RELEASE_MS + 1);
+    expect(taskState(lost.state, taskKey)).toBe('unreleased');
+    const usage = await world.recordUsage(worker);
+    await world.tickAll(START_MS + RELEASE_MS);
+    expect(taskState(world.state, taskKey)).toBe('recorded');
+    await world.tickAll(START_MS + RELEASE_MS + 1);
+    expect(taskState(world.state, taskKey)).toBe('unreleased');
+    await world.release(worker, usage);
+    expect(taskState(world.state, taskKey)).toBe('released');
+    expect(taskState(world.state, 'ab')).toBeUndefined();
+  });
+});
+
+describe('the clock', () => {
+  it('is the (f+1)-th largest newest tick: one liar cannot move it, nor hold it back', async () => {
+    const world = new World();
+    await world.found();
+    await world.must(world.witness('bank'), 'tick', { time: START_MS * 9 });
+    expect(world.state.clock).toBe(0);
+    await world.must(world.witness('insurer'), 'tick', { time: START_MS });
+    expect(world.state.clock).toBe(START_MS);
+    await world.must(world.witness('hospital'), 'tick', { time: START_MS + 5 });
+    expect(world.state.clock).toBe(START_MS + 5);
+    await world.must(world.witness('insurer'), 'tick', { time: START_MS + 1 });
+    expect(world.state.clock).toBe(START_MS + 5);
   });
 });
