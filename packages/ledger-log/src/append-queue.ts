@@ -29,7 +29,7 @@ export class AppendQueue {
     const full =
       this.#waiting.length >= QUEUE_MAX.events || this.#bytes + event.length > QUEUE_MAX.bytes;
     if (full) {
-      const message = `${this.#waiting.length} appends wait for the disk already: try again shortly`;
+      const message = `${this.#waiting.length} appends wait for the disk: try again shortly`;
       throw ledgerError('ledger-overloaded', 'unavailable', message);
     }
     let resolve: PendingAppend['resolve'] = () => undefined;

@@ -45,7 +45,7 @@ export async function readCheckpoint(
   } catch (cause) {
     if (!isCoded(cause)) throw cause;
     const message =
-      'the file checkpoint is cut or damaged: compare the ledger with a cosigned checkpoint, then remove the file';
+      'the file checkpoint is cut or damaged: run fsck with a cosigned head, then remove it';
     throw ledgerError('ledger-checkpoint-damaged', 'verification', message, { cause });
   }
   if (checkpoint.origin !== origin) {
@@ -61,12 +61,12 @@ export async function readCheckpoint(
  */
 export function checkAgainst(tree: MerkleTree, known: { size: number; root: Uint8Array }): void {
   if (tree.size < known.size) {
-    const message = `${known.size} events were acknowledged, ${tree.size} are whole: restore the ledger from a gateway's copy`;
+    const message = `${tree.size} of ${known.size} acknowledged events are left: restore a copy`;
     const details = { got: tree.size, wanted: known.size };
     throw ledgerError('ledger-acknowledged-lost', 'verification', message, { details });
   }
   if (!equal(tree.root(known.size), known.root)) {
-    const message = `the first ${known.size} events are not the ones that were there before: two histories`;
+    const message = `the first ${known.size} events are not what they were: two histories`;
     const details = { size: known.size };
     throw ledgerError('ledger-history-changed', 'verification', message, { details });
   }

@@ -63,7 +63,7 @@ function recordCheck(crypto: CryptoPort, seq: number, event: Uint8Array): Uint8A
   return crypto.digest('sha256', CHECK_DOMAIN, position, event).subarray(0, CHECK_SIZE);
 }
 
-/** The event of the record at the beginning of `bytes`, or undefined if it is not whole and right. */
+/** The event of the record that `bytes` begin with; undefined if it is not whole and right. */
 export function parseRecord(
   crypto: CryptoPort,
   seq: number,
@@ -88,7 +88,7 @@ export interface ScanEnd {
   readonly rest: number;
 }
 
-/** Reads all records from `start`, calling `each` in order; stops at the first that is not whole. */
+/** Reads records from `start`, calling `each` in order; stops at the first that is not whole. */
 export async function scanRecords(
   crypto: CryptoPort,
   file: LogFile,

@@ -11,7 +11,7 @@ import { checkAgainst, compareTiles, readCheckpoint } from './checkpoint-file.ts
 import { checkHeader, formatHeader, scanRecords } from './entries-file.ts';
 import type { LedgerLogErrorCode } from './errors.ts';
 import { type LogFs, nodeLogFs } from './log-fs.ts';
-import { entriesPath } from './log-ledger.ts';
+import { entriesPath } from './open-folder.ts';
 
 export interface FsckProblem {
   readonly code: LedgerLogErrorCode | 'torn-tail' | 'tile-missing';

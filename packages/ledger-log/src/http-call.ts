@@ -2,6 +2,8 @@
 // One bounded HTTP call to a ledger. Whatever goes wrong comes out as a coded error: no connection,
 // a time-out and a broken answer are `unavailable` and may be tried again; what the ledger refused
 // keeps its kind.
+import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { CodedError, type ErrorKind } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { type LedgerLogErrorCode, ledgerError } from './errors.ts';
@@ -27,7 +29,8 @@ export interface Call {
 }
 
 export interface Reply {
-  readonly headers: Headers;
+  /** By lower-case name. */
+  readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
 }
 
@@ -48,68 +51,88 @@ const OWN_CODES: readonly LedgerLogErrorCode[] = [
   'quota-exceeded',
 ];
 
-/** Makes the call once. */
+/** Connections to one ledger, kept open between calls. */
+export function ledgerAgent(base: string): Agent {
+  const options = { keepAlive: true, maxSockets: 256, maxFreeSockets: 16 };
+  return base.startsWith('https:') ? new HttpsAgent(options) : new Agent(options);
+}
+
+/** Makes the call once. @throws CodedError; kind `unavailable` where trying again may help */
 export async function callLedger(
-  base: string,
+  target: { readonly base: string; readonly agent: Agent },
   authenticate: RequestAuthenticator,
   call: Call,
 ): Promise<Reply> {
-  const { method, path, body } = call;
-  const bodyDigest = nodeCrypto.digest('sha256', body ?? new Uint8Array());
-  const headers = await authenticate({ method, path, bodyDigest });
-  const { signal, release } = limitedSignal(call);
-  let response: Response;
-  let bytes: Uint8Array;
+  const { method, path, body = new Uint8Array() } = call;
+  const bodyDigest = nodeCrypto.digest('sha256', body);
+  const fields = await authenticate({ method, path, bodyDigest });
+  let reply: Reply & { readonly status: number };
   try {
-    const request = { method, headers, signal, redirect: 'error' as const };
-    const sent = body === undefined ? request : { ...request, body: body.slice() };
-    response = await fetch(`${base}${path}`, sent);
-    bytes = await readBounded(response, call.bytesMax);
+    reply = await exchange(target, call, body, fields);
   } catch (cause) {
     if (cause instanceof CodedError) throw cause;
-    const message = `no answer from the ledger at ${base}: is it running?`;
+    const message = `no answer from the ledger at ${target.base}: is it running?`;
     throw ledgerError('ledger-unreachable', 'unavailable', message, { cause });
-  } finally {
-    release();
   }
-  if (response.status === 200) return { headers: response.headers, body: bytes };
-  throw refusal(response.status, response.headers.get('retry-after'), bytes);
+  if (reply.status === 200) return reply;
+  throw refusal(reply.status, reply.headers['retry-after'], reply.body);
 }
 
-/** One signal of many and a time limit, that leaves nothing behind on the long-lived ones. */
-function limitedSignal(call: Call): { signal: AbortSignal; release: () => void } {
-  const own = new AbortController();
-  const onAbort = () => own.abort();
-  const timer = setTimeout(onAbort, call.timeoutMs);
-  for (const signal of call.signals) {
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-  }
-  const release = () => {
-    clearTimeout(timer);
-    for (const signal of call.signals) signal.removeEventListener('abort', onAbort);
-  };
-  return { signal: own.signal, release };
+/** Sends and receives within the call's time, size and signals. */
+function exchange(
+  target: { readonly base: string; readonly agent: Agent },
+  call: Call,
+  body: Uint8Array,
+  fields: Readonly<Record<string, string>>,
+): Promise<Reply & { readonly status: number }> {
+  return new Promise((resolve, reject) => {
+    const { method } = call;
+    const headers = { ...fields, 'content-length': String(body.length) };
+    const send = target.base.startsWith('https:') ? httpsRequest : httpRequest;
+    const request = send(`${target.base}${call.path}`, { method, headers, agent: target.agent });
+    const end = (settle: () => void) => {
+      clearTimeout(timer);
+      for (const signal of call.signals) signal.removeEventListener('abort', onAbort);
+      settle();
+    };
+    const fail = (error: unknown) => {
+      request.destroy();
+      end(() => reject(error));
+    };
+    const onAbort = () => fail(new Error('the call was ended'));
+    const timer = setTimeout(onAbort, call.timeoutMs);
+    for (const signal of call.signals) signal.addEventListener('abort', onAbort, { once: true });
+    request.on('error', fail);
+    request.on('response', (response) => {
+      const parts: Buffer[] = [];
+      let length = 0;
+      response.on('data', (part: Buffer) => {
+        length += part.length;
+        if (length > call.bytesMax) fail(responseMalformed(`has more than ${call.bytesMax} bytes`));
+        else parts.push(part);
+      });
+      response.on('error', fail);
+      response.on('aborted', () => fail(new Error('the answer was cut')));
+      response.on('end', () => {
+        const whole = new Uint8Array(Buffer.concat(parts));
+        const status = response.statusCode ?? 0;
+        end(() => resolve({ status, headers: single(response.headers), body: whole }));
+      });
+    });
+    request.end(body);
+    if (call.signals.some((signal) => signal.aborted)) onAbort();
+  });
 }
 
-async function readBounded(response: Response, bytesMax: number): Promise<Uint8Array> {
-  if (response.body === null) return new Uint8Array();
-  const reader = response.body.getReader();
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return new Uint8Array(Buffer.concat(parts));
-    length += value.length;
-    if (length > bytesMax) {
-      await reader.cancel();
-      throw responseMalformed(`has more than ${bytesMax} bytes`);
-    }
-    parts.push(value);
+function single(headers: IncomingHttpHeaders): Record<string, string> {
+  const out: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (typeof value === 'string') out[name] = value;
   }
+  return out;
 }
 
-function refusal(status: number, retryAfter: string | null, body: Uint8Array): Error {
+function refusal(status: number, retryAfter: string | undefined, body: Uint8Array): Error {
   const wire = parseWireError(body);
   if (wire === undefined) {
     const message = `the ledger answered status ${status} without a reason`;

@@ -10,21 +10,22 @@
 //   `ledger-history-changed` (or `ledger-acknowledged-lost`), and no event is handed out any more.
 
 import { setMaxListeners } from 'node:events';
+import type { Agent } from 'node:http';
 import type { Ledger, LedgerEntry, LedgerPage } from '@cloister/contract';
 import { type CodedError, equal, fromBase64, isCoded, toBase64 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { leafHash, MerkleTree, parseBundle, type TreeHead } from '@cloister/tlog';
-import { EVENT_SIZE_MAX } from './entries-file.ts';
+import { checkEvent, checkRange, PAGE_MAX } from './bounds.ts';
 import { ledgerError } from './errors.ts';
 import {
   type Call,
   callLedger,
+  ledgerAgent,
   parseJson,
   type Reply,
   type RequestAuthenticator,
   responseMalformed,
 } from './http-call.ts';
-import { PAGE_MAX } from './log-ledger.ts';
 import { HEADER_ROOT, HEADER_SIZE, PAGE_BYTES_MAX, WAIT_MAX_MS } from './wire.ts';
 
 /** Acknowledged appends remembered until their position is read. */
@@ -49,6 +50,7 @@ export interface HttpLedgerOptions {
 export class HttpLedger implements Ledger {
   readonly #options: HttpLedgerOptions;
   readonly #base: string;
+  readonly #agent: Agent;
   readonly #tree = new MerkleTree(nodeCrypto);
   readonly #awaited = new Map<number, Uint8Array>();
   /** One more than the last position that was acknowledged. */
@@ -61,6 +63,7 @@ export class HttpLedger implements Ledger {
   constructor(options: HttpLedgerOptions) {
     this.#options = options;
     this.#base = options.url.replace(/\/+$/, '');
+    this.#agent = ledgerAgent(this.#base);
     setMaxListeners(0, this.#closed.signal);
   }
 
@@ -70,11 +73,7 @@ export class HttpLedger implements Ledger {
   }
 
   async append(event: Uint8Array): Promise<{ readonly seq: number }> {
-    if (event.length === 0) throw ledgerError('event-empty', 'malformed', 'an event has no bytes');
-    if (event.length > EVENT_SIZE_MAX) {
-      const message = `an event has at most ${EVENT_SIZE_MAX} bytes, got ${event.length}: put the bulk into a blob`;
-      throw ledgerError('event-too-large', 'malformed', message);
-    }
+    checkEvent(event);
     const body = event.slice();
     const call = { method: 'POST', path: '/v1/append', body, bytesMax: 4_096 } as const;
     const { body: answer } = await this.#call(call);
@@ -102,10 +101,7 @@ export class HttpLedger implements Ledger {
   }
 
   async #read(from: number, limit: number, poll?: AbortSignal): Promise<LedgerPage> {
-    if (!Number.isSafeInteger(from) || from < 0 || !Number.isSafeInteger(limit) || limit < 1) {
-      const message = `a range needs a position from 0 and a limit from 1, got ${from} and ${limit}`;
-      throw ledgerError('position-invalid', 'malformed', message);
-    }
+    checkRange(from, limit);
     while (this.#tree.size < from) {
       const before = this.#tree.size;
       await this.#fetch(before, Math.min(PAGE_MAX.events, from - before));
@@ -159,8 +155,8 @@ export class HttpLedger implements Ledger {
   }
 
   #compareStated(next: number, reply: Reply): void {
-    const size = Number(reply.headers.get(HEADER_SIZE) ?? Number.NaN);
-    const root = reply.headers.get(HEADER_ROOT) ?? '';
+    const size = Number(reply.headers[HEADER_SIZE] ?? Number.NaN);
+    const root = reply.headers[HEADER_ROOT] ?? '';
     if (!Number.isSafeInteger(size) || size < 0 || size > next) {
       throw responseMalformed('states no head for its page');
     }
@@ -206,7 +202,8 @@ export class HttpLedger implements Ledger {
       throw responseMalformed('to a question for its size has no size');
     }
     if (origin !== this.#options.origin) {
-      const message = `the ledger at ${this.#base} is ${String(origin).slice(0, 80)}, wanted ${this.#options.origin}`;
+      const got = String(origin).slice(0, 80);
+      const message = `the ledger at ${this.#base} is ${got}, wanted ${this.#options.origin}`;
       throw ledgerError('ledger-origin-mismatch', 'conflict', message);
     }
     const known = Math.max(this.#tree.size, this.#options.head?.size ?? 0, this.#promised);
@@ -220,6 +217,7 @@ export class HttpLedger implements Ledger {
 
   async close(): Promise<void> {
     this.#closed.abort();
+    this.#agent.destroy();
   }
 
   /** Calls, and calls again while the ledger is unavailable, for `retryMs` in all. */
@@ -233,7 +231,8 @@ export class HttpLedger implements Ledger {
       if (this.#verdict !== undefined) throw this.#verdict;
       if (closing.aborted) throw closed();
       try {
-        return await callLedger(this.#base, authenticate, { ...call, signals, timeoutMs: limit });
+        const target = { base: this.#base, agent: this.#agent };
+        return await callLedger(target, authenticate, { ...call, signals, timeoutMs: limit });
       } catch (error) {
         if (closing.aborted) throw closed();
         if (!isCoded(error) || error.kind !== 'unavailable' || poll?.aborted) throw error;
@@ -280,11 +279,11 @@ function closed(): CodedError {
 }
 
 function lost(seq: number): CodedError {
-  const message = `event ${seq} was acknowledged and another is in its place: the ledger shows two histories`;
+  const message = `event ${seq} was acknowledged, and another is in its place: two histories`;
   return ledgerError('ledger-acknowledged-lost', 'verification', message, { details: { seq } });
 }
 
 function changed(what: string): CodedError {
-  const message = `the ledger has changed ${what}: it shows two histories; stop and compare with the other members`;
+  const message = `the ledger has changed ${what}: two histories; compare with the other members`;
   return ledgerError('ledger-history-changed', 'verification', message);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The ledger served and called over HTTP: what it does, what it refuses, and how a client catches a
-// server that rewrites history.
+// server that rewrites history; long because each is tested against the other.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
@@ -205,7 +205,14 @@ describe('a served ledger', () => {
       let text = '';
       const socket = connect(port, '127.0.0.1', () => {
         socket.write(
-          'POST /v1/append HTTP/1.1\r\nhost: x\r\nauthorization: x\r\ntransfer-encoding: chunked\r\n\r\n',
+          [
+            'POST /v1/append HTTP/1.1',
+            'host: x',
+            'authorization: x',
+            'transfer-encoding: chunked',
+            '',
+            '',
+          ].join('\r\n'),
         );
         for (let i = 0; i < 20; i++) socket.write(`1000\r\n${'x'.repeat(4096)}\r\n`);
       });
@@ -358,7 +365,7 @@ describe('a client of a ledger', () => {
       ],
       ['ledger-history-changed', (r) => r.writeHead(200, good).end()],
       ['ledger-response-malformed', (r) => r.writeHead(500).end('<html>')],
-      ['ledger-unreachable', (r) => r.writeHead(302, { location: '/x' }).end()],
+      ['ledger-response-malformed', (r) => r.writeHead(302, { location: '/x' }).end()],
       [
         'ledger-response-malformed',
         (r) => r.writeHead(403).end('{"error":{"code":"x","kind":"no"}}'),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One writer a folder. The file `lock` holds the pid of the writer with the time that it started and
-// the boot it belongs to, so that a lock left by a killed process, by a reused pid or by another
+// One writer a folder. The file `lock` holds the writer's pid, its start time and its boot
+// id, so that a lock left by a killed process, by a reused pid or by another
 // boot is known to be stale and taken over.
 //
 // BUG: the check sees processes of this pid namespace only. Two containers that mount one folder

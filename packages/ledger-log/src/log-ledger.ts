@@ -14,70 +14,47 @@
 //   the file is opened anew, cut back to that record and synced before anything else is written.
 //   A sync is never simply repeated, because the kernel may have dropped the pages.
 // - On opening, all events are hashed again and compared with the checkpoint and every full tile. A
-//   record that is not whole may only be beyond the checkpoint; there it is a torn tail, is cut off,
-//   and was never acknowledged.
+//   record that is not whole may only be beyond the checkpoint; there it is a torn tail, is cut
+//   off, and was never acknowledged.
 // - The derived files may lag or be missing, never lie: one that differs refuses the opening.
 //
 // BUG: rot in records that were acknowledged in the instants before a crash, before the checkpoint
 // caught up, looks like a torn tail here. Gateways and witnesses notice, by their own heads.
 
 import type { Ledger, LedgerEntry, LedgerPage } from '@cloister/contract';
-import { CodedError, type CryptoPort, toHex } from '@cloister/core';
-import { nodeCrypto } from '@cloister/core/node';
+import { type CryptoPort, toHex } from '@cloister/core';
 import {
   formatBundle,
   type HashTile,
   leafHash,
-  MerkleTree,
+  type MerkleTree,
   type TileId,
   type TreeHead,
 } from '@cloister/tlog';
 import { AppendQueue, type PendingAppend } from './append-queue.ts';
-import {
-  checkAgainst,
-  compareTiles,
-  type FolderContext,
-  readCheckpoint,
-  writeCheckpoint,
-  writeTiles,
-} from './checkpoint-file.ts';
-import {
-  checkHeader,
-  EVENT_SIZE_MAX,
-  formatHeader,
-  formatRecord,
-  parseRecord,
-  RECORD_OVERHEAD,
-  scanRecords,
-} from './entries-file.ts';
+import { checkEvent, checkRange, PAGE_MAX } from './bounds.ts';
+import { type FolderContext, writeCheckpoint, writeTiles } from './checkpoint-file.ts';
+import { formatRecord, parseRecord, RECORD_OVERHEAD } from './entries-file.ts';
 import { ledgerError } from './errors.ts';
-import { type LogFile, type LogFs, nodeLogFs } from './log-fs.ts';
+import type { LogFile, LogFs } from './log-fs.ts';
 import { NewEvents } from './new-events.ts';
-
-/** Most events and bytes of one page of `read`. */
-export const PAGE_MAX = { events: 1_000, bytes: 4 * 1024 * 1024 } as const;
-
-/** How many of the newest events an append of equal bytes is matched with. */
-const REPEAT_WINDOW = 32_768;
+import { entriesPath, ioCoded, type Opened, openFolder, type Recovery } from './open-folder.ts';
 
 export interface LogLedgerOptions {
   readonly folder: string;
   /** The log's origin, from `logOrigin(genesis)`; a folder belongs to one for life. */
   readonly origin: string;
+  /**
+   * How many of the newest events an append of equal bytes is matched with; it then answers their
+   * position and appends nothing. 0 if not given: every append is one more event.
+   */
+  readonly repeatWindow?: number;
   /** Most bytes of entries.log; 1 TiB if not given. */
   readonly bytesMax?: number;
   readonly crypto?: CryptoPort;
   readonly fs?: LogFs;
   /** Told when a derived file could not be written; appends go on. */
   readonly onWarning?: (error: unknown) => void;
-}
-
-/** What opening had to do. */
-export interface Recovery {
-  /** Bytes of a torn tail that were cut off; nothing in them was acknowledged. */
-  readonly tornBytes: number;
-  /** Full tiles that were missing and written again. */
-  readonly tilesWritten: number;
 }
 
 /** The ledger port over files in one folder, for one process at a time. */
@@ -88,6 +65,7 @@ export class LogLedger implements Ledger {
   readonly #queue = new AppendQueue();
   readonly #fresh = new NewEvents();
   /** Leaf hash (hex) of the newest events, and of those in the queue, to their outcome. */
+  readonly #repeatWindow: number;
   readonly #recent = new Map<string, Promise<{ seq: number }>>();
   readonly #tree: MerkleTree;
   /** Where each record begins; one more than there are events. */
@@ -111,7 +89,12 @@ export class LogLedger implements Ledger {
     this.#offsets = opened.offsets;
     this.recovery = opened.recovery;
     this.#checkpointed = opened.checkpointed;
-    for (let seq = Math.max(0, this.#tree.size - REPEAT_WINDOW); seq < this.#tree.size; seq++) {
+    this.#repeatWindow = options.repeatWindow ?? 0;
+    for (
+      let seq = Math.max(0, this.#tree.size - this.#repeatWindow);
+      seq < this.#tree.size;
+      seq++
+    ) {
       this.#remember(this.#tree.leaf(seq), Promise.resolve({ seq }));
     }
   }
@@ -145,11 +128,7 @@ export class LogLedger implements Ledger {
 
   #enqueue(event: Uint8Array): Promise<{ readonly seq: number }> {
     if (this.#closed !== undefined) throw closed();
-    if (event.length === 0) throw ledgerError('event-empty', 'malformed', 'an event has no bytes');
-    if (event.length > EVENT_SIZE_MAX) {
-      const message = `an event has at most ${EVENT_SIZE_MAX} bytes, got ${event.length}: put the bulk into a blob`;
-      throw ledgerError('event-too-large', 'malformed', message);
-    }
+    checkEvent(event);
     const copy = event.slice();
     const leaf = leafHash(this.#context.crypto, copy);
     const known = this.#recent.get(toHex(leaf));
@@ -161,10 +140,11 @@ export class LogLedger implements Ledger {
   }
 
   #remember(leaf: Uint8Array, outcome: Promise<{ seq: number }>): void {
+    if (this.#repeatWindow === 0) return;
     const name = toHex(leaf);
     this.#recent.set(name, outcome);
     outcome.catch(() => this.#recent.delete(name));
-    if (this.#recent.size <= 2 * REPEAT_WINDOW) return;
+    if (this.#recent.size <= this.#repeatWindow) return;
     const oldest = this.#recent.keys().next().value;
     if (oldest !== undefined) this.#recent.delete(oldest);
   }
@@ -316,114 +296,11 @@ export class LogLedger implements Ledger {
   }
 }
 
-interface Opened {
-  readonly context: FolderContext;
-  readonly unlock: () => Promise<void>;
-  readonly file: LogFile;
-  readonly tree: MerkleTree;
-  readonly offsets: number[];
-  readonly recovery: Recovery;
-  readonly checkpointed: number;
-}
-
-async function openFolder(options: LogLedgerOptions): Promise<Opened> {
-  const { folder, origin, fs = nodeLogFs, crypto = nodeCrypto } = options;
-  const context = { folder, origin, fs, crypto };
-  await fs.makeFolder(folder);
-  const unlock = await fs.lock(folder);
-  let file: LogFile | undefined;
-  try {
-    file = await fs.open(entriesPath(folder));
-    return { context, unlock, file, ...(await recover(context, file)) };
-  } catch (error) {
-    await file?.close().catch(() => undefined);
-    await unlock();
-    throw error;
-  }
-}
-
-async function recover(
-  context: FolderContext,
-  file: LogFile,
-): Promise<Pick<Opened, 'tree' | 'offsets' | 'recovery' | 'checkpointed'>> {
-  const { crypto, fs, folder, origin } = context;
-  const checkpoint = await readCheckpoint(fs, folder, origin);
-  const header = formatHeader(origin);
-  if (checkpoint === undefined && (await isUnbegun(file, header))) {
-    await file.truncate(0);
-    await file.write(header, 0);
-    await file.sync();
-  }
-  const lost = checkpoint !== undefined && (await file.size()) < header.length;
-  if (lost) checkAgainst(new MerkleTree(crypto), checkpoint);
-  await checkHeader(file, origin);
-  const tree = new MerkleTree(crypto);
-  const offsets: number[] = [];
-  const scan = await scanRecords(crypto, file, header.length, (event, _seq, offset) => {
-    tree.append(event);
-    offsets.push(offset);
-  });
-  offsets.push(scan.end);
-  if (checkpoint !== undefined) checkAgainst(tree, checkpoint);
-  const { missing, damaged } = await compareTiles(fs, folder, tree);
-  if (damaged.length > 0) throw damagedTile(damaged);
-  if (scan.rest > 0) await file.truncate(scan.end);
-  await file.sync();
-  await writeTiles(fs, folder, missing);
-  tree.take();
-  if (checkpoint?.size !== tree.size) {
-    await writeCheckpoint(fs, folder, { origin, ...tree.head() });
-  }
-  const recovery = { tornBytes: scan.rest, tilesWritten: missing.length };
-  return { tree, offsets, recovery, checkpointed: tree.size };
-}
-
-/** Whether making the log was cut short: before its first checkpoint nothing is acknowledged. */
-async function isUnbegun(file: LogFile, header: Uint8Array): Promise<boolean> {
-  const size = await file.size();
-  if (size > header.length) return false;
-  const got = await file.read(size, 0);
-  return size < header.length || got.every((byte) => byte === 0);
-}
-
-/** Path of the entries in a ledger's folder. */
-export function entriesPath(folder: string): string {
-  return `${folder}/entries.log`;
-}
-
-function checkRange(from: number, limit: number): void {
-  if (Number.isSafeInteger(from) && from >= 0 && Number.isSafeInteger(limit) && limit > 0) return;
-  const message = `a range needs a position from 0 and a limit from 1, got ${from} and ${limit}`;
-  throw ledgerError('position-invalid', 'malformed', message);
-}
-
-/** Runs file work; what the system throws becomes a coded error. */
-async function ioCoded<T>(what: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (cause) {
-    if (cause instanceof CodedError) throw cause;
-    const errno = (cause as NodeJS.ErrnoException).code ?? 'unknown';
-    if (errno === 'ENOSPC' || errno === 'EDQUOT') {
-      const message = `the disk of the ledger is full (could not ${what}): free space, then append again`;
-      throw ledgerError('ledger-disk-full', 'unavailable', message, { cause });
-    }
-    const message = `the ledger could not ${what} its files (${errno}): the outcome is unknown, append again`;
-    throw ledgerError('ledger-io-failed', 'unavailable', message, { cause });
-  }
-}
-
 function closed(): Error {
   return ledgerError('ledger-closed', 'unavailable', 'the ledger is closed');
 }
 
 function damagedRecord(seq: number): Error {
-  const message = `event ${seq} was acknowledged and is damaged on the disk: restore it from a gateway's copy`;
+  const message = `acknowledged event ${seq} is damaged on the disk: restore a gateway's copy`;
   return ledgerError('ledger-damaged', 'verification', message, { details: { seq } });
-}
-
-function damagedTile(paths: readonly string[]): Error {
-  const message = `${paths.length} tiles differ from the events (${paths[0]}): if the checkpoint is right, remove them and open again`;
-  const details = { tiles: paths.slice(0, 16) };
-  return ledgerError('ledger-tile-damaged', 'verification', message, { details });
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Real processes and real files: a server killed with SIGKILL in the middle of appends, and the lock.
+// Real processes and real files: a server killed in the middle of appends, the lock, the rate.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -71,7 +71,7 @@ describe('a server that is killed', () => {
         }
       });
       const before = acknowledged.size;
-      while (acknowledged.size < before + 300) await new Promise((r) => setTimeout(r, 5));
+      while (acknowledged.size < before + 150) await new Promise((r) => setTimeout(r, 5));
       child.kill('SIGKILL');
       await once(child, 'exit');
       alive = false;
@@ -86,7 +86,7 @@ describe('a server that is killed', () => {
       if (page.events.length === 0) break;
       kept.push(...page.events);
     }
-    expect(acknowledged.size).toBeGreaterThanOrEqual(900);
+    expect(acknowledged.size).toBeGreaterThanOrEqual(450);
     for (const [seq, event] of acknowledged) expect(kept[seq]).toEqual(event);
     await ledger.close();
     child.kill('SIGTERM');

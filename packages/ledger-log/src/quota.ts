@@ -39,7 +39,7 @@ export class Quotas {
     }
     if (tokens >= 1) return;
     const retryAfterMs = Math.ceil(((1 - tokens) / perSecond) * 1000);
-    const message = `this signer may append ${perSecond} events a second: try again in ${retryAfterMs} ms`;
+    const message = `this signer may append ${perSecond} events a second: wait ${retryAfterMs} ms`;
     throw ledgerError('quota-exceeded', 'unavailable', message, { details: { retryAfterMs } });
   }
 }

@@ -20,12 +20,15 @@ import {
 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { formatBundle, formatCheckpoint, parseTilePath } from '@cloister/tlog';
+import { PAGE_MAX } from './bounds.ts';
 import { EVENT_SIZE_MAX } from './entries-file.ts';
 import { ledgerError } from './errors.ts';
-import { LogLedger, type LogLedgerOptions, PAGE_MAX } from './log-ledger.ts';
+import { LogLedger, type LogLedgerOptions } from './log-ledger.ts';
 import { type QuotaLimits, Quotas } from './quota.ts';
 import { HEADER_ROOT, HEADER_SIZE, type LedgerRequest, STATUS_OF, WAIT_MAX_MS } from './wire.ts';
 
+/** An append that a client repeats because it saw no answer finds the first one among these. */
+const REPEAT_WINDOW = 32_768;
 const LONG_POLLS_MAX = 256;
 const CONNECTIONS_MAX = 1_024;
 const TEXT = 'text/plain; charset=utf-8';
@@ -68,7 +71,7 @@ export interface LedgerServer {
 
 /** Opens the ledger in a folder and serves it. @throws CodedError as `LogLedger.open` */
 export async function serveLedger(options: ServeLedgerOptions): Promise<LedgerServer> {
-  const ledger = await LogLedger.open(options);
+  const ledger = await LogLedger.open({ repeatWindow: REPEAT_WINDOW, ...options });
   const stop = new AbortController();
   setMaxListeners(0, stop.signal);
   const quota = options.quota ?? { perSecond: 500, burst: 2_000 };

@@ -10,11 +10,13 @@
 import type { CryptoPort, Signer } from '@cloister/core';
 import { type Checkpoint, formatCheckpoint, parseCheckpoint } from './checkpoint.ts';
 import { tlogError } from './errors.ts';
-import { type NoteSignature, parseNote } from './note.ts';
+import { formatNote, linesOf, type NoteSignature, parseNote } from './note.ts';
 import {
   COSIGNATURE_V1,
+  keepTimed,
   signTimed,
   verifyTimed,
+  type WitnessKey,
   type WitnessPolicy,
   type WitnessTime,
 } from './witness-set.ts';
@@ -34,6 +36,23 @@ export async function cosign(
   checkpoint: Checkpoint,
 ): Promise<NoteSignature> {
   return signTimed(crypto, COSIGNATURE_V1, by, formatCheckpoint(checkpoint));
+}
+
+/**
+ * Gathers cosignatures of one checkpoint out of several notes: one valid line for each witness,
+ * whatever else the notes hold. Answers the note (undefined while nobody signed) and its signers,
+ * without judging whether they are enough. Notes of another text are passed over.
+ */
+export async function gatherCosignatures(
+  crypto: CryptoPort,
+  notes: readonly string[],
+  expect: { readonly checkpoint: Checkpoint; readonly witnesses: readonly WitnessKey[] },
+): Promise<{ note: string | undefined; times: readonly WitnessTime[] }> {
+  const text = formatCheckpoint(expect.checkpoint);
+  const signatures = notes.flatMap((note) => linesOf(note, text));
+  const kept = await keepTimed(crypto, COSIGNATURE_V1, { text, signatures }, expect.witnesses);
+  const note = kept.signatures.length === 0 ? undefined : formatNote(text, kept.signatures);
+  return { note, times: kept.times };
 }
 
 /**

@@ -26,11 +26,13 @@ import {
 } from '@cloister/core';
 import { type Checkpoint, formatCheckpoint, logOrigin, parseCheckpoint } from './checkpoint.ts';
 import { tlogError } from './errors.ts';
-import { type NoteSignature, parseNote } from './note.ts';
+import { formatNote, linesOf, type NoteSignature, parseNote } from './note.ts';
 import {
+  keepTimed,
   signTimed,
   type TimedScheme,
   verifyTimed,
+  type WitnessKey,
   type WitnessPolicy,
   type WitnessTime,
 } from './witness-set.ts';
@@ -98,6 +100,19 @@ export async function signFreshness(
   statement: FreshnessStatement,
 ): Promise<NoteSignature> {
   return signTimed(crypto, FRESHNESS_V1, by, formatFreshness(statement));
+}
+
+/** As `gatherCosignatures`, for freshness notes of one statement. */
+export async function gatherFreshness(
+  crypto: CryptoPort,
+  notes: readonly string[],
+  expect: { readonly statement: FreshnessStatement; readonly witnesses: readonly WitnessKey[] },
+): Promise<{ note: string | undefined; times: readonly WitnessTime[] }> {
+  const text = formatFreshness(expect.statement);
+  const signatures = notes.flatMap((note) => linesOf(note, text));
+  const kept = await keepTimed(crypto, FRESHNESS_V1, { text, signatures }, expect.witnesses);
+  const note = kept.signatures.length === 0 ? undefined : formatNote(text, kept.signatures);
+  return { note, times: kept.times };
 }
 
 /**

@@ -12,6 +12,7 @@ import {
   concat,
   fromBase64,
   fromUtf8,
+  isCoded,
   toBase64,
   toHex,
   utf8,
@@ -117,6 +118,17 @@ export function mergeNotes(note: string, more: string): string {
     if (!lines.has(name)) lines.set(name, s);
   }
   return formatNote(a.text, [...lines.values()]);
+}
+
+/** The signature lines of a note of exactly this text; none if it is another or does not parse. */
+export function linesOf(note: string, text: string): readonly NoteSignature[] {
+  try {
+    const parsed = parseNote(note);
+    return parsed.text === text ? parsed.signatures : [];
+  } catch (error) {
+    if (!isCoded(error)) throw error;
+    return [];
+  }
 }
 
 function decode(bytes: Uint8Array): string {

@@ -52,7 +52,7 @@ export async function proveConsistency(
   return proof;
 }
 
-/** Hashes of complete subtrees out of the tiles of a tree with `size` leaves; each tile read once. */
+/** Complete subtrees' hashes out of the tiles of a tree of `size` leaves; each tile read once. */
 export function tileHashReader(crypto: CryptoPort, tiles: TileReader, size: number): HashReader {
   return {
     async readHashes(nodes) {

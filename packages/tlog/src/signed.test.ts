@@ -12,6 +12,8 @@ import {
   formatCheckpoint,
   formatFreshness,
   formatNote,
+  gatherCosignatures,
+  gatherFreshness,
   logOrigin,
   mergeNotes,
   type NoteSignature,
@@ -49,7 +51,8 @@ describe('cosigned checkpoints', () => {
         '4711',
         'BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=',
         '',
-        '\u2014 witness.example/w0 BqcAGAAAAABlU/EAOb+NyT8MTuCQ5ccqBJIJdJCgOP0+zXTPhOSaz++MpvXH9sBtQ7LEoPR5LOdut6bwGX69iHkTJyk2YgDXJxSVAA==',
+        '\u2014 witness.example/w0 BqcAGAAAAABlU/EAOb+NyT8MTuCQ5ccqBJIJdJCgOP0+zXTPhO' +
+          'Saz++MpvXH9sBtQ7LEoPR5LOdut6bwGX69iHkTJyk2YgDXJxSVAA==',
         '',
       ].join('\n'),
     );
@@ -64,6 +67,18 @@ describe('cosigned checkpoints', () => {
     }
     const merged = mergeNotes(await noteOf([0, 1]), await noteOf([1, 3]));
     expect(merged).toBe(note);
+  });
+
+  it('gathers what holds and passes over everything else', async () => {
+    const honest = await Promise.all([0, 1, 3].map((i) => noteOf([i])));
+    const forged = (await noteOf([2])).replace(/AAAABlU/, 'AAAABlV');
+    const other = formatNote(formatCheckpoint({ ...checkpoint, size: 1 }), await lines([2]));
+    const notes = [forged, 'garbage', other, ...honest, honest[0] as string];
+    const got = await gatherCosignatures(nodeCrypto, notes, { checkpoint, witnesses });
+    expect(got.note).toBe(await noteOf([0, 1, 3]));
+    expect(got.times.map((t) => t.name)).toEqual([0, 1, 3].map((i) => by(i).name));
+    const nobody = await gatherCosignatures(nodeCrypto, [forged], { checkpoint, witnesses });
+    expect(nobody).toEqual({ note: undefined, times: [] });
   });
 
   it('refuses too few, the required one missing, duplicates, forged and foreign ones', async () => {
@@ -191,6 +206,13 @@ describe('freshness notes', () => {
     expect(got.challenges.map((c) => c[0])).toEqual([3, 5, 9]);
     expect(got.times.length).toBe(3);
     expect(parseFreshness(parseNote(note).text).checkpoint).toEqual(checkpoint);
+  });
+
+  it('gathers signatures of one statement', async () => {
+    const notes = [await freshNote([2]), 'garbage', await freshNote([0, 1])];
+    const got = await gatherFreshness(nodeCrypto, notes, { statement, witnesses });
+    expect(got.times.length).toBe(3);
+    expect((await verifyFreshness(nodeCrypto, got.note ?? '', expectation)).size).toBe(4711);
   });
 
   it('refuses what was not asked for, another charter, and mixed heads', async () => {

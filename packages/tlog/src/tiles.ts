@@ -47,7 +47,7 @@ export function tilePath(id: TileId): string {
   return `tile/${id.level}/${index}${id.width === TILE_WIDTH ? '' : `.p/${id.width}`}`;
 }
 
-/** Reads a path; only what `tilePath` writes is accepted. @throws CodedError `tile-path-malformed` */
+/** Reads what `tilePath` writes, nothing else. @throws CodedError `tile-path-malformed` */
 export function parseTilePath(path: string): TileId {
   const match = /^tile\/(entries|\d{1,2})\/((?:x\d{3}\/)*\d{3})(?:\.p\/(\d{1,3}))?$/.exec(path);
   if (match === null || path.length > 64) throw pathMalformed();
@@ -95,7 +95,7 @@ export function formatBundle(entries: readonly Uint8Array[]): Uint8Array<ArrayBu
   return concat(...parts);
 }
 
-/** The entries of a bundle; `width`, when given, is required. @throws CodedError `bundle-malformed` */
+/** The entries of a bundle, `width` of them if given. @throws CodedError `bundle-malformed` */
 export function parseBundle(bytes: Uint8Array, width?: number): Uint8Array[] {
   const entries: Uint8Array[] = [];
   let at = 0;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The tree against RFC 6962 word for word, its proofs, its tiles, and damage to them.
 import { isCoded, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import fc from 'fast-check';

@@ -127,7 +127,7 @@ export class MerkleTree implements TileReader {
     const held = (this.#counts[level] ?? 0) - id.index * TILE_WIDTH;
     const tile = this.#tiles[level]?.[id.index];
     if (tile === undefined || held < id.width) {
-      const message = `a tree of ${this.size} leaves has no tile ${id.level}/${id.index} of width ${id.width}`;
+      const message = `no tile ${id.level}/${id.index} of width ${id.width} in ${this.size} leaves`;
       throw tlogError('tile-not-found', 'not-found', message);
     }
     return tile.slice(0, id.width * HASH_SIZE);

@@ -5,7 +5,16 @@
 // Invariants: a signature line that no named witness could have made is ignored; one that names a
 // witness and does not hold refuses the whole note; two lines of one witness refuse it before
 // anything is counted; the set itself has no name or key twice.
-import { type CryptoPort, compare, concat, equal, type Signer, toHex, utf8 } from '@cloister/core';
+import {
+  type CryptoPort,
+  compare,
+  concat,
+  equal,
+  isCoded,
+  type Signer,
+  toHex,
+  utf8,
+} from '@cloister/core';
 import { tlogError } from './errors.ts';
 import { type Note, type NoteSignature, noteKeyId } from './note.ts';
 
@@ -96,6 +105,34 @@ export async function verifyTimed(
   return times;
 }
 
+/**
+ * The note with only those lines that hold under a key of `witnesses`, one for each witness, and
+ * whose they are. For whoever gathers: a peer that answers garbage then spoils nothing.
+ */
+export async function keepTimed(
+  crypto: CryptoPort,
+  scheme: TimedScheme,
+  note: Note,
+  witnesses: readonly WitnessKey[],
+): Promise<{ signatures: NoteSignature[]; times: WitnessTime[] }> {
+  const signatures: NoteSignature[] = [];
+  const times: WitnessTime[] = [];
+  for (const witness of witnesses) {
+    for (const line of note.signatures) {
+      if (!names(crypto, scheme, witness, line)) continue;
+      try {
+        const timeSeconds = await verifyLine(crypto, scheme, witness, line, note.text);
+        signatures.push(line);
+        times.push({ name: witness.name, timeSeconds });
+        break;
+      } catch (error) {
+        if (!isCoded(error)) throw error;
+      }
+    }
+  }
+  return { signatures, times };
+}
+
 function names(
   crypto: CryptoPort,
   scheme: TimedScheme,
@@ -152,8 +189,8 @@ function checkPolicy(policy: WitnessPolicy): void {
 
 function checkEnough(policy: WitnessPolicy, times: readonly WitnessTime[]): void {
   if (times.length < policy.quorum) {
-    const message = `${times.length} of ${policy.witnesses.length} witnesses signed, wanted ${policy.quorum}: ask the others`;
     const details = { got: times.length, wanted: policy.quorum };
+    const message = `${details.got} witnesses signed, wanted ${details.wanted}: ask the others`;
     throw tlogError('quorum-not-met', 'verification', message, { details });
   }
   const missing = policy.required.filter((name) => !times.some((t) => t.name === name));

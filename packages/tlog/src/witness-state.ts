@@ -8,7 +8,7 @@
 //   cloister/3b1f...9c           its newest durable head, as a checkpoint
 //   4711
 //   CsUYapGGPo4d...2I=
-//   fork 4000 CsUY...2I= x0Qa...8k=   only after an alarm: size, the root it had, the root it was shown
+//   fork 4000 CsUY...2I= x0Qa...8k=   only after an alarm: size, own root, root shown
 //   5e01...77                    SHA-256 of all lines above, hexadecimal
 import {
   type CryptoPort,
@@ -97,6 +97,6 @@ function parse(text: string): WitnessState {
 }
 
 function corrupt(what: string): Error {
-  const message = `the state of the witness ${what}: it signs nothing; come back under a new witness key`;
+  const message = `the state of the witness ${what}: come back under a new witness key`;
   return tlogError('witness-state-corrupt', 'verification', message);
 }

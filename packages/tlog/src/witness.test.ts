@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The witness: its rule, its memory, forks, and a store that fails.
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -92,7 +92,7 @@ export type WitnessAnswer =
   | {
       readonly verdict: 'signed';
       readonly head: TreeHead;
-      /** The checkpoint with this witness's cosignature, for `mergeNotes` and `verifyCheckpoint`. */
+      /** The checkpoint with this witness's cosignature, for `mergeNotes`. */
       readonly checkpoint: string;
       /** The freshness note with this witness's signature, when challenges were given. */
       readonly freshness?: string;

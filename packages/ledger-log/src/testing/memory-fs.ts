@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // For tests only: a file system in memory that knows what is durable. A crash keeps everything that
-// was synced and, of what was not, any part: each unsynced write whole, cut, or gone. Every changing
-// operation is numbered and can be made to fail, before or after it took effect.
+// was synced and, of what was not, any part: each unsynced write whole, cut, or gone. Every
+// changing operation is numbered and can be made to fail, before or after it took effect.
 import { ledgerError } from '../errors.ts';
 import type { LogFile, LogFs } from '../log-fs.ts';
 
