@@ -156,12 +156,8 @@ export function productionClosure(lock: Record<string, Locked>, start: string): 
   return reached;
 }
 
-/** Node's resolution: the nearest node_modules up from the one who asks. */
-export function lookUp(
-  lock: Record<string, Locked>,
-  from: string,
-  name: string,
-): string | undefined {
+// Node's resolution: the nearest node_modules up from the one who asks.
+function lookUp(lock: Record<string, Locked>, from: string, name: string): string | undefined {
   for (let at = from; ; ) {
     const path = at === '' ? `node_modules/${name}` : `${at}/node_modules/${name}`;
     if (lock[path] !== undefined) return path;

@@ -11,7 +11,6 @@ import {
   files,
   isTest,
   type Locked,
-  lookUp,
   type Manifest,
   packageOf,
   packages,
@@ -294,18 +293,6 @@ describe('outside packages', () => {
       }
     }
     expect(wrong).toEqual([]);
-  });
-
-  it('are all locked, also those of other platforms, so that npm ci works everywhere', () => {
-    const lock = readJson<{ packages: Record<string, Locked> }>(join(ROOT, 'package-lock.json'));
-    const missing: string[] = [];
-    for (const [path, entry] of Object.entries(lock.packages)) {
-      for (const name of Object.keys({ ...entry.dependencies, ...entry.optionalDependencies })) {
-        const found = lookUp(lock.packages, path, name) !== undefined;
-        if (!found) missing.push(`${path || 'root'} wants ${name}`);
-      }
-    }
-    expect(missing).toEqual([]);
   });
 
   it('in the keeper are at most 15, none of them native', () => {
