@@ -50,7 +50,8 @@ beforeAll(async () => {
   db = await (await DuckDBInstance.create(':memory:', { threads: '1' })).connect();
   // Town A has 30 people, B has 5, C has 1; only people with an odd ID have visits, C's has 50.
   await db.run(`COPY (SELECT i AS "ID",
-    CASE WHEN i <= 30 THEN 'A' WHEN i <= 35 THEN 'B' ELSE 'C' END AS "TOWN", (20 + i)::INTEGER AS "AGE" FROM range(1, 37) r(i)) TO '${folder}/people.parquet'`);
+    CASE WHEN i <= 30 THEN 'A' WHEN i <= 35 THEN 'B' ELSE 'C' END AS "TOWN",
+    (20 + i)::INTEGER AS "AGE" FROM range(1, 37) r(i)) TO '${folder}/people.parquet'`);
   await db.run(`COPY (SELECT i AS "ID", i::INTEGER AS "cost.eur" FROM range(1, 36, 2) r(i) UNION ALL
     SELECT 36, 7 FROM range(50)) TO '${folder}/visits.parquet'`);
 });
