@@ -9,7 +9,7 @@ import { nodeCrypto } from '@cloister/core/node';
 import { MerkleTree, TILE_WIDTH, type TreeHead, tilesOf } from '@cloister/tlog';
 import { checkAgainst, compareTiles, readCheckpoint } from './checkpoint-file.ts';
 import { checkHeader, formatHeader, scanRecords } from './entries-file.ts';
-import type { LedgerLogErrorCode } from './errors.ts';
+import { type LedgerLogErrorCode, ledgerError } from './errors.ts';
 import { type LogFs, nodeLogFs } from './log-fs.ts';
 import { entriesPath } from './open-folder.ts';
 
@@ -50,9 +50,10 @@ export async function fsck(options: {
     }
   };
   const tree = new MerkleTree(crypto);
-  const file = await fs.open(entriesPath(folder));
+  const file = await fs.openToRead(entriesPath(folder));
   try {
     await noteAll(async () => {
+      if (file === undefined) throw noEvents(folder);
       await checkHeader(file, origin);
       const start = formatHeader(origin).length;
       const scan = await scanRecords(crypto, file, start, (event) => tree.append(event));
@@ -61,7 +62,7 @@ export async function fsck(options: {
       }
     });
   } finally {
-    await file.close();
+    await file?.close();
   }
   await noteAll(async () => {
     const checkpoint = await readCheckpoint(fs, folder, origin);
@@ -75,4 +76,9 @@ export async function fsck(options: {
   for (const path of damaged) note('ledger-tile-damaged', `${path} differs from the events`, false);
   const tiles = [...tilesOf(tree.size)].filter((id) => id.width === TILE_WIDTH).length;
   return { ...tree.head(), ok: problems.every((p) => p.harmless), tiles, problems };
+}
+
+function noEvents(folder: string): Error {
+  const message = `there is no entries.log in ${folder}`;
+  return ledgerError('ledger-format-unknown', 'not-found', message);
 }

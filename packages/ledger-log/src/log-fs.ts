@@ -26,6 +26,8 @@ export interface LogFile {
 export interface LogFs {
   /** Opens for reading and writing; makes an empty, durable file if there is none. */
   open(path: string): Promise<LogFile>;
+  /** Opens for reading only, or undefined if there is no such file. */
+  openToRead(path: string): Promise<LogFile | undefined>;
   /** The whole file, or undefined if there is none. */
   readFile(path: string): Promise<Uint8Array | undefined>;
   /** Replaces a file durably and in one step, making its folder if need be. */
@@ -44,14 +46,8 @@ export const nodeLogFs: LogFs = {
     await syncFolder(dirname(path));
     return nodeLogFile(file);
   },
-  async readFile(path) {
-    try {
-      return new Uint8Array(await readFile(path));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
-    }
-  },
+  openToRead: (path) => unlessMissing(async () => nodeLogFile(await open(path, 'r'))),
+  readFile: (path) => unlessMissing(async () => new Uint8Array(await readFile(path))),
   async replace(path, bytes) {
     await mkdir(dirname(path), { recursive: true });
     await writeDurably(path, bytes);
@@ -59,6 +55,15 @@ export const nodeLogFs: LogFs = {
   makeFolder: makeFolderDurably,
   lock: lockFolder,
 };
+
+async function unlessMissing<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
 
 function nodeLogFile(file: FileHandle): LogFile {
   return {

@@ -344,6 +344,17 @@ describe('damage, each with its own code', () => {
     expect(short.problems.map((p) => p.code)).toEqual(['ledger-acknowledged-lost']);
   });
 
+  it('changes nothing when it only checks, not even where there is nothing', async () => {
+    const fs = new MemoryFs();
+    const report = await check(fs);
+    expect(report.problems.map((p) => p.code)).toEqual(['ledger-format-unknown']);
+    expect(fs.paths()).toEqual([]);
+    const full = await filled();
+    const before = full.operations;
+    await check(full);
+    expect(full.operations).toBe(before);
+  });
+
   it('cuts a torn tail, writes missing tiles, and says so', async () => {
     const fs = await filled();
     fs.tamper(entries, (b) => new Uint8Array([...b, 0, 0, 0, 40, 1, 2, 3]));

@@ -1,39 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// Wakes whoever waits for new events.
+// Wakes whoever waits for new events. A waiter that gives up leaves nothing behind.
 
 export class NewEvents {
-  #wake: () => void = () => undefined;
-  #next: Promise<void> = Promise.resolve();
-
-  constructor() {
-    this.#renew();
-  }
-
-  #renew(): void {
-    this.#next = new Promise((resolve) => {
-      this.#wake = resolve;
-    });
-  }
+  readonly #waiting = new Set<() => void>();
 
   /** Wakes everyone who waits. */
   announce(): void {
-    this.#wake();
-    this.#renew();
+    const all = [...this.#waiting];
+    this.#waiting.clear();
+    for (const wake of all) wake();
   }
 
   /** Resolves at the next announcement or when `signal` aborts. */
-  async wait(signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return;
-    const next = this.#next;
-    let onAbort: (() => void) | undefined;
-    const aborted = new Promise<void>((resolve) => {
-      onAbort = resolve;
-      signal.addEventListener('abort', onAbort, { once: true });
+  wait(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (signal.aborted) return resolve();
+      const wake = () => {
+        this.#waiting.delete(wake);
+        signal.removeEventListener('abort', wake);
+        resolve();
+      };
+      this.#waiting.add(wake);
+      signal.addEventListener('abort', wake, { once: true });
     });
-    try {
-      await Promise.race([next, aborted]);
-    } finally {
-      if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
-    }
   }
 }

@@ -87,7 +87,15 @@ export class MemoryFs implements LogFs {
       const empty = new Uint8Array();
       this.#change(() => this.#files.set(path, { durable: empty, current: empty, unsynced: [] }));
     }
-    const file = this.#files.get(path) as MemoryFile;
+    return this.#handle(this.#files.get(path) as MemoryFile);
+  }
+
+  async openToRead(path: string): Promise<LogFile | undefined> {
+    const file = this.#files.get(path);
+    return file === undefined ? undefined : this.#handle(file);
+  }
+
+  #handle(file: MemoryFile): LogFile {
     const write = (at: number, bytes: Uint8Array) => {
       file.current = overlay(file.current, at, bytes);
       file.unsynced.push({ at, bytes: bytes.slice() });
