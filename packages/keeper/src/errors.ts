@@ -20,6 +20,7 @@ export type KeeperErrorCode =
   | 'open-other-key'
   | 'open-unanswered'
   | 'run-not-open'
+  | 'ledger-moved'
   | 'run-expired'
   | 'evidence-expired'
   | 'column-not-granted'

@@ -34,7 +34,7 @@ import {
 } from '@cloister/contract';
 import { judge, type Suppression } from '@cloister/contract/policy';
 import { type BlobStore, type CryptoPort, equal, toHex } from '@cloister/core';
-import { encodeLabel, parseSealedKey } from '@cloister/threshold';
+import { encodeLabel, parseSealedKey, type SealedKey } from '@cloister/threshold';
 import { type HpkeKeyPair, hpkeOpen, type KeyShare, partialOpen } from '@cloister/threshold/node';
 import {
   type Freshness,
@@ -82,13 +82,16 @@ export async function decide(
   request: OpenRequest,
 ): Promise<Decision> {
   const fresh = await checkFreshness(ports, request);
-  const rights = await checkRights(ports, request, fresh);
+  const rights = await checkRights(ports, share, request, fresh);
   await checkTimes(ports, toHex(request.join), rights, fresh);
   const contents = checkOpenings(ports, rights, request.openings);
   const suppression = checkPolicy(contents);
-  return openColumns(ports, share, rights, (input, at) => {
-    return columnsOf(input, at, contents, suppression);
-  });
+  const wanted = rights.inputs.flatMap((input, at) =>
+    columnsOf(input, at, contents, suppression).map((column) => ({ input, at, column })),
+  );
+  const keys = await fetchKeys(ports, wanted);
+  checkUnmoved(ports, request, rights);
+  return openColumns(ports, share, wanted, keys);
 }
 
 /** Step 1. The required witnesses are those of the owners of the task's inputs. */
@@ -126,13 +129,30 @@ function mergeAll(notes: readonly string[]): string {
 /** Steps 2 and 3. */
 async function checkRights(
   ports: OpenPorts,
+  share: KeyShare,
   request: OpenRequest,
   fresh: Freshness,
 ): Promise<Allowed> {
   await ports.follower.syncTo(fresh);
+  const rights = rightsNow(ports, request);
+  if (rights.epoch === toHex(share.epoch)) return rights;
+  const message = 'another epoch has become active, and this keeper has no share of it yet';
+  throw keeperError('keeper-not-holding', 'unavailable', message);
+}
+
+function rightsNow(ports: OpenPorts, request: OpenRequest): Allowed {
   const rights = rightsOfJoin(ports.follower.state, toHex(request.join));
   if (rights.ok) return rights;
   throw keeperError(rights.code as 'run-not-open', 'policy', rights.sentence);
+}
+
+/** The fold moves while blobs are fetched: what was judged must still be so when points leave. */
+function checkUnmoved(ports: OpenPorts, request: OpenRequest, before: Allowed): void {
+  const now = rightsNow(ports, request);
+  const same = now.inputs.every((input, i) => input.event === before.inputs[i]?.event);
+  if (now.epoch === before.epoch && same) return;
+  const message = 'the epoch or a dataset was replaced while this request was judged: ask again';
+  throw keeperError('ledger-moved', 'unavailable', message);
 }
 
 /** Steps 4 and 5. The (f+1)-th largest witness time is one that an honest witness has reached. */
@@ -180,17 +200,16 @@ function checkPolicy(contents: TaskContents): readonly Suppression[] {
   throw keeperError(code as 'policy-refused', 'policy', message);
 }
 
-/** Steps 8 and 9. */
-async function openColumns(
-  ports: OpenPorts,
-  share: KeyShare,
-  rights: Allowed,
-  columns: (input: RightInput, at: number) => readonly number[],
-): Promise<Decision> {
-  const wanted = rights.inputs.flatMap((input, i) =>
-    columns(input, i).map((column) => ({ input, i, column })),
-  );
-  const keys = await Promise.all(
+interface Wanted {
+  readonly input: RightInput;
+  /** The input's position in the task. */
+  readonly at: number;
+  readonly column: number;
+}
+
+/** Step 8, its second half. */
+function fetchKeys(ports: OpenPorts, wanted: readonly Wanted[]): Promise<SealedKey[]> {
+  return Promise.all(
     wanted.map(async ({ input, column }) => {
       const digest = input.body.columns.find(({ id }) => id === column)?.sealed;
       if (digest !== undefined) return parseSealedKey(await ports.blobs.get(digest));
@@ -198,19 +217,22 @@ async function openColumns(
       throw keeperError('column-not-sealed', 'verification', message);
     }),
   );
-  const partials = wanted.map(({ input, i, column }, at) => {
+}
+
+/** Step 9. Synchronous, so nothing moves between the last check and the points. */
+function openColumns(
+  ports: OpenPorts,
+  share: KeyShare,
+  wanted: readonly Wanted[],
+  keys: readonly SealedKey[],
+): Decision {
+  const partials = wanted.map(({ input, at, column }, i) => {
     const { owner, body } = input;
-    const label = encodeLabel({
-      genesis: ports.genesis,
-      groupKey: body.groupKey,
-      owner,
-      dataset: input.input.dataset,
-      version: input.input.version,
-      column,
-      policy: body.policy,
-    });
-    const sealed = keys[at] as NonNullable<(typeof keys)[number]>;
-    return { input: i, column, point: partialOpen({ share, sealed, label }) };
+    const { dataset, version } = input.input;
+    const about = { genesis: ports.genesis, groupKey: body.groupKey, owner, dataset, version };
+    const label = encodeLabel({ ...about, column, policy: body.policy });
+    const point = partialOpen({ share, sealed: keys[i] as SealedKey, label });
+    return { input: at, column, point };
   });
   return { encs: keys.map((key) => key.enc), partials };
 }
