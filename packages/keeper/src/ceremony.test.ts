@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keepers making a key on a ledger in memory: the happy path, a seat that is not what the charter
 // wants, a dealer that deals wrongly, gateways that are dead or lie, and what is left after a stop.
-import { MAKES } from '@cloister/attester';
-import { type EventBody, signEvent } from '@cloister/contract';
-import { toHex, utf8 } from '@cloister/core';
-import { ephemeralEd25519Signer } from '@cloister/core/node';
+import { inProcessAttester } from '@cloister/attester';
+import { type EventBody, reportData, signEvent } from '@cloister/contract';
+import { accepted } from '@cloister/contract/testing';
+import { systemRandom, toHex, utf8 } from '@cloister/core';
+import { ephemeralEd25519Signer, nodeCrypto } from '@cloister/core/node';
 import { groupKeyOf, parseReveal } from '@cloister/threshold';
+import { createDealing, generateHpkeKeyPair, sealDeal } from '@cloister/threshold/node';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Keeper } from './keeper.ts';
-import {
-  Committee,
-  hardwareOf,
-  KEEPER_PROGRAM,
-  OPERATORS,
-  rootOf,
-  until,
-} from './testing/committee.ts';
+import { Committee, hardwareOf, KEEPER_PROGRAM, OPERATORS, until } from './testing/committee.ts';
 import { MemoryLedger } from './testing/ledger.ts';
 
 const committees: Committee[] = [];
@@ -180,6 +175,79 @@ describe('a dealer', () => {
   });
 });
 
+/** The bank's seat played by hand: it commits and reveals, and deals `bend(deal)` to seat 1. */
+async function playDealer(
+  committee: Committee,
+  bend: (deal: Uint8Array, seat: number) => Uint8Array,
+) {
+  const { world, blobs, ledger } = committee;
+  const duties = committee.duties('bank', 'keeper');
+  const attester = inProcessAttester(duties);
+  const signer = ephemeralEd25519Signer();
+  const body: Omit<EventBody<'join'>, 'evidence'> = {
+    role: 'keeper',
+    operator: 'bank',
+    charter: 1,
+    environment: duties.environment,
+    hardware: attester.hardware,
+    tls: systemRandom.bytes(32),
+    hpke: generateHpkeKeyPair().publicKey,
+    checkpoint: utf8((await ledger.checkpoint()).note),
+  };
+  const input = { genesis: world.genesis, signing: signer.key, join: body };
+  const { evidence } = await attester.quote(reportData(input, 64, nodeCrypto));
+  const join = { ...body, evidence: await blobs.put(evidence) };
+  const outer = await attester.signJoin(await world.sign(signer, 'join', join));
+  const id = accepted(await world.submit(outer));
+  return {
+    id,
+    async play(epoch: Uint8Array): Promise<void> {
+      const { genesis } = world;
+      const about = { genesis, epoch, seat: 3, n: 3, t: 2, random: systemRandom };
+      const dealing = createDealing(about);
+      await ledger.append(
+        await world.sign(signer, 'commit', { epoch, seat: 3, hash: dealing.commit }),
+      );
+      await until(() => epochOf(committee, epoch).phase === 'reveal', 'all commits');
+      const deals = [];
+      for (const { seat: recipient, deal } of dealing.deals) {
+        const seatKey = epochOf(committee, epoch).joins[recipient - 1] as string;
+        const recipientKey = world.state.joins.get(seatKey)?.body.hpke as Uint8Array;
+        const context = { genesis, epoch, dealer: 3, recipient, recipientKey };
+        const sealed = { ...context, deal: bend(deal, recipient), signer, random: systemRandom };
+        deals.push(await blobs.put(await sealDeal(sealed)));
+      }
+      const reveal = { epoch, seat: 3, reveal: dealing.reveal, deals };
+      await ledger.append(await world.sign(signer, 'reveal', reveal));
+    },
+  };
+}
+
+describe('a dealer whose deal does not fit its commitments', () => {
+  it('is complained about, judged by everyone, and takes no seat again', async () => {
+    const committee = await create();
+    const honest = [committee.keeper('insurer'), committee.keeper('hospital')];
+    await Promise.all(honest.map((keeper) => keeper.start()));
+    const dealer = await playDealer(committee, (deal, seat) => {
+      return seat === 1 ? deal.map((byte, i) => (i === 31 ? byte ^ 1 : byte)) : deal;
+    });
+    const joins = [...honest.map((keeper) => keeper.join as Uint8Array), dealer.id];
+    const { world } = committee;
+    const id = await world.must(world.identity('bank'), 'epoch', { joins });
+    await dealer.play(id);
+    await until(() => epochOf(committee, id).status === 'ended', 'the end of the attempt');
+    const { end } = epochOf(committee, id);
+    expect(end).toMatchObject({ code: 'complaint-upheld', faults: [toHex(dealer.id)] });
+    expect(world.state.joins.get(toHex(dealer.id))?.excluded).toBe('complaint-upheld');
+    const again = await world.put(world.identity('hospital'), 'epoch', { joins });
+    expect(again.outcome).toMatchObject({ status: 'void', code: 'epoch-join-excluded' });
+    const replacement = committee.keeper('bank');
+    await replacement.start();
+    const next = await committee.proposeEpoch([...honest, replacement]);
+    await until(() => epochOf(committee, next).status === 'active', 'the next attempt');
+  });
+});
+
 describe('gateways', () => {
   it('may be dead, as long as one answers', async () => {
     const committee = await create();
@@ -255,5 +323,4 @@ it('a commit by another key does not move an epoch', async () => {
   const answer = await committee.ledger.append(event);
   expect(answer).toMatchObject({ status: 'void', code: 'seat-not-signer' });
   await until(() => epochOf(committee, id).status === 'active', 'the epoch all the same');
-  expect(MAKES.optee).toBe(rootOf('optee').kind);
 });
