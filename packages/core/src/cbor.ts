@@ -65,13 +65,18 @@ export function decodeCbor(bytes: Uint8Array, options: { maps?: boolean } = {}):
 
 /**
  * Decodes one well-formed item of foreign origin (attestation documents), whose encoder need not be
- * deterministic. Duplicate keys, indefinite lengths, text that is not UTF-8 and trailing bytes are
- * still refused. `tags` says what a tag makes of its inner value; other tags are refused.
+ * deterministic. Duplicate keys, text that is not UTF-8 and trailing bytes are still refused, and
+ * indefinite lengths too unless `indefinite` is true. `tags` says what a tag makes of its inner
+ * value; other tags are refused.
  * @throws CodedError `cbor-malformed`
  */
 export function decodeCborLenient(
   bytes: Uint8Array,
-  options: { maps?: boolean; tags?: Record<number, (inner: unknown) => unknown> } = {},
+  options: {
+    maps?: boolean;
+    indefinite?: boolean;
+    tags?: Record<number, (inner: unknown) => unknown>;
+  } = {},
 ): Cbor {
   const tags = Object.entries(options.tags ?? {}).map(([tag, f]) => [
     tag,
@@ -79,6 +84,7 @@ export function decodeCborLenient(
   ]);
   const value = decodeAny(bytes, {
     useMaps: options.maps === true,
+    allowIndefinite: options.indefinite === true,
     tags: Object.fromEntries(tags),
   });
   const fault = faultOf(value, 1, true);

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // A bounded little-endian reader for the packed structures of quotes and reports. Reading past the
 // end is `evidence-malformed`, never a RangeError.
-import { malformed } from './errors.ts';
+import { type EvidenceErrorCode, malformed } from './errors.ts';
 
 /** Reads fields one after another; every answer is a view. */
 export class FieldReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #what: string;
+  readonly #code: EvidenceErrorCode;
   #at = 0;
 
-  constructor(bytes: Uint8Array, what: string) {
+  constructor(bytes: Uint8Array, what: string, code: EvidenceErrorCode = 'evidence-malformed') {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#what = what;
+    this.#code = code;
   }
 
   get at(): number {
@@ -27,7 +29,7 @@ export class FieldReader {
   #take(length: number): number {
     if (length > this.left) {
       const message = `${this.#what}: wanted ${length} bytes at offset ${this.#at}, got ${this.left}`;
-      throw malformed('evidence-malformed', message);
+      throw malformed(this.#code, message);
     }
     const at = this.#at;
     this.#at += length;
@@ -37,6 +39,16 @@ export class FieldReader {
   bytes(length: number): Uint8Array {
     const at = this.#take(length);
     return this.#bytes.subarray(at, at + length);
+  }
+
+  /** The next bytes without taking them. */
+  peek(length: number): Uint8Array {
+    return this.#bytes.subarray(this.#at, this.#at + length);
+  }
+
+  /** A reader of the next `length` bytes. */
+  sub(length: number): FieldReader {
+    return new FieldReader(this.bytes(length), this.#what, this.#code);
   }
 
   u8(): number {

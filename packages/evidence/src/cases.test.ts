@@ -3,7 +3,7 @@
 // recorded, and the recorded outcome. Where we differ on purpose, the case is listed here by id with
 // our code, and in README.md with the reason; a listed case that comes out as recorded fails too.
 import { existsSync, readFileSync } from 'node:fs';
-import { fromHex, isCoded, toHex } from '@cloister/core';
+import { CodedError, fromHex, isCoded, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { describe, expect, it } from 'vitest';
 import { EvidenceCache } from './cache.ts';
@@ -12,6 +12,7 @@ import { parseQuote, parseSgxReport } from './dcap/quote.ts';
 import { verifyQuoteSignatures } from './dcap/verify.ts';
 import { opteeOutputHolds } from './op-tee/verify.ts';
 import { VENDOR_ROOTS } from './roots/vendors.ts';
+import { verifyCcel } from './tdx-dcap/ccel.ts';
 import { parseTdReport } from './tdx-dcap/parse.ts';
 import type { Claims, EvidenceKind } from './types.ts';
 import { verifyEvidence } from './verify.ts';
@@ -260,6 +261,46 @@ describe.skipIf(!hasShared)('OP-TEE outputs of the attestation PTA [skip: shared
     const nonce = fromHex(inputs.nonce as string);
     const holds = await opteeOutputHolds(nodeCrypto, spki, nonce, read(c.evidence));
     expect(holds).toBe(c.expect === 'verified');
+  });
+});
+
+describe.skipIf(!hasShared)('Nitro documents [skip: shared]', () => {
+  /** Files hold the document raw, in base64, or inside a certificate; each begins alike. */
+  function documentBytes(path: string): Uint8Array {
+    const raw = read(path);
+    const bytes = raw[0] === 0x68 ? new Uint8Array(Buffer.from(text(path), 'base64')) : raw;
+    return bytes;
+  }
+
+  it.each(of('nitro'))('%s', async (_id, c) => {
+    const evidence = { kind: 'nitro' as const, bytes: documentBytes(c.evidence) };
+    const at = Number(/(\d{13})_/.exec(c.evidence)?.[1]);
+    const claims = await verifyEvidence(evidence, { ...options, collateral: null, at });
+    expect(claims.debug).toBe(c.claims?.['debug_mode']);
+    expect(toHex(claims.measurement)).toBe(c.claims?.['pcr0']);
+    expect(claims.extra['moduleId']).toBe(c.claims?.['module_id']);
+    expect(Math.floor(at / 1000)).toBe(Date.parse(c.at as string) / 1000);
+    const late = codeOf(() =>
+      verifyEvidence(evidence, { ...options, collateral: null, at: at + DAY }),
+    );
+    expect(await late).toBe('certificate-expired');
+  });
+});
+
+describe.skipIf(!hasShared)('TDX event logs [skip: shared]', () => {
+  it('replay to the RTMRs of the quote beside them', () => {
+    const quote = parseQuote(read('tdx/go-tdx-guest/ccel/cos-113-tdx-quote.dat'));
+    const { rtmrs } = parseTdReport(quote.body);
+    const measurements = Object.fromEntries(rtmrs.map((r, i) => [`rtmr${i}`, r]));
+    const ccel = read('tdx/go-tdx-guest/ccel/ccel_data.dat');
+    const events = verifyCcel(nodeCrypto, { measurements }, ccel);
+    expect(events.length).toBeGreaterThan(20);
+    const digest = Buffer.from(events[5]?.digests.get(12) as Uint8Array);
+    const changed = ccel.slice();
+    const at = Buffer.from(ccel).indexOf(digest);
+    changed[at] = (changed[at] as number) ^ 1;
+    expect(() => verifyCcel(nodeCrypto, { measurements }, changed)).toThrow(CodedError);
+    expect(() => verifyCcel(nodeCrypto, { measurements: {} }, ccel)).toThrow(CodedError);
   });
 });
 

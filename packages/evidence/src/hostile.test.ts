@@ -7,7 +7,7 @@ import { nodeCrypto } from '@cloister/core/node';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EvidenceCache } from './cache.ts';
-import { makeCollateral } from './collateral.ts';
+import { makeCollateral, needsCollateral } from './collateral.ts';
 import {
   createDevelopmentRoot,
   MINTABLE_KINDS,
@@ -39,7 +39,7 @@ interface Specimen {
 
 function specimen(kind: EvidenceKind): Specimen {
   const root = createDevelopmentRoot(kind, { seed: new Uint8Array(32).fill(7) });
-  const collateral = kind === 'op-tee' ? null : mintCollateral(root, { at: AT - 86_400_000 });
+  const collateral = !needsCollateral(kind) ? null : mintCollateral(root, { at: AT - 86_400_000 });
   const measurement = new Uint8Array(MEASUREMENT_LENGTH[kind]).fill(0x11);
   const reportData = new Uint8Array(REPORT_DATA_LENGTH[kind]).fill(0x22);
   const { bytes } = mintEvidence({ root, measurement, reportData, at: AT });
@@ -105,7 +105,7 @@ describe.each(specimens.map((s) => [s.kind, s] as const))('%s', (kind, s) => {
   });
 
   it('refuses appended bytes, but for the zero padding that quotes may have', async () => {
-    const padded = kind !== 'op-tee';
+    const padded = needsCollateral(kind);
     expect(await s.verify(concat(s.bytes, Uint8Array.of(1)))).not.toBe('accepted');
     const zero = await s.verify(concat(s.bytes, new Uint8Array(70)));
     if (padded) expect(zero).toBe('accepted');

@@ -10,11 +10,20 @@ export {
   parseCollateralJson,
 } from './collateral.ts';
 export * from './errors.ts';
+export {
+  type EventLog,
+  eventText,
+  isDataMeasured,
+  type LogEvent,
+  parseEventLog,
+  replayEventLog,
+} from './eventlog/parse.ts';
 export { COMMANDS as OPTEE_COMMANDS, type OpteeCommand } from './op-tee/constants.ts';
 export { opteeNonce } from './op-tee/parse.ts';
 export { decodeRoot, encodeRoot } from './roots/encode.ts';
 export * from './roots/make.ts';
 export * from './roots/vendors.ts';
+export { verifyCcel } from './tdx-dcap/ccel.ts';
 export { tdxMeasurement } from './tdx-dcap/parse.ts';
 export * from './types.ts';
 export * from './verify.ts';

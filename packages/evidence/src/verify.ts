@@ -8,6 +8,7 @@
 import { CodedError } from '@cloister/core';
 import { EvidenceCache } from './cache.ts';
 import { malformed, unsupported } from './errors.ts';
+import { verifyNitro } from './nitro/verify.ts';
 import { verifyOptee } from './op-tee/verify.ts';
 import { checkFingerprint } from './roots/encode.ts';
 import { verifySnp } from './sev-snp/verify.ts';
@@ -25,6 +26,7 @@ const VERIFIERS: Readonly<Partial<Record<EvidenceKind, EvidenceVerifier>>> = {
   'sgx-dcap': verifySgx,
   'tdx-dcap': verifyTdx,
   'sev-snp': verifySnp,
+  nitro: verifyNitro,
   'op-tee': verifyOptee,
 };
 

@@ -6,6 +6,7 @@ import { nodeCrypto } from '@cloister/core/node';
 import { makeCollateral } from '../collateral.ts';
 import { createDcapRoot, dcapItems } from '../dcap/mint.ts';
 import { malformed, usage } from '../errors.ts';
+import { createNitroRoot, mintNitro } from '../nitro/mint.ts';
 import { createOpteeRoot, mintOptee } from '../op-tee/mint.ts';
 import { decodeRoot, encodeRoot } from '../roots/encode.ts';
 import { createSnpRoot, mintSnp, mintSnpCollateral } from '../sev-snp/mint.ts';
@@ -20,6 +21,7 @@ import type {
   MintRequest,
 } from './types.ts';
 
+export { mintNitro } from '../nitro/mint.ts';
 export { mintOptee, type OpteeMintRequest } from '../op-tee/mint.ts';
 export { certificateTable, mintSnp } from '../sev-snp/mint.ts';
 export { mintSgx } from '../sgx-dcap/mint.ts';
@@ -48,6 +50,7 @@ const MINTERS: Readonly<Partial<Record<EvidenceKind, Minter>>> = {
     measurement: (mrTd) => tdxMeasurement(nodeCrypto, mrTd, Array(4).fill(new Uint8Array(48))),
   },
   'sev-snp': { create: createSnpRoot, mint: mintSnp, collateral: mintSnpCollateral },
+  nitro: { create: createNitroRoot, mint: mintNitro },
   'op-tee': { create: createOpteeRoot, mint: mintOptee },
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The checks that every kind's minting makes of its request.
+import { utf8 } from '@cloister/core';
 import { usage } from '../errors.ts';
 import { type EvidenceKind, MEASUREMENT_LENGTH, REPORT_DATA_LENGTH } from '../types.ts';
 import type { DevelopmentRoot, MintRequest } from './types.ts';
@@ -35,8 +36,9 @@ export function checkedRequest(
   return { hardwareId };
 }
 
-/** The id of the one platform in a development root: the start of its key's fingerprint. */
+/** The id of the one platform in a development root: the start of its fingerprint. */
 function platformId(root: DevelopmentRoot): Uint8Array {
+  if (root.kind === 'nitro') return utf8(`i-${root.root.fingerprint.slice(0, 17)}-enc0`);
   const fingerprint = Uint8Array.from(Buffer.from(root.root.fingerprint, 'hex'));
   const length = HARDWARE_ID_LENGTH[root.kind];
   if (length === undefined) return fingerprint;

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Numbers of AWS Nitro Enclaves attestation documents. Source: AWS Nitro Enclaves NSM API,
+// docs/attestation_process.md (syntactical and cryptographic validation).
+
+export const COSE_ALG_ES384 = -35;
+export const TAG_COSE_SIGN1 = 0xd2;
+export const MAX_DOCUMENT_BYTES = 65_536;
+export const MAX_CABUNDLE = 5;
+export const MAX_CERTIFICATE_BYTES = 1024;
+export const MAX_FIELD_BYTES = 512;
+export const MAX_PUBLIC_KEY_BYTES = 1024;
+/** SHA-384 is the only digest that documents name. */
+export const DIGEST = 'SHA384';
+export const PCR_COUNT = 32;
+/** A document is judged with the time given; this much later than its own time it is stale. */
+export const MAX_AGE_MS = 3 * 60 * 60 * 1000;
+
+/** The parent instance's owner runs the hypervisor host that AWS administers. */
+export const WEAKNESS_OPERATOR = 'maker-is-operator';
+/** No firmware or TCB version is signed. */
+export const WEAKNESS_NO_TCB = 'no-tcb-version';
+/** No revocation list exists; leaves live three hours. */
+export const WEAKNESS_REVOCATION = 'revocation-unchecked';
