@@ -74,6 +74,8 @@ const CASES: [CharterErrorCode, string, (c: Draft) => void][] = [
   ],
   ['charter-family', 'unknown enroller', (c) => (first(c.environments).family = 'optee:nobody')],
   ['charter-family', 'empty part', (c) => (first(c.environments).family = 'amd+')],
+  ['charter-tee', 'no kind', (c) => (first(c.environments).tee = 'toString')],
+  ['charter-tee', 'a kind that binds nothing', (c) => (first(c.environments).tee = 'sev')],
   ['charter-simulated', 'not accepted', (c) => (c.simulated = false)],
 ];
 

@@ -2,9 +2,10 @@
 // What a charter's numbers and names must satisfy together, beyond the shape of its body: names,
 // keys and hardware are unique; the quorum rule (quorum.ts); threshold and vendor rule
 // (vendor-rule.ts) hold together and can be met by the operators and environments that the charter
-// lists; keeper and worker measurements differ; simulated hardware only where the charter says so.
+// lists; evidence kinds bind report data; keeper and worker measurements differ; simulated hardware only where the charter says so.
 // `admit` refuses a charter that breaks one of them. spec/events.md, "charter".
 import { type CodedError, toHex } from '@cloister/core';
+import { type EvidenceKind, REPORT_DATA_LENGTH } from '@cloister/evidence';
 import { type CharterErrorCode, type ContractErrorCode, contractError } from './errors.ts';
 import type { CharterBody } from './events/charter.ts';
 import { quorumProblem } from './quorum.ts';
@@ -89,7 +90,11 @@ function environments(body: CharterBody): Problem[] {
     const got = `measurement ${shared.slice(0, 16)}... is a keeper's and a worker's`;
     found.push(problem('charter-measurement-roles', `${got}; wanted them to differ`));
   }
-  for (const { id, family, trust } of body.environments) {
+  for (const { id, tee, family, trust } of body.environments) {
+    if (!Object.hasOwn(REPORT_DATA_LENGTH, tee) || REPORT_DATA_LENGTH[tee as EvidenceKind] === 0) {
+      const got = `environment ${id} has the evidence kind ${tee}`;
+      found.push(problem('charter-tee', `${got}; wanted one that binds report data`));
+    }
     const enrollers = familiesOf(family).flatMap((f) => f.split(':').slice(1));
     if (familiesOf(family).some((f) => f === '' || f.startsWith(':') || f.endsWith(':'))) {
       found.push(problem('charter-family', `environment ${id} has an empty part in its family`));

@@ -13,6 +13,7 @@ export type CharterErrorCode =
   | 'charter-vendor-rule'
   | 'charter-seats-unfillable'
   | 'charter-environments'
+  | 'charter-tee'
   | 'charter-measurement-roles'
   | 'charter-family'
   | 'charter-simulated';
