@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // `npm run test:real [lane...]`: sets up the programs that a lane needs, outside the repository,
 // and runs its `*.real.<lane>.test.ts` files. Without a name every lane that has such files runs. A
-// lane whose program cannot be had is skipped for the reason `tool`; with CI=true that is a failure.
-// Ends with the minutes of each lane and `N passed, N failed, N skipped` alone on the last line.
-// Plain JavaScript, because Node 20 cannot run TypeScript by itself.
+// lane whose program cannot be had is skipped for the reason `tool`; with CI=true that is a
+// failure. Ends with the minutes of each lane and `N passed, N failed, N skipped` alone on the last
+// line. Plain JavaScript, because Node 20 cannot run TypeScript by itself.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { homedir } from 'node:os';

@@ -82,7 +82,7 @@ describe('writeDurably', () => {
 });
 
 describe('makeFolderDurably', () => {
-  it('syncs each new folder into its parent, outermost first, and repeats the last sync', async () => {
+  it('syncs each new folder into its parent, outermost first', async () => {
     const folder = await freshFolder();
     const files = faultyFiles();
     await makeFolderDurably(join(folder, 'a', 'b'), files.fs);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A file system in which exactly one call fails, chosen by its number, either before it did anything
-// or after it did everything (`fails after persisting`). A test runs its subject once to learn how
-// many calls there are, then once for each, and asks that nothing acknowledged was lost.
+// A file system in which exactly one call fails, chosen by its number, either before it did
+// anything or after it did everything (`fails after persisting`). A test runs its subject once to
+// learn how many calls there are, then once for each, and asks that nothing acknowledged was lost.
 import type { FileHandle } from 'node:fs/promises';
 import { type FileSystem, nodeFileSystem } from '@cloister/core/node';
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two forms of the crypto port answer alike: on digests, on good signatures, on hostile keys and
-// signatures, and on Project Wycheproof's vectors where ../shared holds them.
+// The two forms of the crypto port answer alike: on digests, on good signatures, on hostile keys
+// and signatures, and on Project Wycheproof's vectors where ../shared holds them.
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { ed25519 } from '@noble/curves/ed25519.js';

@@ -5,8 +5,8 @@
 //
 // Invariants: a verification of outside bytes answers true or false and never throws on bad
 // signature bytes; a malformed key is a coded error. Small-order Ed25519 keys are refused: OpenSSL
-// accepts the all-zero signature under the all-zero key. Ed25519 is checked without cofactor in both
-// forms, so that no signature holds for one verifier and not for another.
+// accepts the all-zero signature under the all-zero key. Ed25519 is checked without cofactor in
+// both forms, so that no signature holds for one verifier and not for another.
 
 export type HashName = 'sha256' | 'sha384' | 'sha512' | 'sha3-512';
 
