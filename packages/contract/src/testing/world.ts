@@ -2,7 +2,8 @@
 // A ledger in memory with everyone who signs on it, for tests: `World.create()` knows all keys,
 // `submit` takes an event's bytes the way a gateway does (admit, then fold), and the methods below
 // it make the events of a plausible history with real signatures and a real key generation, each
-// answering what the next needs. Methods whose event must be accepted throw when it is void.
+// answering what the next needs. Methods whose event must be accepted throw when it is void. Long
+// because one class knows every key and every step.
 import { type Random, type Signer, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { groupKeyOf, parseReveal, transcriptHash } from '@cloister/threshold';
