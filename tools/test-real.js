@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 
 const LANE_TIMEOUT_MS = 20 * 60_000;
 const SETUP_TIMEOUT_MS = 8 * 60_000;
-const PYARROW = '26.0.1';
+const PYARROW = '26.0.0';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const cache = process.env['CLOISTER_CACHE'] ?? join(homedir(), '.cache', 'cloister');
