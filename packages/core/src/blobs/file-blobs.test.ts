@@ -8,7 +8,7 @@ import { faultyFiles } from '@cloister/testkit';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CodedError, isCoded, toHex, utf8 } from '../index.ts';
-import { FileBlobs, nodeCrypto } from '../node.ts';
+import { FileBlobs, makeFolderDurably, nodeCrypto } from '../node.ts';
 
 let root = '';
 let count = 0;
@@ -145,5 +145,28 @@ describe('FileBlobs', () => {
     expect(await blobs.get(digest)).toEqual(content);
     expect(await codeOf(readFile(path))).toMatch(/ENOENT/);
     expect(await codeOf(blobs.adopt(path))).toBe('blob-io-failed');
+  });
+
+  it('loses neither the file nor the blob whichever call of a take-over fails', async () => {
+    const content = utf8('content');
+    const digest = nodeCrypto.digest('sha256', content);
+    const take = async (where: string, files = faultyFiles()): Promise<number> => {
+      await makeFolderDurably(where);
+      await writeFile(join(where, 'incoming'), content);
+      const code = await codeOf(new FileBlobs(where, files.fs).adopt(join(where, 'incoming')));
+      expect(['accepted', 'blob-io-failed']).toContain(code);
+      const blob = await new FileBlobs(where).get(digest).catch(() => undefined);
+      const file = await readFile(join(where, 'incoming')).catch(() => undefined);
+      if (code === 'accepted') expect(blob).toEqual(content);
+      expect(Buffer.from(blob ?? file ?? [])).toEqual(Buffer.from(content));
+      return files.calls.length;
+    };
+    const calls = await take(freshRoot());
+    expect(calls).toBeGreaterThan(4);
+    for (let at = 0; at < calls; at++) {
+      for (const when of ['before', 'after'] as const) {
+        await take(freshRoot(), faultyFiles({ at, when }));
+      }
+    }
   });
 });

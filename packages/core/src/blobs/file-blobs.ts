@@ -42,7 +42,7 @@ export class FileBlobs implements BlobStore {
     const digest = nodeCrypto.digest('sha256', bytes);
     const path = this.path(digest);
     const folder = join(path, '..');
-    await this.#attempt('store', digest, async () => {
+    await this.#attempt('store', toHex(digest), async () => {
       if (await this.#holds(path, bytes)) return syncFolder(folder, this.#fs);
       await makeFolderDurably(folder, this.#fs);
       await writeDurably(path, bytes, 0o644, this.#fs);
@@ -56,7 +56,7 @@ export class FileBlobs implements BlobStore {
    */
   async adopt(path: string): Promise<Uint8Array<ArrayBuffer>> {
     const running = createHash('sha256');
-    return this.#attempt('store', new Uint8Array(32), async () => {
+    return this.#attempt('store', 'from a file', async () => {
       const file = await this.#fs.open(path, 'r+');
       try {
         for await (const piece of file.createReadStream({ autoClose: false }))
@@ -76,7 +76,7 @@ export class FileBlobs implements BlobStore {
 
   async get(digest: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
     const path = this.path(digest);
-    const bytes = await this.#attempt('read', digest, () => this.#fs.readFile(path));
+    const bytes = await this.#attempt('read', toHex(digest), () => this.#fs.readFile(path));
     if (!equal(nodeCrypto.digest('sha256', bytes), digest)) {
       const name = toHex(digest);
       const message = `blob ${name} does not hash to its name: restore it from another gateway`;
@@ -87,7 +87,7 @@ export class FileBlobs implements BlobStore {
 
   async head(digest: Uint8Array): Promise<number | undefined> {
     const path = this.path(digest);
-    return this.#attempt('read', digest, async () => (await this.#fs.stat(path)).size).catch(
+    return this.#attempt('read', toHex(digest), async () => (await this.#fs.stat(path)).size).catch(
       (error: unknown) => {
         if (isCoded(error, 'blob-not-found')) return undefined;
         throw error;
@@ -97,13 +97,13 @@ export class FileBlobs implements BlobStore {
 
   async range(digest: Uint8Array, start: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
     const size = await this.head(digest);
-    if (size === undefined) throw notFound(digest);
+    if (size === undefined) throw notFound(toHex(digest));
     const whole = Number.isSafeInteger(start) && Number.isSafeInteger(end);
     if (!whole || start < 0 || end < start || end > size) {
       const message = `bytes [${start}, ${end}) of a blob of ${size} bytes`;
       throw new CodedError<CoreErrorCode>('blob-range-invalid', 'malformed', message);
     }
-    return this.#attempt('read', digest, async () => {
+    return this.#attempt('read', toHex(digest), async () => {
       const file = await this.#fs.open(this.path(digest), 'r');
       try {
         const out = new Uint8Array(end - start);
@@ -128,18 +128,18 @@ export class FileBlobs implements BlobStore {
     }
   }
 
-  async #attempt<T>(verb: string, digest: Uint8Array, act: () => Promise<T>): Promise<T> {
+  async #attempt<T>(verb: string, name: string, act: () => Promise<T>): Promise<T> {
     try {
       return await act();
     } catch (cause) {
       const code = (cause as NodeJS.ErrnoException).code;
-      if (verb === 'read' && code === 'ENOENT') throw notFound(digest);
-      const message = `could not ${verb} blob ${toHex(digest)} (${code ?? 'no system code'})`;
+      if (verb === 'read' && code === 'ENOENT') throw notFound(name);
+      const message = `could not ${verb} blob ${name} (${code ?? 'no system code'})`;
       throw new CodedError<CoreErrorCode>('blob-io-failed', 'unavailable', message, { cause });
     }
   }
 }
 
-function notFound(digest: Uint8Array): CodedError<CoreErrorCode> {
-  return new CodedError('blob-not-found', 'not-found', `no blob ${toHex(digest)} is stored here`);
+function notFound(name: string): CodedError<CoreErrorCode> {
+  return new CodedError('blob-not-found', 'not-found', `no blob ${name} is stored here`);
 }
