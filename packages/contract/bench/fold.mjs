@@ -5,7 +5,8 @@
 // on a busy machine that is the figure of one core. Run after a build:
 //   node packages/contract/bench/fold.mjs [tasks, 300 by default]
 import { nodeCrypto } from '@cloister/core/node';
-import { admit, emptyState, fold } from '@cloister/contract';
+import { parseCose } from '@cloister/core';
+import { admit, emptyState, fold, OPERATOR_SUBJECT } from '@cloister/contract';
 import { START_MS, World } from '@cloister/contract/testing';
 
 const tasks = Number(process.argv[2] ?? 300);
@@ -48,12 +49,29 @@ async function read(log) {
   return { ms: performance.now() - start, cpuMs: (user + system) / 1_000, folding, perKind };
 }
 
+/** Processor milliseconds for the bare signature checks of the same events. */
+async function bare(log) {
+  const statements = log.flatMap((bytes) => {
+    const outer = parseCose(bytes);
+    return outer.claims.sub === OPERATOR_SUBJECT ? [outer, parseCose(outer.payload)] : [outer];
+  });
+  const cpu = process.cpuUsage();
+  for (const { kid, sigStructure, signature } of statements) {
+    if (!(await nodeCrypto.verifyEd25519(kid, sigStructure, signature))) throw new Error('bad');
+  }
+  const { user, system } = process.cpuUsage(cpu);
+  return { signatures: statements.length, cpuMs: (user + system) / 1_000 };
+}
+
 const log = await ledger();
 const runs = [await read(log), await read(log), await read(log)].sort((a, b) => a.ms - b.ms);
 const { ms, cpuMs, folding, perKind } = runs[1];
 const rate = (spent) => Math.round((1_000 * log.length) / spent);
 console.log(`admit and fold: ${log.length} events, ${rate(cpuMs)} events/s of a core (wanted ${TARGET})`);
 console.log(`  by the clock on the wall: ${rate(ms)} events/s; the fold alone: ${rate(folding)} events/s`);
+const checks = await bare(log);
+const share = Math.round((100 * checks.cpuMs) / cpuMs);
+console.log(`  of that ${share} % is ${checks.signatures} bare Ed25519 checks (OpenSSL)`);
 for (const [kind, { events, ms: spent }] of [...perKind].sort((a, b) => b[1].ms - a[1].ms)) {
   console.log(`  ${kind.padEnd(12)} ${String(events).padStart(6)}  ${((1_000 * spent) / events).toFixed(0)} us each`);
 }

@@ -13,7 +13,7 @@ export type { CharterBody, Environment, Member, Operator } from './events/charte
 export * from './events/event.ts';
 export type { Input, Price } from './events/shapes.ts';
 export * from './fold/fold.ts';
-export { memberByIdentity, versionKey } from './fold/lookup.ts';
+export { isMember, joinBySigner, memberByIdentity, versionKey } from './fold/lookup.ts';
 export * from './fold/rights.ts';
 export * from './fold/state.ts';
 export * from './fold/task-state.ts';
