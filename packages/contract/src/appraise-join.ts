@@ -81,18 +81,21 @@ export class JoinAppraiser {
     }
   }
 
-  async #root(environment: Environment): Promise<Root> {
-    return decodeRoot(await this.#blobs.get(environment.root));
+  /** Blobs are named by their digests, so what was read once is not read again. */
+  #root({ root }: Environment): Promise<Root> {
+    const read = async () => decodeRoot(await this.#blobs.get(root));
+    return this.#cache.remember(`root-document:${toHex(root)}`, read);
   }
 
   /** The newest collateral of every subject of this kind; verification picks by subject. */
-  async #collateral(state: FoldState, kind: EvidenceKind): Promise<Collateral[]> {
-    const found: Collateral[] = [];
-    for (const [name, { digest }] of state.collateral) {
-      if (!name.startsWith(`${kind}/`)) continue;
-      found.push(decodeCollateral(await this.#blobs.get(digest)));
-    }
-    return found;
+  #collateral(state: FoldState, kind: EvidenceKind): Promise<Collateral[]> {
+    const newest = [...state.collateral].filter(([name]) => name.startsWith(`${kind}/`));
+    return Promise.all(
+      newest.map(([, { digest }]) => {
+        const read = async () => decodeCollateral(await this.#blobs.get(digest));
+        return this.#cache.remember(`collateral-bundle:${toHex(digest)}`, read);
+      }),
+    );
   }
 
   #policy(state: FoldState, join: Join, environment: Environment): Policy {

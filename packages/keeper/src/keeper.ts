@@ -16,7 +16,9 @@ import {
   type EventBody,
   type EventKind,
   JoinAppraiser,
+  type RightInput,
   reportData,
+  rightsOfJoin,
   signEvent,
 } from '@cloister/contract';
 import { CodedError, isCoded, parseCose, toHex, utf8 } from '@cloister/core';
@@ -28,6 +30,7 @@ import {
   type KeyShare,
   provePartials,
 } from '@cloister/threshold/node';
+import { BlobCache } from './blob-cache.ts';
 import { Ceremony } from './ceremony.ts';
 import { Challenges } from './challenges.ts';
 import { keeperError } from './errors.ts';
@@ -41,6 +44,7 @@ const IDLE_MS = 25;
 const RETRY_MS = 100;
 const APPEND_ATTEMPTS = 50;
 const MAX_DECISIONS = 4_096;
+const MAX_PREFETCHED = 64;
 
 export interface KeeperOptions {
   readonly name: string;
@@ -72,10 +76,10 @@ export class Keeper {
 
   constructor(options: KeeperOptions, ports: KeeperPorts) {
     this.#options = options;
-    this.#ports = ports;
+    this.#ports = { ...ports, blobs: new BlobCache(ports.blobs) };
     this.#hpke = generateHpkeKeyPair(ports.random);
     this.#challenges = new Challenges(ports);
-    this.#appraiser = new JoinAppraiser(ports);
+    this.#appraiser = new JoinAppraiser(this.#ports);
     const { crypto, peers } = ports;
     const { genesis, founding } = options;
     this.follower = new CheckpointFollower({ crypto, peers, genesis, founding });
@@ -167,8 +171,20 @@ export class Keeper {
       throw keeperError('join-not-worker', 'policy', 'columns open for workers only');
     }
     const challenge = this.#challenges.draw(key);
+    this.#prefetch(key);
     this.metrics.count('cloister_keeper_challenges_total');
     return { challenge, lifetimeMs: this.#challenges.lifetimeMs };
+  }
+
+  /** While the witnesses sign: the blobs that the decision will need. Failures are met there. */
+  #prefetch(key: string): void {
+    const { state } = this.follower;
+    const join = state.joins.get(key)?.body;
+    const rights = rightsOfJoin(state, key);
+    const sealed = rights.ok ? rights.inputs.flatMap(askedColumns) : [];
+    const digests = sealed.slice(0, MAX_PREFETCHED).map((column) => column.sealed);
+    if (join !== undefined) digests.push(join.evidence);
+    for (const digest of digests) void this.#ports.blobs.get(digest).catch(() => undefined);
   }
 
   /**
@@ -223,7 +239,9 @@ export class Keeper {
       hpke: this.#hpke,
       genesis: this.#options.genesis,
     };
+    const began = this.#ports.clock.now();
     const decision = await decide(ports, share, request);
+    const milliseconds = this.#ports.clock.now() - began;
     const key = decisionKey(share, request.join);
     if (!this.#decisions.has(key)) {
       this.#decisions.set(key, decision);
@@ -233,7 +251,8 @@ export class Keeper {
     }
     this.metrics.count('cloister_keeper_opens_total');
     this.metrics.count('cloister_keeper_columns_total', {}, decision.partials.length);
-    this.#ports.log.info('opened', { join: toHex(request.join), keys: decision.partials.length });
+    const { length: keys } = decision.partials;
+    this.#ports.log.info('opened', { join: toHex(request.join), keys, milliseconds });
     return decision;
   }
 
@@ -373,6 +392,11 @@ export class Keeper {
 
 function decisionKey(share: KeyShare, join: Uint8Array): string {
   return `${toHex(share.epoch)}/${toHex(join)}`;
+}
+
+/** The sealed keys that a decision may need: the footer's and those of the columns asked for. */
+function askedColumns({ input, body }: RightInput) {
+  return body.columns.filter(({ id }) => id === 0 || input.columns.includes(id));
 }
 
 /** The id that the fold gives an event: SHA-256 of the outer Sig_structure. */

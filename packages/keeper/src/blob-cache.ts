@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// A bounded memory of small blobs, in front of the gateways': evidence and sealed keys are asked for
+// while the witnesses still sign, so that they are here when the worker comes back. Blobs are named
+// by their digests, so what was fetched once (and checked then) cannot have changed.
+//
+// Invariants: never more than `bytes` in all; oldest use goes first; one fetch a digest at a time;
+// a failure is never kept.
+import { type BlobStore, toHex } from '@cloister/core';
+
+const DEFAULT_BYTES = 32 * 1_048_576;
+const LARGEST_KEPT = 1_048_576;
+
+export class BlobCache implements BlobStore {
+  readonly #behind: BlobStore;
+  readonly #limit: number;
+  readonly #kept = new Map<string, Uint8Array<ArrayBuffer>>();
+  readonly #coming = new Map<string, Promise<Uint8Array<ArrayBuffer>>>();
+  #bytes = 0;
+
+  constructor(behind: BlobStore, options: { bytes?: number } = {}) {
+    this.#behind = behind;
+    this.#limit = options.bytes ?? DEFAULT_BYTES;
+  }
+
+  put(bytes: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#behind.put(bytes);
+  }
+
+  async get(digest: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+    const key = toHex(digest);
+    const known = this.#kept.get(key);
+    if (known !== undefined) {
+      this.#kept.delete(key);
+      this.#kept.set(key, known);
+      return known.slice();
+    }
+    const coming = this.#coming.get(key) ?? this.#fetch(key, digest);
+    return (await coming).slice();
+  }
+
+  head(digest: Uint8Array): Promise<number | undefined> {
+    return this.#behind.head(digest);
+  }
+
+  range(digest: Uint8Array, start: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#behind.range(digest, start, end);
+  }
+
+  #fetch(key: string, digest: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+    const coming = this.#behind
+      .get(digest)
+      .then((bytes) => {
+        this.#keep(key, bytes);
+        return bytes;
+      })
+      .finally(() => this.#coming.delete(key));
+    this.#coming.set(key, coming);
+    return coming;
+  }
+
+  #keep(key: string, bytes: Uint8Array<ArrayBuffer>): void {
+    if (bytes.length > LARGEST_KEPT || bytes.length > this.#limit) return;
+    this.#kept.set(key, bytes);
+    this.#bytes += bytes.length;
+    for (const [oldest, held] of this.#kept) {
+      if (this.#bytes <= this.#limit) return;
+      this.#kept.delete(oldest);
+      this.#bytes -= held.length;
+    }
+  }
+}
