@@ -14,7 +14,7 @@ export class ChunkReader {
   private readonly what: string;
   private readonly end: number;
   /** Windows that are here, and where in the first of them the next byte is. */
-  private windows: Uint8Array[] = [];
+  private readonly windows: Uint8Array[] = [];
   private at = 0;
   private here = 0;
   /** The window that is being read, and its length. */
@@ -50,17 +50,30 @@ export class ChunkReader {
 
   /** The next `length` bytes. @throws CodedError `parquet-truncated` */
   async take(length: number): Promise<Uint8Array> {
+    const parts = await this.takeParts(length);
+    const [only] = parts;
+    return parts.length === 1 && only !== undefined ? only : joinBytes(parts);
+  }
+
+  /** The next `length` bytes, in as many parts as there are windows that hold them. */
+  async takeParts(length: number): Promise<Uint8Array[]> {
     if (length > this.remaining) throw truncated(this.what);
     if (this.here < length) await this.fill(length);
-    const first = this.windows[0]?.subarray(this.at) ?? new Uint8Array(0);
-    const bytes = first.length >= length ? first.subarray(0, length) : this.join(length);
-    this.here -= length;
-    this.at += length;
-    while (this.windows[0] !== undefined && this.at >= this.windows[0].length) {
-      this.at -= this.windows[0].length;
-      this.windows.shift();
+    const parts: Uint8Array[] = [];
+    for (let left = length; left > 0; ) {
+      const [window] = this.windows;
+      if (window === undefined) throw new Error('assertion failed: bytes that are here');
+      const part = window.subarray(this.at, this.at + left);
+      parts.push(part);
+      left -= part.length;
+      this.at += part.length;
+      if (this.at === window.length) {
+        this.windows.shift();
+        this.at = 0;
+      }
     }
-    return bytes;
+    this.here -= length;
+    return parts;
   }
 
   /** Waits until `length` bytes are here. */

@@ -9,6 +9,7 @@
 // file are refused unless the caller allows them, since nothing authenticates their bytes.
 import { BatchedSink } from './batched-sink.ts';
 import { chunksOf, DataKeys, type OpenColumn, openColumn } from './columns.ts';
+import type { CryptoPool } from './crypto-pool.ts';
 import { footerTail } from './encrypted-metadata.ts';
 import { misused, overLimit, refused } from './errors.ts';
 import { type OpenFile, openParquet } from './footer.ts';
@@ -48,6 +49,10 @@ export interface DecryptOptions {
   readonly algorithms?: readonly EncryptionAlgorithm[];
   /** Accept columns that an encrypted file holds in clear; false where absent. */
   readonly allowClearColumns?: boolean;
+  /** Accept V2 pages whose levels are in clear, as parquet-java writes them; false where absent. */
+  readonly allowClearLevels?: boolean;
+  /** Threads for large pages; the calling thread alone where absent. */
+  readonly pool?: CryptoPool;
   readonly limits?: Partial<ParquetLimits>;
 }
 
@@ -57,7 +62,7 @@ export interface DecryptReport {
   readonly rowGroups: number;
   readonly columns: readonly LeafColumn[];
   readonly algorithm: EncryptionAlgorithm;
-  /** False where page bodies carry no tag: AES_GCM_CTR_V1, or columns in clear. */
+  /** False where a page body carries no tag: AES_GCM_CTR_V1, columns or levels in clear. */
   readonly authenticated: boolean;
   readonly bytesRead: number;
   readonly bytesWritten: number;
@@ -71,6 +76,7 @@ interface PlainChunk {
   readonly start: number;
   readonly size: number;
   readonly uncompressedSize: number;
+  readonly authenticated: boolean;
 }
 
 /**
@@ -88,7 +94,7 @@ export async function decryptProjection(options: DecryptOptions): Promise<Decryp
   const leaves = new LeafIndex(file.schema).select(options.columns);
   const groups = rowGroupsOf(file, options.rowGroups);
   const opened = await openColumns(file, options, leaves, groups);
-  const out = new BatchedSink(options.sink);
+  const out = new BatchedSink(options.sink, options.pool?.threads);
   await out.write([Buffer.from(MAGIC_CLEAR, 'latin1')]);
   const written: PlainChunk[][] = [];
   for (const columns of opened) {
@@ -102,13 +108,12 @@ export async function decryptProjection(options: DecryptOptions): Promise<Decryp
   const footer = plainFooter(file, leaves, rows, rowGroups);
   await out.write([footer, footerTail(footer.length, MAGIC_CLEAR)]);
   await out.flush();
-  const clear = opened.flat().some((column) => column.key === undefined);
   return {
     rows,
     rowGroups: groups.length,
     columns: leaves,
     algorithm: crypto.algorithm,
-    authenticated: crypto.algorithm === 'AES_GCM_V1' && !clear,
+    authenticated: written.flat().every((chunk) => chunk.authenticated),
     bytesRead: file.source.bytesRead,
     bytesWritten: out.position,
   };
@@ -164,11 +169,13 @@ async function copyChunk(
   const locations: PageLocation[] = [];
   let dictionary: number | undefined;
   let firstData: number | undefined;
+  let authenticated = true;
   for await (const page of pagesOf(file, column)) {
     const at = out.position;
-    const length = page.body.reduce((sum, part) => sum + part.length, 0);
-    const edits = { [PAGE.compressedSize]: i32(length), [PAGE.crc]: undefined };
-    await out.write([page.header.edit(edits), ...page.body]);
+    const edits = { [PAGE.compressedSize]: i32(page.bodyLength), [PAGE.crc]: undefined };
+    await out.write([page.header.edit(edits)]);
+    await out.push(page.body, page.bodyLength);
+    authenticated &&= page.authenticated;
     if (page.isDictionary) dictionary = at;
     else firstData ??= at;
     if (indexed && !page.isDictionary) {
@@ -190,7 +197,7 @@ async function copyChunk(
     [CHUNK.cryptoMetadata]: undefined,
     [CHUNK.encryptedMetadata]: undefined,
   };
-  return { column, edits, chunkEdits, locations, start, size, uncompressedSize };
+  return { column, edits, chunkEdits, locations, start, size, uncompressedSize, authenticated };
 }
 
 async function copySideModules(file: OpenFile, chunk: PlainChunk, out: BatchedSink): Promise<void> {

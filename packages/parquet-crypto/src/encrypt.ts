@@ -10,6 +10,7 @@
 import { randomBytes } from 'node:crypto';
 import { BatchedSink } from './batched-sink.ts';
 import { chunksOf, DataKeys, openColumn } from './columns.ts';
+import type { CryptoPool } from './crypto-pool.ts';
 import { encodeFooter, encodeSealedColumn } from './encrypted-metadata.ts';
 import { misused, overLimit } from './errors.ts';
 import { type OpenFile, openParquet } from './footer.ts';
@@ -54,6 +55,8 @@ export interface EncryptOptions {
   /** `internal` where absent; `external` comes back in the report. */
   readonly keyMaterial?: 'internal' | 'external';
   readonly limits?: Partial<ParquetLimits>;
+  /** Threads for large pages; the calling thread alone where absent. */
+  readonly pool?: CryptoPool;
 }
 
 /** What was written. */
@@ -77,7 +80,11 @@ export interface EncryptReport {
  *   `options-invalid`, and what a malformed source gives
  */
 export async function encryptParquet(options: EncryptOptions): Promise<EncryptReport> {
-  const file = await openParquet({ source: options.source, limits: options.limits });
+  const file = await openParquet({
+    source: options.source,
+    limits: options.limits,
+    pool: options.pool,
+  });
   if (file.mode !== 'clear') throw misused('parquet-encrypted', 'the file is encrypted already');
   if (file.schema.leaves.length > ORDINAL_MAX) {
     throw overLimit('the number of columns', file.schema.leaves.length, ORDINAL_MAX);
@@ -91,7 +98,7 @@ export async function encryptParquet(options: EncryptOptions): Promise<EncryptRe
   const aadFileUnique = randomBytes(8);
   const algorithm = options.algorithm ?? 'AES_GCM_V1';
   const footer = options.footer ?? 'encrypted';
-  const out = new BatchedSink(options.sink);
+  const out = new BatchedSink(options.sink, options.pool?.threads);
   const sealer: Sealer = { file, out, aad: new FileAad(aadPrefix, aadFileUnique), algorithm };
   const magic = footer === 'encrypted' ? MAGIC_ENCRYPTED : MAGIC_CLEAR;
   await out.write([Buffer.from(magic, 'latin1')]);

@@ -23,6 +23,8 @@ export type ParquetErrorCode =
   | 'parquet-clear'
   /** A column that should be encrypted is in clear. */
   | 'column-clear'
+  /** A V2 page whose levels are in clear, as parquet-java writes them. */
+  | 'levels-clear'
   /** Bytes in the file that belong to no authenticated module. */
   | 'bytes-unaccounted'
   /** No such column in the schema. */

@@ -9,6 +9,7 @@
 // Invariants: the magics of head and tail agree; the AAD prefix is the expected one; with keys, no
 // metadata is answered before the footer's tag or signature has held.
 import { equal, toHex } from '@cloister/core';
+import type { CryptoPool } from './crypto-pool.ts';
 import { malformed, misused, overLimit, refused, truncated } from './errors.ts';
 import {
   ALGORITHM,
@@ -63,6 +64,8 @@ export interface OpenFile {
   readonly rows: number;
   /** Where the footer begins: all other modules are before it. */
   readonly footerStart: number;
+  readonly allowClearLevels: boolean;
+  readonly pool: CryptoPool | undefined;
 }
 
 export interface OpenOptions {
@@ -71,6 +74,8 @@ export interface OpenOptions {
   /** The prefix that the file must have, stored in it or not; absent means any stored one. */
   readonly aadPrefix?: Uint8Array | undefined;
   readonly limits?: Partial<ParquetLimits> | undefined;
+  readonly allowClearLevels?: boolean | undefined;
+  readonly pool?: CryptoPool | undefined;
 }
 
 const TAIL_READ = 64 * 1024;
@@ -82,7 +87,8 @@ export async function openParquet(options: OpenOptions): Promise<OpenFile> {
   const source = new CheckedSource(options.source);
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const { magic, footer, footerStart } = await readFooter(source, limits);
-  const base = { source, limits, footerStart };
+  const allowClearLevels = options.allowClearLevels === true;
+  const base = { source, limits, footerStart, allowClearLevels, pool: options.pool };
   if (magic === MAGIC_ENCRYPTED) return openEncrypted(base, footer, options);
   const { struct, end } = parseStructPrefix('FileMetaData', footer);
   if (!struct.has(FILE.encryptionAlgorithm)) {
@@ -96,7 +102,7 @@ export async function openParquet(options: OpenOptions): Promise<OpenFile> {
   return openSigned(base, struct, footer, end, options);
 }
 
-type Base = Pick<OpenFile, 'source' | 'limits' | 'footerStart'>;
+type Base = Pick<OpenFile, 'source' | 'limits' | 'footerStart' | 'allowClearLevels' | 'pool'>;
 
 async function openEncrypted(
   base: Base,

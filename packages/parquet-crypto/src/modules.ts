@@ -19,6 +19,7 @@ import {
 } from 'node:crypto';
 import { concat } from '@cloister/core';
 import { joinBytes } from './bytes.ts';
+import type { CryptoPool } from './crypto-pool.ts';
 import { misused, overLimit, refused } from './errors.ts';
 import { ORDINAL_MAX } from './format.ts';
 
@@ -104,12 +105,18 @@ function freshNonce(): Uint8Array {
   return nonces.slice(noncesLeft * NONCE_BYTES, (noncesLeft + 1) * NONCE_BYTES);
 }
 
+/** What is sealed or opened: bytes, whole or in parts. */
+export type Bytes = Uint8Array | readonly Uint8Array[];
+
+/** A module's bytes: here, or on their way from another thread. */
+export type Body = readonly Uint8Array[] | Promise<readonly Uint8Array[]>;
+
 /** Encrypts one module, with its framing. */
-export function sealGcm(key: AesKey, aad: Uint8Array, plain: Uint8Array): Uint8Array[] {
+export function sealGcm(key: AesKey, aad: Uint8Array, plain: Bytes): Uint8Array[] {
   const nonce = freshNonce();
   const cipher = createCipheriv(`aes-${key.bits}-gcm`, key.object, nonce);
   cipher.setAAD(aad);
-  const parts: Uint8Array[] = [frame(nonce, plain.length + TAG_BYTES)];
+  const parts: Uint8Array[] = [frame(nonce, byteLength(plain) + TAG_BYTES)];
   update(cipher, plain, parts);
   cipher.final();
   parts.push(cipher.getAuthTag());
@@ -117,52 +124,115 @@ export function sealGcm(key: AesKey, aad: Uint8Array, plain: Uint8Array): Uint8A
 }
 
 /** Encrypts one page under AES_GCM_CTR_V1, with its framing; nothing authenticates it. */
-export function sealCtr(key: AesKey, plain: Uint8Array): Uint8Array[] {
+export function sealCtr(key: AesKey, plain: Bytes): Uint8Array[] {
   const nonce = freshNonce();
   const cipher = createCipheriv(`aes-${key.bits}-ctr`, key.object, counterBlock(nonce));
-  const parts: Uint8Array[] = [frame(nonce, plain.length)];
+  const parts: Uint8Array[] = [frame(nonce, byteLength(plain))];
   update(cipher, plain, parts);
   cipher.final();
   return parts;
+}
+
+/** A framed module, taken apart. */
+export interface Framed {
+  /** Length, nonce. */
+  readonly head: Uint8Array;
+  readonly ciphertext: Bytes;
+  /** Empty under CTR. */
+  readonly tag: Uint8Array;
 }
 
 /** Decrypts one framed module and checks its tag. @throws CodedError `tag-invalid`, and framing */
 export function openGcm(
   key: AesKey,
   aad: Uint8Array,
-  module: Uint8Array,
+  module: Uint8Array | Framed,
   where: () => string,
 ): Uint8Array[] {
-  const body = framed(module, GCM_OVERHEAD, where);
-  const end = body.length - TAG_BYTES;
-  const decipher = createDecipheriv(
-    `aes-${key.bits}-gcm`,
-    key.object,
-    body.subarray(0, NONCE_BYTES),
-    { authTagLength: TAG_BYTES },
-  );
+  const { head, ciphertext, tag } =
+    module instanceof Uint8Array ? unframe(module, where) : checkedFrame(module, where);
+  const nonce = head.subarray(LENGTH_BYTES);
+  const decipher = createDecipheriv(`aes-${key.bits}-gcm`, key.object, nonce, {
+    authTagLength: TAG_BYTES,
+  });
   decipher.setAAD(aad);
-  decipher.setAuthTag(body.subarray(end));
+  decipher.setAuthTag(tag);
   const parts: Uint8Array[] = [];
-  update(decipher, body.subarray(NONCE_BYTES, end), parts);
+  update(decipher, ciphertext, parts);
   try {
     decipher.final();
   } catch {
-    const message = `the tag of ${where()} does not hold: wrong key, changed or moved bytes`;
-    throw refused('tag-invalid', message);
+    throw tagInvalid(where);
   }
   return parts;
 }
 
 /** Decrypts one framed page of AES_GCM_CTR_V1. */
-export function openCtr(key: AesKey, module: Uint8Array, where: () => string): Uint8Array[] {
-  const body = framed(module, CTR_OVERHEAD, where);
-  const iv = counterBlock(body.subarray(0, NONCE_BYTES));
+export function openCtr(key: AesKey, module: Framed, where: () => string): Uint8Array[] {
+  const { head, ciphertext } = checkedFrame(module, where);
+  const iv = counterBlock(head.subarray(LENGTH_BYTES));
   const decipher = createDecipheriv(`aes-${key.bits}-ctr`, key.object, iv);
   const parts: Uint8Array[] = [];
-  update(decipher, body.subarray(NONCE_BYTES), parts);
+  update(decipher, ciphertext, parts);
   decipher.final();
   return parts;
+}
+
+/** Modules smaller than this are not worth the way to another thread. */
+const POOL_BYTES_MIN = 128 * 1024;
+
+/** Seals a page, in the pool where there is one and the page is large. `aad` absent means CTR. */
+export function sealPageBody(
+  key: AesKey,
+  aad: Uint8Array | undefined,
+  plain: readonly Uint8Array[],
+  pool: CryptoPool | undefined,
+): Body {
+  const length = byteLength(plain);
+  if (pool === undefined || length < POOL_BYTES_MIN) {
+    return aad === undefined ? sealCtr(key, plain) : sealGcm(key, aad, plain);
+  }
+  const nonce = freshNonce();
+  const tagBytes = aad === undefined ? 0 : TAG_BYTES;
+  const job = { sealing: true, key: key.object, parts: plain, length, ...modeOf(key, aad, nonce) };
+  return pool.run(job).then((answer) => {
+    if (answer === undefined) throw new Error('assertion failed: sealing cannot fail');
+    const tag = answer.tag === undefined ? [] : [answer.tag];
+    return [frame(nonce, length + tagBytes), ...answer.parts, ...tag];
+  });
+}
+
+/** Opens a page, in the pool where there is one and the page is large. `aad` absent means CTR. */
+export function openPageBody(
+  key: AesKey,
+  aad: Uint8Array | undefined,
+  module: Framed,
+  options: { readonly pool: CryptoPool | undefined; readonly where: () => string },
+): Body {
+  const { pool, where } = options;
+  const length = byteLength(module.ciphertext);
+  if (pool === undefined || length < POOL_BYTES_MIN) {
+    return aad === undefined ? openCtr(key, module, where) : openGcm(key, aad, module, where);
+  }
+  const { head, ciphertext, tag } = checkedFrame(module, where);
+  const parts = ciphertext instanceof Uint8Array ? [ciphertext] : ciphertext;
+  const mode = modeOf(key, aad, head.subarray(LENGTH_BYTES));
+  const checked = aad === undefined ? {} : { tag: tag.slice() };
+  const job = { sealing: false, key: key.object, parts, length, ...mode, ...checked };
+  return pool.run(job).then((answer) => {
+    if (answer === undefined) throw tagInvalid(where);
+    return answer.parts;
+  });
+}
+
+function modeOf(key: AesKey, aad: Uint8Array | undefined, nonce: Uint8Array) {
+  if (aad === undefined) return { cipher: `aes-${key.bits}-ctr`, iv: counterBlock(nonce) };
+  return { cipher: `aes-${key.bits}-gcm`, iv: nonce.slice(), aad };
+}
+
+function tagInvalid(where: () => string): Error {
+  const message = `the tag of ${where()} does not hold: wrong key, changed or moved bytes`;
+  return refused('tag-invalid', message);
 }
 
 /** The signature of a plaintext footer: nonce and GCM tag (Encryption.md section 5.5). */
@@ -195,12 +265,35 @@ export function joined(parts: readonly Uint8Array[]): Uint8Array {
   return parts.length === 1 && only !== undefined ? only : joinBytes(parts);
 }
 
-function framed(module: Uint8Array, overhead: number, where: () => string): Uint8Array {
-  if (module.length < overhead || moduleLength(module) !== module.length) {
-    const message = `${where()} has ${module.length} bytes, which its length prefix contradicts`;
-    throw refused('tag-invalid', message);
-  }
-  return module.subarray(LENGTH_BYTES);
+/** The length of bytes, whole or in parts. */
+export function byteLength(bytes: Bytes): number {
+  if (bytes instanceof Uint8Array) return bytes.length;
+  let length = 0;
+  for (const part of bytes) length += part.length;
+  return length;
+}
+
+function unframe(module: Uint8Array, where: () => string): Framed {
+  const end = Math.max(0, module.length - TAG_BYTES);
+  const framed = {
+    head: module.subarray(0, LENGTH_BYTES + NONCE_BYTES),
+    ciphertext: module.subarray(Math.min(end, LENGTH_BYTES + NONCE_BYTES), end),
+    tag: module.subarray(end),
+  };
+  if (module.length < GCM_OVERHEAD) throw wrongLength(module.length, where);
+  return checkedFrame(framed, where);
+}
+
+function checkedFrame(module: Framed, where: () => string): Framed {
+  const { head, ciphertext, tag } = module;
+  const length = head.length + byteLength(ciphertext) + tag.length;
+  if (moduleLength(head) !== length) throw wrongLength(length, where);
+  return module;
+}
+
+function wrongLength(length: number, where: () => string): Error {
+  const message = `${where()} has ${length} bytes, which its length prefix contradicts`;
+  return refused('tag-invalid', message);
 }
 
 function frame(nonce: Uint8Array, payload: number): Uint8Array {
@@ -216,10 +309,12 @@ function counterBlock(nonce: Uint8Array): Uint8Array {
 
 function update(
   cipher: { update(data: Uint8Array): Buffer },
-  data: Uint8Array,
+  data: Bytes,
   into: Uint8Array[],
 ): void {
-  for (let at = 0; at < data.length; at += PIECE) {
-    into.push(cipher.update(data.subarray(at, at + PIECE)));
+  for (const part of data instanceof Uint8Array ? [data] : data) {
+    for (let at = 0; at < part.length; at += PIECE) {
+      into.push(cipher.update(part.subarray(at, at + PIECE)));
+    }
   }
 }

@@ -15,6 +15,8 @@ import type { OpenFile } from './footer.ts';
 import { COLUMN, PAGE, PAGE_TYPE } from './format.ts';
 import {
   type AesKey,
+  type Body,
+  byteLength,
   CTR_OVERHEAD,
   type FileAad,
   GCM_OVERHEAD,
@@ -22,8 +24,9 @@ import {
   LENGTH_BYTES,
   MODULE,
   moduleLength,
-  openCtr,
+  NONCE_BYTES,
   openGcm,
+  openPageBody,
 } from './modules.ts';
 import { parseStruct, parseStructPrefix, type ThriftStruct } from './thrift/struct.ts';
 
@@ -34,7 +37,10 @@ export interface Page {
   /** Data pages are counted from 0; the dictionary page has none. */
   readonly ordinal: number;
   readonly values: number;
-  readonly body: readonly Uint8Array[];
+  readonly body: Body;
+  readonly bodyLength: number;
+  /** False where nothing vouches for some of the body. */
+  readonly authenticated: boolean;
   /** Where it is in the source, header and framing included. */
   readonly offset: number;
   readonly length: number;
@@ -96,9 +102,10 @@ async function clearPage(reader: ChunkReader, place: PagePlace): Promise<Page> {
   // The cursor keeps views into the window, which stays as it is.
   await reader.take(header.end);
   const shape = pageShape(header.struct, place);
-  const body = await reader.take(shape.bodyLength);
+  const body = await reader.takeParts(shape.bodyLength);
   const length = reader.position - offset;
-  return { ...shape, header: header.struct, ordinal: place.ordinal, body: [body], offset, length };
+  const { ordinal } = place;
+  return { ...shape, header: header.struct, ordinal, body, offset, length, authenticated: false };
 }
 
 function sealedPage(file: OpenFile, column: OpenColumn, key: AesKey): PageRead {
@@ -117,17 +124,62 @@ function sealedPage(file: OpenFile, column: OpenColumn, key: AesKey): PageRead {
     const sealed = await takeModule(reader, file.limits.pageHeaderBytesMax, place.name);
     const header = openHeader({ key, aad, column, place, sealed });
     const shape = pageShape(header, place);
-    if (shape.bodyLength < overhead) {
+    const levels = await clearLevels(file, reader, header, shape.bodyLength, place);
+    const sealedLength = shape.bodyLength - byteLength(levels);
+    if (sealedLength < overhead) {
       throw malformed('parquet-malformed', `a page of ${place.name} is shorter than its framing`);
     }
-    const module = await reader.take(shape.bodyLength);
+    const module = {
+      head: await reader.take(LENGTH_BYTES + NONCE_BYTES),
+      ciphertext: await reader.takeParts(sealedLength - overhead),
+      tag: await reader.take(overhead - CTR_OVERHEAD),
+    };
     const where = (): string => pageName(place, shape.isDictionary);
-    const body = ctr
-      ? openCtr(key, module, where)
-      : openGcm(key, pageAad(aad, column, place.ordinal, shape.isDictionary), module, where);
+    const bodyAad = ctr ? undefined : pageAad(aad, column, place.ordinal, shape.isDictionary);
+    const opened = openPageBody(key, bodyAad, module, { pool: file.pool, where });
     const length = reader.position - offset;
-    return { ...shape, header, ordinal: place.ordinal, body, offset, length };
+    return {
+      ...shape,
+      header,
+      ordinal: place.ordinal,
+      body: levels.length === 0 ? opened : behind(levels, opened),
+      bodyLength: shape.bodyLength - overhead,
+      offset,
+      length,
+      authenticated: !ctr && levels.length === 0,
+    };
   };
+}
+
+/**
+ * parquet-java seals only the values of a V2 page and leaves its levels, which show where nulls are,
+ * in clear before them; Arrow seals the whole body, as the specification has it. The length prefix
+ * tells which: a page of one shape cannot pass for the other, as its header's size is under a tag.
+ */
+async function clearLevels(
+  file: OpenFile,
+  reader: ChunkReader,
+  header: ThriftStruct,
+  bodyLength: number,
+  place: PagePlace,
+): Promise<readonly Uint8Array[]> {
+  const v2 = header.struct(PAGE.dataV2, 'DataPageHeaderV2');
+  if (v2 === undefined) return [];
+  const levels = v2.requiredSize(5) + v2.requiredSize(6);
+  if (levels === 0 || levels + LENGTH_BYTES > bodyLength) return [];
+  const bytes = await reader.peek(levels + LENGTH_BYTES);
+  if (bytes.length < levels + LENGTH_BYTES || moduleLength(bytes) === bodyLength) return [];
+  if (moduleLength(bytes.subarray(levels)) !== bodyLength - levels) return [];
+  if (!file.allowClearLevels) {
+    const message = `${pageName(place, false)} has its levels in clear: nothing vouches for them`;
+    throw refused('levels-clear', message);
+  }
+  return await reader.takeParts(levels);
+}
+
+function behind(first: readonly Uint8Array[], rest: Body): Body {
+  if (rest instanceof Promise) return rest.then((parts) => [...first, ...parts]);
+  return [...first, ...rest];
 }
 
 function openHeader(args: {

@@ -3,12 +3,15 @@
 // footer is encrypted, each column is under a key of its own, every module's tag holds, and every
 // byte between the magic and the footer belongs to exactly one module whose tag has held. Leftovers
 // in clear, overlaps and columns that a writer left out are found, whoever wrote the file.
+
 import { chunksOf, DataKeys, type OpenColumn, openColumn, protectionOf } from './columns.ts';
+import type { CryptoPool } from './crypto-pool.ts';
 import { refused } from './errors.ts';
 import { type OpenFile, openParquet } from './footer.ts';
 import { CHUNK, MAGIC_ENCRYPTED, type ParquetLimits } from './format.ts';
 import type { RandomAccess } from './io.ts';
 import type { KeyProvider } from './keys.ts';
+import type { Body } from './modules.ts';
 import { pagesOf } from './pages.ts';
 import { type LeafColumn, LeafIndex } from './schema.ts';
 import { readBloomFilter, readIndex } from './side-modules.ts';
@@ -20,6 +23,8 @@ export interface ProveOptions {
   /** Accept a signed footer in clear; false where absent. */
   readonly allowPlaintextFooter?: boolean;
   readonly limits?: Partial<ParquetLimits>;
+  /** Threads for large pages; the calling thread alone where absent. */
+  readonly pool?: CryptoPool;
 }
 
 /** What was proved. */
@@ -80,9 +85,16 @@ interface Range {
 
 /** Reads all modules of a chunk, which checks their tags, and notes where they are. */
 async function collect(file: OpenFile, column: OpenColumn, ranges: Range[]): Promise<void> {
+  const checking: Body[] = [];
   for await (const page of pagesOf(file, column)) {
     ranges.push({ start: page.offset, end: page.offset + page.length });
+    if (page.body instanceof Promise) {
+      page.body.catch(() => undefined);
+      checking.push(page.body);
+    }
+    if (checking.length > 2 * (file.pool?.threads ?? 0)) await Promise.all(checking.splice(0));
   }
+  await Promise.all(checking);
   const bloom = await readBloomFilter(file, column);
   if (bloom !== undefined) ranges.push({ start: bloom.offset, end: bloom.offset + bloom.length });
   const indexes = [

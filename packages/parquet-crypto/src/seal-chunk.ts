@@ -12,11 +12,13 @@ import type { OpenFile } from './footer.ts';
 import { CHUNK, COLUMN, PAGE } from './format.ts';
 import {
   type AesKey,
+  CTR_OVERHEAD,
   type EncryptionAlgorithm,
   type FileAad,
+  GCM_OVERHEAD,
   MODULE,
-  sealCtr,
   sealGcm,
+  sealPageBody,
 } from './modules.ts';
 import { moveOffsetIndex, type PageLocation } from './offset-index.ts';
 import { type Page, pagesOf } from './pages.ts';
@@ -64,7 +66,7 @@ export async function sealPages(
   let firstData: number | undefined;
   for await (const page of pagesOf(sealer.file, column)) {
     const at = out.position;
-    await out.write(sealPage(sealer, column, key, page));
+    await sealPage(sealer, column, key, page);
     pages++;
     if (page.isDictionary) dictionary = at;
     else firstData ??= at;
@@ -84,24 +86,26 @@ export async function sealPages(
   return { column, key, metadata: { ...edits }, chunk: {}, locations, start, size, growth, pages };
 }
 
-function sealPage(sealer: Sealer, column: OpenColumn, key: AesKey, page: Page): Uint8Array[] {
+async function sealPage(
+  sealer: Sealer,
+  column: OpenColumn,
+  key: AesKey,
+  page: Page,
+): Promise<void> {
   const { rowGroup, leaf } = column;
-  const { aad } = sealer;
-  const [body] = page.body;
-  if (body === undefined) throw new Error('assertion failed: a page in clear has one body');
+  const { aad, out } = sealer;
   const aadOf = (dictionary: number, data: number): Uint8Array =>
     page.isDictionary
       ? aad.chunk(dictionary, rowGroup, leaf.ordinal)
       : aad.page(data, rowGroup, leaf.ordinal, page.ordinal);
   const headerAad = aadOf(MODULE.dictionaryPageHeader, MODULE.dataPageHeader);
-  const sealed =
-    sealer.algorithm === 'AES_GCM_CTR_V1'
-      ? sealCtr(key, body)
-      : sealGcm(key, aadOf(MODULE.dictionaryPage, MODULE.dataPage), body);
-  const size = sealed.reduce((sum, part) => sum + part.length, 0);
+  const ctr = sealer.algorithm === 'AES_GCM_CTR_V1';
+  const size = page.bodyLength + (ctr ? CTR_OVERHEAD : GCM_OVERHEAD);
   if (size > PAGE_BYTES_MAX) throw overLimit('a page', size, PAGE_BYTES_MAX);
   const header = page.header.edit({ [PAGE.compressedSize]: i32(size), [PAGE.crc]: undefined });
-  return [...sealGcm(key, headerAad, header), ...sealed];
+  await out.write(sealGcm(key, headerAad, header));
+  const bodyAad = ctr ? undefined : aadOf(MODULE.dictionaryPage, MODULE.dataPage);
+  await out.push(sealPageBody(key, bodyAad, await page.body, sealer.file.pool), size);
 }
 
 /** Seals bloom filter, column index and offset index of a chunk, where it has them. */

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// Worker threads for large modules: the calling thread parses and orders, the pool does AES. Work
+// goes in by memory shared with the workers (one copy) and comes back by transfer (none). Workers
+// are born with the first large module and do not keep the process alive when idle.
+//
+// Invariants: a job is answered once, or its pool's failure rejects it; a worker holds a key only
+// within a job; `close` ends all workers.
+
+import type { KeyObject } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+
+/** One module for a worker. */
+export interface PoolJob {
+  readonly sealing: boolean;
+  readonly cipher: string;
+  readonly key: KeyObject;
+  readonly iv: Uint8Array;
+  /** Absent for CTR. */
+  readonly aad?: Uint8Array;
+  /** The tag to check, when opening under GCM. */
+  readonly tag?: Uint8Array;
+  readonly parts: readonly Uint8Array[];
+  readonly length: number;
+}
+
+/** Output, and the tag that sealing under GCM gives; undefined where a tag does not hold. */
+export type PoolAnswer = { readonly parts: Uint8Array[]; readonly tag?: Uint8Array } | undefined;
+
+interface Waiting {
+  readonly job: PoolJob;
+  readonly resolve: (answer: PoolAnswer) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Running extends Waiting {
+  readonly slab: SharedArrayBuffer;
+}
+
+/** Jobs a worker has at once: one that runs and one that waits. */
+const DEPTH = 2;
+const SLAB_BYTES_MIN = 1024 * 1024;
+
+class PoolWorker {
+  readonly worker: Worker;
+  readonly running = new Map<number, Running>();
+
+  constructor(worker: Worker) {
+    this.worker = worker;
+  }
+}
+
+/** A pool of worker threads. Close it when done. */
+export class CryptoPool {
+  readonly threads: number;
+  private readonly workers: PoolWorker[] = [];
+  private readonly queue: Waiting[] = [];
+  private slabs: SharedArrayBuffer[] = [];
+  private nextId = 0;
+  private closed = false;
+
+  /** @param threads how many workers; all cores where absent */
+  constructor(threads: number = availableParallelism()) {
+    this.threads = Math.max(1, Math.floor(threads));
+  }
+
+  /** Runs one job on a worker. */
+  run(job: PoolJob): Promise<PoolAnswer> {
+    if (this.closed) return Promise.reject(new Error('assertion failed: a pool that is open'));
+    return new Promise((resolve, reject) => {
+      this.queue.push({ job, resolve, reject });
+      this.pump();
+    });
+  }
+
+  /** Ends all workers; jobs that still run are rejected. */
+  async close(): Promise<void> {
+    this.closed = true;
+    await Promise.all(this.workers.map(({ worker }) => worker.terminate()));
+  }
+
+  private pump(): void {
+    while (this.queue.length > 0) {
+      const worker = this.freest();
+      if (worker === undefined) return;
+      const waiting = this.queue.shift();
+      if (waiting !== undefined) this.start(worker, waiting);
+    }
+  }
+
+  private freest(): PoolWorker | undefined {
+    let best: PoolWorker | undefined;
+    for (const worker of this.workers) {
+      if (best === undefined || worker.running.size < best.running.size) best = worker;
+    }
+    const busy = best === undefined || best.running.size > 0;
+    if (busy && this.workers.length < this.threads) return this.spawn();
+    return best !== undefined && best.running.size < DEPTH ? best : undefined;
+  }
+
+  private start(worker: PoolWorker, waiting: Waiting): void {
+    const { parts, length, ...job } = waiting.job;
+    const slab = this.slabOf(length);
+    const input = new Uint8Array(slab, 0, length);
+    let at = 0;
+    for (const part of parts) {
+      input.set(part, at);
+      at += part.length;
+    }
+    const id = this.nextId++;
+    worker.running.set(id, { ...waiting, slab });
+    worker.worker.ref();
+    worker.worker.postMessage({ id, ...job, input });
+  }
+
+  private spawn(): PoolWorker {
+    const source = `(${workerMain.toString()})(require)`;
+    const made = new PoolWorker(new Worker(source, { eval: true, name: 'parquet-crypto' }));
+    made.worker.on('message', (message: { id: number; answer: PoolAnswer }) => {
+      const running = made.running.get(message.id);
+      made.running.delete(message.id);
+      if (running === undefined) return;
+      this.slabs.push(running.slab);
+      if (made.running.size === 0) made.worker.unref();
+      running.resolve(message.answer);
+      this.pump();
+    });
+    const lost = (error: unknown): void => {
+      const at = this.workers.indexOf(made);
+      if (at >= 0) this.workers.splice(at, 1);
+      for (const running of made.running.values()) running.reject(error);
+      made.running.clear();
+    };
+    made.worker.on('error', lost);
+    made.worker.on('exit', () => lost(new Error('a worker thread of the crypto pool ended')));
+    this.workers.push(made);
+    return made;
+  }
+
+  private slabOf(length: number): SharedArrayBuffer {
+    const at = this.slabs.findIndex((slab) => slab.byteLength >= length);
+    const [found] = at < 0 ? [] : this.slabs.splice(at, 1);
+    if (found !== undefined) return found;
+    // None is large enough: those that are too small for today's pages are let go.
+    this.slabs = [];
+    const size = Math.max(SLAB_BYTES_MIN, 2 ** Math.ceil(Math.log2(Math.max(1, length))));
+    return new SharedArrayBuffer(size);
+  }
+}
+
+/**
+ * What a worker runs. It is sent as text, so that no file has to be found at run time; it refers to
+ * nothing outside itself.
+ */
+function workerMain(require: NodeJS.Require): void {
+  const { parentPort } = require('node:worker_threads');
+  const { createCipheriv, createDecipheriv } = require('node:crypto');
+  const PIECE_BYTES = 128 * 1024;
+  parentPort.on('message', (message: Record<string, never> & { id: number }) => {
+    const { id, sealing, cipher, key, iv, aad, tag, input } = message as unknown as {
+      id: number;
+      sealing: boolean;
+      cipher: string;
+      key: unknown;
+      iv: Uint8Array;
+      aad?: Uint8Array;
+      tag?: Uint8Array;
+      input: Uint8Array;
+    };
+    const options = aad === undefined ? undefined : { authTagLength: 16 };
+    const run = (sealing ? createCipheriv : createDecipheriv)(cipher, key, iv, options);
+    if (aad !== undefined) run.setAAD(aad);
+    if (tag !== undefined) run.setAuthTag(tag);
+    const parts: Uint8Array[] = [];
+    for (let at = 0; at < input.length; at += PIECE_BYTES) {
+      parts.push(run.update(input.subarray(at, at + PIECE_BYTES)));
+    }
+    let answer: { parts: Uint8Array[]; tag?: Uint8Array } | undefined = { parts };
+    try {
+      run.final();
+      if (sealing && aad !== undefined) answer.tag = run.getAuthTag();
+    } catch {
+      answer = undefined;
+    }
+    const transfer = answer === undefined ? [] : parts.map((part) => part.buffer);
+    parentPort.postMessage({ id, answer }, transfer);
+  });
+}
