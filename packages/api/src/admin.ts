@@ -53,6 +53,16 @@ export const status = z.object({
       ),
     })
     .nullable(),
+  /** The newest attempt at an epoch that ended without a key, and why. */
+  endedEpoch: z
+    .object({
+      id: hex(32),
+      code: z.string(),
+      seats: z.array(count),
+      wanted: z.string(),
+      got: z.string(),
+    })
+    .nullable(),
   datasets: count,
   tasks: count,
 });

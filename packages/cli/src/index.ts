@@ -1,2 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-export {};
+// The command line as a library: for tests that drive the same functions as the commands.
+export { adminOf } from './admin.ts';
+export * from './charter-file.ts';
+export * from './gateway-home.ts';
+export * from './hardware.ts';
+export { serveCharterLedger } from './ledger-server.ts';
+export * from './nodes.ts';
+export { buildProgram } from './program.ts';

@@ -47,9 +47,16 @@ export function statusOf(gateway: Gateway): Status {
             threshold: epoch.threshold,
             seats: epoch.joins.map((key, i) => seatOf(gateway, key, i + 1)),
           },
+    endedEpoch: endedEpoch(gateway),
     datasets: state.datasets.size,
     tasks: state.tasks.size,
   };
+}
+
+function endedEpoch(gateway: Gateway): Status['endedEpoch'] {
+  const ended = [...stateInForce(gateway).epochs].filter(([, epoch]) => epoch.end !== null);
+  const [id, epoch] = ended.at(-1) ?? [];
+  return id === undefined || epoch?.end == null ? null : { id, ...epoch.end };
 }
 
 function seatOf(gateway: Gateway, key: string, seat: number) {

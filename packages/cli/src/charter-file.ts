@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// The charter as a file that people pass around before they sign: the body in JSON with byte strings
+// in hexadecimal, the root documents it names, and the genesis that it gives. What is signed is the
+// CBOR payload (contract); the JSON is its readable twin and is checked to give the same genesis.
+import { type Make, measureProgram } from '@cloister/attester';
+import {
+  type CharterBody,
+  checkCharter,
+  type Environment,
+  EVENT_KINDS,
+  encodeFoundingCharter,
+  smallestQuorum,
+} from '@cloister/contract';
+import { fromBase64, fromHex, toHex } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
+import type { MemberCard, OperatorCard } from '@cloister/gateway';
+import { z } from 'zod';
+import { cliError } from './errors.ts';
+import { readJson } from './files.ts';
+import { type HardwareCard, rootDocument } from './hardware.ts';
+
+const fileShape = z.strictObject({
+  genesis: z.string().regex(/^[0-9a-f]{64}$/),
+  /** Root documents, base64; their SHA-256 are the environments' roots. */
+  roots: z.array(z.string()),
+  charter: z.record(z.string(), z.unknown()),
+});
+
+export interface CharterFile {
+  readonly genesis: Uint8Array;
+  /** The payload that founders sign. */
+  readonly payload: Uint8Array;
+  readonly body: CharterBody;
+  readonly roots: readonly Uint8Array[];
+}
+
+export interface CharterDraft {
+  readonly name: string;
+  readonly members: readonly MemberCard[];
+  readonly operators: readonly OperatorCard[];
+  readonly hardware: readonly HardwareCard[];
+  readonly keepers: {
+    readonly seats: number;
+    readonly threshold: number;
+    readonly vendors: number;
+  };
+  /** Witnesses that may lie; one of three or more when absent. */
+  readonly faulty?: number;
+}
+
+/** Drafts a charter over simulated hardware: each machine may be keeper and worker. */
+export async function draftCharter(draft: CharterDraft): Promise<CharterFile> {
+  const measured = {
+    keeper: await measureProgram({ role: 'keeper' }),
+    worker: await measureProgram({ role: 'worker' }),
+  };
+  const faulty = draft.faulty ?? (draft.members.length >= 3 ? 1 : 0);
+  const environments = draft.hardware.flatMap((card) =>
+    (['keeper', 'worker'] as const).map((role) =>
+      environmentOf(card, role, measured[role].measurements),
+    ),
+  );
+  const body: CharterBody = {
+    name: draft.name,
+    version: 1,
+    members: draft.members.map((m) => ({
+      id: m.id,
+      name: m.name,
+      identity: fromHex(m.identity),
+      witness: fromHex(m.witness),
+      hpke: fromHex(m.hpke),
+    })),
+    witnesses: { faulty, quorum: smallestQuorum(draft.members.length, faulty) },
+    operators: draft.operators.map((o) => ({
+      id: o.id,
+      name: o.name,
+      key: fromHex(o.key),
+      hardware: o.hardware.map((h) => ({ tee: h.tee, id: fromHex(h.id) })),
+    })),
+    environments,
+    keepers: { ...draft.keepers },
+    deadlines: { epochPhase: 60_000, release: 600_000 },
+    fold: 1,
+    simulated: true,
+  };
+  checkCharter(body);
+  return {
+    ...encodeFoundingCharter(body, nodeCrypto),
+    body,
+    roots: draft.hardware.map(rootDocument),
+  };
+}
+
+function environmentOf(
+  card: HardwareCard,
+  role: 'keeper' | 'worker',
+  measurements: Readonly<Record<Make, Uint8Array>>,
+): Environment {
+  return {
+    id: environmentId(card, role),
+    role,
+    tee: card.tee,
+    family: card.family,
+    root: nodeCrypto.digest('sha256', rootDocument(card)),
+    trust: 'simulated',
+    measurements: [
+      {
+        measurement: measurements[card.make],
+        source: 'this build of Cloister',
+        recipe: `npm ci && npx cloister ${role} measure`,
+      },
+    ],
+    tcb: 'any',
+    advisories: 'any',
+    minimumSvn: 'any',
+  };
+}
+
+/** The environment of a simulated machine in one role. */
+export function environmentId(card: Pick<HardwareCard, 'operator' | 'make'>, role: string): string {
+  return `${card.operator}-${card.make}-${role}`.slice(0, 32);
+}
+
+/** The file's text. */
+export function formatCharterFile(file: CharterFile): string {
+  const charter = JSON.parse(
+    JSON.stringify(file.body, (_key, value: unknown) =>
+      value instanceof Uint8Array ? { hex: toHex(value) } : value,
+    ),
+  ) as unknown;
+  const roots = file.roots.map((root) => Buffer.from(root).toString('base64'));
+  return `${JSON.stringify({ genesis: toHex(file.genesis), roots, charter }, null, 2)}\n`;
+}
+
+/** Reads and checks a charter file. @throws CodedError `charter-file-malformed` and charter codes */
+export async function readCharterFile(path: string): Promise<CharterFile> {
+  const parsed = fileShape.safeParse(await readJson(path));
+  if (!parsed.success) throw malformed(path, parsed.error.issues[0]?.message ?? 'malformed');
+  const body = EVENT_KINDS.charter.body.safeParse(fromReadable(parsed.data.charter));
+  if (!body.success) {
+    const issue = body.error.issues[0];
+    throw malformed(path, `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'malformed'}`);
+  }
+  checkCharter(body.data);
+  const { payload, genesis } = encodeFoundingCharter(body.data, nodeCrypto);
+  if (toHex(genesis) !== parsed.data.genesis) {
+    throw malformed(path, `its charter gives genesis ${toHex(genesis)}, not the one it states`);
+  }
+  const roots = parsed.data.roots.map(fromBase64);
+  const known = new Set(roots.map((root) => toHex(nodeCrypto.digest('sha256', root))));
+  const missing = body.data.environments.find((e) => !known.has(toHex(e.root)));
+  if (missing !== undefined) throw malformed(path, `the root document of ${missing.id} is missing`);
+  return { genesis, payload, body: body.data, roots };
+}
+
+/** {"hex": "..."} back to bytes, everywhere. */
+function fromReadable(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(fromReadable);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value);
+  const [only] = entries;
+  if (entries.length === 1 && only?.[0] === 'hex' && typeof only[1] === 'string')
+    return fromHex(only[1]);
+  return Object.fromEntries(entries.map(([key, inner]) => [key, fromReadable(inner)]));
+}
+
+function malformed(path: string, what: string) {
+  return cliError('charter-file-malformed', 'malformed', `${path} is no charter file: ${what}`);
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// The processes of the demo: one ledger, three gateways, three keepers, one worker, all on loopback.
+// Whatever happens, every one of them is stopped by its pid before the demo ends; each also ends by
+// itself when the demo is gone, because its stdin or its launcher's channel closes.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, openSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { RunningNode } from '@cloister/attester';
+import { cliError } from '../errors.ts';
+
+const COMMAND = fileURLToPath(new URL('../../bin/cloister.js', import.meta.url));
+const LISTEN_MS = 30_000;
+const STOP_MS = 5_000;
+
+export class Stage {
+  readonly #folder: string;
+  readonly #children: { name: string; child: ChildProcess }[] = [];
+  readonly #nodes: RunningNode[] = [];
+  readonly #ending: ((reason: Error) => void)[] = [];
+  #stopping = false;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+    mkdirSync(join(folder, 'logs'), { recursive: true });
+  }
+
+  /** A descriptor of the log file of `name`. */
+  log(name: string): number {
+    return openSync(join(this.#folder, 'logs', `${name}.log`), 'a', 0o600);
+  }
+
+  /** Starts `cloister <args>` and answers the address that it prints when it listens. */
+  async start(name: string, args: readonly string[]): Promise<string> {
+    const log = this.log(name);
+    const child = spawn(process.execPath, [COMMAND, '--json', '--exit-with-stdin', ...args], {
+      stdio: ['pipe', 'pipe', log],
+    });
+    this.#children.push({ name, child });
+    const url = await listening(name, child);
+    child.once('exit', () => this.#ended(name));
+    return url;
+  }
+
+  /** Takes a launched node into care. */
+  adopt(node: RunningNode): RunningNode {
+    this.#nodes.push(node);
+    void node.exited.then(() => this.#ended(`the ${node.role} on ${node.make}`));
+    return node;
+  }
+
+  /** Rejects when a process of the stage ends before it was told to. */
+  ended(): Promise<never> {
+    return new Promise((_, reject) => this.#ending.push(reject));
+  }
+
+  /** Stops everything, the nodes first. Idempotent. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(this.#nodes.map((node) => node.stop()));
+    await Promise.all(this.#children.reverse().map(({ child }) => stopChild(child)));
+  }
+
+  #ended(name: string): void {
+    if (this.#stopping) return;
+    const message = `${name} ended unexpectedly: see ${join(this.#folder, 'logs')}`;
+    for (const reject of this.#ending) reject(cliError('process-failed', 'unavailable', message));
+  }
+}
+
+function listening(name: string, child: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    const fail = (what: string) =>
+      reject(cliError('process-failed', 'unavailable', `${name} ${what}`));
+    const timer = setTimeout(() => fail(`did not listen within ${LISTEN_MS / 1_000} s`), LISTEN_MS);
+    child.once('error', () => fail('could not be started'));
+    child.once('exit', () => {
+      clearTimeout(timer);
+      fail('ended before it listened: see its log');
+    });
+    child.stdout?.on('data', (piece: Buffer) => {
+      text += piece.toString();
+      const end = text.indexOf('\n');
+      if (end < 0) return;
+      clearTimeout(timer);
+      const { url } = JSON.parse(text.slice(0, end)) as { url: string };
+      resolve(url);
+    });
+  });
+}
+
+function stopChild(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+    child.once('exit', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    child.kill('SIGTERM');
+  });
+}
+
+/** Loopback ports that were free a moment ago. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, () => {
+      const server = createServer();
+      return new Promise<typeof server>((resolve) => {
+        server.listen(0, '127.0.0.1', () => resolve(server));
+      });
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Entry of the `cloister` command: runs it, prints an error once, answers with its exit status.
+import { CommanderError } from 'commander';
+import { exitStatusOf } from './errors.ts';
+import { describeError } from './output.ts';
+import { buildProgram } from './program.ts';
+
+// A process that another one started ends with it: its stdin closes.
+if (process.argv.includes('--exit-with-stdin')) {
+  process.stdin.resume().once('close', () => process.kill(process.pid, 'SIGTERM'));
+}
+const program = buildProgram().exitOverride();
+for (const command of [...program.commands, ...program.commands.flatMap((c) => c.commands)]) {
+  command.exitOverride();
+}
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : 1;
+  } else {
+    process.stderr.write(`${describeError(error, process.argv.includes('--json'))}\n`);
+    process.exitCode = exitStatusOf(error);
+  }
+}

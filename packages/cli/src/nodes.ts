@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keepers and workers on simulated hardware, from an operator's folder: this process is the launcher
+// and stands for the hardware, the node is a child that never holds the development key.
+import { type Make, type RunningNode, startNode } from '@cloister/attester';
+import { fromHex, toBase64, toHex } from '@cloister/core';
+import { readOperator, readOperatorSigner } from '@cloister/gateway';
+import type { KeeperConfigInput } from '@cloister/keeper';
+import type { WorkerConfigInput } from '@cloister/worker';
+import { type CharterFile, environmentId } from './charter-file.ts';
+import { cliError } from './errors.ts';
+import { cardPath, readCard, readDevelopmentRoot } from './hardware.ts';
+
+export interface NodeOptions {
+  /** The operator's folder. */
+  readonly home: string;
+  readonly make: Make;
+  readonly charter: CharterFile;
+  readonly gateways: readonly string[];
+  readonly host: string;
+  readonly port: number;
+  /** A file descriptor for the node's log, or this process's stderr. */
+  readonly log?: number | 'inherit' | 'ignore';
+}
+
+export async function startKeeper(options: NodeOptions): Promise<RunningNode> {
+  const common = await nodeFacts(options, 'keeper');
+  const config: KeeperConfigInput = common.config;
+  return startNode({ ...common.spec, role: 'keeper', config });
+}
+
+export async function startWorker(
+  options: NodeOptions & {
+    keepers: readonly string[];
+    scratch?: string;
+    limits?: WorkerConfigInput['limits'];
+  },
+): Promise<RunningNode> {
+  const common = await nodeFacts(options, 'worker');
+  const config: WorkerConfigInput = {
+    ...common.config,
+    keepers: [...options.keepers],
+    ...(options.scratch === undefined ? {} : { scratch: options.scratch }),
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+  };
+  return startNode({ ...common.spec, role: 'worker', config });
+}
+
+async function nodeFacts(options: NodeOptions, role: 'keeper' | 'worker') {
+  const { home, make, charter } = options;
+  const [card, developmentRoot, operator, signer] = await Promise.all([
+    readCard(cardPath(home, make)),
+    readDevelopmentRoot(home, make),
+    readOperator(home),
+    readOperatorSigner(home),
+  ]);
+  const environment = environmentId(card, role);
+  if (!charter.body.environments.some((e) => e.id === environment)) {
+    const message = `the charter has no environment ${environment}: was this hardware in its draft?`;
+    throw cliError('environment-missing', 'not-found', message);
+  }
+  const log = options.log ?? 'inherit';
+  return {
+    config: {
+      name: `${operator.id}-${role}`.slice(0, 32),
+      genesis: toHex(charter.genesis),
+      charter: toBase64(charter.payload),
+      operator: operator.id,
+      environment,
+      gateways: [...options.gateways],
+      host: options.host,
+      port: options.port,
+    },
+    spec: {
+      make,
+      developmentRoot,
+      operator: { id: operator.id, signer },
+      genesis: charter.genesis,
+      environment,
+      hardware: fromHex(card.id),
+      stdio: { stdout: log, stderr: log },
+    },
+  };
+}
