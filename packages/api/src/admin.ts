@@ -58,7 +58,8 @@ export const status = z.object({
     .object({
       id: hex(32),
       code: z.string(),
-      seats: z.array(count),
+      /** Operators and seats proved or held to be at fault; empty when nobody is. */
+      faults: z.array(z.string()),
       wanted: z.string(),
       got: z.string(),
     })
