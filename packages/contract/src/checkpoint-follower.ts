@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A node's own reading of the ledger (a keeper's, a worker's). Entries come from any gateway and are believed only when
-// the tree over them has the root of a head that a quorum of witnesses signed; only then are they
-// admitted and folded. So a gateway can be silent, but it cannot lie.
+// A node's own reading of the ledger (a keeper's, a worker's). Entries come from any gateway and are
+// believed only when the tree over them has the root of a head that a quorum of witnesses signed;
+// only then are they admitted and folded. So a gateway can be silent, but it cannot lie.
 //
 // Invariants: `state` is the fold of exactly the first `size` entries of the tree; it moves only
 // forward, and never past a signed head; one extension runs at a time. Where a peer's entries give
@@ -87,12 +87,11 @@ export class CheckpointFollower {
    */
   async step(waitMs = 0): Promise<boolean> {
     let last: unknown;
-    for (let i = 0; i < this.#peers.length; i++) {
-      const peer = this.#peers[(this.#first + i) % this.#peers.length] as CheckpointedPeer;
+    for (const peer of this.#inOrder()) {
       try {
         if (waitMs > 0) await peer.entries(this.size, { limit: 1, waitMs });
         const moved = await this.#follow(peer);
-        this.#first = (this.#first + i) % this.#peers.length;
+        this.#first = this.#peers.indexOf(peer);
         return moved;
       } catch (error) {
         last = error;
@@ -106,7 +105,12 @@ export class CheckpointFollower {
    * be one of its own past. @throws CodedError `ledger-history-mismatch`, `ledger-unreachable`
    */
   async syncTo(head: TreeHead): Promise<void> {
-    await this.#serialise(() => this.#extend(head, this.#peers));
+    await this.#serialise(() => this.#extend(head, this.#inOrder()));
+  }
+
+  /** The peers, beginning with the one that answered last. */
+  #inOrder(): CheckpointedPeer[] {
+    return [...this.#peers.slice(this.#first), ...this.#peers.slice(0, this.#first)];
   }
 
   async #follow(peer: CheckpointedPeer): Promise<boolean> {

@@ -111,11 +111,18 @@ export class Ceremony {
     }
   }
 
+  /** Appends a step once. What the ledger holds void stays so: saying it again would only fill it. */
   async #once<K extends EventKind>(attempt: Attempt, kind: K, body: EventBody<K>): Promise<void> {
     if (attempt.done.has(kind)) return;
-    await this.#ports.append(kind, body);
+    const about = { epoch: toHex(attempt.epoch), seat: attempt.seat };
+    try {
+      await this.#ports.append(kind, body);
+      this.#ports.log.info(kind, about);
+    } catch (error) {
+      if (!isCoded(error, 'event-rejected')) throw error;
+      this.#ports.log.warn(`${kind}-rejected`, { ...about, ...errorFields(error) });
+    }
     attempt.done.add(kind);
-    this.#ports.log.info(kind, { epoch: toHex(attempt.epoch), seat: attempt.seat });
   }
 
   async #commit(state: FoldState, epoch: Epoch, attempt: Attempt): Promise<void> {

@@ -5,24 +5,19 @@
 // Invariants
 // - Its keys and its share exist in this object's memory only; `stop` wipes them; a keeper that
 //   starts again is a new keeper with a new join.
-// - It acts on nothing but its own fold of entries under cosigned checkpoints (contract/checkpoint-follower.ts).
-// - One join is answered once and then the same again, to the key in the join and no other.
+// - It acts on nothing but its own fold of entries under cosigned checkpoints
+//   (contract/checkpoint-follower.ts).
+// - A join may ask again and is judged again; answers go to the key in the join and no other.
 // - A refusal that judges (not one that could not reach somebody) is put on the ledger by its code.
-import { generateKeyPairSync } from 'node:crypto';
 import { encodePartials, openAnswerInfo, openProofRequest } from '@cloister/api';
 import {
   type CharterBody,
   CheckpointFollower,
-  type EventBody,
-  type EventKind,
   JoinAppraiser,
   type RightInput,
-  reportData,
   rightsOfJoin,
-  signEvent,
 } from '@cloister/contract';
-import { CodedError, isCoded, parseCose, toHex, utf8 } from '@cloister/core';
-import { nodeCrypto } from '@cloister/core/node';
+import { isCoded, toHex } from '@cloister/core';
 import {
   generateHpkeKeyPair,
   type HpkeKeyPair,
@@ -30,19 +25,20 @@ import {
   type KeyShare,
   provePartials,
 } from '@cloister/threshold/node';
+import { Appender } from './appender.ts';
 import { BlobCache } from './blob-cache.ts';
 import { Ceremony } from './ceremony.ts';
 import { Challenges } from './challenges.ts';
 import { keeperError } from './errors.ts';
+import { checkPlace, makeJoin } from './join.ts';
 import { errorFields } from './log.ts';
 import { Metrics } from './metrics.ts';
 import { type Decision, decide, type OpenRequest } from './open.ts';
-import type { KeeperPorts, LedgerPeer } from './ports.ts';
+import type { KeeperPorts } from './ports.ts';
+import { patiently, sleep, Trouble } from './wait.ts';
 
 const POLL_MS = 1_000;
 const IDLE_MS = 25;
-const RETRY_MS = 100;
-const APPEND_ATTEMPTS = 50;
 const MAX_DECISIONS = 4_096;
 const MAX_PREFETCHED = 64;
 
@@ -70,6 +66,7 @@ export class Keeper {
   readonly #refused = new Set<string>();
   readonly #background = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
+  readonly #appender: Appender;
   #ceremony: Ceremony | undefined;
   #join: Uint8Array | undefined;
   #loop: Promise<void> = Promise.resolve();
@@ -82,6 +79,7 @@ export class Keeper {
     this.#appraiser = new JoinAppraiser(this.#ports);
     const { crypto, peers } = ports;
     const { genesis, founding } = options;
+    this.#appender = new Appender(ports, options, this.#stopping.signal);
     this.follower = new CheckpointFollower({ crypto, peers, genesis, founding });
   }
 
@@ -112,30 +110,40 @@ export class Keeper {
    * @throws CodedError `ledger-unreachable`, `environment-mismatch`, `join-rejected`
    */
   async start(): Promise<void> {
-    await this.#patiently('a cosigned checkpoint with the charter in force', async () => {
+    const { blobs, clock, log } = this.#ports;
+    const { patienceMs } = this.#options;
+    const bounds = { clock, patienceMs, signal: this.#stopping.signal };
+    await patiently('a cosigned checkpoint with the charter in force', bounds, async () => {
       await this.follower.step();
       return this.follower.state.charter !== null;
     });
-    this.#checkEnvironment();
-    const { event, evidence, id } = await this.#makeJoin();
-    await this.#appendBytes(event, 'join');
-    await this.#patiently('the evidence at a gateway', async () => {
-      await this.#ports.blobs.put(evidence);
+    const { charter, note } = this.follower;
+    const hpke = this.#hpke.publicKey;
+    const facts = { ...this.#options, charter, hpke, checkpoint: note as string };
+    checkPlace(facts, this.#ports);
+    const { event, evidence, id } = await makeJoin(facts, this.#ports);
+    await this.#appender.bytes(event, 'join');
+    // A gateway takes blobs from joined nodes, so the evidence comes after the join that names it.
+    await patiently('a gateway that takes the evidence', bounds, async () => {
+      await blobs.put(evidence);
       return true;
     });
-    await this.#patiently('the join on a cosigned checkpoint', async () => {
+    await patiently('the join on a cosigned checkpoint', bounds, async () => {
       await this.follower.step(POLL_MS);
       return this.follower.state.joins.has(toHex(id));
     });
-    this.#join = id;
-    const { crypto, random, blobs, log, signer } = this.#ports;
-    const append = this.#append.bind(this);
-    this.#ceremony = new Ceremony(
-      { crypto, random, blobs, log, append, signer, appraiser: this.#appraiser, hpke: this.#hpke },
-      toHex(id),
-    );
+    this.#take(id);
     log.info('joined', { join: toHex(id), environment: this.#options.environment });
     this.#loop = this.#run();
+  }
+
+  #take(id: Uint8Array): void {
+    const { crypto, random, blobs, log, signer } = this.#ports;
+    const append: Appender['event'] = (kind, body) => this.#appender.event(kind, body);
+    const ports = { crypto, random, blobs, log, signer, append };
+    const appraiser = this.#appraiser;
+    this.#ceremony = new Ceremony({ ...ports, appraiser, hpke: this.#hpke }, toHex(id));
+    this.#join = id;
   }
 
   /** Ends following, waits for what is under way, and wipes every secret. */
@@ -227,33 +235,40 @@ export class Keeper {
     return { epoch: share.epoch, seat: share.seat, proof };
   }
 
-  /** The first decision for a join stands; only its freshness is asked again. */
   async #decide(share: KeyShare, request: OpenRequest): Promise<Decision> {
-    const { crypto, blobs } = this.#ports;
-    const ports = {
-      crypto,
-      blobs,
-      follower: this.follower,
-      challenges: this.#challenges,
-      appraiser: this.#appraiser,
-      hpke: this.#hpke,
-      genesis: this.#options.genesis,
-    };
-    const began = this.#ports.clock.now();
-    const decision = await decide(ports, share, request);
-    const milliseconds = this.#ports.clock.now() - began;
-    const key = decisionKey(share, request.join);
-    if (!this.#decisions.has(key)) {
-      this.#decisions.set(key, decision);
-      const oldest = this.#decisions.keys().next().value;
-      if (this.#decisions.size > MAX_DECISIONS && oldest !== undefined)
-        this.#decisions.delete(oldest);
-    }
-    this.metrics.count('cloister_keeper_opens_total');
-    this.metrics.count('cloister_keeper_columns_total', {}, decision.partials.length);
+    const { crypto, blobs, clock, log } = this.#ports;
+    const { genesis } = this.#options;
+    const began = clock.now();
+    const decision = await decide(
+      {
+        crypto,
+        blobs,
+        genesis,
+        follower: this.follower,
+        challenges: this.#challenges,
+        appraiser: this.#appraiser,
+        hpke: this.#hpke,
+      },
+      share,
+      request,
+    );
+    this.#remember(decisionKey(share, request.join), decision);
     const { length: keys } = decision.partials;
-    this.#ports.log.info('opened', { join: toHex(request.join), keys, milliseconds });
+    this.metrics.count('cloister_keeper_opens_total');
+    this.metrics.count('cloister_keeper_columns_total', {}, keys);
+    const milliseconds = clock.now() - began;
+    log.info('opened', { join: toHex(request.join), keys, milliseconds });
     return decision;
+  }
+
+  /** What was answered last is what `prove` proves. */
+  #remember(key: string, decision: Decision): void {
+    this.#decisions.delete(key);
+    this.#decisions.set(key, decision);
+    const oldest = this.#decisions.keys().next().value;
+    if (this.#decisions.size > MAX_DECISIONS && oldest !== undefined) {
+      this.#decisions.delete(oldest);
+    }
   }
 
   #seal(share: KeyShare, join: Uint8Array, plaintext: Uint8Array) {
@@ -270,7 +285,7 @@ export class Keeper {
     return { epoch, seat, sealed };
   }
 
-  /** Puts a judged refusal on the ledger, once a join and code, without keeping the caller. */
+  /** Puts a judged refusal on the ledger, once a join, without keeping the caller. */
   #refuse(join: Uint8Array, error: unknown): void {
     const { code } = errorFields(error);
     this.metrics.count('cloister_keeper_refusals_total', { code });
@@ -278,10 +293,13 @@ export class Keeper {
     if (!isCoded(error) || error.kind === 'unavailable' || error.kind === 'not-found') return;
     const body = this.follower.state.joins.get(toHex(join))?.body;
     if (body?.task === undefined || body.run === undefined) return;
-    if (this.#refused.has(toHex(join))) return;
-    this.#refused.add(toHex(join));
+    const key = toHex(join);
+    if (this.#refused.has(key)) return;
+    this.#refused.add(key);
     const { task, run } = body;
-    const done = this.#append('refusal', { task, run, join, code }).catch((cause: unknown) => {
+    const refusal = this.#appender.event('refusal', { task, run, join, code });
+    const done = refusal.catch((cause: unknown) => {
+      if (isCoded(cause) && cause.kind === 'unavailable') this.#refused.delete(key);
       this.#ports.log.warn('refusal-not-appended', errorFields(cause));
     });
     this.#background.add(done);
@@ -293,100 +311,21 @@ export class Keeper {
     return share === undefined || share.wiped ? undefined : share;
   }
 
-  #checkEnvironment(): void {
-    const { environment: id, operator } = this.#options;
-    const { tee } = this.#ports.attester;
-    const charter = this.follower.charter;
-    const environment = charter.environments.find((e) => e.id === id);
-    if (environment?.role === 'keeper' && environment.tee === tee) {
-      if (charter.operators.some((o) => o.id === operator)) return;
-    }
-    const message = `the charter has no keeper environment '${id}' of ${tee} or no operator '${operator}'`;
-    throw keeperError('environment-mismatch', 'policy', message);
-  }
-
-  async #makeJoin(): Promise<{ event: Uint8Array; evidence: Uint8Array; id: Uint8Array }> {
-    const { attester, crypto } = this.#ports;
-    const { genesis, operator, environment, name } = this.#options;
-    const body: Omit<EventBody<'join'>, 'evidence'> = {
-      role: 'keeper',
-      operator,
-      charter: this.follower.charter.version,
-      environment,
-      hardware: attester.hardware,
-      tls: crypto.digest('sha256', tlsKey()),
-      hpke: this.#hpke.publicKey,
-      checkpoint: utf8(this.follower.note as string),
-    };
-    const input = { genesis, signing: this.#ports.signer.key, join: body };
-    const { evidence } = await attester.quote(reportData(input, attester.reportDataLength, crypto));
-    const join = { ...body, evidence: crypto.digest('sha256', evidence) };
-    const inner = await signEvent(this.#ports.signer, name, { genesis, kind: 'join', body: join });
-    const event = await attester.signJoin(inner);
-    return { event, evidence, id: eventId(event) };
-  }
-
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
+    const trouble = new Trouble(this.#ports);
     while (!signal.aborted) {
       try {
         const moved = await this.follower.step(POLL_MS);
         this.metrics.set('cloister_keeper_ledger_size', this.follower.size);
         await this.#ceremony?.advance(this.follower.state);
         this.metrics.set('cloister_keeper_holding', this.state === 'holding' ? 1 : 0);
+        trouble.over();
         if (!moved) await sleep(IDLE_MS, signal);
       } catch (error) {
-        this.#ports.log.warn('behind', errorFields(error));
-        await sleep(RETRY_MS, signal);
+        await sleep(trouble.pauseMs(error), signal);
       }
     }
-  }
-
-  async #append<K extends EventKind>(kind: K, body: EventBody<K>): Promise<void> {
-    const { genesis, name } = this.#options;
-    await this.#appendBytes(
-      await signEvent(this.#ports.signer, name, { genesis, kind, body }),
-      kind,
-    );
-  }
-
-  /** Appends through the first gateway that answers; the same bytes again are harmless. */
-  async #appendBytes(event: Uint8Array, kind: EventKind): Promise<void> {
-    let last: unknown;
-    for (let attempt = 0; attempt < APPEND_ATTEMPTS; attempt++) {
-      const peer = this.#ports.peers[attempt % this.#ports.peers.length] as LedgerPeer;
-      try {
-        const answer = await peer.append(event);
-        if (answer.status === 'accepted' || answer.code === 'duplicate') return;
-        const message = `the ledger holds the ${kind} void: ${answer.code} ${answer.sentence ?? ''}`;
-        throw keeperError(kind === 'join' ? 'join-rejected' : 'event-rejected', 'policy', message);
-      } catch (error) {
-        if (isCoded(error) && error.kind !== 'unavailable') throw error;
-        last = error;
-        await sleep(RETRY_MS, this.#stopping.signal);
-        if (this.#stopping.signal.aborted) break;
-      }
-    }
-    throw last;
-  }
-
-  async #patiently(what: string, attempt: () => Promise<boolean>): Promise<void> {
-    const { signal } = this.#stopping;
-    const until = Date.now() + this.#options.patienceMs;
-    let last: unknown;
-    while (!signal.aborted) {
-      try {
-        if (await attempt()) return;
-      } catch (error) {
-        if (!(error instanceof CodedError)) throw error;
-        last = error;
-      }
-      if (Date.now() >= until) break;
-      await sleep(RETRY_MS, signal);
-    }
-    const cause = last === undefined ? '' : `: ${errorFields(last).message}`;
-    const message = `gave up waiting for ${what}${cause}`;
-    throw keeperError('ledger-unreachable', 'unavailable', message, { cause: last });
   }
 }
 
@@ -397,29 +336,4 @@ function decisionKey(share: KeyShare, join: Uint8Array): string {
 /** The sealed keys that a decision may need: the footer's and those of the columns asked for. */
 function askedColumns({ input, body }: RightInput) {
   return body.columns.filter(({ id }) => id === 0 || input.columns.includes(id));
-}
-
-/** The id that the fold gives an event: SHA-256 of the outer Sig_structure. */
-function eventId(event: Uint8Array): Uint8Array {
-  return nodeCrypto.digest('sha256', parseCose(event).sigStructure);
-}
-
-/** SubjectPublicKeyInfo of a fresh TLS key; the channel that uses its private half is to come. */
-function tlsKey(): Uint8Array {
-  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
-  return new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }));
-}
-
-/** Resolves after `ms`, or at once when the signal aborts. */
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
-  });
 }

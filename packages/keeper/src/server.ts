@@ -37,6 +37,7 @@ import type { Keeper } from './keeper.ts';
 import { errorFields, type Log } from './log.ts';
 
 const MAX_BODY_BYTES = 16 * 1_048_576;
+const MAX_CONNECTIONS = 256;
 const REQUEST_TIMEOUT_MS = 30_000;
 const HEADERS_TIMEOUT_MS = 10_000;
 /** What is under way when the server closes may take this long. */
@@ -66,6 +67,7 @@ export async function serveKeeper(keeper: Keeper, options: ServerOptions): Promi
   });
   server.headersTimeout = HEADERS_TIMEOUT_MS;
   server.maxHeadersCount = 50;
+  server.maxConnections = MAX_CONNECTIONS;
   await new Promise<void>((done, fail) => {
     server.once('error', fail);
     server.listen(options.port, options.host, done);
