@@ -155,7 +155,7 @@ export class CryptoPool {
 function workerMain(require: NodeJS.Require): void {
   const { parentPort } = require('node:worker_threads');
   const { createCipheriv, createDecipheriv } = require('node:crypto');
-  const PIECE_BYTES = 128 * 1024;
+  const PIECE_BYTES = 256 * 1024;
   parentPort.on('message', (message: Record<string, never> & { id: number }) => {
     const { id, sealing, cipher, key, iv, aad, tag, input } = message as unknown as {
       id: number;

@@ -2,14 +2,9 @@
 // pyarrow reads what this package encrypts, and this package reads what pyarrow encrypts, in every
 // mode that pyarrow has. Equality is judged by pyarrow on whole tables, types included. Runs in the
 // lane `interop`; CLOISTER_PYTHON names an interpreter that has pyarrow.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
-import { fromHex } from '@cloister/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   assertFullyEncrypted,
@@ -22,43 +17,20 @@ import {
   masterKeys,
   readSchema,
 } from './index.ts';
-
-const BRIDGE = fileURLToPath(new URL('../interop/pyarrow_bridge.py', import.meta.url));
-const MASTER_KEYS: Record<string, string> = {
-  '0': '00'.repeat(32),
-  '1': '11'.repeat(32),
-  '2': '22'.repeat(32),
-};
-const KEYS = new Map(Object.entries(MASTER_KEYS).map(([id, hex]) => [id, fromHex(hex)]));
+import { Bridge, KEYS, MASTER_KEYS } from './testing/bridge.ts';
 
 let folder: string;
-let python: ChildProcess;
-let answers: AsyncIterator<string>;
+let bridge: Bridge;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'parquet-interop-'));
-  python = spawn(process.env['CLOISTER_PYTHON'] ?? 'python3', [BRIDGE], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-    env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
-  });
-  if (python.stdout === null) throw new Error('assertion failed: a pipe');
-  answers = createInterface({ input: python.stdout })[Symbol.asyncIterator]();
+  bridge = new Bridge('pyarrow_bridge.py');
 });
 
 afterAll(async () => {
-  python.stdin?.end();
-  if (python.exitCode === null) await once(python, 'exit');
+  await bridge.close();
   await rm(folder, { recursive: true });
 });
-
-async function ask(request: object): Promise<Record<string, unknown>> {
-  python.stdin?.write(`${JSON.stringify(request)}\n`);
-  const { value } = await answers.next();
-  if (value === undefined) throw new Error('the Python bridge ended');
-  const answer = JSON.parse(value) as Record<string, unknown>;
-  expect(answer).not.toHaveProperty('error');
-  return answer;
-}
 
 async function encrypt(
   plain: string,
@@ -164,7 +136,7 @@ describe('pyarrow reads what we encrypt', () => {
   test.each(CASES)('$name', async ({ name, mode, writer }) => {
     const path = (kind: string): string => join(folder, `${name} ${kind}`.replaceAll(' ', '_'));
     const [plain, sealed] = [path('plain'), path('ours')];
-    await ask({ op: 'plain', plain, writer, rows: 2000 });
+    await bridge.ask({ op: 'plain', plain, writer, rows: 2000 });
     await encrypt(plain, sealed, mode.ours);
     const external = mode.ours.keyMaterial === 'external';
     const file = await open(sealed, 'r');
@@ -172,16 +144,18 @@ describe('pyarrow reads what we encrypt', () => {
     await assertFullyEncrypted(await fileSource(file), keys, { allowPlaintextFooter: true });
     await file.close();
     const a = { path: sealed, masterKeys: MASTER_KEYS, external };
-    const compared = await ask({ op: 'compare', a, b: { path: plain } });
+    const compared = await bridge.ask({ op: 'compare', a, b: { path: plain } });
     expect(compared).toMatchObject({ equal: true, rows: 2000, schema: '' });
   });
 
   test('plaintext footer and CTR together', async () => {
     const [plain, sealed] = [join(folder, 'p'), join(folder, 's')];
-    await ask({ op: 'plain', plain, rows: 10 });
+    await bridge.ask({ op: 'plain', plain, rows: 10 });
     await encrypt(plain, sealed, { footer: 'plaintext', algorithm: 'AES_GCM_CTR_V1' });
     const a = { path: sealed, masterKeys: MASTER_KEYS };
-    expect(await ask({ op: 'compare', a, b: { path: plain } })).toMatchObject({ equal: true });
+    expect(await bridge.ask({ op: 'compare', a, b: { path: plain } })).toMatchObject({
+      equal: true,
+    });
   });
 });
 
@@ -191,10 +165,10 @@ describe('we read what pyarrow encrypts', () => {
     const [plain, sealed, out] = [path('like'), path('theirs'), path('out')];
     const encryption = mode.theirs;
     const request = { plain, sealed, masterKeys: MASTER_KEYS, encryption, writer, rows: 2000 };
-    await ask({ op: 'write', ...request });
+    await bridge.ask({ op: 'write', ...request });
     const report = await decrypt({ sealed, like: plain, out }, name.startsWith('external'));
     expect(report).toMatchObject({ rows: 2000, authenticated: !name.startsWith('CTR') });
-    const compared = await ask({ op: 'compare', a: { path: out }, b: { path: plain } });
+    const compared = await bridge.ask({ op: 'compare', a: { path: out }, b: { path: plain } });
     expect(compared).toMatchObject({ equal: true, rows: 2000, schema: '' });
   });
 
@@ -204,7 +178,7 @@ describe('we read what pyarrow encrypts', () => {
     const [plain, sealed, out] = [join(folder, 'p'), join(folder, 's'), join(folder, 'o')];
     const encryption = { plaintext_footer: true, encryption_algorithm: 'AES_GCM_CTR_V1' };
     const request = { plain, sealed, masterKeys: MASTER_KEYS, encryption, rows: 10 };
-    await ask({ op: 'write', ...request });
+    await bridge.ask({ op: 'write', ...request });
     await expect(decrypt({ sealed, like: plain, out }, false)).rejects.toMatchObject({
       code: 'tag-invalid',
     });
