@@ -25,5 +25,7 @@ export * from './roots/make.ts';
 export * from './roots/vendors.ts';
 export { verifyCcel } from './tdx-dcap/ccel.ts';
 export { tdxMeasurement } from './tdx-dcap/parse.ts';
+export { tpmMeasurement, verifyTpmEventLog, verifyTpmQuote } from './tpm2/quote.ts';
+export { parseAttest, parseTpmPublic, tpmName } from './tpm2/structures.ts';
 export * from './types.ts';
 export * from './verify.ts';

@@ -62,6 +62,7 @@ export type RootFamily =
   | 'huawei'
   | 'arm'
   | 'nvidia'
+  | 'microsoft'
   | `${'op-tee' | 'psa' | 'cca' | 'keystone' | 'sanctum' | 'tpm2'}:${string}`;
 
 /** A key that the caller trusts for some kinds of evidence. */
@@ -143,6 +144,8 @@ export interface Claims {
   readonly tcb: TcbClaims;
   readonly hardwareId: HardwareId;
   readonly family: RootFamily;
+  /** Further makers who could lie: a paravisor's maker beside the chip's. */
+  readonly alsoFamilies?: readonly RootFamily[];
   /** Fingerprint of the root that the chain ended in. */
   readonly root: string;
   readonly trust: Trust;

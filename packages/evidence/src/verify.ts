@@ -6,6 +6,7 @@
 // Invariants: no network, no clock, no roots of its own; whatever the bytes are, the outcome is
 // claims or a CodedError.
 import { CodedError } from '@cloister/core';
+import { verifyAzureSnp, verifyAzureTdx } from './azure-vtpm/verify.ts';
 import { EvidenceCache } from './cache.ts';
 import { malformed, unsupported } from './errors.ts';
 import { verifyNitro } from './nitro/verify.ts';
@@ -14,6 +15,7 @@ import { checkFingerprint } from './roots/encode.ts';
 import { verifySnp } from './sev-snp/verify.ts';
 import { verifySgx } from './sgx-dcap/verify.ts';
 import { verifyTdx } from './tdx-dcap/verify.ts';
+import { verifyTpm } from './tpm2/verify.ts';
 import type { Claims, Evidence, EvidenceKind, VerifyOptions } from './types.ts';
 
 /** Verifies one kind of evidence. */
@@ -26,6 +28,9 @@ const VERIFIERS: Readonly<Partial<Record<EvidenceKind, EvidenceVerifier>>> = {
   'sgx-dcap': verifySgx,
   'tdx-dcap': verifyTdx,
   'sev-snp': verifySnp,
+  'azure-snp-vtpm': verifyAzureSnp,
+  'azure-tdx-vtpm': verifyAzureTdx,
+  tpm2: verifyTpm,
   nitro: verifyNitro,
   'op-tee': verifyOptee,
 };

@@ -3,6 +3,12 @@
 // under them. Dispatch is a table; a verifier never imports any of this.
 import { type Cbor, decodeCbor, encodeCbor } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
+import {
+  createAzureRoot,
+  mintAzure,
+  mintAzureCollateral,
+  mintedAzureMeasurement,
+} from '../azure-vtpm/mint.ts';
 import { makeCollateral } from '../collateral.ts';
 import { createDcapRoot, dcapItems } from '../dcap/mint.ts';
 import { malformed, usage } from '../errors.ts';
@@ -13,6 +19,7 @@ import { createSnpRoot, mintSnp, mintSnpCollateral } from '../sev-snp/mint.ts';
 import { mintSgx } from '../sgx-dcap/mint.ts';
 import { mintTdx } from '../tdx-dcap/mint.ts';
 import { tdxMeasurement } from '../tdx-dcap/parse.ts';
+import { createTpmRoot, mintedTpmMeasurement, mintTpm } from '../tpm2/mint.ts';
 import type { Collateral, Evidence, EvidenceKind } from '../types.ts';
 import type {
   DevelopmentRoot,
@@ -26,6 +33,7 @@ export { mintOptee, type OpteeMintRequest } from '../op-tee/mint.ts';
 export { certificateTable, mintSnp } from '../sev-snp/mint.ts';
 export { mintSgx } from '../sgx-dcap/mint.ts';
 export { mintTdx, type TdxMintRequest } from '../tdx-dcap/mint.ts';
+export { akPublic, mintTpm, mintTpmQuote } from '../tpm2/mint.ts';
 export { HARDWARE_ID_LENGTH, hardwareIdOf } from './request.ts';
 export type * from './types.ts';
 
@@ -50,6 +58,19 @@ const MINTERS: Readonly<Partial<Record<EvidenceKind, Minter>>> = {
     measurement: (mrTd) => tdxMeasurement(nodeCrypto, mrTd, Array(4).fill(new Uint8Array(48))),
   },
   'sev-snp': { create: createSnpRoot, mint: mintSnp, collateral: mintSnpCollateral },
+  'azure-snp-vtpm': {
+    create: (options) => createAzureRoot('azure-snp-vtpm', options),
+    mint: (request) => mintAzure('azure-snp-vtpm', request),
+    collateral: mintAzureCollateral,
+    measurement: (pcr0) => mintedAzureMeasurement('azure-snp-vtpm', pcr0),
+  },
+  'azure-tdx-vtpm': {
+    create: (options) => createAzureRoot('azure-tdx-vtpm', options),
+    mint: (request) => mintAzure('azure-tdx-vtpm', request),
+    collateral: mintAzureCollateral,
+    measurement: (pcr0) => mintedAzureMeasurement('azure-tdx-vtpm', pcr0),
+  },
+  tpm2: { create: createTpmRoot, mint: mintTpm, measurement: mintedTpmMeasurement },
   nitro: { create: createNitroRoot, mint: mintNitro },
   'op-tee': { create: createOpteeRoot, mint: mintOptee },
 };
@@ -82,7 +103,7 @@ export function mintEvidence(request: MintRequest): Evidence {
 
 /**
  * What `Claims.measurement` will be for evidence minted with `measurement` and nothing else that is
- * measured: the same bytes, but for kinds that derive it (TDX).
+ * measured: the same bytes, but for kinds that derive it (TDX, TPM, Azure).
  */
 export function mintedMeasurement(kind: EvidenceKind, measurement: Uint8Array): Uint8Array {
   return minterOf(kind).measurement?.(measurement) ?? measurement;

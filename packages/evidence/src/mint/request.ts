@@ -10,6 +10,8 @@ export const HARDWARE_ID_LENGTH: Readonly<Partial<Record<EvidenceKind, number>>>
   'sgx-dcap': 16,
   'tdx-dcap': 16,
   'sev-snp': 64,
+  'azure-snp-vtpm': 64,
+  'azure-tdx-vtpm': 16,
 };
 
 /** Lengths as the kind wants them. @throws CodedError `mint-usage` */

@@ -17,7 +17,7 @@ import { parsePublicKey } from '../x509/algorithms.ts';
 import { parseCertificate } from '../x509/certificate.ts';
 
 const FAMILY =
-  /^(intel|amd|aws|huawei|arm|nvidia|(op-tee|psa|cca|keystone|sanctum|tpm2):.{1,100})$/;
+  /^(intel|amd|aws|huawei|arm|nvidia|microsoft|(op-tee|psa|cca|keystone|sanctum|tpm2):.{1,100})$/;
 const TRUSTS = new Set<unknown>(['hardware', 'test-root', 'simulated']);
 
 export function encodeRoot(root: Root): Uint8Array<ArrayBuffer> {

@@ -47,6 +47,13 @@ export interface ValidPath {
   readonly validUntil: number;
 }
 
+export interface PathOptions {
+  /** Further critical extensions that the caller judges by itself, by object identifier. */
+  readonly understood?: ReadonlySet<string>;
+  /** True for leaves that decrypt (endorsement keys); such a leaf is still no CA. */
+  readonly leafMayNotSign?: boolean;
+}
+
 /** Something signed in the X.509 way. */
 interface Signed {
   readonly tbs: Uint8Array;
@@ -95,6 +102,7 @@ export async function signatureHolds(
 export async function verifyPath(
   context: ChainContext,
   certificates: readonly Certificate[],
+  options: PathOptions = {},
 ): Promise<ValidPath> {
   const [leaf] = certificates;
   if (leaf === undefined) throw malformed('certificate-missing', 'a chain has no certificates');
@@ -104,13 +112,13 @@ export async function verifyPath(
       `got ${certificates.length} certificates, at most ${MAX_CHAIN}`,
     );
   }
-  checkLeafUsage(leaf);
+  checkLeafUsage(leaf, options.leafMayNotSign === true);
   const path: Certificate[] = [];
   let current = leaf;
   for (;;) {
     path.push(current);
     checkValidity(current, context.at);
-    checkCritical(current);
+    checkCritical(current, options.understood);
     const issuer = certificates.find(
       (c) => !path.includes(c) && !isSelfIssued(c) && equal(c.subject, current.issuer),
     );
@@ -201,21 +209,18 @@ function iso(ms: number): string {
   return Number.isNaN(date.getTime()) ? String(ms) : date.toISOString();
 }
 
-function checkCritical(certificate: Certificate): void {
+function checkCritical(certificate: Certificate, more?: ReadonlySet<string>): void {
   for (const [oid, extension] of certificate.extensions) {
-    if (extension.critical && !UNDERSTOOD.has(oid)) {
+    if (extension.critical && !UNDERSTOOD.has(oid) && more?.has(oid) !== true) {
       const message = `'${commonName(certificate.subject)}' has the unknown critical extension ${oid}`;
       throw refused('certificate-usage-invalid', message, { oid });
     }
   }
 }
 
-function checkLeafUsage(leaf: Certificate): void {
-  const usage = keyUsage(leaf);
-  if (
-    caConstraint(leaf) !== undefined ||
-    (usage ?? USAGE_DIGITAL_SIGNATURE) < USAGE_DIGITAL_SIGNATURE
-  ) {
+function checkLeafUsage(leaf: Certificate, anyUsage: boolean): void {
+  const signs = (keyUsage(leaf) ?? USAGE_DIGITAL_SIGNATURE) >= USAGE_DIGITAL_SIGNATURE;
+  if (caConstraint(leaf) !== undefined || !(signs || anyUsage)) {
     const message = `'${commonName(leaf.subject)}' may not sign evidence (it is a CA, or its key usage)`;
     throw refused('certificate-usage-invalid', message);
   }
