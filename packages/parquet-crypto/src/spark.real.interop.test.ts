@@ -194,4 +194,14 @@ describe.skipIf(!hasSpark)('Spark [skip: tool]', () => {
     expect(report.authenticated).toBe(false);
     await equalToPlain({ path: await put(whole.bytes()) }, await plainOf(v2));
   });
+
+  test('pages V2: Spark cannot read sealed levels, which is what the format asks for', async () => {
+    const plain = await plainOf({ 'parquet.writer.version': 'PARQUET_2_0' });
+    const key = { id: '0', masterKey: KEYS.get('0') ?? new Uint8Array() };
+    const sink = new BufferSink();
+    const base = { source: bufferSource(plain), sink, footerKey: key };
+    await encryptParquet({ ...base, columnKeys: 'footer-key' });
+    const a = { path: await put(sink.bytes()), options: CRYPTO };
+    await expect(equalToPlain(a, plain)).rejects.toThrow();
+  });
 });
