@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What enters a program's measurement and what does not, on small clones in temporary folders.
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,10 +24,13 @@ async function clone(): Promise<string> {
   await put('package-lock.json', '{"lockfileVersion": 3}');
   for (const role of ['keeper', 'worker']) {
     const dependencies = { '@cloister/core': '0.1.0', zod: '4.6.7' };
-    await put(`packages/${role}/package.json`, JSON.stringify({ dependencies }));
+    const files = ['dist', 'src'];
+    await put(`packages/${role}/package.json`, JSON.stringify({ dependencies, files }));
     await put(`packages/${role}/dist/main.js`, 'export {};');
   }
-  await put('packages/core/package.json', '{}');
+  await put('packages/core/package.json', '{"files": ["child", "dist", "src"]}');
+  await put('packages/core/child/main.mjs', 'export {};');
+  await put('packages/core/src/index.ts', 'export const a = 1;');
   await put('packages/core/dist/index.js', 'export const a = 1;');
   await put('packages/core/dist/deep/b.js', 'export const b = 1;');
   await put('packages/core/dist/index.d.ts', 'export declare const a = 1;');
@@ -42,6 +46,7 @@ describe('the measured program', () => {
     const b = await measureFiles({ role: 'keeper', root: two });
     expect(toHex(a.encoded)).toBe(toHex(b.encoded));
     expect(a.manifest.files.map((file) => file.path)).toEqual([
+      'packages/core/child/main.mjs',
       'packages/core/dist/deep/b.js',
       'packages/core/dist/index.js',
       'packages/keeper/dist/main.js',
@@ -51,6 +56,7 @@ describe('the measured program', () => {
 
   it.each([
     ['a changed file', 'packages/core/dist/deep/b.js'],
+    ['a changed script that is not built', 'packages/core/child/main.mjs'],
     ['a changed lockfile', 'package-lock.json'],
     ['an added file', 'packages/keeper/dist/more.js'],
   ])('measures differently with %s', async (_what, path) => {

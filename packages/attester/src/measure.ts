@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a simulated TEE measures: a manifest of the program's own files. It lists every compiled
-// file of the workspace packages that the program's package reaches, by relative path and SHA-256,
+// What a simulated TEE measures: a manifest of the program's own files. It lists every file that
+// the workspace packages in the program's reach publish and run, by relative path and SHA-256,
 // with the lockfile's digest (which pins the outside packages) and the Node version. Two clean
 // clones give the same manifest; the role is in it, so that a keeper never measures as a worker.
 //
@@ -60,7 +60,7 @@ export async function measureFiles(options: MeasureOptions): Promise<Measured> {
     const folders = await closureOf(root, dirname(program));
     const files: ManifestFile[] = [];
     for (const folder of folders) {
-      for (const path of await scriptsIn(join(folder, 'dist'))) {
+      for (const path of await programOf(folder)) {
         files.push({ path: portable(root, path), digest: digestOf(await readFile(path)) });
       }
     }
@@ -105,10 +105,20 @@ async function closureOf(root: string, from: string): Promise<string[]> {
   return [...seen];
 }
 
+/** What a package runs: the folders that it publishes, but for its sources. */
+async function programOf(folder: string): Promise<string[]> {
+  const { files } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as {
+    files?: readonly string[];
+  };
+  if (files === undefined) throw new Error(`${folder}/package.json lists no files`);
+  const folders = files.filter((name) => name !== 'src' && name !== 'bin');
+  return (await Promise.all(folders.map((name) => scriptsIn(join(folder, name))))).flat();
+}
+
 async function scriptsIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   return entries
-    .filter((entry) => entry.isFile() && /\.(js|json|wasm)$/.test(entry.name))
+    .filter((entry) => entry.isFile() && /\.(js|mjs|json|wasm)$/.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name));
 }
 

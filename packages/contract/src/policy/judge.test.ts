@@ -240,6 +240,15 @@ describe('rows and nonsense', () => {
     expect(codes([])).toEqual([]);
   });
 
+  test('a join of an input that has no policy is refused', () => {
+    const uses: Use[] = [
+      { input: 2, column: 1, role: 'join', function: 'equal', expression: '@1#1', output: 0 },
+      { input: 1, column: 0, role: 'group', function: 'grouped', expression: '', output: 0 },
+    ];
+    const result = judge({ uses, policies: [policy(), policy()], task: task() });
+    expect(result.findings.map((finding) => finding.code)).toContain('input-unknown');
+  });
+
   test('total, and a hidden column never passes', () => {
     const someUse: fc.Arbitrary<Use> = fc.record({
       input: fc.nat(2),

@@ -193,9 +193,9 @@ function joinsSubjects(use: Use, { policies, task }: Case): boolean {
   const partner = /^@(\d{1,6})#(\d{1,6})$/.exec(use.expression);
   if (use.function !== 'equal' || partner === null) return false;
   const [other, column] = [Number(partner[1]), Number(partner[2])];
-  const policy = policies[other];
-  if (policy === undefined || other === use.input) return false;
-  const own = effectiveRule(policies[use.input] as Policy, use.column, task, 0);
+  const [mine, policy] = [policies[use.input], policies[other]];
+  if (mine === undefined || policy === undefined || other === use.input) return false;
+  const own = effectiveRule(mine, use.column, task, 0);
   return own.rule === 'subject' && effectiveRule(policy, column, task, 0).rule === 'subject';
 }
 
