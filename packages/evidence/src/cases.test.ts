@@ -287,6 +287,35 @@ describe.skipIf(!hasShared)('Nitro documents [skip: shared]', () => {
   });
 });
 
+describe.skipIf(!hasShared)('Nitro documents in other files [skip: shared]', () => {
+  /** Raw, after a short header, in base64, or in hexadecimal inside a certificate. */
+  function embedded(path: string, size: number): Uint8Array {
+    const raw = Buffer.from(read(path));
+    const head = Buffer.from('8444a1013822', 'hex');
+    const at = raw.indexOf(head);
+    if (at !== -1) return new Uint8Array(raw.subarray(at, at + size));
+    const hex = raw.indexOf(head.toString('hex'));
+    if (hex !== -1) return fromHex(raw.subarray(hex, hex + 2 * size).toString('latin1'));
+    return new Uint8Array(Buffer.from(raw.toString('latin1'), 'base64')).subarray(0, size);
+  }
+
+  it.each(of('nitro-in-file'))('%s', async (_id, c) => {
+    const bytes = embedded(c.evidence, c.claims?.['size'] as number);
+    expect(toHex(nodeCrypto.digest('sha256', bytes))).toBe(c.claims?.['sha256']);
+    const at = c.claims?.['timestamp'] as number;
+    const judging = { ...options, collateral: null, at };
+    const claims = await verifyEvidence({ kind: 'nitro', bytes }, judging);
+    expect(claims.debug).toBe(c.claims?.['debug']);
+    expect(toHex(claims.measurement)).toBe(c.claims?.['pcr0']);
+    expect(claims.extra['pcrs']).toBe(c.claims?.['npcrs']);
+    const { nonce } = claims.measurements;
+    // The record keeps the first 32 bytes of each.
+    const start = (bytes: Uint8Array) => toHex(bytes.subarray(0, 32));
+    expect(start(nonce ?? new Uint8Array(0))).toBe(c.claims?.['nonce']);
+    expect(start(claims.reportData)).toBe(c.claims?.['user_data']);
+  });
+});
+
 describe.skipIf(!hasShared)('TDX event logs [skip: shared]', () => {
   it('replay to the RTMRs of the quote beside them', () => {
     const quote = parseQuote(read('tdx/go-tdx-guest/ccel/cos-113-tdx-quote.dat'));
