@@ -8,6 +8,7 @@
 // sink holds a file without an end, which no reader opens; columns in clear inside an encrypted
 // file are refused unless the caller allows them, since nothing authenticates their bytes.
 import { BatchedSink } from './batched-sink.ts';
+import type { ChunkReader } from './chunk-reader.ts';
 import { chunksOf, DataKeys, type OpenColumn, openColumn } from './columns.ts';
 import type { CryptoPool } from './crypto-pool.ts';
 import { footerTail } from './encrypted-metadata.ts';
@@ -18,7 +19,7 @@ import type { ByteSink, RandomAccess } from './io.ts';
 import type { KeyProvider } from './keys.ts';
 import type { EncryptionAlgorithm } from './modules.ts';
 import { moveOffsetIndex, type PageLocation } from './offset-index.ts';
-import { pagesOf } from './pages.ts';
+import { pagesOf, startReading } from './pages.ts';
 import { type LeafColumn, LeafIndex, projectSchema } from './schema.ts';
 import { readBloomFilter, readIndex } from './side-modules.ts';
 import { TYPE } from './thrift/compact.ts';
@@ -96,12 +97,7 @@ export async function decryptProjection(options: DecryptOptions): Promise<Decryp
   const opened = await openColumns(file, options, leaves, groups);
   const out = new BatchedSink(options.sink, options.pool?.threads);
   await out.write([Buffer.from(MAGIC_CLEAR, 'latin1')]);
-  const written: PlainChunk[][] = [];
-  for (const columns of opened) {
-    const chunks: PlainChunk[] = [];
-    for (const column of columns) chunks.push(await copyChunk(file, column, out));
-    written.push(chunks);
-  }
+  const written = await copyChunks(file, opened, out);
   for (const chunk of written.flat()) await copySideModules(file, chunk, out);
   const rows = groups.reduce((sum, g) => sum + (file.rowGroups[g]?.size(GROUP.rows) ?? 0), 0);
   const rowGroups = written.map((chunks, i) => rowGroupOf(file, groups[i] ?? 0, i, chunks));
@@ -158,9 +154,32 @@ async function openColumns(
   return out;
 }
 
+/** Copies all chunks in order; while one is copied the next is already being read. */
+async function copyChunks(
+  file: OpenFile,
+  opened: readonly OpenColumn[][],
+  out: BatchedSink,
+): Promise<PlainChunk[][]> {
+  const order = opened.flat();
+  const copied: PlainChunk[] = [];
+  let ahead = order[0] && startReading(file, order[0]);
+  for (const [i, column] of order.entries()) {
+    const reader = ahead ?? startReading(file, column);
+    const next = order[i + 1];
+    ahead = next && startReading(file, next);
+    copied.push(await copyChunk(file, column, reader, out));
+  }
+  let at = 0;
+  return opened.map((columns) => {
+    at += columns.length;
+    return copied.slice(at - columns.length, at);
+  });
+}
+
 async function copyChunk(
   file: OpenFile,
   column: OpenColumn,
+  reader: ChunkReader,
   out: BatchedSink,
 ): Promise<PlainChunk> {
   const { metadata, chunk } = column;
@@ -170,7 +189,7 @@ async function copyChunk(
   let dictionary: number | undefined;
   let firstData: number | undefined;
   let authenticated = true;
-  for await (const page of pagesOf(file, column)) {
+  for await (const page of pagesOf(file, column, reader)) {
     const at = out.position;
     const edits = { [PAGE.compressedSize]: i32(page.bodyLength), [PAGE.crc]: undefined };
     await out.write([page.header.edit(edits)]);

@@ -18,6 +18,7 @@ export {
   BufferSink,
   type ByteSink,
   bufferSource,
+  descriptorSink,
   fileSink,
   fileSource,
   type RandomAccess,

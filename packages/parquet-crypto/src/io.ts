@@ -2,6 +2,7 @@
 // Where bytes come from and go to. A source answers ranges (a file, a buffer, HTTP ranges, ranges
 // checked against a digest tree); a sink takes bytes in order. Neither is trusted for anything but
 // liveness: what a source answers is checked for its length here and by tags elsewhere.
+import { writev } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { joinBytes } from './bytes.ts';
 import { misused, refused } from './errors.ts';
@@ -63,8 +64,29 @@ export async function fileSource(file: FileHandle): Promise<RandomAccess> {
 /** `writev` takes at most this many parts (IOV_MAX of Linux). */
 const PARTS_MAX = 1024;
 
-/** A sink that appends to an open file or descriptor from its position. The caller closes it. */
-export function fileSink(file: FileHandle): ByteSink {
+/** A sink over an open descriptor (a file, a pipe, a memfd), from its position; left open. */
+export function descriptorSink(descriptor: number): ByteSink {
+  return fileSink({
+    writev: async (parts) => ({ bytesWritten: await writevDescriptor(descriptor, parts) }),
+  });
+}
+
+function writevDescriptor(descriptor: number, parts: readonly Uint8Array[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    writev(descriptor, parts as Uint8Array[], (error, bytesWritten) => {
+      if (error === null) resolve(bytesWritten);
+      else reject(error);
+    });
+  });
+}
+
+/** The part of a FileHandle that a sink needs. */
+interface Writable {
+  writev(parts: Uint8Array[]): Promise<{ bytesWritten: number }>;
+}
+
+/** A sink that appends to an open file from its position. The caller closes it. */
+export function fileSink(file: Writable): ByteSink {
   return {
     async write(parts) {
       for (let i = 0; i < parts.length; i += PARTS_MAX) {
@@ -74,7 +96,7 @@ export function fileSink(file: FileHandle): ByteSink {
   };
 }
 
-async function writeWhole(file: FileHandle, parts: readonly Uint8Array[]): Promise<void> {
+async function writeWhole(file: Writable, parts: readonly Uint8Array[]): Promise<void> {
   let left = parts.filter((part) => part.length > 0);
   while (left.length > 0) {
     let { bytesWritten } = await file.writev(left as Uint8Array[]);

@@ -55,9 +55,13 @@ export function kmsKeys(
   const keks = new Map<string, Promise<Uint8Array>>();
   const unwrapKek = (material: KeyMaterial, wrapped: string): Promise<Uint8Array> => {
     const name = JSON.stringify([material.masterKeyId, wrapped]);
-    const known = keks.get(name) ?? kms.unwrap(material.masterKeyId, wrapped);
-    keks.set(name, known);
-    return known;
+    const known = keks.get(name);
+    if (known !== undefined) return known;
+    const unwrapping = kms.unwrap(material.masterKeyId, wrapped);
+    keks.set(name, unwrapping);
+    // A KMS that could not be reached is asked again next time.
+    unwrapping.catch(() => keks.delete(name));
+    return unwrapping;
   };
   return {
     async dataKey(keyMetadata, use) {

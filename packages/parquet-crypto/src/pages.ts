@@ -49,11 +49,23 @@ export interface Page {
 /** The first guess at the size of a page header in clear. */
 const HEADER_GUESS = 1024;
 
+/** Begins to read a chunk, so that its first bytes are here when its pages are asked for. */
+export function startReading(file: OpenFile, column: OpenColumn): ChunkReader {
+  return new ChunkReader(file.source, column.start, column.end, nameOf(column));
+}
+
+function nameOf(column: OpenColumn): string {
+  return `column ${column.leaf.path} of row group ${column.rowGroup}`;
+}
+
 /** The pages of a chunk, decrypted where it is encrypted, every tag checked. */
-export async function* pagesOf(file: OpenFile, column: OpenColumn): AsyncGenerator<Page> {
-  const { leaf, rowGroup, start, end, metadata } = column;
-  const name = `column ${leaf.path} of row group ${rowGroup}`;
-  const reader = new ChunkReader(file.source, start, end, name);
+export async function* pagesOf(
+  file: OpenFile,
+  column: OpenColumn,
+  reader: ChunkReader = startReading(file, column),
+): AsyncGenerator<Page> {
+  const { metadata } = column;
+  const name = nameOf(column);
   const read = column.key === undefined ? clearPage : sealedPage(file, column, column.key);
   let ordinal = 0;
   let values = 0;

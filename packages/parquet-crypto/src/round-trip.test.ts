@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files that DuckDB writes go through encrypt, proof and decrypt; DuckDB and hyparquet read what
 // comes out, and answer what they answer of the original.
+import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -8,6 +11,9 @@ import {
   BufferSink,
   bufferSource,
   decryptProjection,
+  descriptorSink,
+  fileSink,
+  fileSource,
   inspectParquet,
   readSchema,
 } from './index.ts';
@@ -145,4 +151,25 @@ test('the schema of a plain file', async () => {
       bl: 'BYTE_ARRAY',
     },
   );
+});
+
+test('files and descriptors serve as source and sink', async () => {
+  const plain = await duck.write('SELECT i FROM range(5000) r(i)');
+  const folder = await mkdtemp(join(tmpdir(), 'parquet-crypto-io-'));
+  const path = join(folder, 'sealed');
+  await writeFile(path, await seal(plain));
+  const [from, to, also] = [
+    await open(path),
+    await open(join(folder, 'a'), 'w'),
+    await open(join(folder, 'b'), 'w'),
+  ];
+  const options = { keys: holding(0), columns: ['i'] };
+  for (const sink of [fileSink(to), descriptorSink(also.fd)]) {
+    await decryptProjection({ source: await fileSource(from), sink, ...options });
+  }
+  await Promise.all([from.close(), to.close(), also.close()]);
+  const [a, b] = [await readFile(join(folder, 'a')), await readFile(join(folder, 'b'))];
+  await rm(folder, { recursive: true });
+  expect(a.equals(b)).toBe(true);
+  expect(await duck.read(a)).toEqual(await duck.read(plain));
 });
