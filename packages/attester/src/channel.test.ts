@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Both ends of the launcher's channel, over streams in memory: answers, refusals, loss, bad frames.
 import { Duplex } from 'node:stream';
 import { CodedError, encodeCbor } from '@cloister/core';
 import { describe, expect, it } from 'vitest';

@@ -96,7 +96,7 @@ function openInherited(): Duplex {
     return new Socket({ fd: LAUNCHER_FD, readable: true, writable: true });
   } catch (cause) {
     const message =
-      'no launcher is on descriptor 3: start this node with `cloister keeper start` or `cloister worker start`';
+      'no launcher is on descriptor 3: start this node with the cloister command (keeper, worker)';
     throw attesterError('launcher-absent', 'usage', message, cause);
   }
 }

@@ -12,6 +12,7 @@ import { type NodeSpec, type RunningNode, runUntilSignal, startNode } from './la
 import { MAKES, type Make, measureProgram } from './simulated.ts';
 
 const DIST = new URL('../dist/index.js', import.meta.url).href;
+const MINT = new URL('../../evidence/dist/mint/index.js', import.meta.url).href;
 const SECRET = 'configuration-nobody-else-sees';
 const started: RunningNode[] = [];
 let root: string;
@@ -45,7 +46,10 @@ beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'cloister-launcher-'));
   await mkdir(join(root, 'packages/keeper/dist'), { recursive: true });
   await writeFile(join(root, 'package-lock.json'), '{}');
-  await writeFile(join(root, 'packages/keeper/package.json'), '{"type": "module"}');
+  await writeFile(
+    join(root, 'packages/keeper/package.json'),
+    '{"type": "module", "files": ["dist"]}',
+  );
   await writeFile(join(root, 'packages/keeper/dist/main.js'), PROGRAM);
   return () => rm(root, { recursive: true });
 });
@@ -166,11 +170,11 @@ describe('a launcher that is gone', () => {
     await writeFile(
       launcher,
       `import { startNode, MAKES } from '${DIST}';
-       import { createDevelopmentRoot } from '${new URL('../../evidence/dist/mint/index.js', import.meta.url).href}';
+       import { createDevelopmentRoot } from '${MINT}';
        const node = await startNode({
          make: 'optee', role: 'keeper', root: ${JSON.stringify(root)}, config: { byte: 1 },
          developmentRoot: createDevelopmentRoot(MAKES.optee),
-         operator: { id: 'bank', signer: { key: new Uint8Array(32), sign: async () => new Uint8Array(64) } },
+         operator: { id: 'bank', signer: { key: new Uint8Array(32), sign: async () => null } },
          genesis: new Uint8Array(32), environment: 'keeper',
        });
        process.stdout.write(String(node.pid) + '\\n');`,

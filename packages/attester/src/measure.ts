@@ -72,7 +72,7 @@ export async function measureFiles(options: MeasureOptions): Promise<Measured> {
     return { manifest, encoded: encodeManifest(manifest) };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : 'unknown';
-    const message = `the ${options.role}'s program cannot be measured (${reason}): run npm run build`;
+    const message = `the ${options.role} cannot be measured (${reason}): run npm run build first`;
     throw attesterError('program-unreadable', 'not-found', message, cause);
   }
 }

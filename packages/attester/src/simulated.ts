@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The simulated makes of hardware: each mints format-exact evidence under its own development root
-// (`@cloister/evidence/mint`), for the measurement of the files that the launcher measured. Charters
-// that accept it say `simulated`, and so does everything under them.
+// (`@cloister/evidence/mint`), for the measurement of the files that the launcher measured.
+// Charters that accept it say `simulated`, and so does everything under them.
 //
 // `measureProgram` is what `cloister worker measure` prints and a charter pins.
 import { type Clock, systemClock } from '@cloister/core';

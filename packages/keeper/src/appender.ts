@@ -38,7 +38,8 @@ export class Appender {
       try {
         const answer = await (peers[attempt % peers.length] as LedgerPeer).append(event);
         if (answer.status === 'accepted' || answer.code === 'duplicate') return;
-        const message = `the ledger holds the ${kind} void: ${answer.code} ${answer.sentence ?? ''}`;
+        const why = `${answer.code} ${answer.sentence ?? ''}`;
+        const message = `the ledger holds the ${kind} void: ${why}`;
         throw keeperError(kind === 'join' ? 'join-rejected' : 'event-rejected', 'policy', message);
       } catch (error) {
         if (isCoded(error) && error.kind !== 'unavailable') throw error;

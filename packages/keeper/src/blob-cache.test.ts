@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What the cache keeps, what it forgets, and that nobody can change what it keeps.
 import { isCoded, utf8 } from '@cloister/core';
 import { describe, expect, it } from 'vitest';
 import { BlobCache } from './blob-cache.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A bounded memory of small blobs, in front of the gateways': evidence and sealed keys are asked for
-// while the witnesses still sign, so that they are here when the worker comes back. Blobs are named
-// by their digests, so what was fetched once (and checked then) cannot have changed.
+// A bounded memory of small blobs, in front of the gateways': evidence and sealed keys are asked
+// for while the witnesses still sign, so that they are here when the worker comes back. Blobs are
+// named by their digests, so what was fetched once (and checked then) cannot have changed.
 //
 // Invariants: never more than `bytes` in all; oldest use goes first; one fetch a digest at a time;
 // a failure is never kept.

@@ -111,7 +111,7 @@ export class Ceremony {
     }
   }
 
-  /** Appends a step once. What the ledger holds void stays so: saying it again would only fill it. */
+  /** Appends a step once. What the ledger holds void stays so: again would only fill it. */
   async #once<K extends EventKind>(attempt: Attempt, kind: K, body: EventBody<K>): Promise<void> {
     if (attempt.done.has(kind)) return;
     const about = { epoch: toHex(attempt.epoch), seat: attempt.seat };

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// One use, one join, a short life, bounds; and agreement with a naive model.
 import { isCoded, systemRandom } from '@cloister/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

@@ -38,7 +38,7 @@ export class Challenges {
     let held = 0;
     for (const entry of this.#open.values()) if (entry.join === join) held++;
     if (held >= this.#limits.perJoin || this.#open.size >= this.#limits.total) {
-      const message = `too many challenges are open: use one, or wait ${this.#limits.lifetimeMs} ms`;
+      const message = `too many challenges are open: use one or wait ${this.#limits.lifetimeMs} ms`;
       throw keeperError('challenges-too-many', 'unavailable', message);
     }
     const challenge = this.#random.bytes(32);
@@ -56,7 +56,7 @@ export class Challenges {
     for (const bytes of mine) this.#open.delete(toHex(bytes));
     if (mine[0] !== undefined) return mine[0];
     const message =
-      'no challenge in the freshness note was drawn here for this join and is unused: draw a new one';
+      'no challenge in the note was drawn here for this join and is unused: draw a new one';
     throw keeperError('challenge-unknown', 'verification', message);
   }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What a keeper is told at its start, and what it does not believe.
 import { encodeFoundingCharter } from '@cloister/contract';
 import { charterSpecimen } from '@cloister/contract/testing';
 import { isCoded, toBase64, toHex } from '@cloister/core';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a keeper enters: evidence over its keys and the checkpoint it began from, a join signed by its
-// own key, and the operator's countersignature around it (spec/events.md, "join").
+// How a keeper enters: evidence over its keys and the checkpoint it began from, a join signed by
+// its own key, and the operator's countersignature around it (spec/events.md, "join").
 import { generateKeyPairSync } from 'node:crypto';
 import { type CharterBody, type EventBody, reportData, signEvent } from '@cloister/contract';
 import { parseCose, utf8 } from '@cloister/core';
@@ -27,7 +27,7 @@ export function checkPlace(facts: JoinFacts, ports: Pick<KeeperPorts, 'attester'
   const environment = charter.environments.find((e) => e.id === id);
   const known = charter.operators.some((o) => o.id === operator);
   if (known && environment?.role === 'keeper' && environment.tee === tee) return;
-  const message = `the charter has no keeper environment '${id}' of ${tee}, or no operator '${operator}'`;
+  const message = `the charter has no keeper environment '${id}' of ${tee}, or no such operator`;
   throw keeperError('environment-mismatch', 'policy', message);
 }
 

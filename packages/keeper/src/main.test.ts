@@ -9,17 +9,9 @@ import { ephemeralEd25519Signer, nodeCrypto } from '@cloister/core/node';
 import { hpkeOpen } from '@cloister/threshold/node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KeeperConfigInput } from './config.ts';
-import {
-  addDataset,
-  Committee,
-  joinTask,
-  OPERATORS,
-  proposeTask,
-  rootOf,
-  sealOpeningsTo,
-  until,
-} from './testing/committee.ts';
+import { Committee, OPERATORS, rootOf, until } from './testing/committee.ts';
 import { serveGateway, type TestGateway } from './testing/http-gateway.ts';
+import { addDataset, joinTask, proposeTask, sealOpeningsTo } from './testing/task.ts';
 
 let committee: Committee;
 let gateway: TestGateway;

@@ -101,7 +101,7 @@ async function checkFreshness(ports: OpenPorts, request: OpenRequest): Promise<F
   const note = mergeAll(request.freshness);
   const challenge = challenges.use(key, parseFreshness(parseNote(note).text).challenges);
   const witnesses = witnessesOf(follower.charter);
-  // A join comes after its task and the task after its datasets: with the join, all owners are known.
+  // A join comes after its task, the task after its datasets: with the join all owners are known.
   const task = follower.state.joins.get(key)?.body.task;
   if (task === undefined) {
     const message = 'the fold here has no such join of a worker';
@@ -176,7 +176,8 @@ async function checkTimes(
     throw keeperError(code as 'appraisal-failed', 'verification', message);
   }
   if (now > appraised.claims.time.validUntil) {
-    const message = `what vouches for the evidence ended at ${appraised.claims.time.validUntil}, the witnesses say ${now}`;
+    const ended = `what vouches for the evidence ended at ${appraised.claims.time.validUntil}`;
+    const message = `${ended}, the witnesses say ${now}`;
     throw keeperError('evidence-expired', 'verification', message);
   }
 }
