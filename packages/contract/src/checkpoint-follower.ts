@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A node's own reading of the ledger (a keeper's, a worker's). Entries come from any gateway and are
-// believed only when the tree over them has the root of a head that a quorum of witnesses signed;
-// only then are they admitted and folded. So a gateway can be silent, but it cannot lie.
+// A node's own reading of the ledger (a keeper's, a worker's). Entries come from any gateway and
+// are believed only when the tree over them has the root of a head that a quorum of witnesses
+// signed; only then are they admitted and folded. So a gateway can be silent, but it cannot lie.
 //
 // Invariants: `state` is the fold of exactly the first `size` entries of the tree; it moves only
 // forward, and never past a signed head; one extension runs at a time. Where a peer's entries give
