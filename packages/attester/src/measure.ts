@@ -105,12 +105,11 @@ async function closureOf(root: string, from: string): Promise<string[]> {
   return [...seen];
 }
 
-/** What a package runs: the folders that it publishes, but for its sources. */
+/** What a package runs: the folders that it publishes (dist if it does not say), no sources. */
 async function programOf(folder: string): Promise<string[]> {
-  const { files } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as {
+  const { files = ['dist'] } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as {
     files?: readonly string[];
   };
-  if (files === undefined) throw new Error(`${folder}/package.json lists no files`);
   const folders = files.filter((name) => name !== 'src' && name !== 'bin');
   return (await Promise.all(folders.map((name) => scriptsIn(join(folder, name))))).flat();
 }
