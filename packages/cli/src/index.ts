@@ -2,6 +2,10 @@
 // The command line as a library: for tests that drive the same functions as the commands.
 export { adminOf } from './admin.ts';
 export * from './charter-file.ts';
+export * from './demo/cast.ts';
+export { createReport, type Report } from './demo/report.ts';
+export { freePorts, Stage } from './demo/stage.ts';
+export * from './demo/world.ts';
 export * from './gateway-home.ts';
 export * from './hardware.ts';
 export { serveCharterLedger } from './ledger-server.ts';
