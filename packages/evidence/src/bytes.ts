@@ -28,7 +28,7 @@ export class FieldReader {
 
   #take(length: number): number {
     if (length > this.left) {
-      const message = `${this.#what}: wanted ${length} bytes at offset ${this.#at}, got ${this.left}`;
+      const message = `${this.#what}: wanted ${length} bytes at ${this.#at}, got ${this.left}`;
       throw malformed(this.#code, message);
     }
     const at = this.#at;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every shared case of the kinds that this package verifies: evidence, collateral and time as
-// recorded, and the recorded outcome. Where we differ on purpose, the case is listed here by id with
-// our code, and in README.md with the reason; a listed case that comes out as recorded fails too.
+// recorded, and the recorded outcome. Where we differ on purpose, the case is listed here by id
+// with our code, and in README.md with the reason; a listed case that comes out as recorded fails
+// too.
 import { existsSync, readFileSync } from 'node:fs';
 import { CodedError, fromHex, isCoded, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The face of the package: verify evidence, appraise claims. Minting is in `@cloister/evidence/mint`.
+// The face of the package: verify evidence, appraise claims. Minting is in
+// `@cloister/evidence/mint`.
 export * from './appraise.ts';
 export * from './cache.ts';
 export {
@@ -9,6 +10,7 @@ export {
   needsCollateral,
   parseCollateralJson,
 } from './collateral.ts';
+export * from './ear/ear.ts';
 export * from './errors.ts';
 export {
   type EventLog,
@@ -20,6 +22,7 @@ export {
 } from './eventlog/parse.ts';
 export { COMMANDS as OPTEE_COMMANDS, type OpteeCommand } from './op-tee/constants.ts';
 export { opteeNonce } from './op-tee/parse.ts';
+export { openPolicy, parsePolicy } from './policy.ts';
 export { decodeRoot, encodeRoot } from './roots/encode.ts';
 export * from './roots/make.ts';
 export * from './roots/vendors.ts';

@@ -66,6 +66,13 @@ export class JsonView {
     return new JsonView(object[name] as Json, this.#code, path);
   }
 
+  /** Member names of an object, at most `limit`. */
+  names(limit: number): string[] {
+    const names = Object.keys(this.#object());
+    if (names.length > limit) throw this.#bad(`an object of at most ${limit} members`);
+    return names;
+  }
+
   list(limit: number): JsonView[] {
     const { value } = this;
     if (!Array.isArray(value) || value.length > limit) {

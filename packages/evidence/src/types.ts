@@ -70,7 +70,7 @@ export interface Root {
   readonly family: RootFamily;
   /** The kinds that this root may vouch for. */
   readonly kinds: readonly EvidenceKind[];
-  /** SubjectPublicKeyInfo, DER. Chains are anchored by this key, whichever certificate carries it. */
+  /** SubjectPublicKeyInfo, DER. It anchors chains, whichever certificate carries it. */
   readonly key: Uint8Array;
   /** The root's own certificate (DER), where there is one. */
   readonly certificate?: Uint8Array;
@@ -134,12 +134,12 @@ export interface Claims {
   readonly measurement: Uint8Array;
   /** Every register by name (`mrenclave`, `rtmr0`, `host-data`, `pcr7`, ...). */
   readonly measurements: Readonly<Record<string, Uint8Array>>;
-  /** Identity of who signed the workload (MRSIGNER, author or id key digest), where there is one. */
+  /** Who signed the workload (MRSIGNER, author or id key digest), where someone did. */
   readonly signers: readonly Uint8Array[];
   readonly reportData: Uint8Array;
   readonly binding: Binding;
   readonly debug: boolean;
-  /** True where the guest may be moved or shares keys with another (migration agent, service TD). */
+  /** True where the guest may be moved or is shared (migration agent, service TD). */
   readonly migratable: boolean;
   readonly tcb: TcbClaims;
   readonly hardwareId: HardwareId;
@@ -198,7 +198,7 @@ export interface Policy {
   readonly weaknesses: readonly string[] | 'any';
 }
 
-/** EAR trust tiers (draft-ietf-rats-ear): affirming 2..31, warning 32..95, contraindicated 96..127. */
+/** EAR trust tiers: affirming 2 to 31, warning 32 to 95, contraindicated 96 to 127. */
 export type AppraisalStatus = 'affirming' | 'warning' | 'contraindicated';
 
 /** One line of the checklist of an appraisal. */

@@ -9,8 +9,8 @@
 //   data size u32, version u32, report type u32 (2 SNP, 4 TDX), hash type u32, variable size u32
 //   variable data: JSON with "keys": [{ "kid": "HCLAkPub", "kty": "RSA", "e", "n" }]
 //
-// The envelope is ours: deterministic CBOR { "v": 1, "hcl", "attest", "sig", "pcrs", "proof" }, where
-// `proof` is the VCEK certificate (SNP) or the TDX quote.
+// The envelope is ours: deterministic CBOR { "v": 1, "hcl", "attest", "sig", "pcrs", "proof" },
+// where `proof` is the VCEK certificate (SNP) or the TDX quote.
 import { decodeCbor, equal, fromBase64Url, utf8 } from '@cloister/core';
 import { FieldReader, isZero } from '../bytes.ts';
 import { malformed, unsupported } from '../errors.ts';

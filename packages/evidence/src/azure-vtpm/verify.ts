@@ -2,8 +2,8 @@
 // Verifies Azure confidential VMs: hardware report, paravisor and vTPM as one chain.
 //   1. the hardware's evidence verifies (the SNP report inside the HCL report, or the TDX quote);
 //   2. its report data is the digest of the runtime data, and zero after it;
-//   3. the key that the runtime data names signed the TPM quote, whose qualifying data is the report
-//      data of the whole;
+//   3. the key that the runtime data names signed the TPM quote, whose qualifying data is the
+//      report data of the whole;
 //   4. the PCR values are the quoted ones.
 // The paravisor holds the vTPM's keys and state, so Microsoft counts beside the chip's maker.
 import { concat, equal } from '@cloister/core';

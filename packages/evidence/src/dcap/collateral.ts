@@ -44,7 +44,7 @@ export function deriveDcap(
   return { subject: info.fmspc, number: Math.min(info.number, identity.number) };
 }
 
-/** Items from the JSON of PCS tools: DER in hexadecimal, signatures in hexadecimal, chains in PEM. */
+/** Items from the JSON of PCS tools: DER and signatures in hexadecimal, chains in PEM. */
 export function itemsFromDcapBundle(value: Json): Record<string, Uint8Array> {
   const outer = new JsonView(value, 'collateral-malformed');
   const json = outer.has('collateral') ? outer.get('collateral') : outer;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Numbers of Intel's DCAP formats. Sources: "Intel SGX ECDSA QuoteLibReference DCAP API" (quote v3),
-// "Intel TDX DCAP Quoting Library API" appendix A (v4, v5), "Intel SGX PCK Certificate and CRL
+// Numbers of Intel's DCAP formats. Sources: "Intel SGX ECDSA QuoteLibReference DCAP API" (quote
+// v3), "Intel TDX DCAP Quoting Library API" appendix A (v4, v5), "Intel SGX PCK Certificate and CRL
 // Profile Specification" (extension), PCS API v4 (TCB info and identities).
 import { fromHex } from '@cloister/core';
 

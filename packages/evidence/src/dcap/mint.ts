@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What minted SGX and TDX quotes share: a development root in Intel's shapes (root, PCK CA, TCB
-// signing certificate, one platform), PCK certificates with the SGX extension, quoting enclaves, TCB
-// info, identities and CRLs. Signed by nobody at Intel, and accepted only where named.
+// signing certificate, one platform), PCK certificates with the SGX extension, quoting enclaves,
+// TCB info, identities and CRLs. Signed by nobody at Intel, and accepted only where named.
 import { createHash } from 'node:crypto';
 import { concat, toHex, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';

@@ -6,7 +6,8 @@
 //   v3  header 48 | SGX report 384                    | u32 n | n bytes of signature data
 //   v4  header 48 | SGX report 384 or TD report 584   | u32 n | ...
 //   v5  header 48 | u16 type | u32 size | body of size | u32 n | ...
-//   signature data  v3:     sig 64 | key 64 | QE report 384 | QE sig 64 | u16 a | auth | u16 t | u32 c | cert
+//   signature data  v3:     sig 64 | key 64 | QE report 384 | QE sig 64 | u16 a | auth
+//                           | u16 t | u32 c | cert
 //                   v4, v5: sig 64 | key 64 | u16 6 | u32 s | (from the QE report on, s bytes)
 import { FieldReader, isZero } from '../bytes.ts';
 import { malformed, unsupported } from '../errors.ts';
@@ -51,7 +52,8 @@ export interface DcapQuote {
 
 /**
  * Parses a quote.
- * @throws CodedError `evidence-malformed`, `evidence-trailing-bytes`, `evidence-version-unsupported`,
+ * @throws CodedError `evidence-malformed`, `evidence-trailing-bytes`,
+ * `evidence-version-unsupported`,
  *   `evidence-key-type-unsupported`, `evidence-cert-type-unsupported`
  */
 export function parseQuote(bytes: Uint8Array): DcapQuote {
@@ -153,7 +155,7 @@ function parseSignatureData(data: FieldReader, version: number): SignatureData {
 }
 
 function certType(got: number, wanted: number): Error {
-  const message = `certification data of type ${got}, wanted ${wanted}: only the PCK chain is verified`;
+  const message = `certification data of type ${got}, wanted ${wanted} (a PCK chain)`;
   return unsupported('evidence-cert-type-unsupported', message);
 }
 

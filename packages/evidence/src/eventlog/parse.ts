@@ -119,7 +119,8 @@ function localityOf({ data }: LogEvent): number | undefined {
 }
 
 /**
- * Registers that the log gives in the bank of `hash`, by index. Registers without events are absent.
+ * Registers that the log gives in the bank of `hash`, by index. Registers without events are
+ * absent.
  * @throws CodedError `event-log-malformed` when the log lacks that bank
  */
 export function replayEventLog(

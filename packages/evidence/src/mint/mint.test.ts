@@ -285,7 +285,7 @@ describe('tdx-dcap', () => {
     }
   });
 
-  it('merges the module, and advises a relaunch where the module that runs now is current', async () => {
+  it('merges the module, and advises a relaunch where the running one is current', async () => {
     const svn = { module: 2 };
     const now = (module: number) => Uint8Array.of(module, 1, 4, ...new Uint8Array(13));
     expect(await status({})).toBe('UpToDate');

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a verified Nitro document proves. `measurement` is PCR0 (48 bytes): the whole enclave image;
-// PCR1 (kernel and boot), PCR2 (application), PCR3 (the parent's role), PCR4 (its instance) and PCR8
-// (the image's signer) are in `measurements`. An enclave in debug mode has PCR0 to PCR2 zero.
+// PCR1 (kernel and boot), PCR2 (application), PCR3 (the parent's role), PCR4 (its instance) and
+// PCR8 (the image's signer) are in `measurements`. An enclave in debug mode has PCR0 to PCR2 zero.
 // `reportData` is user_data; a nonce and a public key are in `measurements` as they came.
 import { utf8 } from '@cloister/core';
 import { isZero } from '../bytes.ts';

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Mints Nitro documents under a development root: root, zonal CA, instance certificate, P-384 all
-// through. `measurement` becomes PCR0 (zero in debug mode), `signer` PCR8, the hardware id the module id's text.
+// through. `measurement` becomes PCR0 (zero in debug mode), `signer` PCR8, the hardware id the
+// module id's text.
 import { type Cbor, concat, encodeCbor, fromUtf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { name } from '../mint/der.ts';

@@ -36,7 +36,7 @@ export interface NitroDocument {
   readonly signature: Uint8Array;
 }
 
-/** @throws CodedError `evidence-malformed`, `evidence-key-type-unsupported` and core's CBOR codes */
+/** @throws CodedError `evidence-malformed`, `evidence-key-type-unsupported`, core's CBOR codes */
 export function parseNitro(bytes: Uint8Array): NitroDocument {
   if (bytes.length > MAX_DOCUMENT_BYTES) throw bad(`of ${bytes.length} bytes is too large`);
   const untagged = bytes[0] === TAG_COSE_SIGN1 ? bytes.subarray(1) : bytes;

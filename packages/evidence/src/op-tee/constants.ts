@@ -18,7 +18,7 @@ export const SCHEME = 'rsa-pss-sha256';
 export const NONCE_DOMAIN = 'cloister/op-tee/nonce/v1';
 export const MAX_EVIDENCE_BYTES = 4096;
 
-/** The key is made on the device and has no certificate: it is worth what its enrolment is worth. */
+/** The key is made on the device, without certificate: it is worth what its enrolment is. */
 export const WEAKNESS_ENROLLED = 'trust-on-enrolment';
 /** The PTA measures memory of its caller, but the signed bytes do not name the command. */
 export const WEAKNESS_COMMAND = 'command-bound-by-nonce-only';

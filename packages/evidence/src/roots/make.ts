@@ -24,7 +24,7 @@ export function rootFromCertificate(
   return Object.freeze({ ...options, key: key.spki, certificate: copy, fingerprint });
 }
 
-/** A root from a bare SubjectPublicKeyInfo (DER). @throws CodedError `certificate-unsupported`, `der-malformed` */
+/** A root from a bare SubjectPublicKeyInfo (DER). @throws CodedError `certificate-unsupported` */
 export function rootFromKey(crypto: CryptoPort, spki: Uint8Array, options: RootOptions): Root {
   const key = spki.slice();
   parsePublicKey(key);

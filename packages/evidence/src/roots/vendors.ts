@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The vendors' roots as data. Nothing in the package trusts them by itself: a caller passes those it
-// means to. Each certificate is checked against its fingerprint when this module is loaded by a
+// The vendors' roots as data. Nothing in the package trusts them by itself: a caller passes those
+// it means to. Each certificate is checked against its fingerprint when this module is loaded by a
 // test; the fingerprints are the vendors' published ones.
 import { fromBase64 } from '@cloister/core';
 import type { EvidenceKind, Root, RootFamily } from '../types.ts';

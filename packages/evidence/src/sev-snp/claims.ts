@@ -120,7 +120,7 @@ export function snpExtra({
 
 export function snpProved({ path, leaf, report, crlChecked }: VerifiedReport): string[] {
   return [
-    `the ${report.signingKey.toUpperCase()} chains through SEV-${leaf.product} to ${path.root.family}'s root`,
+    `the ${report.signingKey} chains through SEV-${leaf.product} to ${path.root.family}'s root`,
     crlChecked ? 'the ASK is not revoked' : 'revocation was not checked: no CRL was given',
     'the certificate is for this product, chip and reported TCB',
     'the chip signed this report',

@@ -32,7 +32,7 @@ export const OID_HWID = '1.3.6.1.4.1.3704.1.4';
 export const OID_CSP_ID = '1.3.6.1.4.1.3704.1.5';
 
 export type SnpProduct = 'Milan' | 'Genoa' | 'Turin';
-/** CPUID family and model ranges by product (AMD 56860, CPUID_FAM_ID; Siena and Bergamo are Genoa). */
+/** CPUID family and models by product (AMD 56860, CPUID_FAM_ID; Siena, Bergamo are Genoa). */
 export const CPUID_PRODUCTS: readonly {
   readonly family: number;
   readonly from: number;

@@ -88,7 +88,7 @@ async function leafCertificate(
   const given = context as ChainContext & Pick<VerifyOptions, 'collateral'>;
   const bytes = table[report.signingKey] ?? leafFrom(given.collateral, kind);
   if (bytes === undefined) {
-    const message = `no ${report.signingKey.toUpperCase()} in the certificate table or the collateral`;
+    const message = `no ${report.signingKey} in the certificate table or the collateral`;
     throw malformed('certificate-missing', message);
   }
   return rememberParsed(context, 'certificate', bytes, (b) => {
@@ -195,7 +195,7 @@ function checkLeaf(leaf: SnpLeaf, report: SnpReport): void {
   const reported = tcbParts(report.reportedTcb, leaf.product);
   for (const [name, wanted] of Object.entries(leaf.svn)) {
     if (reported[name] !== wanted) {
-      const message = `${name} SVN: the certificate is for ${wanted}, the report says ${reported[name]}`;
+      const message = `${name} SVN: certificate for ${wanted}, report says ${reported[name]}`;
       throw refused('tcb-mismatch', message);
     }
   }

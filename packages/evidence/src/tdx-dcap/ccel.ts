@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Replays a CCEL (UEFI 2.10, section 38.4) and compares it with the RTMRs of verified TDX claims, so
-// that its events may be believed. In a CCEL, register 1 is RTMR0 and register 4 is RTMR3.
+// Replays a CCEL (UEFI 2.10, section 38.4) and compares it with the RTMRs of verified TDX claims,
+// so that its events may be believed. In a CCEL, register 1 is RTMR0 and register 4 is RTMR3.
 import { type CryptoPort, equal, toHex } from '@cloister/core';
 import { refused } from '../errors.ts';
 import { type LogEvent, parseEventLog, replayEventLog } from '../eventlog/parse.ts';

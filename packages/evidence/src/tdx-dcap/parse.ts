@@ -54,8 +54,8 @@ export function bit(field: Uint8Array, n: number): boolean {
 }
 
 /**
- * The one value that a charter pins for a TD: SHA-384 over MRTD and the four RTMRs. MRTD alone would
- * pin the firmware and let any kernel run.
+ * The one value that a charter pins for a TD: SHA-384 over MRTD and the four RTMRs. MRTD alone
+ * would pin the firmware and let any kernel run.
  */
 export function tdxMeasurement(
   crypto: CryptoPort,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The TCB status of a TDX platform: SGX part, TDX part, module identity and, for TD 1.5, whether a
-// relaunch would make it current. Behaviour of Intel's quote verification library (checks 4.1.2.4.17
-// of its specification, "TDX TCB level", "TDX module", "TD relaunch").
+// relaunch would make it current. Behaviour of Intel's quote verification library (checks
+// 4.1.2.4.17 of its specification, "TDX TCB level", "TDX module", "TD relaunch").
 //
 // tee_tcb_svn: byte 0 the module's ISV SVN, byte 1 its major version, byte 2 the SEAM loader's.
 import { equal } from '@cloister/core';
@@ -29,7 +29,7 @@ export interface TdxTcb {
   readonly date: number;
 }
 
-/** Evaluates `report` against the TCB info. @throws CodedError `tcb-*`, `module-identity-mismatch` */
+/** Evaluates `report` by the TCB info. @throws CodedError `tcb-*`, `module-identity-mismatch` */
 export function evaluateTdx(verified: VerifiedQuote, report: TdReport): TdxTcb {
   const { tcbInfo: info, qeLevel } = verified;
   if (info.tee !== 'TDX') throw refused('tcb-info-mismatch', 'TCB info is not for TDX');

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Numbers of TPM 2.0. Source: TCG Trusted Platform Module Library part 2 (structures), revision 1.59.
+// Numbers of TPM 2.0. Source: TCG Trusted Platform Module Library part 2 (structures), revision
+// 1.59.
 
 /** TPM_GENERATED_VALUE: only a restricted key signs bytes that begin so, and only the TPM's own. */
 export const TPM_GENERATED = 0xff544347;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Mints TPM 2.0 quotes under a development attestation key (RSA-2048, RSASSA-SHA-256). `measurement`
-// becomes PCR 0 of the SHA-256 bank; PCRs 1 to 7 are zero. The claims then have `tpmMeasurement` of
-// that selection.
+// Mints TPM 2.0 quotes under a development attestation key (RSA-2048, RSASSA-SHA-256).
+// `measurement` becomes PCR 0 of the SHA-256 bank; PCRs 1 to 7 are zero. The claims then have
+// `tpmMeasurement` of that selection.
 import { createHash, createPublicKey } from 'node:crypto';
 import { concat, encodeCbor } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // TPM 2.0 evidence to a frozen struct. TCG defines the parts and no envelope, so this is ours:
 //
-//   deterministic CBOR { "v": 1, "attest": TPMS_ATTEST, "sig": TPMT_SIGNATURE, "ak": SubjectPublicKeyInfo,
-//                        "pcrs": [[bank, [[index, value]...]]...], "chain": [DER...], "log": bytes }
+//   deterministic CBOR { "v": 1, "attest": TPMS_ATTEST, "sig": TPMT_SIGNATURE,
+//                        "ak": SubjectPublicKeyInfo, "pcrs": [[bank, [[index, value]...]]...],
+//                        "chain": [DER...], "log": bytes }
 //
 // `chain` (the AK certificate and its issuers) and `log` (a crypto-agile event log) may be empty.
 // The report data is the quote's qualifying data, 32 bytes.

@@ -44,7 +44,7 @@ export async function verifyTpmQuote(
   return quote;
 }
 
-/** Values in quoting order. Values that are carried but not quoted are refused: nothing signs them. */
+/** Values in quoting order. Those carried but not quoted are refused: nothing signs them. */
 function selectedValues(quote: TpmQuote, pcrs: PcrBanks): Uint8Array[] {
   const values: Uint8Array[] = [];
   let carried = 0;

@@ -108,7 +108,7 @@ export interface TpmSignature {
   readonly s?: Uint8Array;
 }
 
-/** Parses a TPMT_SIGNATURE. @throws CodedError `evidence-malformed`, `evidence-key-type-unsupported` */
+/** A TPMT_SIGNATURE. @throws CodedError `evidence-malformed`, `evidence-key-type-unsupported` */
 export function parseTpmSignature(bytes: Uint8Array): TpmSignature {
   const reader = new FieldReader(bytes, 'TPMT_SIGNATURE');
   const algorithm = reader.u16be();

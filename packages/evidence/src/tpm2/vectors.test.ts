@@ -191,7 +191,7 @@ interface AzureCapture {
   readonly proof: Uint8Array;
 }
 
-/** The captures come in two generations: lists of numbers, and text in hexadecimal and base64url. */
+/** Captures come in two generations: lists of numbers, and text (hexadecimal, base64url). */
 function azureCapture(path: string): AzureCapture {
   const file = json(path);
   const bytes = (value: string | number[]): Uint8Array => {
@@ -271,7 +271,7 @@ describe.skipIf(!hasShared)('Azure captures [skip: shared]', () => {
     expect(claims.weaknesses).toContain('paravisor');
   });
 
-  it('refuses a quote of another VM, and runtime data that the hardware does not name', async () => {
+  it('refuses a quote of another VM, and runtime data the hardware does not name', async () => {
     const [path, kind, collateral, at] = captures[1] as (typeof captures)[0];
     const mine = azureCapture(path);
     const other = azureCapture((captures[2] as (typeof captures)[0])[0]);

@@ -114,7 +114,7 @@ export function parsePublicKey(spki: Uint8Array): PublicKey {
   return { spki, rsaBits: bits, rsaModulus: bare };
 }
 
-/** The port's scheme for a signature of `family` under `key`, or undefined where they do not fit. */
+/** The port's scheme for a signature of `family` under `key`; undefined where they do not fit. */
 export function schemeFor(family: SignatureFamily, key: PublicKey): SignatureScheme | undefined {
   if (family.startsWith('rsa'))
     return key.rsaBits === undefined ? undefined : (family as RsaScheme);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Certification paths (RFC 5280 section 6, the part that vendors' hardware chains use): names chain,
-// signatures hold, CA bits and path lengths are right, every certificate is valid at the time to
-// judge at and on no list, and the path ends in the key of a named root. Signatures that held may
-// be remembered; dates and revocation are judged every time.
+// Certification paths (RFC 5280 section 6, the part that vendors' hardware chains use): names
+// chain, signatures hold, CA bits and path lengths are right, every certificate is valid at the
+// time to judge at and on no list, and the path ends in the key of a named root. Signatures that
+// held may be remembered; dates and revocation are judged every time.
 import { type CryptoPort, equal, type SignatureScheme, type VerifyKey } from '@cloister/core';
 import { type EvidenceCache, factKey } from '../cache.ts';
 import { malformed, refused } from '../errors.ts';
@@ -157,7 +157,7 @@ async function anchor(
     return root;
   }
   if (named) throw badSignature(top);
-  const message = `no named root issued '${commonName(top.subject)}' (issuer '${commonName(top.issuer)}')`;
+  const message = `no named root is the issuer '${commonName(top.issuer)}'`;
   throw refused('root-untrusted', message, { issuer: commonName(top.issuer) });
 }
 
@@ -212,7 +212,7 @@ function iso(ms: number): string {
 function checkCritical(certificate: Certificate, more?: ReadonlySet<string>): void {
   for (const [oid, extension] of certificate.extensions) {
     if (extension.critical && !UNDERSTOOD.has(oid) && more?.has(oid) !== true) {
-      const message = `'${commonName(certificate.subject)}' has the unknown critical extension ${oid}`;
+      const message = `'${commonName(certificate.subject)}' has an unknown critical extension`;
       throw refused('certificate-usage-invalid', message, { oid });
     }
   }
@@ -221,7 +221,7 @@ function checkCritical(certificate: Certificate, more?: ReadonlySet<string>): vo
 function checkLeafUsage(leaf: Certificate, anyUsage: boolean): void {
   const signs = (keyUsage(leaf) ?? USAGE_DIGITAL_SIGNATURE) >= USAGE_DIGITAL_SIGNATURE;
   if (caConstraint(leaf) !== undefined || !(signs || anyUsage)) {
-    const message = `'${commonName(leaf.subject)}' may not sign evidence (it is a CA, or its key usage)`;
+    const message = `'${commonName(leaf.subject)}' may not sign evidence (CA bit or key usage)`;
     throw refused('certificate-usage-invalid', message);
   }
 }
@@ -232,7 +232,7 @@ function checkCaUsage(ca: Certificate, below: number): void {
   const usage = keyUsage(ca);
   const mayIssue = usage === undefined || (usage & USAGE_CERT_SIGN) !== 0;
   if (constraint === undefined || !mayIssue || constraint.pathLength < below) {
-    const message = `'${commonName(ca.subject)}' may not issue here (CA bit, key usage or path length)`;
+    const message = `'${commonName(ca.subject)}' may not issue here (CA bit, usage, path length)`;
     throw refused('certificate-usage-invalid', message);
   }
 }
@@ -259,7 +259,7 @@ export async function verifyCrl(
   issuer: CrlIssuer,
 ): Promise<Crl> {
   if (!equal(crl.issuer, issuer.name)) {
-    const message = `the CRL is of '${commonName(crl.issuer)}', wanted '${commonName(issuer.name)}'`;
+    const message = `CRL of '${commonName(crl.issuer)}', wanted '${commonName(issuer.name)}'`;
     throw refused('crl-issuer-mismatch', message);
   }
   const maySign = issuer.usage === undefined || (issuer.usage & USAGE_CRL_SIGN) !== 0;
