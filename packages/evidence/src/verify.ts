@@ -11,7 +11,7 @@ import { EvidenceCache } from './cache.ts';
 import { malformed, unsupported } from './errors.ts';
 import { verifyNitro } from './nitro/verify.ts';
 import { verifyOptee } from './op-tee/verify.ts';
-import { checkFingerprint } from './roots/encode.ts';
+import { checkRoot } from './roots/encode.ts';
 import { verifySnp } from './sev-snp/verify.ts';
 import { verifySgx } from './sgx-dcap/verify.ts';
 import { verifyTdx } from './tdx-dcap/verify.ts';
@@ -48,10 +48,10 @@ export async function verifyEvidence(evidence: Evidence, options: VerifyOptions)
     const message = `no verifier for evidence of kind ${String(evidence.kind).slice(0, 40)}`;
     throw unsupported('evidence-kind-unsupported', message);
   }
-  for (const root of options.roots) checkFingerprint(options.crypto, root);
+  for (const root of options.roots) checkRoot(options.crypto, root);
   try {
     const cache = options.cache ?? new EvidenceCache({ entries: ONE_CALL_ENTRIES });
-    return await verifier(evidence.bytes, { ...options, cache });
+    return await verifier(evidence.bytes.slice(), { ...options, cache });
   } catch (error) {
     if (error instanceof CodedError) throw error;
     if (error instanceof RangeError || error instanceof TypeError || error instanceof SyntaxError) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writing DER (X.690) for minted certificates and lists: only what they need.
 import { concat, utf8 } from '@cloister/core';
+import { DEVELOPMENT_ORGANISATION } from '../roots/encode.ts';
 
 /** One element. */
 export function der(tag: number, ...contents: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
@@ -53,7 +54,7 @@ export function time(ms: number): Uint8Array {
 export const ia5 = (text: string): Uint8Array => der(0x16, utf8(text));
 
 /** A Name of organisation and common name. */
-export function name(commonName: string, organisation = 'Cloister development'): Uint8Array {
+export function name(commonName: string, organisation = DEVELOPMENT_ORGANISATION): Uint8Array {
   const attribute = (id: string, text: string): Uint8Array =>
     der(0x31, seq(oid(id), der(0x0c, utf8(text))));
   return seq(attribute('2.5.4.10', organisation), attribute('2.5.4.3', commonName));

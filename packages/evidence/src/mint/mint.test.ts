@@ -3,6 +3,7 @@
 // which chains, lists and collateral can be wrong gives its own code.
 import { equal, isCoded } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
+import { webCrypto } from '@cloister/core/web';
 import { describe, expect, it } from 'vitest';
 import { EvidenceCache } from '../cache.ts';
 import { decodeCollateral, encodeCollateral, needsCollateral } from '../collateral.ts';
@@ -119,6 +120,25 @@ describe.each(MINTABLE_KINDS.map((kind) => [kind]))('%s minted', (kind) => {
     expect(decodeRoot(encodeRoot(root))).toEqual(root);
     const lying = { ...root, fingerprint: '00'.repeat(32) };
     expect(await codeOf(verify(mint(kind), { roots: [lying] }))).toBe('root-untrusted');
+  });
+
+  it('cannot be called hardware where a certificate says development', async () => {
+    const posing = { ...rootOf(kind).root, trust: 'hardware' as const };
+    const code = await codeOf(verify(mint(kind), { roots: [posing] }));
+    expect(code).toBe(posing.certificate === undefined ? 'accepted' : 'root-untrusted');
+  });
+
+  it("verifies with the browser's cryptography just the same", async () => {
+    const evidence = mint(kind);
+    const options = { collateral: bundle(kind), roots: [rootOf(kind).root], at: AT };
+    const [a, b] = await Promise.all(
+      [nodeCrypto, webCrypto].map((crypto) => verifyEvidence(evidence, { ...options, crypto })),
+    );
+    expect(b).toEqual(a);
+    const changed = { kind, bytes: evidence.bytes.slice() };
+    changed.bytes[90] = (changed.bytes[90] as number) ^ 1;
+    const refusal = codeOf(verifyEvidence(changed, { ...options, crypto: webCrypto }));
+    expect(await refusal).toBe(await codeOf(verify(changed)));
   });
 
   it('has the hardware id that was asked for', async () => {
@@ -310,5 +330,22 @@ describe('tdx-dcap', () => {
     const asSgx = { kind: 'sgx-dcap' as const, bytes: tdx({}).bytes };
     expect(await codeOf(verify(asSgx, { roots: [sgxRoot] }))).toBe('evidence-field-invalid');
     expect(await codeOf(verify(tdx({}), { roots: [sgxRoot] }))).toBe('root-untrusted');
+  });
+});
+
+describe('nitro', () => {
+  it('is judged at its own time, within three hours', async () => {
+    const at = (ms: number) => codeOf(verify(mint('nitro'), { at: AT + ms }));
+    expect(await at(0)).toBe('accepted');
+    expect(await at(3 * 3_600_000)).toBe('accepted');
+    expect(await at(3 * 3_600_000 + 1)).toBe('certificate-expired');
+    expect(await at(-5 * 60_000)).toBe('accepted');
+    expect(await at(-5 * 60_000 - 1)).toBe('evidence-field-invalid');
+  });
+
+  it('flags debug mode', async () => {
+    const claims = await verify(mint('nitro', { debug: true }));
+    expect(claims.debug).toBe(true);
+    expect(claims.time.attestedAt).toBe(AT);
   });
 });

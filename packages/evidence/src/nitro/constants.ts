@@ -12,8 +12,9 @@ export const MAX_PUBLIC_KEY_BYTES = 1024;
 /** SHA-384 is the only digest that documents name. */
 export const DIGEST = 'SHA384';
 export const PCR_COUNT = 32;
-/** A document is judged with the time given; this much later than its own time it is stale. */
+/** How much later, and how much earlier, than a document's own time it may be judged. */
 export const MAX_AGE_MS = 3 * 60 * 60 * 1000;
+export const MAX_LEAD_MS = 5 * 60 * 1000;
 
 /** The parent instance's owner runs the hypervisor host that AWS administers. */
 export const WEAKNESS_OPERATOR = 'maker-is-operator';

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Verifies Nitro attestation documents:
 //   1. the certificate chains through the CA bundle to a named root;
-//   2. everything is valid at the time given, and the document is not of the future nor older than
-//      its three-hour certificate: leaves live about three hours, so judge near `timestamp`;
+//   2. everything on the chain is valid at the document's own time, which the signature covers, and
+//      that time is at most three hours before the time given (leaves live about as long) and at
+//      most five minutes after it (clocks that follow a ledger lag);
 //   3. the certificate's P-384 key signed the document (COSE_Sign1, ES384).
 // Source: AWS Nitro Enclaves NSM API, docs/attestation_process.md. There is no revocation list.
 import { refused } from '../errors.ts';
@@ -10,7 +11,7 @@ import type { Claims, VerifyOptions } from '../types.ts';
 import { parseCertificate } from '../x509/certificate.ts';
 import { type ChainContext, importedKey, rememberParsed, verifyPath } from '../x509/chain.ts';
 import { nitroClaims } from './claims.ts';
-import { MAX_AGE_MS } from './constants.ts';
+import { MAX_AGE_MS, MAX_LEAD_MS } from './constants.ts';
 import { type NitroDocument, parseNitro } from './parse.ts';
 
 /** Verifies Nitro evidence. @throws CodedError with an EvidenceErrorCode */
@@ -18,7 +19,7 @@ export async function verifyNitro(bytes: Uint8Array, options: VerifyOptions): Pr
   const document = parseNitro(bytes);
   checkAge(document, options.at);
   const roots = options.roots.filter((root) => root.kinds.includes('nitro'));
-  const context: ChainContext = { ...options, roots };
+  const context: ChainContext = { ...options, roots, at: document.timestamp };
   const parse = (der: Uint8Array) => rememberParsed(context, 'certificate', der, parseCertificate);
   const leaf = await parse(document.certificate);
   const bundle = await Promise.all(document.cabundle.map(parse));
@@ -35,7 +36,7 @@ export async function verifyNitro(bytes: Uint8Array, options: VerifyOptions): Pr
 }
 
 function checkAge(document: NitroDocument, at: number): void {
-  if (document.timestamp > at) {
+  if (document.timestamp > at + MAX_LEAD_MS) {
     throw refused('evidence-field-invalid', 'the document is of a time after the one given');
   }
   if (at - document.timestamp > MAX_AGE_MS) {

@@ -67,10 +67,23 @@ function bad(): Error {
 }
 
 const checked = new WeakSet<Root>();
+/** The organisation in every certificate of a development root. */
+export const DEVELOPMENT_ORGANISATION = 'Cloister development';
 
-/** Refuses a root whose fingerprint is not its own. @throws CodedError `root-untrusted` */
-export function checkFingerprint(crypto: CryptoPort, root: Root): void {
+/**
+ * Refuses a root whose fingerprint is not its own, and a development root that is called anything
+ * but simulated.
+ * @throws CodedError `root-untrusted`
+ */
+export function checkRoot(crypto: CryptoPort, root: Root): void {
   if (checked.has(root)) return;
+  const { certificate } = root;
+  if (certificate !== undefined && root.trust !== 'simulated') {
+    const text = String.fromCharCode(...parseCertificate(certificate).subject);
+    if (text.includes(DEVELOPMENT_ORGANISATION)) {
+      throw refused('root-untrusted', `a development root is called '${root.trust}'`);
+    }
+  }
   const actual = toHex(crypto.digest('sha256', root.certificate ?? root.key));
   if (actual !== root.fingerprint) {
     const message = `a root says its fingerprint is ${root.fingerprint}, it is ${actual}`;
