@@ -12,6 +12,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { Keeper } from './keeper.ts';
 import { Committee, hardwareOf, KEEPER_PROGRAM, OPERATORS, until } from './testing/committee.ts';
 import { MemoryLedger } from './testing/ledger.ts';
+import { addDataset, joinTask, openWith, proposeTask } from './testing/task.ts';
 
 const committees: Committee[] = [];
 
@@ -86,6 +87,53 @@ describe('three keepers of three makes', () => {
     );
     expect(toHex(committee.groupKey)).not.toBe(before);
     expect(committee.world.state.epochs.get(old ?? '')?.status).toBe('superseded');
+  });
+});
+
+describe('a reshare', () => {
+  it('keeps the group key, gives a new keeper a share and opens what was sealed before', async () => {
+    const committee = await create();
+    await committee.form();
+    const [insurer, hospital, gone] = committee.keepers as [Keeper, Keeper, Keeper];
+    const dataset = await addDataset(committee, 'hospital');
+    const [groupKey, from] = [toHex(committee.groupKey), insurer.seat?.epoch as Uint8Array];
+    await gone.stop();
+    const fresh = committee.keeper('bank');
+    await fresh.start();
+    const seats = [fresh, insurer, hospital];
+    const joins = seats.map((keeper) => keeper.join as Uint8Array);
+    const { world } = committee;
+    const id = await world.must(world.identity('bank'), 'epoch', { joins, from });
+    await until(() => epochOf(committee, id).status === 'active', 'the reshared epoch');
+    const all = () => seats.every((k) => toHex(k.seat?.epoch ?? new Uint8Array()) === toHex(id));
+    await until(all, 'everybody to hold it');
+    expect(epochOf(committee, id).dealers).toEqual([1, 2]);
+    expect(toHex(committee.groupKey)).toBe(groupKey);
+    expect(seats.map((keeper) => keeper.seat?.seat)).toEqual([1, 2, 3]);
+    const task = await proposeTask(committee, [dataset]);
+    const worker = await joinTask(committee, task);
+    for (const pair of [seats.slice(0, 2), seats.slice(1)]) {
+      const key = await openWith(committee, { keepers: pair, task, worker, column: 3 });
+      expect(toHex(key)).toBe(toHex(dataset.keys.get(3) as Uint8Array));
+    }
+  });
+
+  it('that fails leaves the old shares where they are', async () => {
+    const committee = await create();
+    await committee.form();
+    const [insurer, hospital] = committee.keepers as [Keeper, Keeper, Keeper];
+    const before = insurer.seat?.epoch as Uint8Array;
+    const hardware = hardwareOf('optee', utf8('something else'));
+    const wrong = committee.keeper('bank', { duties: { hardware } });
+    await wrong.start();
+    const joins = [insurer, hospital, wrong].map((keeper) => keeper.join as Uint8Array);
+    const { world } = committee;
+    const body = { joins, from: before };
+    const id = await world.must(world.identity('bank'), 'epoch', body);
+    await until(() => epochOf(committee, id).status === 'ended', 'the end of the attempt');
+    expect(epochOf(committee, id).end?.code).toBe('measurement-not-allowed');
+    expect(insurer.seat?.epoch).toEqual(before);
+    expect(insurer.state).toBe('holding');
   });
 });
 

@@ -2,6 +2,7 @@
 // A keeper's part in making a group key, driven by nothing but its own fold: when an epoch names
 // its join it appraises every seat, commits; when all have committed it reveals with a sealed deal
 // for each seat; when all have revealed it checks everything, combines its share and acknowledges.
+// In a reshare the seats that held a share deal it again, under the numbers they had there.
 //
 // Invariants
 // - No deal is sealed to a seat whose evidence this keeper has not appraised itself; a wrong seat
@@ -17,10 +18,18 @@ import type {
   FoldState,
   Join,
   JoinAppraiser,
+  Mismatch,
 } from '@cloister/contract';
 import type { BlobStore, CryptoPort, Random } from '@cloister/core';
-import { type CodedError, fromHex, isCoded, type Signer, toHex } from '@cloister/core';
-import { type Reveal, transcriptHash, verifyDeal, verifyReveal } from '@cloister/threshold';
+import { fromHex, isCoded, type Signer, toHex } from '@cloister/core';
+import {
+  parseReveal,
+  type Reveal,
+  seatPublicShare,
+  transcriptHash,
+  verifyDeal,
+  verifyReveal,
+} from '@cloister/threshold';
 import {
   combineDeals,
   complain,
@@ -38,7 +47,10 @@ import { errorFields, type Log } from './log.ts';
 interface Attempt {
   readonly epoch: Uint8Array;
   readonly seat: number;
-  done: Set<EventKind>;
+  /** Its number as a dealer: the seat, or in a reshare the seat it had; undefined if it does not. */
+  readonly dealer: number | undefined;
+  readonly done: Set<EventKind>;
+  appraised?: boolean;
   dealing?: Dealing;
   deals?: Uint8Array[];
   share?: KeyShare;
@@ -87,10 +99,16 @@ export class Ceremony {
     const epoch = key === null ? undefined : state.epochs.get(key);
     if (key === null || epoch === undefined) return;
     const seat = epoch.joins.indexOf(this.#join) + 1;
-    if (seat === 0 || epoch.from !== null) return;
-    const attempt = this.#attempts.get(key) ?? { epoch: fromHex(key), seat, done: new Set() };
+    if (seat === 0) return;
+    const attempt = this.#attempts.get(key) ?? {
+      epoch: fromHex(key),
+      seat,
+      dealer: epoch.dealers.find((number) => dealerJoin(state, epoch, number) === this.#join),
+      done: new Set<EventKind>(),
+    };
     this.#attempts.set(key, attempt);
     if (attempt.done.has('epoch-abort') || attempt.done.has('complaint')) return;
+    if (!(await this.#appraiseSeats(state, epoch, attempt))) return;
     if (epoch.phase === 'commit') await this.#commit(state, epoch, attempt);
     if (epoch.phase === 'reveal') await this.#reveal(state, epoch, attempt);
     if (epoch.phase === 'ack') await this.#acknowledge(state, epoch, attempt);
@@ -125,36 +143,39 @@ export class Ceremony {
     attempt.done.add(kind);
   }
 
-  async #commit(state: FoldState, epoch: Epoch, attempt: Attempt): Promise<void> {
-    if (attempt.done.has('commit')) return;
+  /** Whether every seat is what the charter wants; if one is not, the ledger has been told. */
+  async #appraiseSeats(state: FoldState, epoch: Epoch, attempt: Attempt): Promise<boolean> {
+    if (attempt.appraised === true) return true;
     for (const [i, key] of epoch.joins.entries()) {
       const result = await this.#ports.appraiser.appraise(state, key);
       if (result.ok) continue;
-      const { epoch: id, seat } = attempt;
-      await this.#once(attempt, 'epoch-abort', {
-        epoch: id,
-        seat,
-        against: i + 1,
-        ...result.mismatch,
-      });
-      return;
+      await this.#abort(attempt, i + 1, result.mismatch);
+      return false;
     }
-    const genesis = state.genesis as Uint8Array;
+    attempt.appraised = true;
+    return true;
+  }
+
+  async #commit(state: FoldState, epoch: Epoch, attempt: Attempt): Promise<void> {
+    const { epoch: id, dealer: seat } = attempt;
+    if (seat === undefined || attempt.done.has('commit')) return;
+    const old = epoch.from === null ? undefined : this.#attempts.get(epoch.from)?.share;
+    if (epoch.from !== null && old === undefined) return;
     attempt.dealing ??= createDealing({
-      genesis,
-      epoch: attempt.epoch,
-      seat: attempt.seat,
+      genesis: state.genesis as Uint8Array,
+      epoch: id,
+      seat,
       n: epoch.joins.length,
       t: epoch.threshold,
       random: this.#ports.random,
+      ...(old === undefined ? {} : { reshare: old }),
     });
-    const { epoch: id, seat } = attempt;
     await this.#once(attempt, 'commit', { epoch: id, seat, hash: attempt.dealing.commit });
   }
 
   async #reveal(state: FoldState, epoch: Epoch, attempt: Attempt): Promise<void> {
-    const { dealing } = attempt;
-    if (dealing === undefined || attempt.done.has('reveal')) return;
+    const { dealing, dealer } = attempt;
+    if (dealing === undefined || dealer === undefined || attempt.done.has('reveal')) return;
     if (attempt.deals === undefined) {
       const deals: Uint8Array[] = [];
       for (const { seat: recipient, deal } of dealing.deals) {
@@ -162,7 +183,7 @@ export class Ceremony {
         const signed = await sealDeal({
           genesis: state.genesis as Uint8Array,
           epoch: attempt.epoch,
-          dealer: attempt.seat,
+          dealer,
           recipient,
           recipientKey: seatJoin(state, epoch, recipient).body.hpke,
           deal,
@@ -173,15 +194,18 @@ export class Ceremony {
       }
       attempt.deals = deals;
     }
-    const { epoch: id, seat, deals } = attempt;
-    await this.#once(attempt, 'reveal', { epoch: id, seat, reveal: dealing.reveal, deals });
+    const { epoch: id, deals } = attempt;
+    const { reveal } = dealing;
+    await this.#once(attempt, 'reveal', { epoch: id, seat: dealer, reveal, deals });
     dealing.wipe();
   }
 
   async #acknowledge(state: FoldState, epoch: Epoch, attempt: Attempt): Promise<void> {
-    if (attempt.done.has('ack') || !attempt.done.has('reveal')) return;
+    if (attempt.done.has('ack')) return;
+    if (attempt.dealer !== undefined && !attempt.done.has('reveal')) return;
     const n = epoch.joins.length;
-    const reveals = this.#verifyReveals(state, epoch, attempt);
+    const reveals = await this.#verifyReveals(state, epoch, attempt);
+    if (reveals === undefined) return;
     if (attempt.share === undefined) {
       const deals: { dealer: number; deal: Uint8Array }[] = [];
       for (const reveal of reveals) {
@@ -190,7 +214,9 @@ export class Ceremony {
         if (deal === undefined) return;
         deals.push({ dealer: reveal.seat, deal });
       }
-      attempt.share = combineDeals({ seat: attempt.seat, n, reveals, deals });
+      const expected = epoch.from === null ? null : state.epochs.get(epoch.from)?.groupKey;
+      const keep = expected == null ? {} : { expectedGroupKey: expected };
+      attempt.share = combineDeals({ seat: attempt.seat, n, reveals, deals, ...keep });
       for (const { deal } of deals) deal.fill(0);
     }
     const { epoch: id, seat, share } = attempt;
@@ -198,16 +224,30 @@ export class Ceremony {
     await this.#once(attempt, 'ack', { epoch: id, seat, transcript, groupKey: share.groupKey });
   }
 
-  #verifyReveals(state: FoldState, epoch: Epoch, attempt: Attempt): Reveal[] {
+  /** All reveals in order, or undefined when one was wrong and the ledger has been told. */
+  async #verifyReveals(
+    state: FoldState,
+    epoch: Epoch,
+    attempt: Attempt,
+  ): Promise<Reveal[] | undefined> {
     const genesis = state.genesis as Uint8Array;
-    return [...epoch.reveals]
-      .sort(([a], [b]) => a - b)
-      .map(([seat, { reveal }]) => {
-        const commit = epoch.commits.get(seat) as Uint8Array;
-        const t = epoch.threshold;
-        const expected = { genesis, epoch: attempt.epoch, seat, t, reveal, commit };
-        return verifyReveal({ ...expected, curve: opensslCurve });
-      });
+    const t = epoch.threshold;
+    const reveals: Reveal[] = [];
+    for (const [seat, { reveal }] of [...epoch.reveals].sort(([a], [b]) => a - b)) {
+      const commit = epoch.commits.get(seat) as Uint8Array;
+      const about = { genesis, epoch: attempt.epoch, seat, t, reveal, commit };
+      try {
+        const origin = reshareOf(state, epoch, seat);
+        reveals.push(verifyReveal({ ...about, ...origin, curve: opensslCurve }));
+      } catch (error) {
+        if (!isCoded(error)) throw error;
+        const wanted = 'a reveal that fits its commit and origin';
+        const mismatch = { code: error.code, wanted, got: error.message.slice(0, 200) };
+        await this.#abort(attempt, seatOfDealer(state, epoch, seat), mismatch);
+        return undefined;
+      }
+    }
+    return reveals;
   }
 
   #dealBlob(epoch: Epoch, dealer: number, recipient: number): Promise<Uint8Array> {
@@ -231,7 +271,7 @@ export class Ceremony {
         dealer,
         recipient: attempt.seat,
         signed: dealt.signed,
-        dealerKey: seatJoin(state, epoch, dealer).signer,
+        dealerKey: (state.joins.get(dealerJoin(state, epoch, dealer)) as Join).signer,
         keyPair,
         crypto,
       });
@@ -242,8 +282,11 @@ export class Ceremony {
     } catch (error) {
       if (!isCoded(error)) throw error;
       this.#ports.log.warn('deal-wrong', { dealer, ...errorFields(error) });
-      if (NOT_THE_DEALERS.has(error.code)) await this.#abort(attempt, dealer, error);
-      else await this.#complain(epoch, attempt, dealt.signed, dealer);
+      if (NOT_THE_DEALERS.has(error.code)) {
+        const wanted = 'a deal signed by its dealer for this seat';
+        const mismatch = { code: error.code, wanted, got: error.message.slice(0, 200) };
+        await this.#abort(attempt, seatOfDealer(state, epoch, dealer), mismatch);
+      } else await this.#complain(epoch, attempt, dealt.signed, dealer);
     }
     return undefined;
   }
@@ -261,19 +304,10 @@ export class Ceremony {
     await this.#once(attempt, 'complaint', { epoch: id, seat, against, complaint });
   }
 
-  /** The blob is nothing that the dealer signed, so there is nothing to hold it to. */
-  async #abort(attempt: Attempt, against: number, error: CodedError): Promise<void> {
+  /** Ends the attempt: `against` is a seat of this epoch. */
+  async #abort(attempt: Attempt, against: number, mismatch: Mismatch): Promise<void> {
     const { epoch, seat } = attempt;
-    const wanted = 'a deal signed by its dealer for this seat';
-    const got = error.message.slice(0, 200);
-    await this.#once(attempt, 'epoch-abort', {
-      epoch,
-      seat,
-      against,
-      code: error.code,
-      wanted,
-      got,
-    });
+    await this.#once(attempt, 'epoch-abort', { epoch, seat, against, ...mismatch });
   }
 }
 
@@ -283,6 +317,26 @@ const NOT_THE_DEALERS: ReadonlySet<string> = new Set([
   'deal-signature-invalid',
   'deal-other-context',
 ]);
+
+/** The join behind a dealer's number: in a reshare, numbers are those of the epoch reshared. */
+function dealerJoin(state: FoldState, epoch: Epoch, dealer: number): string {
+  const of = epoch.from === null ? epoch : (state.epochs.get(epoch.from) as Epoch);
+  return of.joins[dealer - 1] as string;
+}
+
+/** The seat in this epoch of a dealer. */
+function seatOfDealer(state: FoldState, epoch: Epoch, dealer: number): number {
+  return epoch.joins.indexOf(dealerJoin(state, epoch, dealer)) + 1;
+}
+
+/** What a reshare's reveal must begin from: the dealer's public share of the old epoch. */
+function reshareOf(state: FoldState, epoch: Epoch, dealer: number) {
+  if (epoch.from === null) return {};
+  const old = state.epochs.get(epoch.from) as Epoch;
+  const reveals = [...old.reveals.values()].map(({ reveal }) => parseReveal(reveal));
+  const publicShare = seatPublicShare(reveals, dealer);
+  return { reshare: { previous: fromHex(epoch.from), publicShare } };
+}
 
 function seatJoin(state: FoldState, epoch: Epoch, seat: number): Join {
   return state.joins.get(epoch.joins[seat - 1] as string) as Join;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a worker needs before it asks a keeper, for this package's tests: datasets whose keys are
 // sealed to the group, an approved task with its openings, a join with minted evidence.
+import { decodePartials, openAnswerInfo } from '@cloister/api';
 import {
   commitTo,
   countersignJoin,
@@ -18,8 +19,10 @@ import { type Signer, systemRandom, utf8 } from '@cloister/core';
 import { ephemeralEd25519Signer, nodeCrypto } from '@cloister/core/node';
 import { encodeLabel } from '@cloister/threshold';
 import {
+  combinePartials,
   generateHpkeKeyPair,
   type HpkeKeyPair,
+  hpkeOpen,
   hpkeSeal,
   sealMasterKey,
 } from '@cloister/threshold/node';
@@ -224,4 +227,32 @@ export function sealOpeningsTo(
     aad: new Uint8Array(0),
     plaintext: encodeTaskOpenings(openings),
   });
+}
+
+/** The master key of one column of the task's first input, opened by these keepers. */
+export async function openWith(
+  committee: Committee,
+  by: { keepers: readonly Keeper[]; task: TestTask; worker: TestWorker; column: number },
+): Promise<Uint8Array> {
+  const { task, worker, column } = by;
+  const { genesis } = committee.world;
+  const { owner, body } = task.datasets[0] as TestDataset;
+  const { groupKey, dataset, version, policy } = body;
+  const partials = [];
+  for (const keeper of by.keepers) {
+    await keeper.signerOfJoin(worker.join);
+    const { challenge } = keeper.challenge(worker.join);
+    const freshness = await committee.ledger.freshness([challenge]);
+    const openings = sealOpenings(committee, keeper, task.openings);
+    const { epoch, seat, sealed } = await keeper.open({ join: worker.join, freshness, openings });
+    const info = openAnswerInfo(genesis, { join: worker.join, epoch, seat });
+    const aad = new Uint8Array(0);
+    const list = decodePartials(hpkeOpen({ keyPair: worker.hpke, info, aad, sealed }));
+    const point = list.find((one) => one.input === 0 && one.column === column)?.point;
+    partials.push({ seat, point: point as Uint8Array });
+  }
+  const digest = body.columns.find(({ id }) => id === column)?.sealed as Uint8Array;
+  const label = encodeLabel({ genesis, groupKey, owner, dataset, version, column, policy });
+  const sealed = await committee.blobs.get(digest);
+  return combinePartials({ t: 2, partials, groupKey, sealed, label });
 }
