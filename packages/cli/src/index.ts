@@ -3,6 +3,7 @@
 export { adminOf } from './admin.ts';
 export * from './charter-file.ts';
 export * from './demo/cast.ts';
+export * from './demo/data.ts';
 export { createReport, type Report } from './demo/report.ts';
 export { freePorts, Stage } from './demo/stage.ts';
 export * from './demo/world.ts';
