@@ -15,7 +15,7 @@ import { footerTail } from './encrypted-metadata.ts';
 import { misused, overLimit, refused } from './errors.ts';
 import { type OpenFile, openParquet } from './footer.ts';
 import { CHUNK, COLUMN, FILE, GROUP, MAGIC_CLEAR, PAGE, type ParquetLimits } from './format.ts';
-import type { ByteSink, RandomAccess } from './io.ts';
+import type { ByteSink, Progress, RandomAccess } from './io.ts';
 import type { KeyProvider } from './keys.ts';
 import type { EncryptionAlgorithm } from './modules.ts';
 import { moveOffsetIndex, type PageLocation } from './offset-index.ts';
@@ -54,6 +54,8 @@ export interface DecryptOptions {
   readonly allowClearLevels?: boolean;
   /** Threads for large pages; the calling thread alone where absent. */
   readonly pool?: CryptoPool;
+  /** Called after each column chunk. */
+  readonly onProgress?: (progress: Progress) => void;
   readonly limits?: Partial<ParquetLimits>;
 }
 
@@ -97,7 +99,7 @@ export async function decryptProjection(options: DecryptOptions): Promise<Decryp
   const opened = await openColumns(file, options, leaves, groups);
   const out = new BatchedSink(options.sink, options.pool?.threads);
   await out.write([Buffer.from(MAGIC_CLEAR, 'latin1')]);
-  const written = await copyChunks(file, opened, out);
+  const written = await copyChunks(file, opened, out, options.onProgress);
   for (const chunk of written.flat()) await copySideModules(file, chunk, out);
   const rows = groups.reduce((sum, g) => sum + (file.rowGroups[g]?.size(GROUP.rows) ?? 0), 0);
   const rowGroups = written.map((chunks, i) => rowGroupOf(file, groups[i] ?? 0, i, chunks));
@@ -159,6 +161,7 @@ async function copyChunks(
   file: OpenFile,
   opened: readonly OpenColumn[][],
   out: BatchedSink,
+  onProgress: DecryptOptions['onProgress'],
 ): Promise<PlainChunk[][]> {
   const order = opened.flat();
   const copied: PlainChunk[] = [];
@@ -168,6 +171,7 @@ async function copyChunks(
     const next = order[i + 1];
     ahead = next && startReading(file, next);
     copied.push(await copyChunk(file, column, reader, out));
+    onProgress?.({ done: i + 1, of: order.length, bytesRead: file.source.bytesRead });
   }
   let at = 0;
   return opened.map((columns) => {

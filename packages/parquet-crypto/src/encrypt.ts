@@ -22,7 +22,7 @@ import {
   ORDINAL_MAX,
   type ParquetLimits,
 } from './format.ts';
-import type { ByteSink, RandomAccess } from './io.ts';
+import type { ByteSink, Progress, RandomAccess } from './io.ts';
 import { type FileKeys, type MasterKey, wrapDataKeys } from './key-wrapping.ts';
 import { type AesKey, type EncryptionAlgorithm, FileAad } from './modules.ts';
 import { type LeafColumn, LeafIndex } from './schema.ts';
@@ -57,6 +57,8 @@ export interface EncryptOptions {
   readonly limits?: Partial<ParquetLimits>;
   /** Threads for large pages; the calling thread alone where absent. */
   readonly pool?: CryptoPool;
+  /** Called after each column chunk. */
+  readonly onProgress?: (progress: Progress) => void;
 }
 
 /** What was written. */
@@ -103,7 +105,15 @@ export async function encryptParquet(options: EncryptOptions): Promise<EncryptRe
   const magic = footer === 'encrypted' ? MAGIC_ENCRYPTED : MAGIC_CLEAR;
   await out.write([Buffer.from(magic, 'latin1')]);
   const groups: SealedChunk[][] = [];
-  for (let g = 0; g < file.rowGroups.length; g++) groups.push(await sealRowGroup(sealer, keys, g));
+  const of = file.rowGroups.length * file.schema.leaves.length;
+  let done = 0;
+  const onChunk = (): void => {
+    done++;
+    options.onProgress?.({ done, of, bytesRead: file.source.bytesRead });
+  };
+  for (let g = 0; g < file.rowGroups.length; g++) {
+    groups.push(await sealRowGroup(sealer, keys, g, onChunk));
+  }
   for (const chunk of groups.flat()) await sealSideModules(sealer, chunk);
   const rowGroups = groups.map((chunks, g) => encodeRowGroup(sealer, keys, footer, g, chunks));
   const seal = {
@@ -150,7 +160,12 @@ function keyOf(keys: FileKeys, leaf: LeafColumn): AesKey {
   return keys.columns[leaf.ordinal]?.key ?? keys.footer.key;
 }
 
-async function sealRowGroup(sealer: Sealer, keys: FileKeys, g: number): Promise<SealedChunk[]> {
+async function sealRowGroup(
+  sealer: Sealer,
+  keys: FileKeys,
+  g: number,
+  onChunk: () => void,
+): Promise<SealedChunk[]> {
   const { file } = sealer;
   const none = new DataKeys(undefined);
   const chunks = chunksOf(file, g);
@@ -160,6 +175,7 @@ async function sealRowGroup(sealer: Sealer, keys: FileKeys, g: number): Promise<
     if (chunk === undefined) throw new Error('assertion failed: a chunk for each leaf');
     const column = await openColumn(file, none, { rowGroup: g, chunk, leaf });
     out.push(await sealPages(sealer, column, keyOf(keys, leaf)));
+    onChunk();
   }
   return out;
 }

@@ -21,6 +21,7 @@ export {
   descriptorSink,
   fileSink,
   fileSource,
+  type Progress,
   type RandomAccess,
 } from './io.ts';
 export type { MasterKey } from './key-wrapping.ts';

@@ -21,6 +21,13 @@ export interface ByteSink {
   write(parts: readonly Uint8Array[]): Promise<void>;
 }
 
+/** Column chunks done, of how many; for people who wait. */
+export interface Progress {
+  readonly done: number;
+  readonly of: number;
+  readonly bytesRead: number;
+}
+
 /** A sink that keeps everything in memory. */
 export class BufferSink implements ByteSink {
   private readonly parts: Uint8Array[] = [];

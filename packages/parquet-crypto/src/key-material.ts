@@ -74,7 +74,7 @@ export function parseKeyMetadata(bytes: Uint8Array): KeyMetadata {
   return { storage: 'internal', material: materialOf(fields) };
 }
 
-/** Key material from a file of external key material. @throws CodedError `key-material-malformed` */
+/** Key material that was kept outside. @throws CodedError `key-material-malformed` */
 export function parseKeyMaterial(json: string): KeyMaterial {
   if (json.length > TEXT_MAX) throw wrong('is longer than key material ever is');
   return materialOf(parseObject(json));

@@ -15,6 +15,7 @@ import {
   fileSink,
   fileSource,
   inspectParquet,
+  type Progress,
   readSchema,
 } from './index.ts';
 import { AAD_PREFIX, Duck, holding, seal, topColumns, unseal } from './testing/files.ts';
@@ -95,8 +96,14 @@ test('row groups can be chosen', async () => {
   const plain = await duck.write('SELECT i FROM range(10000) r(i)');
   const sink = new BufferSink();
   const source = bufferSource(await seal(plain));
-  const options = { source, sink, keys: holding(0), columns: ['i'] };
+  const seen: Progress[] = [];
+  const onProgress = (progress: Progress) => seen.push(progress);
+  const options = { source, sink, keys: holding(0), columns: ['i'], onProgress };
   const report = await decryptProjection({ ...options, rowGroups: [1, 3] });
+  expect(seen.map(({ done, of }) => [done, of])).toEqual([
+    [1, 2],
+    [2, 2],
+  ]);
   expect(report).toMatchObject({ rowGroups: 2, rows: 4096, authenticated: true });
   expect(await duck.read(sink.bytes(), 'min(i), max(i), count(*)')).toEqual([
     ['2048', '8191', '4096'],

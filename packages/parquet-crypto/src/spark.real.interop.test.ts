@@ -40,7 +40,7 @@ const CRYPTO = {
 };
 const COLUMN_KEYS = {
   'parquet.encryption.footer.key': '0',
-  'parquet.encryption.column.keys': `1:${COLUMNS.slice(0, 8).join(',')};2:${COLUMNS.slice(8).join(',')}`,
+  'parquet.encryption.column.keys': `1:${COLUMNS.slice(0, 8)};2:${COLUMNS.slice(8)}`,
 };
 
 /** A mode, in our words and in Spark's. */
