@@ -74,6 +74,8 @@ async function approved(world, request) {
 /** One run: milliseconds from submit to released, and the worker's phases. */
 async function run(world, task, worker) {
   const { insurer } = world.admins;
+  const idle = async () => (await (await fetch(`${worker}/healthz`)).json()).busy === false;
+  await until('the worker', idle);
   const started = performance.now();
   let status = await insurer.startRun(task, worker);
   while (status.state !== 'released' && status.state !== 'failed') {
