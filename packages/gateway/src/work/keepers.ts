@@ -63,7 +63,7 @@ async function checklist(gateway: Gateway, key: string): Promise<Checklist> {
  */
 export async function formEpoch(gateway: Gateway, named: readonly string[]): Promise<EntryRecord> {
   const state = stateInForce(gateway);
-  const joins = named.length > 0 ? [...named] : newestJoins(gateway);
+  const joins = named.length > 0 ? [...named] : rotated(newestJoins(gateway), state.epochs.size);
   const { seats } = state.charter.keepers;
   if (joins.length !== seats) {
     const message = `${joins.length} keepers have joined, the charter wants ${seats}: start the others, or name the joins`;
@@ -71,6 +71,12 @@ export async function formEpoch(gateway: Gateway, named: readonly string[]): Pro
   }
   const body: EventBody<'epoch'> = { joins: joins.map((key) => fromHex(key, 32)) };
   return publishAccepted(gateway, 'epoch', body);
+}
+
+/** An attempt that ended is not repeated in the same seat order: that would be the same event. */
+function rotated(joins: readonly string[], by: number): string[] {
+  const at = joins.length === 0 ? 0 : by % joins.length;
+  return [...joins.slice(at), ...joins.slice(0, at)];
 }
 
 function newestJoins(gateway: Gateway): string[] {
