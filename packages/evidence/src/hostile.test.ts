@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every byte is hostile. One minted specimen a kind: each bit of each signed region flipped, each
-// truncation and each appended byte gives a CodedError; so does random and structured noise. Flips
-// count as refused only when they are refused: nothing signed may change and still verify.
+// Every byte is hostile. One minted specimen a kind: flipped bits in everything signed, truncations
+// and appended bytes are refused with a CodedError; so is random and structured noise. With
+// CLOISTER_EVERY_BIT=1 each single bit is flipped.
 import { concat, isCoded } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import fc from 'fast-check';
@@ -26,8 +26,11 @@ import { parseCrl } from './x509/crl.ts';
 import { parsePem } from './x509/pem.ts';
 
 const AT = Date.UTC(2026, 0, 15);
-const RUNS = 300;
-/** All bits take a minute: by default one of each byte, and all of the first 48 and last 16. */
+const RUNS = 200;
+/**
+ * All bits take a minute. By default: all of the first 48 and last 16 bytes, one of each byte to
+ * 700, one of every fifth byte beyond, where certificates are.
+ */
 const EVERY_BIT = process.env['CLOISTER_EVERY_BIT'] === '1';
 
 interface Specimen {
@@ -90,6 +93,7 @@ describe.each(specimens.map((s) => [s.kind, s] as const))('%s', (kind, s) => {
     for (let byte = 0; byte < s.bytes.length; byte++) {
       if (unsigned.some(([from, to]) => byte >= from && byte < to)) continue;
       const dense = EVERY_BIT || byte < 48 || byte >= s.bytes.length - 16;
+      if (!dense && byte >= 700 && byte % 5 !== 0) continue;
       for (let bit = 0; bit < 8; bit++) {
         if (!dense && bit !== byte % 8) continue;
         const at = 8 * byte + bit;

@@ -111,9 +111,22 @@ function prime(stream: Stream): bigint {
   const start = stream(PRIME_BYTES).slice();
   start[0] = (start[0] as number) | 0xc0;
   start[PRIME_BYTES - 1] = (start[PRIME_BYTES - 1] as number) | 1;
-  let candidate = BigInt(`0x${Buffer.from(start).toString('hex')}`);
-  while (!(candidate % RSA_EXPONENT !== 1n && checkPrimeSync(candidate))) candidate += 2n;
-  return candidate;
+  const base = BigInt(`0x${Buffer.from(start).toString('hex')}`);
+  const residues = SMALL_PRIMES.map((p) => Number(base % BigInt(p)));
+  for (let offset = 0; ; offset += 2) {
+    if (SMALL_PRIMES.some((p, i) => ((residues[i] as number) + offset) % p === 0)) continue;
+    const candidate = base + BigInt(offset);
+    if (candidate % RSA_EXPONENT !== 1n && checkPrimeSync(candidate)) return candidate;
+  }
+}
+
+/** Odd primes below 2,000: dividing by them first spares most of the costly tests. */
+const SMALL_PRIMES: readonly number[] = sieve(2000);
+
+function sieve(limit: number): number[] {
+  const out: number[] = [];
+  for (let n = 3; n < limit; n += 2) if (out.every((p) => n % p !== 0)) out.push(n);
+  return out;
 }
 
 function inverse(value: bigint, modulus: bigint): bigint {
