@@ -39,6 +39,7 @@ const OPEN_POLICY = {
 };
 
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+const say = (line) => process.stdout.write(`${line}\n`);
 const ms = (value) => `${value.toFixed(0)} ms`;
 
 /** Parquet bytes of a query, by DuckDB. */
@@ -58,12 +59,14 @@ async function add(admin, path, name, policy) {
 
 async function approved(world, request) {
   const { admins } = world;
-  const proposed = await admins.insurer.proposeTask({ purpose: PURPOSE, recipients: [], ...request });
+  const asked = { purpose: PURPOSE, recipients: [], ...request };
+  const proposed = await admins.insurer.proposeTask(asked);
   if (!proposed.check.ok) throw new Error(JSON.stringify(proposed.check.findings));
   const view = await admins.insurer.task(proposed.task);
   for (const owner of new Set(view.inputs.map((input) => input.owner))) {
     const admin = admins[owner];
-    await until('the task', async () => (await admin.tasks()).some((t) => t.task === proposed.task));
+    const known = async () => (await admin.tasks()).some((t) => t.task === proposed.task);
+    await until('the task', known);
     await admin.approve(proposed.task, { runs: 100, person: 'bench' });
   }
   const approvedNow = async () => (await admins.insurer.task(proposed.task)).state === 'approved';
@@ -116,7 +119,8 @@ async function cleartext(paths) {
 const folder = await mkdtemp(join(tmpdir(), 'cloister-bench-'));
 const stage = new Stage(folder);
 try {
-  const silent = { ...createReport({ json: false, colour: false }), step: (_n, _t, work) => work() };
+  const report = createReport({ json: false, colour: false });
+  const silent = { ...report, step: (_name, _title, work) => work() };
   const world = await raiseWorld({ folder, stage, report: silent });
   const tiny = await parquet(folder, 'tiny', 'SELECT 1 AS a, 2 AS b');
   await add(world.admins.insurer, tiny, 'tiny', OPEN_POLICY);
@@ -137,19 +141,18 @@ try {
   const inputs = { t: 'insurer/tiny' };
   const fixedTask = await approved(world, { code: 'SELECT a, b FROM t', inputs });
   const fixed = await several(world, fixedTask, worker);
-  process.stdout.write(`fixed cost of a task (a table of one row): ${ms(fixed.total)} (goal 500 ms)\n`);
-  for (const [name, value] of fixed.phases) process.stdout.write(`  ${name.padEnd(10)} ${ms(value)}\n`);
+  say(`fixed cost of a task (a table of one row): ${ms(fixed.total)} (goal 500 ms)`);
+  for (const [name, value] of fixed.phases) say(`  ${name.padEnd(10)} ${ms(value)}`);
 
   const queryTask = await approved(world, { code: QUESTION, inputs: { ...INPUTS } });
   const query = await several(world, queryTask, worker);
   const clear = await cleartext(plain);
   const computing = Object.fromEntries(query.phases).computing ?? 0;
-  process.stdout.write(
-    `the demo's query: ${ms(query.total)} through the whole path, ${ms(clear)} in cleartext DuckDB ` +
-      `(${(query.total / clear).toFixed(1)} x; without the fixed cost ` +
-      `${(Math.max(query.total - fixed.total, 0) / clear).toFixed(1)} x)\n` +
-      `  of it in the engine's child process: ${ms(computing)}\n`,
-  );
+  const beyond = Math.max(query.total - fixed.total, 0);
+  const [whole, rest] = [query.total / clear, beyond / clear].map((ratio) => ratio.toFixed(1));
+  say(`the demo's query: ${ms(query.total)} as a task, ${ms(clear)} in cleartext DuckDB`);
+  say(`  ratio ${whole}; without the fixed cost ${rest}`);
+  say(`  of it in the engine's child process: ${ms(computing)}`);
 } finally {
   await stage.stop();
   await rm(folder, { recursive: true, force: true });

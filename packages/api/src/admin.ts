@@ -68,7 +68,10 @@ export const status = z.object({
   tasks: count,
 });
 
-/** POST /admin/v1/uploads?name= (the file as the body): what was inferred, before anything is written. */
+/**
+ * POST /admin/v1/uploads?name= (the file as the body): what was inferred, before anything is
+ * written.
+ */
 export const inspection = z.object({
   upload: hex(16),
   format: z.string(),

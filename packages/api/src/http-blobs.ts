@@ -72,7 +72,8 @@ export class HttpBlobs implements BlobStore {
       };
       const { status, bytes } = await peer.bytes(request);
       if (status === 206 && bytes.length === end - start) return bytes;
-      const message = `${peer.base} answered ${bytes.length} bytes of blob ${toHex(digest)}, wanted ${end - start}`;
+      const got = `${bytes.length} bytes of blob ${toHex(digest)}, wanted ${end - start}`;
+      const message = `${peer.base} answered ${got}`;
       throw new CodedError<CoreErrorCode>('blob-range-invalid', 'verification', message);
     });
   }

@@ -64,7 +64,8 @@ export class HttpJson {
 
   /**
    * Sends and answers the raw body.
-   * @throws CodedError the peer's own error, `peer-unreachable`, `peer-timed-out`, `response-malformed`
+   * @throws CodedError the peer's own error, `peer-unreachable`, `peer-timed-out`,
+   *   `response-malformed`
    */
   async bytes(
     request: HttpRequest,
@@ -135,7 +136,8 @@ export class HttpJson {
   }
 
   #malformed(request: HttpRequest, issue: string | undefined): CodedError {
-    const message = `${this.base}${request.path} answered something else than asked: ${issue ?? 'not JSON'}`;
+    const where = `${this.base}${request.path}`;
+    const message = `${where} answered something else than asked: ${issue ?? 'not JSON'}`;
     return new CodedError<ApiErrorCode>('response-malformed', 'unavailable', message);
   }
 }

@@ -93,7 +93,8 @@ export async function verifyRequest(
     typeof time === 'number';
   if (!matches) throw unauthenticated('the signature is for another request');
   if (Math.abs(ports.clock.now() - time) > REQUEST_WINDOW_MS) {
-    const message = `the request was signed more than ${REQUEST_WINDOW_MS / 1000} s away from this clock`;
+    const seconds = REQUEST_WINDOW_MS / 1000;
+    const message = `the request was signed more than ${seconds} s away from this clock`;
     throw new CodedError<ApiErrorCode>('request-expired', 'usage', message);
   }
   return kid;

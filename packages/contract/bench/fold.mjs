@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How many events a second one core admits and folds. A ledger of the usual mix is built first
 // (tasks, approvals, worker joins, usage, releases, ticks); then it is read from its start three
-// times and the median is printed, split by kind. Events a second of processor time are printed too:
-// on a busy machine that is the figure of one core. Run after a build:
+// times and the median is printed, split by kind. Events a second of processor time are printed
+// too: on a busy machine that is the figure of one core. Run after a build:
 //   node packages/contract/bench/fold.mjs [tasks, 300 by default]
 import { nodeCrypto } from '@cloister/core/node';
 import { parseCose } from '@cloister/core';
@@ -67,11 +67,13 @@ const log = await ledger();
 const runs = [await read(log), await read(log), await read(log)].sort((a, b) => a.ms - b.ms);
 const { ms, cpuMs, folding, perKind } = runs[1];
 const rate = (spent) => Math.round((1_000 * log.length) / spent);
-console.log(`admit and fold: ${log.length} events, ${rate(cpuMs)} events/s of a core (wanted ${TARGET})`);
-console.log(`  by the clock on the wall: ${rate(ms)} events/s; the fold alone: ${rate(folding)} events/s`);
+const cored = `${rate(cpuMs)} events/s of a core (wanted ${TARGET})`;
+console.log(`admit and fold: ${log.length} events, ${cored}`);
+console.log(`  by the wall clock: ${rate(ms)} events/s; the fold alone: ${rate(folding)} events/s`);
 const checks = await bare(log);
 const share = Math.round((100 * checks.cpuMs) / cpuMs);
 console.log(`  of that ${share} % is ${checks.signatures} bare Ed25519 checks (OpenSSL)`);
 for (const [kind, { events, ms: spent }] of [...perKind].sort((a, b) => b[1].ms - a[1].ms)) {
-  console.log(`  ${kind.padEnd(12)} ${String(events).padStart(6)}  ${((1_000 * spent) / events).toFixed(0)} us each`);
+  const each = `${((1_000 * spent) / events).toFixed(0)} us each`;
+  console.log(`  ${kind.padEnd(12)} ${String(events).padStart(6)}  ${each}`);
 }

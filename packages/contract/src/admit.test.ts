@@ -194,7 +194,7 @@ describe('admission', () => {
     }
   });
 
-  it('judges a reveal: of this charter, epoch and seat, and its dealer knows the constant', async () => {
+  it('judges a reveal: charter, epoch, seat, and that its dealer knows the constant', async () => {
     const body = bodyOf('reveal');
     const cases: [string, Body, Uint8Array?][] = [
       ['reveal-other-charter', body, new Uint8Array(32)],

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bytes to a typed event. `admit` does all the cryptography that an event's own bytes allow: the
-// signature (both of them for a join), points on the curve, a reveal's proof of knowledge, whether a
-// complaint is upheld, and a charter's own consistency. Rights are not looked at: they are the
+// signature (both of them for a join), points on the curve, a reveal's proof of knowledge, whether
+// a complaint is upheld, and a charter's own consistency. Rights are not looked at: they are the
 // fold's. Whatever the bytes, the answer is an event or a CodedError. spec/events.md, "Admission".
 import {
   type CoseSign1,
@@ -30,7 +30,8 @@ interface Statement {
 
 /**
  * Checks an event's bytes and answers the typed event.
- * @throws CodedError with an `AdmitErrorCode`, a `charter-` code, or core's CBOR, COSE and key codes
+ * @throws CodedError with an `AdmitErrorCode`, a `charter-` code, or core's CBOR, COSE and key
+ *   codes
  */
 export async function admit(bytes: Uint8Array, crypto: CryptoPort): Promise<AnyEvent> {
   if (bytes.length > MAX_EVENT_BYTES) {

@@ -3,8 +3,9 @@
 // its proposer, for each input, to the input's owner: a price per run, per row read, per GB read
 // (10^9 bytes) and per second of the run. Whole numbers only: money in millionths of the currency
 // unit, quantities as recorded, and every line rounded down to a whole millionth, so that nobody
-// pays for more than was used. Rows and bytes were counted inside the TEE; seconds can be influenced
-// by the host, and their lines say so. A recorded run is billed whether or not it was released.
+// pays for more than was used. Rows and bytes were counted inside the TEE; seconds can be
+// influenced by the host, and their lines say so. A recorded run is billed whether or not it was
+// released.
 import { toHex } from '@cloister/core';
 import type { Price } from './events/shapes.ts';
 import { charterOf, indexOf, versionKey } from './fold/lookup.ts';

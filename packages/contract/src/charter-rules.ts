@@ -2,8 +2,9 @@
 // What a charter's numbers and names must satisfy together, beyond the shape of its body: names,
 // keys and hardware are unique; the quorum rule (quorum.ts); threshold and vendor rule
 // (vendor-rule.ts) hold together and can be met by the operators and environments that the charter
-// lists; evidence kinds bind report data; keeper and worker measurements differ; simulated hardware only where the charter says so.
-// `admit` refuses a charter that breaks one of them. spec/events.md, "charter".
+// lists; evidence kinds bind report data; keeper and worker measurements differ; simulated hardware
+// only where the charter says so. `admit` refuses a charter that breaks one of them.
+// spec/events.md, "charter".
 import { type CodedError, toHex } from '@cloister/core';
 import { type EvidenceKind, REPORT_DATA_LENGTH } from '@cloister/evidence';
 import { type CharterErrorCode, type ContractErrorCode, contractError } from './errors.ts';
@@ -122,7 +123,8 @@ function seats(body: CharterBody): Problem[] {
   const able = body.operators.filter((o) => o.hardware.some((h) => tees.has(h.tee))).length;
   const most = able === 0 ? 0 : mostSeats({ threshold: t, vendors: v }, families, able);
   if (most >= n) return [];
-  const got = `${families} root families and ${able} operators with keeper hardware fill ${most} seats`;
+  const who = `${families} root families and ${able} operators with keeper hardware`;
+  const got = `${who} fill ${most} seats`;
   const rule = `with t = ${t}, vendors = ${v}`;
   return [problem('charter-seats-unfillable', `${got} ${rule}; wanted ${n}`)];
 }

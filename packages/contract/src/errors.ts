@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The codes that this package throws. What the fold finds void is not an error and has codes of its
-// own (fold/void-codes.ts): the bytes were right, the right was missing. Codes never change meaning.
+// own (fold/void-codes.ts): the bytes were right, the right was missing. Codes never change
+// meaning.
 import { CodedError, type ErrorKind } from '@cloister/core';
 
 /** Why a charter's body contradicts itself; charter-rules.ts says each rule. */

@@ -110,7 +110,7 @@ export async function openOpenings(args: {
 }): Promise<OpeningMap> {
   const mine = decodeOpenings(args.blob).find((part) => part.to === args.me);
   if (mine === undefined) {
-    const message = `the openings are not sealed to ${args.me}; ask their author to seal them again`;
+    const message = `the openings are not sealed to ${args.me}: ask their author to seal again`;
     throw contractError('openings-not-for-me', 'not-found', message);
   }
   return decodeOpeningMap(await args.open(memberOpeningsInfo(args.genesis, args.me), mine.sealed));

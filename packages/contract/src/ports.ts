@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The port of a ledger: who orders events. An adapter gives order and liveness and nothing else; it
-// is never trusted for truth or secrecy (design, "The ledger"). Whoever reads builds the Merkle tree
-// over the order it sees, so that an adapter that shows two histories is caught.
+// is never trusted for truth or secrecy (design, "The ledger"). Whoever reads builds the Merkle
+// tree over the order it sees, so that an adapter that shows two histories is caught.
 //
 // Invariants every adapter keeps: positions are 0, 1, 2, ... without gaps; a position's bytes never
 // change; an append that answered is durable; a failed append may or may not have been stored, and
@@ -37,8 +37,8 @@ export interface Ledger {
    */
   read(from: number, limit: number): Promise<LedgerPage>;
   /**
-   * Every event from position `from` on, in order, waiting for new ones, until `signal` aborts (then
-   * it ends quietly). Transient failures are retried inside; others are thrown.
+   * Every event from position `from` on, in order, waiting for new ones, until `signal` aborts
+   * (then it ends quietly). Transient failures are retried inside; others are thrown.
    */
   follow(from: number, signal: AbortSignal): AsyncIterable<LedgerEntry>;
   /** How many events are durable now. */

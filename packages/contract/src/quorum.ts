@@ -17,7 +17,8 @@ export function quorumProblem(numbers: QuorumNumbers): string | undefined {
   const { witnesses: w, faulty: f, quorum: q } = numbers;
   if (q > w) return `got a quorum of ${q}, but there are only ${w} witnesses`;
   if (2 * q <= w + f) {
-    return `got a quorum of ${q}; with ${w} witnesses of which ${f} may lie, wanted more than ${(w + f) / 2}`;
+    const among = `${w} witnesses of which ${f} may lie`;
+    return `got a quorum of ${q}; with ${among}, wanted more than ${(w + f) / 2}`;
   }
   if (q < 2 * f + 1) return `got a quorum of ${q}; with ${f} that may lie, wanted ${2 * f + 1}`;
   return undefined;

@@ -26,7 +26,9 @@ const keys = z.strictObject({
   columns: z.array(z.strictObject({ id: columnId, name: z.string().max(1_000), key: bytesOf(32) })),
 });
 
-/** What one recipient's sealed keys hold; `columns` include id 0, the footer, with an empty name. */
+/**
+ * What one recipient's sealed keys hold; `columns` include id 0, the footer, with an empty name.
+ */
 export type ResultKeys = z.infer<typeof keys>;
 
 /** HPKE info of the keys sealed to `member`. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a task says behind its commitments, whole: code, parameters, uses and purpose of the task,
-// schema and policy of each input. The proposer's gateway hands it to an attested worker, the worker
-// to each keeper, sealed each time to the attested key; everyone checks every part against the
-// commitments on the ledger and uses nothing else. spec/events.md, "Openings".
+// schema and policy of each input. The proposer's gateway hands it to an attested worker, the
+// worker to each keeper, sealed each time to the attested key; everyone checks every part against
+// the commitments on the ledger and uses nothing else. spec/events.md, "Openings".
 import {
   type Cbor,
   CodedError,

@@ -91,7 +91,7 @@ describe('three keepers of three makes', () => {
 });
 
 describe('a reshare', () => {
-  it('keeps the group key, gives a new keeper a share and opens what was sealed before', async () => {
+  it('keeps the group key, gives a new keeper a share, opens what is already sealed', async () => {
     const committee = await create();
     await committee.form();
     const [insurer, hospital, gone] = committee.keepers as [Keeper, Keeper, Keeper];

@@ -47,7 +47,9 @@ import { errorFields, type Log } from './log.ts';
 interface Attempt {
   readonly epoch: Uint8Array;
   readonly seat: number;
-  /** Its number as a dealer: the seat, or in a reshare the seat it had; undefined if it does not. */
+  /**
+   * Its number as a dealer: the seat, or in a reshare the seat it had; undefined if it does not.
+   */
   readonly dealer: number | undefined;
   readonly done: Set<EventKind>;
   appraised?: boolean;

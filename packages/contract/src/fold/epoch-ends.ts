@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // How an attempt at a key ends without one: a keeper's `epoch-abort`, a judged complaint, or a
-// phase's deadline. Seats that are proved to be at fault (an upheld complaint's dealer, an unfounded
-// one's author) or silent past the deadline are excluded: their joins take no seat again. An abort
-// is a keeper's word and excludes nobody. The running epoch is never touched. spec/events.md.
+// phase's deadline. Seats that are proved to be at fault (an upheld complaint's dealer, an
+// unfounded one's author) or silent past the deadline are excluded: their joins take no seat again.
+// An abort is a keeper's word and excludes nobody. The running epoch is never touched.
+// spec/events.md.
 import { equal, toHex } from '@cloister/core';
 import type { AdmittedEvent } from '../events/event.ts';
 import type { Epoch, FoldState } from './state.ts';

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Key epochs: a member names n keepers' joins in seat order; the dealers commit by hash, reveal, and
-// all seats acknowledge one transcript and group key. When the last acknowledgement is here and all
-// are equal the epoch is active and the one before it superseded. One epoch forms at a time. In a
-// reshare (`from`) the dealers are the seats of the active epoch whose joins are named again, at
+// Key epochs: a member names n keepers' joins in seat order; the dealers commit by hash, reveal,
+// and all seats acknowledge one transcript and group key. When the last acknowledgement is here and
+// all are equal the epoch is active and the one before it superseded. One epoch forms at a time. In
+// a reshare (`from`) the dealers are the seats of the active epoch whose joins are named again, at
 // least t of them, and the group key must stay. spec/events.md, "epoch".
 import { equal, toHex } from '@cloister/core';
 import type { AdmittedEvent } from '../events/event.ts';
@@ -66,7 +66,8 @@ function judgeSeats(state: FoldState, joins: readonly string[]): Verdict {
   }
   const breach = vendorBreach(taken, { threshold, vendors });
   if (breach === undefined) return undefined;
-  const got = `${breach.who.join(' and ')}: got ${breach.seats} seats, wanted at most ${breach.most}`;
+  const who = breach.who.join(' and ');
+  const got = `${who}: got ${breach.seats} seats, wanted at most ${breach.most}`;
   return voided(`epoch-${breach.code}`, got);
 }
 

@@ -128,7 +128,7 @@ describe('the fold, whatever comes', () => {
     expect(counts.void).toBeGreaterThan(200);
   });
 
-  it('gives the same state from the same events, and another order another state or the same', () => {
+  it('gives the same state from the same events in the same order', () => {
     fc.assert(
       fc.property(fc.shuffledSubarray(story.map((_, i) => i)), (order) => {
         const [a, b] = [emptyState(), emptyState()];

@@ -103,7 +103,7 @@ describe('epochs', () => {
     expect(world.state.activeEpoch).toBe(toHex(next));
   });
 
-  it('end with the complainer excluded when the deal was right, the dealer when it was not', async () => {
+  it('end with the complainer excluded when the deal was right, else the dealer', async () => {
     for (const [dealtFor, fault, code] of [
       [2, 1, 'complaint-unfounded'],
       [3, 0, 'complaint-upheld'],

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a keeper asks the fold about a worker's join, at its current head: is it still right to open
-// for it, which datasets does it read, whose witnesses must have signed. Everything is judged again:
-// an approval withdrawn or expired since the join, a member or environment gone, a key rotated.
-// Evidence, policies and freshness are the keeper's own to judge. Design, "A dataset's way through".
+// for it, which datasets does it read, whose witnesses must have signed. Everything is judged
+// again: an approval withdrawn or expired since the join, a member or environment gone, a key
+// rotated. Evidence, policies and freshness are the keeper's own to judge. Design, "A dataset's way
+// through".
 import { toHex } from '@cloister/core';
 import type { EventBody } from '../events/bodies.ts';
 import type { Input } from '../events/shapes.ts';

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What becomes of a run: a keeper's refusal, the worker's usage record, its release, or its failure.
-// A run is recorded once, released once, and a failed one is neither. spec/events.md, "usage".
+// What becomes of a run: a keeper's refusal, the worker's usage record, its release, or its
+// failure. A run is recorded once, released once, and a failed one is neither. spec/events.md,
+// "usage".
 import { toHex } from '@cloister/core';
 import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every void code has at least one event here that earns it, signed for real and judged at the head
-// of a plausible history; the last test compares the table with the union, so none is untested. Long
-// because it is one table.
+// of a plausible history; the last test compares the table with the union, so none is untested.
+// Long because it is one table.
 import { type Signer, toHex } from '@cloister/core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { EventBody } from '../events/bodies.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One history in which every kind of event occurs and is accepted: a charter, an aborted attempt at
-// a key, one that a complaint ends, one that succeeds, datasets, a task with two runs (one released,
-// one failed after a refusal), a second task that is declined.
+// a key, one that a complaint ends, one that succeeds, datasets, a task with two runs (one
+// released, one failed after a refusal), a second task that is declined.
 import { complain, type Dealing, hpkeKeyPairFrom, sealDeal } from '@cloister/threshold/node';
 import type { CharterOptions } from './charter-specimen.ts';
 import { type FormedEpoch, type Node, World } from './world.ts';
