@@ -10,6 +10,7 @@ export {
   needsCollateral,
   parseCollateralJson,
 } from './collateral.ts';
+export * from './detect.ts';
 export * from './ear/ear.ts';
 export * from './errors.ts';
 export {

@@ -31,7 +31,7 @@ import type {
 export { mintNitro } from '../nitro/mint.ts';
 export { mintOptee, type OpteeMintRequest } from '../op-tee/mint.ts';
 export { certificateTable, mintSnp } from '../sev-snp/mint.ts';
-export { mintSgx } from '../sgx-dcap/mint.ts';
+export { mintSgx, type SgxMintRequest } from '../sgx-dcap/mint.ts';
 export { mintTdx, type TdxMintRequest } from '../tdx-dcap/mint.ts';
 export { akPublic, mintTpm, mintTpmQuote } from '../tpm2/mint.ts';
 export { HARDWARE_ID_LENGTH, hardwareIdOf } from './request.ts';

@@ -7,6 +7,7 @@ import { webCrypto } from '@cloister/core/web';
 import { describe, expect, it } from 'vitest';
 import { EvidenceCache } from '../cache.ts';
 import { decodeCollateral, encodeCollateral, needsCollateral } from '../collateral.ts';
+import { detectKind } from '../detect.ts';
 import { decodeRoot, encodeRoot } from '../roots/encode.ts';
 import { VENDOR_ROOTS } from '../roots/vendors.ts';
 import {
@@ -30,6 +31,7 @@ import {
   mintCollateral,
   mintEvidence,
   mintedMeasurement,
+  mintSgx,
   mintTdx,
 } from './index.ts';
 
@@ -93,6 +95,10 @@ describe.each(MINTABLE_KINDS.map((kind) => [kind]))('%s minted', (kind) => {
     expect(claims.hardwareId.value).toEqual(hardwareIdOf(rootOf(kind)));
     expect(claims).toMatchObject({ trust: 'simulated', debug: false, migratable: false });
     expect(claims.root).toBe(rootOf(kind).root.fingerprint);
+  });
+
+  it('is recognised from its bytes', () => {
+    expect(detectKind(mint(kind).bytes)).toBe(kind);
   });
 
   it('is refused without its root, and under a root of the same shape', async () => {
@@ -199,6 +205,15 @@ describe.each([['sgx-dcap'], ['tdx-dcap'], ['sev-snp']] as const)('%s collateral
 describe('sgx-dcap', () => {
   const kind = 'sgx-dcap';
   const root = rootOf(kind);
+
+  it.each([[3], [4], [5]] as const)('verifies quotes v%i', async (version) => {
+    const measurement = new Uint8Array(32).fill(0x11);
+    const signer = new Uint8Array(32).fill(0x66);
+    const request = { root, measurement, signer, reportData: new Uint8Array(64), at: AT, version };
+    const claims = await verify({ kind, bytes: mintSgx(request) });
+    expect(claims).toMatchObject({ measurement, signers: [signer] });
+    expect(claims.extra['quoteVersion']).toBe(version);
+  });
 
   it('flags debug, and takes the status and advisories of the level that matches', async () => {
     const collateral = mintCollateral(root, {
