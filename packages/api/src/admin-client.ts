@@ -28,6 +28,11 @@ export class AdminClient {
     return this.http.json(admin.inspection, { method: 'POST', path, file, headers, timeoutMs });
   }
 
+  /** Forgets an upload that no dataset was made of. */
+  discardUpload(upload: string) {
+    return this.#post(`/uploads/${upload}/discard`, {}, z.object({}));
+  }
+
   addDataset(request: admin.DatasetRequest) {
     return this.#post('/datasets', request, admin.datasetAnswer);
   }

@@ -13,7 +13,7 @@ import {
 } from '@cloister/contract';
 import { fromBase64, fromHex, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
-import type { MemberCard, OperatorCard } from '@cloister/gateway';
+import type { MemberCard, OperatorCard } from '@cloister/gateway/home';
 import { z } from 'zod';
 import { cliError } from './errors.ts';
 import { readJson } from './files.ts';

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the command line adds: its own codes, and the exit status of every kind of error. This is
 // the only place that knows the statuses; `cloister --help` prints them.
+import type { RunStatus } from '@cloister/api';
 import { CodedError, type ErrorKind, isCoded } from '@cloister/core';
 
 export type CliErrorCode =
@@ -44,4 +45,24 @@ export function cliError(
   cause?: unknown,
 ): CodedError<CliErrorCode> {
   return new CodedError(code, kind, message, { cause });
+}
+
+/** Codes of runs that end because someone could not be reached: trying again may help. */
+const UNREACHED = new Set([
+  'freshness-unreachable',
+  'receipt-missing',
+  'gateway-unknown',
+  'keepers-too-few',
+  'ledger-unreachable',
+  'quorum-unreachable',
+  'timed-out',
+]);
+
+/** A run that ended without a result, as an error that carries its code on the ledger. */
+export function runFailed(status: RunStatus): CodedError<CliErrorCode> {
+  const code = status.code ?? 'run-failed';
+  const message = `the run failed (${code}): ${status.sentence ?? 'no more is known'}`;
+  const details = { run: status.run, code };
+  const kind = UNREACHED.has(code) ? 'unavailable' : 'policy';
+  return new CodedError('run-failed', kind, message, { details });
 }

@@ -4,7 +4,7 @@
 import { join } from 'node:path';
 import { toHex } from '@cloister/core';
 import { FileBlobs, writeDurably } from '@cloister/core/node';
-import { CHARTER_FILE, writeGatewayConfig } from '@cloister/gateway';
+import { CHARTER_FILE, writeGatewayConfig } from '@cloister/gateway/home';
 import type { CharterFile } from './charter-file.ts';
 
 export async function prepareGateway(

@@ -18,7 +18,7 @@ import {
   hardwareIdOf,
   mintCollateral,
 } from '@cloister/evidence/mint';
-import { enrolHardware, readOperator } from '@cloister/gateway';
+import { enrolHardware, readOperator } from '@cloister/gateway/home';
 import { z } from 'zod';
 import { cliError } from './errors.ts';
 import { readBytes, readJson } from './files.ts';

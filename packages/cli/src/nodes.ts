@@ -3,7 +3,7 @@
 // and stands for the hardware, the node is a child that never holds the development key.
 import { type Make, type RunningNode, startNode } from '@cloister/attester';
 import { fromHex, toBase64, toHex } from '@cloister/core';
-import { readOperator, readOperatorSigner } from '@cloister/gateway';
+import { readOperator, readOperatorSigner } from '@cloister/gateway/home';
 import type { KeeperConfigInput } from '@cloister/keeper';
 import type { WorkerConfigInput } from '@cloister/worker';
 import { type CharterFile, environmentId } from './charter-file.ts';

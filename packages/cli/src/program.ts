@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command tree.
+// The command tree. Commands load what they need when they run, so that most start quickly.
 import { Command, Option } from 'commander';
-import { datasetCommands, resultCommands, taskCommands } from './commands/data.ts';
-import { charterCommands, orgCommands } from './commands/org.ts';
-import { gatewayCommands, ledgerCommands, nodeCommands } from './commands/processes.ts';
+import { charterCommands } from './commands/charter.ts';
+import { datasetCommands } from './commands/dataset.ts';
+import { gatewayCommands, ledgerCommands } from './commands/ledger.ts';
+import { nodeCommands } from './commands/nodes.ts';
+import { orgCommands } from './commands/org.ts';
+import { resultCommands } from './commands/results.ts';
+import { taskCommands } from './commands/task.ts';
 import { demoCommand } from './demo/command.ts';
 import { EXIT_HELP } from './errors.ts';
 

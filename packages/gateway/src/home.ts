@@ -6,6 +6,7 @@
 //   keys.json       the three 32-byte seeds: identity, witness, HPKE                 (mode 0600)
 //   operator.json   the operator's card and enrolled hardware, where the member is one too
 //   operator.key    the operator's seed: for launchers, never for the gateway        (mode 0600)
+//   charter.cbor    the payload that the founders sign
 //   gateway.json    how the gateway runs: genesis, address, ledger, peers
 //   admin-token     bearer token of the admin API                                    (mode 0600)
 //   log/ blobs/ vault/ uploads/ results/   made by the gateway
@@ -19,6 +20,9 @@ import { ed25519Signer, makeFolderDurably, nodeCrypto, writeDurably } from '@clo
 import { deriveHpkeKeyPair, type HpkeKeyPair } from '@cloister/threshold/node';
 import { z } from 'zod';
 import type { GatewayErrorCode } from './errors.ts';
+
+/** The charter's payload, in a member's folder: what its gateway signs. */
+export const CHARTER_FILE = 'charter.cbor';
 
 const hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`));
 const slug = z

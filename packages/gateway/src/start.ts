@@ -29,6 +29,7 @@ import { type Logger, pino } from 'pino';
 import { type Gateway, publish } from './context.ts';
 import type { GatewayErrorCode } from './errors.ts';
 import {
+  CHARTER_FILE,
   type GatewayConfig,
   type MemberCard,
   type OrgKeys,
@@ -43,9 +44,6 @@ import { type EntryRecord, Follower } from './ledger/follower.ts';
 import { WitnessService } from './ledger/witness-service.ts';
 import { RunBook } from './work/runs.ts';
 import { declineIfForbidden } from './work/tasks.ts';
-
-/** The charter's payload, in a member's folder: what its gateway signs. */
-export const CHARTER_FILE = 'charter.cbor';
 
 export interface RunningGateway {
   readonly url: string;

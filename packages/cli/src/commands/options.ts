@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Options that several commands share, and how their values are read.
 import { resolve } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { cliError } from '../errors.ts';
 
-/** Adds --home, the organisation's folder. */
-export function required(command: Command, _home: 'home'): Command {
-  return command.requiredOption('--home <folder>', "the organisation's folder", (text) =>
-    resolve(text),
-  );
+/** Adds --home, the organisation's folder; CLOISTER_HOME stands for it when it is absent. */
+export function withHome(command: Command): Command {
+  const option = new Option('--home <folder>', "the organisation's folder")
+    .env('CLOISTER_HOME')
+    .argParser((text: string) => resolve(text))
+    .makeOptionMandatory();
+  return command.addOption(option);
+}
+
+/** Adds one example to a command's help. */
+export function withExample(command: Command, example: string): Command {
+  return command.addHelpText('after', `\nExample:\n  ${example}`);
 }
 
 export function collect(value: string, before: string[] = []): string[] {
@@ -19,6 +26,12 @@ export function collect(value: string, before: string[] = []): string[] {
 export function count(text: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text);
   throw cliError('option-malformed', 'usage', `wanted a whole number, got ${text}`);
+}
+
+/** A number, 0 or more, such as 0.5. @throws CodedError `option-malformed` */
+export function amount(text: string): number {
+  if (/^\d{1,9}(\.\d{1,9})?$/.test(text)) return Number(text);
+  throw cliError('option-malformed', 'usage', `wanted a number such as 0.5, got ${text}`);
 }
 
 /** An amount of money in units, as millionths: 0.05 is 50,000. @throws CodedError `option-malformed` */
@@ -32,7 +45,7 @@ export function micros(text: string): number {
 
 /** `name=value`, repeated, as a record. @throws CodedError `option-malformed` */
 export function pairs(text: string, before: Record<string, string> = {}): Record<string, string> {
-  const at = text.indexOf('=');
+  const at = text.lastIndexOf('=');
   if (at > 0) return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
   throw cliError('option-malformed', 'usage', `wanted name=value, got ${text}`);
 }

@@ -2,17 +2,12 @@
 // `cloister demo`, which is `npm start`: the whole story in a fresh folder, then where to look.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import type { Command } from 'commander';
-import { count } from '../commands/options.ts';
-import { cliError } from '../errors.ts';
-import { money, table } from '../output.ts';
-import { createReport, type Report } from './report.ts';
-import { Stage } from './stage.ts';
-import { type Told, tellStory } from './story.ts';
+import { count, withExample } from '../commands/options.ts';
 
 export function demoCommand(program: Command): void {
-  program
+  const demo = program
     .command('demo')
     .description(
       'three organisations, three makes of SIMULATED hardware, one joint query, one bill',
@@ -21,86 +16,18 @@ export function demoCommand(program: Command): void {
     .option('--folder <folder>', 'where to put everything; a fresh temporary folder when absent')
     .option('--discard', 'remove the folder at the end')
     .action(async (options, command: Command) => {
+      const [{ createReport }, { playDemo }] = await Promise.all([
+        import('./report.ts'),
+        import('./play.ts'),
+      ]);
       const json = command.optsWithGlobals()['json'] === true;
       const folder: string = options.folder ?? (await mkdtemp(join(tmpdir(), 'cloister-demo-')));
       const report = createReport({ json, colour: process.stdout.isTTY && !json });
-      await playDemo({ folder, seed: options.seed, report });
-      if (options.discard === true) await rm(folder, { recursive: true, force: true });
+      try {
+        await playDemo({ folder, seed: options.seed, report });
+      } finally {
+        if (options.discard === true) await rm(folder, { recursive: true, force: true });
+      }
     });
-}
-
-async function playDemo(options: { folder: string; seed: number; report: Report }): Promise<void> {
-  const { folder, seed, report } = options;
-  const started = performance.now();
-  report.say('SIMULATED: the hardware below is software on this machine and protects nothing.');
-  const stage = new Stage(folder);
-  const interrupted = interruption();
-  try {
-    const told = await Promise.race([
-      tellStory({ folder, seed, stage, report }),
-      stage.ended(),
-      interrupted.promise,
-    ]);
-    const total = Math.round(performance.now() - started);
-    report.close(summaryOf(told, { ...report.timings, total }), closingLines(told, folder, total));
-  } finally {
-    interrupted.forget();
-    await stage.stop();
-  }
-}
-
-/** Rejects on Ctrl-C or SIGTERM, so that the stage is stopped in the one place where it always is. */
-function interruption(): { promise: Promise<never>; forget: () => void } {
-  let onSignal: () => void = () => undefined;
-  const promise = new Promise<never>((_, reject) => {
-    onSignal = () =>
-      reject(cliError('process-failed', 'unavailable', 'interrupted; every process was stopped'));
-  });
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
-  const forget = () => {
-    process.off('SIGINT', onSignal);
-    process.off('SIGTERM', onSignal);
-  };
-  return { promise, forget };
-}
-
-function summaryOf(told: Told, timings: Readonly<Record<string, number>>) {
-  const { size, root, cosignatures, ok } = told.ledger;
-  return {
-    task: told.task,
-    run: told.run.run,
-    result: told.result,
-    ledger: { size, root, cosignatures, verified: ok },
-    usage: told.usage,
-    bill: told.bill,
-    simulated: true,
-    timings,
-  };
-}
-
-function closingLines(told: Told, folder: string, total: number): string[] {
-  const names = Object.keys(told.result[0] ?? {});
-  const cells = told.result.map((row) => names.map((name) => cell(row[name])));
-  const insurer = relative(process.cwd(), join(folder, 'insurer'));
-  return [
-    '',
-    'What the insurer opened (groups of fewer than 20 people are left out by the worker):',
-    ...table([names, ...cells]).map((line) => `  ${line}`),
-    '',
-    'What it owes (SIMULATED):',
-    ...told.bill.map(
-      (bill) => `  ${bill.payer} owes ${bill.payee} ${money(bill.total, bill.currency)}`,
-    ),
-    '',
-    `Done in ${(total / 1000).toFixed(1)} s. Everything is in ${folder}`,
-    `  ${relative(process.cwd(), join(folder, 'charter.json'))}   the charter;  question.sql   the code;  logs/   of every process`,
-    'The processes are stopped. To look around, start the ledger and a gateway again:',
-    `  npx cloister ledger --help, npx cloister gateway serve --home ${insurer}`,
-    'To do it by hand with your own files: docs/walkthrough.md',
-  ];
-}
-
-function cell(value: unknown): string {
-  return typeof value === 'number' && !Number.isInteger(value) ? value.toFixed(2) : String(value);
+  withExample(demo, 'cloister demo --seed 11 --folder here');
 }

@@ -6,7 +6,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AdminClient } from '@cloister/api';
 import { isCoded } from '@cloister/core';
-import { createOperator, createOrg, readOperator, readOrg } from '@cloister/gateway';
+import { createOperator, createOrg, readOperator, readOrg } from '@cloister/gateway/home';
 import { adminOf } from '../admin.ts';
 import {
   type CharterFile,

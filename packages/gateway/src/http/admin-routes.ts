@@ -91,6 +91,12 @@ function datasetRoutes(app: FastifyInstance, gateway: Gateway): void {
     }
   });
 
+  app.post('/admin/v1/uploads/:upload/discard', async (request) => {
+    const { upload } = request.params as { upload: string };
+    await rm(await uploadPath(gateway, upload), { force: true });
+    return {};
+  });
+
   app.post('/admin/v1/datasets', async (request) => {
     const body = parseBody(datasetRequest, request);
     const path = await uploadPath(gateway, body.upload);

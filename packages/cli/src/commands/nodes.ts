@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+// keeper, worker: the nodes inside (simulated) hardware, and what one may ask of them.
+import type { AdminClient, Status } from '@cloister/api';
+import type { runUntilSignal } from '@cloister/attester';
+import { isCoded, toHex } from '@cloister/core';
+import type { Command } from 'commander';
+import { adminOf } from '../admin.ts';
+import { epochEnded } from '../epoch.ts';
+import { cliError } from '../errors.ts';
+import { print, progress, table } from '../output.ts';
+import { isPassing, patiently } from '../patience.ts';
+import { collect, count, withExample, withHome } from './options.ts';
+
+export function nodeCommands(program: Command): void {
+  keeperCommands(program);
+  workerCommands(program);
+}
+
+function keeperCommands(program: Command): void {
+  const keeper = program.command('keeper').description('keepers hold shares of the group key');
+  const serve = nodeOptions(keeper.command('serve'))
+    .description('run a keeper on SIMULATED hardware until it is told to stop')
+    .action(async (options, command: Command) => {
+      const { readCharterFile } = await import('../charter-file.ts');
+      const { parseMake } = await import('../hardware.ts');
+      const { startKeeper } = await import('../nodes.ts');
+      const charter = await readCharterFile(options.charter);
+      const make = parseMake(options.make);
+      const node = await startKeeper({ ...options, make, charter, gateways: options.gateway });
+      print(command, { event: 'ready', ...node.ready }, [
+        `keeper ready on ${String(node.ready['address'])}`,
+      ]);
+      await endOf(node);
+    });
+  withExample(
+    serve,
+    [
+      'cloister keeper serve --home bank --make sgx --charter charter.json --port 7611 \\',
+      '    --gateway http://127.0.0.1:7601 --gateway http://127.0.0.1:7602 &',
+    ].join('\n'),
+  );
+  measureCommand(keeper, 'keeper');
+  const list = withHome(keeper.command('list'))
+    .description('every keeper that joined, its seat and what its evidence proves')
+    .option('--checks', 'each check of the evidence on a line')
+    .action(async (options, command: Command) => {
+      const answer = await (await adminOf(options.home)).keepers();
+      print(command, answer, keeperLines(answer, options.checks === true));
+    });
+  withExample(list, 'cloister keeper list --home bank --checks');
+  const verify = withHome(keeper.command('verify'))
+    .description('list with every check; fails when a seated keeper does not stand')
+    .action(async (options, command: Command) => {
+      const answer = await (await adminOf(options.home)).keepers();
+      print(command, answer, keeperLines(answer, true));
+      const fallen = answer.keepers.filter((k) => k.seat !== null && !k.accepted);
+      if (fallen.length === 0) return;
+      const names = fallen.map((k) => k.operator).join(', ');
+      const message = `the evidence of ${names} does not stand`;
+      throw cliError('verification-failed', 'verification', message);
+    });
+  withExample(verify, 'cloister keeper verify --home bank');
+  const epoch = withHome(keeper.command('epoch'))
+    .description('name the keepers of an epoch; they make the group key among themselves')
+    .option(
+      '--join <id>',
+      'join ids in seat order; by default the newest of each machine',
+      collect,
+      [],
+    )
+    .option('--wait <seconds>', 'how long to wait for the keepers and the group key', count, 60)
+    .action(async (options, command: Command) => {
+      const formed = await formEpoch(await adminOf(options.home), command, options);
+      print(command, formed, [
+        `group key ${formed.groupKey}`,
+        `held by ${formed.seats.map((s) => `${s.operator} (${s.tee})`).join(', ')}; any ${formed.threshold} of them open a column`,
+      ]);
+    });
+  withExample(epoch, 'cloister keeper epoch --home bank');
+}
+
+/** Keepers that are still starting are waited for, and so is the key that they make. */
+async function formEpoch(
+  admin: AdminClient,
+  command: Command,
+  options: { join: string[]; wait: number },
+): Promise<NonNullable<Status['epoch']>> {
+  const started = performance.now();
+  const recorded = await patiently(
+    options.wait,
+    () => admin.formEpoch(options.join),
+    (error) => isPassing(error) || isCoded(error, 'epoch-impossible'),
+  );
+  if (recorded === undefined) throw new Error('unreachable: an epoch is recorded or refused');
+  progress(command, 'epoch named; the keepers make the key');
+  const left = options.wait - (performance.now() - started) / 1_000;
+  const formed = await patiently(left, async () => {
+    const { epoch, endedEpoch } = await admin.status();
+    if (endedEpoch?.id === recorded.id) throw epochEnded(endedEpoch);
+    return epoch?.id === recorded.id ? epoch : undefined;
+  });
+  if (formed !== undefined) return formed;
+  const message = `no group key after ${options.wait} s: see cloister ledger list --kind epoch-abort`;
+  throw cliError('process-failed', 'unavailable', message);
+}
+
+type Keepers = Awaited<ReturnType<AdminClient['keepers']>>;
+
+function keeperLines(answer: Keepers, checks: boolean): string[] {
+  const rows = answer.keepers.map((k) => [
+    k.seat === null ? '-' : String(k.seat),
+    k.operator,
+    k.tee,
+    k.family,
+    k.trust === 'simulated' ? 'SIMULATED' : k.trust,
+    k.accepted
+      ? `stands (${k.checks.length} checks)`
+      : `DOES NOT STAND: ${k.checks.find((check) => !check.ok)?.what ?? 'refused'}`,
+  ]);
+  const lines = table([['seat', 'operator', 'hardware', 'roots', 'trust', 'evidence'], ...rows]);
+  const detailed = lines.flatMap((line, i) =>
+    i === 0
+      ? [line]
+      : [
+          line,
+          ...(answer.keepers[i - 1]?.checks ?? []).map(
+            (check) => `      ${check.ok ? 'ok ' : 'NOT'} ${check.what}: ${check.note}`,
+          ),
+        ],
+  );
+  const epoch = answer.epoch === null ? '(no group key yet)' : answer.epoch.slice(0, 16);
+  return [`rule   ${answer.rule}`, `epoch  ${epoch}`, ...(checks ? detailed : lines)];
+}
+
+function workerCommands(program: Command): void {
+  const worker = program.command('worker').description('workers run approved tasks');
+  const serve = nodeOptions(worker.command('serve'))
+    .description('run a worker on SIMULATED hardware until it is told to stop')
+    .requiredOption('--keeper <url>', 'address of a keeper; repeat', collect)
+    .option(
+      '--scratch <folder>',
+      'where plain columns lie during a run; memory, not disk',
+      '/dev/shm',
+    )
+    .action(async (options, command: Command) => {
+      const { readCharterFile } = await import('../charter-file.ts');
+      const { parseMake } = await import('../hardware.ts');
+      const { startWorker } = await import('../nodes.ts');
+      const charter = await readCharterFile(options.charter);
+      const node = await startWorker({
+        ...options,
+        make: parseMake(options.make),
+        charter,
+        gateways: options.gateway,
+        keepers: options.keeper,
+      });
+      print(command, { event: 'ready', ...node.ready }, [
+        `worker ready on ${String(node.ready['address'])}`,
+      ]);
+      await endOf(node);
+    });
+  withExample(
+    serve,
+    [
+      'cloister worker serve --home bank --make sgx --charter charter.json --port 7620 \\',
+      '    --gateway http://127.0.0.1:7601 --gateway http://127.0.0.1:7602 \\',
+      '    --keeper http://127.0.0.1:7611 --keeper http://127.0.0.1:7612 &',
+    ].join('\n'),
+  );
+  measureCommand(worker, 'worker');
+}
+
+function nodeOptions(command: Command): Command {
+  return withHome(command)
+    .requiredOption('--make <make>', 'which simulated machine of the folder: sgx, snp or optee')
+    .requiredOption('--charter <file>', 'the charter file')
+    .requiredOption('--gateway <url>', 'address of a gateway; repeat', collect)
+    .option('--host <address>', 'address to listen on', '127.0.0.1')
+    .option('--port <port>', 'port to listen on; 0 for any', count, 0);
+}
+
+function measureCommand(parent: Command, role: 'keeper' | 'worker'): void {
+  const measure = parent
+    .command('measure')
+    .description('print what a charter pins: the measurement of this build in each make')
+    .action(async (_options, command: Command) => {
+      const { measureProgram } = await import('@cloister/attester');
+      const { measurements, manifest } = await measureProgram({ role });
+      const json = Object.fromEntries(
+        Object.entries(measurements).map(([make, m]) => [make, toHex(m)]),
+      );
+      print(
+        command,
+        { role, measurements: json, files: manifest.files.length, node: manifest.node },
+        [
+          ...Object.entries(json).map(([make, m]) => `${make.padEnd(6)} ${m}`),
+          `over ${manifest.files.length} files, Node ${manifest.node}`,
+        ],
+      );
+    });
+  withExample(measure, `cloister ${role} measure`);
+}
+
+async function endOf(node: Parameters<typeof runUntilSignal>[0][number]): Promise<void> {
+  const { runUntilSignal: run } = await import('@cloister/attester');
+  const exit = await run([node]);
+  if (exit.signal === null && exit.code !== 0) {
+    throw cliError('process-failed', 'unavailable', `the node ended with status ${exit.code}`);
+  }
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+// task: check, propose, approve, decline, run and look at computations.
+import type { AdminClient, CheckAnswer, RunStatus, TaskJson } from '@cloister/api';
+import { isCoded } from '@cloister/core';
+import type { Command } from 'commander';
+import { adminOf } from '../admin.ts';
+import { runFailed } from '../errors.ts';
+import { readText } from '../files.ts';
+import { money, print, progress, table } from '../output.ts';
+import { isAbsent, MOMENT_SECONDS, patiently } from '../patience.ts';
+import { findTask } from '../task-lookup.ts';
+import { amount, collect, count, pairs, withExample, withHome } from './options.ts';
+
+const RUN_POLL_MS = 15_000;
+const DAY_MS = 86_400_000;
+const WORKER_WAIT_SECONDS = 15;
+
+export function taskCommands(program: Command): void {
+  const task = program.command('task').description('propose, approve and run computations');
+  proposingCommands(task);
+  decidingCommands(task);
+  const list = withHome(task.command('list'))
+    .description('tasks, newest first')
+    .action(async (options, command: Command) => {
+      const tasks = await (await adminOf(options.home)).tasks();
+      const rows = tasks.map((t) => [t.task.slice(0, 16), t.proposer, t.state, t.purpose]);
+      print(command, tasks, table([['task', 'proposer', 'state', 'purpose'], ...rows]));
+    });
+  withExample(list, 'cloister task list --home bank');
+  const show = withHome(task.command('show'))
+    .argument('<task>', 'task id, or its first digits')
+    .description('code, inputs, approvals, refusals and runs of a task')
+    .action(async (id: string, options, command: Command) => {
+      const found = await findTask(await adminOf(options.home), id);
+      print(command, found, taskLines(found));
+    });
+  withExample(show, 'cloister task show --home bureau 3f9a');
+  const run = withHome(task.command('run'))
+    .argument('<task>', 'task id, or its first digits')
+    .requiredOption('--worker <url>', 'address of a worker')
+    .description('have a worker run an approved task, and watch it')
+    .action(async (id: string, options, command: Command) => {
+      const status = await runTask(await adminOf(options.home), id, options.worker, (line) =>
+        progress(command, line),
+      );
+      print(command, status, [
+        `run ${status.run} released after ${seconds(status)}`,
+        `open it: cloister results open --home <folder> ${status.run.slice(0, 16)}`,
+      ]);
+    });
+  withExample(run, 'cloister task run --home bank 3f9a --worker http://127.0.0.1:7620');
+}
+
+function proposingCommands(task: Command): void {
+  const check = codeOptions(task.command('check'))
+    .description('say whether the policies allow it, what blocks it and what it would cost')
+    .action(async (options, command: Command) => {
+      const admin = await adminOf(options.home);
+      const request = await requestOf(options);
+      const answer = await soon(() => admin.checkTask(request));
+      print(command, answer, checkLines(answer));
+      if (!answer.ok) process.exitCode = 2;
+    });
+  withExample(check, exampleOf('check'));
+  const propose = codeOptions(task.command('propose'))
+    .description('put the task on the ledger; owners are asked even when the check fails')
+    .action(async (options, command: Command) => {
+      const admin = await adminOf(options.home);
+      const request = await requestOf(options);
+      const answer = await soon(() => admin.proposeTask(request));
+      print(command, answer, [`task ${answer.task}`, ...checkLines(answer.check)]);
+      if (!answer.check.ok) process.exitCode = 2;
+    });
+  withExample(propose, exampleOf('propose'));
+}
+
+function exampleOf(name: string): string {
+  return [
+    `cloister task ${name} --home bank --code rates.sql --purpose credit-risk \\`,
+    '    --input accounts=bank/accounts --input people=bureau/people',
+  ].join('\n');
+}
+
+function decidingCommands(task: Command): void {
+  const approve = withHome(task.command('approve'))
+    .argument('<task>', 'task id, or its first digits')
+    .description("grant the task's use of our datasets")
+    .option('--runs <n>', 'how many runs', count, 1)
+    .option('--days <n>', 'for how many days from now', amount, 30)
+    .requiredOption('--person <name>', 'who approves; only a commitment reaches the ledger')
+    .action(async (id: string, options, command: Command) => {
+      const admin = await adminOf(options.home);
+      const { task: key } = await findTask(admin, id);
+      const until = Date.now() + Math.round(options.days * DAY_MS);
+      const grant = { runs: options.runs, until, person: options.person };
+      const recorded = await admin.approve(key, grant);
+      print(command, recorded, [
+        `approved ${options.runs} run(s) until ${new Date(until).toISOString()}, on the ledger at ${recorded.seq}`,
+      ]);
+    });
+  withExample(approve, 'cloister task approve --home bureau 3f9a --runs 2 --person "R. Ahn"');
+  const decline = withHome(task.command('decline'))
+    .argument('<task>', 'task id, or its first digits')
+    .description('say no, with a code')
+    .option('--code <code>', 'why', 'declined-by-owner')
+    .action(async (id: string, options, command: Command) => {
+      const admin = await adminOf(options.home);
+      const { task: key } = await findTask(admin, id);
+      const recorded = await admin.decline(key, options.code);
+      print(command, recorded, [`declined (${options.code}), on the ledger at ${recorded.seq}`]);
+    });
+  withExample(decline, 'cloister task decline --home bureau 3f9a --code too-broad');
+}
+
+/** A worker that is still starting, and approvals that are on their way, are waited for. */
+async function runTask(
+  admin: AdminClient,
+  id: string,
+  worker: string,
+  say: (line: string) => void,
+): Promise<RunStatus> {
+  const { task: key } = await findTask(admin, id);
+  await patiently(MOMENT_SECONDS, async () => {
+    const { inputs } = await admin.task(key);
+    return inputs.every((input) => input.approved && input.runsLeft > 0) ? true : undefined;
+  });
+  let status = await patiently(
+    WORKER_WAIT_SECONDS,
+    () => admin.startRun(key, worker),
+    (error) => isCoded(error) && error.kind === 'unavailable',
+  );
+  if (status === undefined) throw new Error('unreachable: a run is started or refused');
+  while (status.state !== 'released' && status.state !== 'failed') {
+    say(`  ${status.state}`);
+    status = await admin.runStatus(status.run, { known: status.state, waitMs: RUN_POLL_MS });
+  }
+  if (status.state === 'failed') throw runFailed(status);
+  return status;
+}
+
+function seconds(status: RunStatus): string {
+  const total = Object.values(status.phases).reduce((sum, ms) => sum + ms, 0);
+  return `${(total / 1_000).toFixed(1)} s`;
+}
+
+/** Asks again for a moment when a dataset that was just added is not known here yet. */
+async function soon<T>(ask: () => Promise<T>): Promise<T> {
+  return (await patiently(MOMENT_SECONDS, ask, isAbsent)) as T;
+}
+
+function codeOptions(command: Command): Command {
+  return withHome(command)
+    .requiredOption('--code <file>', 'the SQL file')
+    .requiredOption('--input <table=dataset>', 'table name = owner/name; repeat', pairs)
+    .requiredOption('--purpose <text>', 'what it is for; policies may name purposes')
+    .option('--recipient <member>', 'who may open the result; by default we; repeat', collect, []);
+}
+
+async function requestOf(options: {
+  code: string;
+  input: Record<string, string>;
+  purpose: string;
+  recipient: string[];
+}) {
+  const code = await readText(options.code);
+  return { code, purpose: options.purpose, inputs: options.input, recipients: options.recipient };
+}
+
+function checkLines(check: CheckAnswer): string[] {
+  const { cost } = check;
+  const rows = check.uses.map((u) => [`  ${u.table}.${u.column}`, u.role, u.how]);
+  return [
+    check.ok ? 'the policies allow it' : 'the policies do not allow it:',
+    ...check.findings.flatMap((f) => [
+      `  ${f.owner}, ${f.table}.${f.column} is ${f.rule}: ${f.sentence} [${f.code}]`,
+      ...(f.unblock === undefined ? [] : [`    would be unblocked by ${f.unblock}`]),
+    ]),
+    'it uses',
+    ...table([['  column', 'as', 'how'], ...rows]),
+    `about ${cost.bytes} bytes of ${cost.rows} rows, ${Math.ceil(cost.memoryBytes / 1_048_576)} MiB of memory, ${money(cost.micros, cost.currency)} a run`,
+  ];
+}
+
+function taskLines(task: TaskJson): string[] {
+  return [
+    `task ${task.task}: ${task.state}, proposed by ${task.proposer} for ${task.purpose}`,
+    ...task.code
+      .trimEnd()
+      .split('\n')
+      .map((line) => `  | ${line}`),
+    ...task.inputs.map(
+      (i) =>
+        `reads ${i.table} of ${i.owner}: ${i.columns.join(', ')}; ${i.approved ? `approved, ${i.runsLeft} run(s) left` : 'not approved'}`,
+    ),
+    ...task.outputs.map((o) => `gives ${o.name} to ${o.recipients.join(', ')}`),
+    ...task.declines.map((d) => `declined by ${d.by}: ${d.code}`),
+    ...task.refusals.map((r) => `refused by the keeper of ${r.by}: ${r.code}`),
+    ...task.runs.map(
+      (r) => `run ${r.run}: ${r.state}${r.code === undefined ? '' : ` (${r.code})`}`,
+    ),
+  ];
+}
