@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gathers parts into writes of a few MiB, in order, and knows the position in the file that is
-// being written. While one batch is written the next is made, so at most two are in memory. Parts may
-// still be on their way from another thread: a batch is written once all of it is here.
+// being written. While one batch is written the next is made, so at most two are in memory. Parts
+// may still be on their way from another thread: a batch is written once all of it is here.
 
 import type { ByteSink } from './io.ts';
 import { type Body, byteLength } from './modules.ts';

@@ -31,9 +31,7 @@ interface Waiting {
   readonly job: PoolJob;
   readonly resolve: (answer: PoolAnswer) => void;
   readonly reject: (error: unknown) => void;
-}
-
-interface Running extends Waiting {
+  /** The input, where workers see it. */
   readonly slab: SharedArrayBuffer;
 }
 
@@ -43,7 +41,7 @@ const SLAB_BYTES_MIN = 1024 * 1024;
 
 class PoolWorker {
   readonly worker: Worker;
-  readonly running = new Map<number, Running>();
+  readonly running = new Map<number, Waiting>();
 
   constructor(worker: Worker) {
     this.worker = worker;
@@ -64,11 +62,18 @@ export class CryptoPool {
     this.threads = Math.max(1, Math.floor(threads));
   }
 
-  /** Runs one job on a worker. */
+  /** Runs one job on a worker. Its input is copied before this returns. */
   run(job: PoolJob): Promise<PoolAnswer> {
     if (this.closed) return Promise.reject(new Error('assertion failed: a pool that is open'));
+    const slab = this.slabOf(job.length);
+    const input = new Uint8Array(slab, 0, job.length);
+    let at = 0;
+    for (const part of job.parts) {
+      input.set(part, at);
+      at += part.length;
+    }
     return new Promise((resolve, reject) => {
-      this.queue.push({ job, resolve, reject });
+      this.queue.push({ job, slab, resolve, reject });
       this.pump();
     });
   }
@@ -99,18 +104,11 @@ export class CryptoPool {
   }
 
   private start(worker: PoolWorker, waiting: Waiting): void {
-    const { parts, length, ...job } = waiting.job;
-    const slab = this.slabOf(length);
-    const input = new Uint8Array(slab, 0, length);
-    let at = 0;
-    for (const part of parts) {
-      input.set(part, at);
-      at += part.length;
-    }
+    const { parts: _, length, ...job } = waiting.job;
     const id = this.nextId++;
-    worker.running.set(id, { ...waiting, slab });
+    worker.running.set(id, waiting);
     worker.worker.ref();
-    worker.worker.postMessage({ id, ...job, input });
+    worker.worker.postMessage({ id, ...job, input: new Uint8Array(waiting.slab, 0, length) });
   }
 
   private spawn(): PoolWorker {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where data keys come from. A file's key metadata goes to a KeyProvider, which answers the data
-// key or refuses with `key-missing`, naming what it lacks. Providers here: key material of type PKMT1
-// with a KMS behind it, master keys in memory, and keys named directly by the metadata.
+// key or refuses with `key-missing`, naming what it lacks. Providers here: key material of type
+// PKMT1 with a KMS behind it, master keys in memory, and keys named directly by the metadata.
 import { fromUtf8 } from '@cloister/core';
 import { misused, refused } from './errors.ts';
 import {
