@@ -56,8 +56,13 @@ export function ledgerCommands(program: Command): void {
     .option('--limit <n>', 'how many', count, 200)
     .option('--kind <kind>', 'only events of this kind; repeat', collect)
     .option('--void', 'only void entries')
+    .option('--wait <seconds>', 'how long to wait for a first such entry', count, 0)
     .action(async (options, command: Command) => {
-      const page = await listEvents(options);
+      let page = await listEvents(options);
+      await patiently(options.wait, async () => {
+        if (page.events.length === 0) page = await listEvents(options);
+        return page.events.length > 0 ? page : undefined;
+      });
       const rows = page.events.map((e) => [
         String(e.seq),
         e.kind,

@@ -63,12 +63,16 @@ function proposingCommands(task: Command): void {
     });
   withExample(check, exampleOf('check'));
   const propose = codeOptions(task.command('propose'))
-    .description('put the task on the ledger; owners are asked even when the check fails')
+    .description(
+      'put the task on the ledger, even when the check fails; with --quiet, print its id only',
+    )
     .action(async (options, command: Command) => {
       const admin = await adminOf(options.home);
       const request = await requestOf(options);
       const answer = await soon(() => admin.proposeTask(request));
-      print(command, answer, [`task ${answer.task}`, ...checkLines(answer.check)]);
+      const quiet = command.optsWithGlobals()['quiet'] === true;
+      const lines = [`task ${answer.task}`, ...checkLines(answer.check)];
+      print(command, answer, quiet ? [answer.task] : lines);
       if (!answer.check.ok) process.exitCode = 2;
     });
   withExample(propose, exampleOf('propose'));
