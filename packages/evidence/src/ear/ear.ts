@@ -161,7 +161,7 @@ export async function verifyEar(crypto: CryptoPort, token: string, key: EarKey):
   return parseEarClaims(parseJson(payload, 'ear-malformed'));
 }
 
-/** Checks the form of a claims set (draft-ietf-rats-ear, section 4). @throws CodedError `ear-malformed` */
+/** Checks the form of a claims set (section 4 of the draft). @throws CodedError `ear-malformed` */
 export function parseEarClaims(value: Json): Ear {
   const json = new JsonView(value, 'ear-malformed');
   if (json.get('eat_profile').text() !== EAR_PROFILE) {

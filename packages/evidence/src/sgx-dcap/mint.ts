@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Mints SGX quotes v3, v4 and v5 under a development root (dcap/mint.ts). `measurement` is MRENCLAVE, `signer`
+// Mints SGX quotes v3, v4 and v5 under a development root. `measurement` is MRENCLAVE, `signer`
 // MRSIGNER, the hardware id the PPID; SVNs: isv, pce, component (all sixteen), qe.
 import { concat } from '@cloister/core';
 import { BODY_SGX, TEE_TYPE_SGX } from '../dcap/constants.ts';
