@@ -74,14 +74,13 @@ function charterLines(body: CharterFile['body'], genesis: string): string[] {
   const { seats, threshold, vendors } = body.keepers;
   const families =
     vendors === 2 ? 'no root family' : `no ${vendors - 1} root families taken together`;
-  const reach = threshold === 2 ? '2 shares' : `${threshold} shares`;
   return [
     `${body.name}, version ${body.version}`,
     `genesis      ${genesis}`,
     `members      ${body.members.map((m) => `${m.id} (${m.name})`).join(', ')}`,
     `witnesses    ${body.witnesses.quorum} of ${body.members.length} must sign; ${body.witnesses.faulty} may lie`,
     `operators    ${body.operators.map((o) => `${o.id} (${o.name})`).join(', ')}`,
-    `keepers      ${threshold} of ${seats} open; ${families} and no operator has ${reach}`,
+    `keepers      ${threshold} of ${seats} open; ${families} and no operator holds more than ${threshold - 1}`,
     'environments',
     ...body.environments.map(
       (e) =>

@@ -53,10 +53,16 @@ function billLines(
       ...bill.lines.map((l) => [
         `  ${l.run.slice(0, 12)}`,
         l.metric,
-        l.quantity,
+        quantityOf(l.metric, l.quantity),
         money(l.amount, bill.currency),
         l.counted === 'inside' ? 'inside the TEE' : 'host-influenced',
       ]),
     ]),
   ]);
+}
+
+/** Bytes and milliseconds are what is counted; gigabytes and seconds are what is priced. */
+function quantityOf(metric: string, quantity: string): string {
+  if (metric === 'gigabyte') return `${quantity} bytes`;
+  return metric === 'second' ? `${quantity} ms` : quantity;
 }

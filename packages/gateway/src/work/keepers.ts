@@ -28,8 +28,10 @@ export async function listKeepers(gateway: Gateway): Promise<KeepersAnswer> {
       ...(await checklist(gateway, key)),
     });
   }
+  const families =
+    vendors === 2 ? 'no root family' : `no ${vendors - 1} root families taken together`;
   return {
-    rule: `${threshold} of ${seats} keepers open; any ${vendors - 1} root families together, and any one operator, hold at most ${threshold - 1}`,
+    rule: `${threshold} of ${seats} keepers open; ${families} and no operator holds more than ${threshold - 1}`,
     epoch: state.activeEpoch,
     transcript: epoch?.transcript == null ? null : toHex(epoch.transcript),
     keepers,
