@@ -13,6 +13,7 @@ import { freePorts } from './demo/stage.ts';
 const PAGE = fileURLToPath(new URL('../../../docs/walkthrough.md', import.meta.url));
 const COMMAND = fileURLToPath(new URL('../bin/cloister.js', import.meta.url));
 const LIMIT_MS = 150_000;
+const PORT = /\b76\d\d\b/g;
 
 interface Block {
   readonly script: string;
@@ -27,18 +28,20 @@ function readPage(): { blocks: Block[]; ports: string[] } {
     if (kind === 'sh') blocks.push({ script: body, expected: [] });
     else blocks.at(-1)?.expected.push(...body.trimEnd().split('\n'));
   }
-  return { blocks, ports: [...new Set(text.match(/\b76\d\d\b/g))].sort() };
+  return { blocks, ports: [...new Set(text.match(PORT))].sort() };
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'cloister-walk-'));
 const page = readPage();
+const moves = new Map<string, string>();
 let group = 0;
 let outputs: { exit: number; lines: string[] }[] = [];
 
 beforeAll(async () => {
   const free = await freePorts(page.ports.length);
-  const moved = (text: string) =>
-    page.ports.reduce((so, port, i) => so.replaceAll(port, String(free[i])), text);
+  page.ports.forEach((port, i) => {
+    moves.set(port, String(free[i]));
+  });
   const bin = join(folder, 'bin');
   const work = join(folder, 'walk');
   for (const path of [bin, work]) mkdirSync(path);
@@ -59,6 +62,11 @@ afterAll(() => {
   if (alive()) process.kill(-group, 'SIGKILL');
   rmSync(folder, { recursive: true, force: true });
 });
+
+/** The text with the page's ports exchanged for free ones. */
+function moved(text: string): string {
+  return text.replace(PORT, (port) => moves.get(port) ?? port);
+}
 
 /** Runs a script in a process group of its own and answers what it printed. */
 function runShell(script: string, cwd: string, bin: string): Promise<string> {
@@ -96,7 +104,9 @@ function alive(): boolean {
 }
 
 function pattern(line: string): RegExp {
-  const parts = line.split('…').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  const parts = moved(line)
+    .split('…')
+    .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
   return new RegExp(`^${parts.join('.*')}$`);
 }
 
