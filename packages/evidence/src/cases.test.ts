@@ -260,7 +260,7 @@ describe.skipIf(!hasShared)('OP-TEE outputs of the attestation PTA [skip: shared
     const pem = text('optee/synthetic/pubkey.pem').replace(/-----[A-Z ]+-----|\s/g, '');
     const spki = new Uint8Array(Buffer.from(pem, 'base64'));
     const nonce = fromHex(inputs.nonce as string);
-    const holds = await opteeOutputHolds(nodeCrypto, spki, nonce, read(c.evidence));
+    const holds = await opteeOutputHolds({ crypto: nodeCrypto }, spki, nonce, read(c.evidence));
     expect(holds).toBe(c.expect === 'verified');
   });
 });

@@ -21,6 +21,7 @@ export {
   parseEventLog,
   replayEventLog,
 } from './eventlog/parse.ts';
+export * from './inspect.ts';
 export { COMMANDS as OPTEE_COMMANDS, type OpteeCommand } from './op-tee/constants.ts';
 export { opteeNonce } from './op-tee/parse.ts';
 export { openPolicy, parsePolicy } from './policy.ts';

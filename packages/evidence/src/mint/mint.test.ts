@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { EvidenceCache } from '../cache.ts';
 import { decodeCollateral, encodeCollateral, needsCollateral } from '../collateral.ts';
 import { detectKind } from '../detect.ts';
+import { inspectEvidence } from '../inspect.ts';
 import { decodeRoot, encodeRoot } from '../roots/encode.ts';
 import { VENDOR_ROOTS } from '../roots/vendors.ts';
 import {
@@ -95,6 +96,11 @@ describe.each(MINTABLE_KINDS.map((kind) => [kind]))('%s minted', (kind) => {
     expect(claims.hardwareId.value).toEqual(hardwareIdOf(rootOf(kind)));
     expect(claims).toMatchObject({ trust: 'simulated', debug: false, migratable: false });
     expect(claims.root).toBe(rootOf(kind).root.fingerprint);
+  });
+
+  it('can be inspected without judging', () => {
+    const fields = Object.values(inspectEvidence(mint(kind))).join(' ');
+    expect(fields).toContain('22'.repeat(REPORT_DATA_LENGTH[kind]));
   });
 
   it('is recognised from its bytes', () => {

@@ -91,7 +91,7 @@ function parsePayload(payload: Uint8Array): Omit<NitroDocument, 'signed' | 'sign
     throw bad('has no module id');
   }
   if (map.get('digest') !== DIGEST) throw bad('has a digest other than SHA384');
-  if (typeof timestamp !== 'number' || !Number.isSafeInteger(timestamp) || timestamp <= 0) {
+  if (typeof timestamp !== 'number' || !isTime(timestamp)) {
     throw bad('has no timestamp');
   }
   if (!Array.isArray(cabundle) || cabundle.length === 0 || cabundle.length > MAX_CABUNDLE) {
@@ -121,6 +121,11 @@ function parsePcrs(value: unknown): Map<number, Uint8Array> {
     out.set(index as number, pcr);
   }
   return out;
+}
+
+/** Milliseconds that a date can have (ECMA-262, time values). */
+function isTime(ms: number): boolean {
+  return Number.isSafeInteger(ms) && ms > 0 && ms <= 8.64e15;
 }
 
 function bytesField(value: unknown, name: string, limit: number): Uint8Array {

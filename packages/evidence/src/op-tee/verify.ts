@@ -2,10 +2,11 @@
 // Verifies OP-TEE attestation: the signature holds, under one of the enrolled RSA keys, over the
 // nonce that the command, the application's UUID and the report data give, and the digest. There is
 // no chain, no revocation and no TCB: whoever enrolled the key answers for the device.
-import { type CryptoPort, concat } from '@cloister/core';
+import { concat } from '@cloister/core';
 import { refused } from '../errors.ts';
 import type { Claims, Root, VerifyOptions } from '../types.ts';
 import { parsePublicKey } from '../x509/algorithms.ts';
+import { type ChainContext, importedKey } from '../x509/chain.ts';
 import {
   DIGEST_BYTES,
   SCHEME,
@@ -23,7 +24,7 @@ export async function verifyOptee(bytes: Uint8Array, options: VerifyOptions): Pr
   const output = concat(evidence.digest, evidence.signature);
   for (const root of options.roots) {
     if (!root.kinds.includes('op-tee')) continue;
-    if (await opteeOutputHolds(crypto, root.key, nonce, output)) {
+    if (await opteeOutputHolds(options, root.key, nonce, output)) {
       return opteeClaims(evidence, root, options);
     }
   }
@@ -37,7 +38,7 @@ export async function verifyOptee(bytes: Uint8Array, options: VerifyOptions): Pr
  * must be exactly as long as the modulus.
  */
 export async function opteeOutputHolds(
-  crypto: CryptoPort,
+  context: Pick<ChainContext, 'crypto' | 'cache'>,
   spki: Uint8Array,
   nonce: Uint8Array,
   output: Uint8Array,
@@ -46,7 +47,7 @@ export async function opteeOutputHolds(
   const signature = output.subarray(DIGEST_BYTES);
   if (key.rsaModulus === undefined || signature.length !== key.rsaModulus.length) return false;
   const signed = concat(nonce, output.subarray(0, DIGEST_BYTES));
-  return crypto.verify(await crypto.importKey(SCHEME, spki), signed, signature);
+  return context.crypto.verify(await importedKey(context, SCHEME, spki), signed, signature);
 }
 
 function opteeClaims(evidence: OpteeEvidence, root: Root, options: VerifyOptions): Claims {
