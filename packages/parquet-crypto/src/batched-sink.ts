@@ -49,6 +49,16 @@ export class BatchedSink {
     await this.running;
   }
 
+  /** Runs `work`; if it fails, the batch that is being written is waited for, then it fails. */
+  async settled<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      await this.running.catch(() => undefined);
+      throw error;
+    }
+  }
+
   private async turn(): Promise<void> {
     await this.running;
     const batch = this.batch;

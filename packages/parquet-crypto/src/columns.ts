@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One column chunk of an open file: its metadata, decrypted where it is encrypted, its key, and
 // where its bytes are. What the footer says of a chunk must agree with the schema.
-import { equal, toHex } from '@cloister/core';
+import { toHex } from '@cloister/core';
 import { malformed, refused, unsupported } from './errors.ts';
 import type { OpenFile } from './footer.ts';
 import { CHUNK, COLUMN, COLUMN_CRYPTO, COLUMN_KEY, GROUP, PHYSICAL_TYPES } from './format.ts';
@@ -165,8 +165,21 @@ function extentOf(
   return { start, end, hasDictionary };
 }
 
-/** True where two pieces of key metadata are the same key. */
-export function sameKey(a: ColumnProtection, b: ColumnProtection): boolean {
-  if (a.kind !== 'column-key' || b.kind !== 'column-key') return a.kind === b.kind;
-  return equal(a.keyMetadata, b.keyMetadata);
+/** Chunks that together are larger than their file overlap: reading them has no bound. */
+export class Extents {
+  private readonly file: OpenFile;
+  private total = 0;
+
+  constructor(file: OpenFile) {
+    this.file = file;
+  }
+
+  /** @throws CodedError `parquet-malformed` */
+  add({ start, end }: OpenColumn): void {
+    this.total += end - start;
+    if (this.total > this.file.footerStart) {
+      const message = `column chunks overlap: ${this.total} bytes of a file of ${this.file.source.size}`;
+      throw malformed('parquet-malformed', message);
+    }
+  }
 }

@@ -9,7 +9,7 @@
 // file are refused unless the caller allows them, since nothing authenticates their bytes.
 import { BatchedSink } from './batched-sink.ts';
 import type { ChunkReader } from './chunk-reader.ts';
-import { chunksOf, DataKeys, type OpenColumn, openColumn } from './columns.ts';
+import { chunksOf, DataKeys, Extents, type OpenColumn, openColumn } from './columns.ts';
 import type { CryptoPool } from './crypto-pool.ts';
 import { footerTail } from './encrypted-metadata.ts';
 import { misused, overLimit, refused } from './errors.ts';
@@ -98,23 +98,40 @@ export async function decryptProjection(options: DecryptOptions): Promise<Decryp
   const groups = rowGroupsOf(file, options.rowGroups);
   const opened = await openColumns(file, options, leaves, groups);
   const out = new BatchedSink(options.sink, options.pool?.threads);
-  await out.write([Buffer.from(MAGIC_CLEAR, 'latin1')]);
-  const written = await copyChunks(file, opened, out, options.onProgress);
-  for (const chunk of written.flat()) await copySideModules(file, chunk, out);
-  const rows = groups.reduce((sum, g) => sum + (file.rowGroups[g]?.size(GROUP.rows) ?? 0), 0);
-  const rowGroups = written.map((chunks, i) => rowGroupOf(file, groups[i] ?? 0, i, chunks));
-  const footer = plainFooter(file, leaves, rows, rowGroups);
-  await out.write([footer, footerTail(footer.length, MAGIC_CLEAR)]);
-  await out.flush();
+  const written = await out.settled(() =>
+    writeProjection(file, leaves, groups, opened, out, options),
+  );
   return {
-    rows,
+    rows: rowsOf(file, groups),
     rowGroups: groups.length,
     columns: leaves,
     algorithm: crypto.algorithm,
-    authenticated: written.flat().every((chunk) => chunk.authenticated),
+    authenticated: written.every((chunk) => chunk.authenticated),
     bytesRead: file.source.bytesRead,
     bytesWritten: out.position,
   };
+}
+
+async function writeProjection(
+  file: OpenFile,
+  leaves: readonly LeafColumn[],
+  groups: readonly number[],
+  opened: readonly OpenColumn[][],
+  out: BatchedSink,
+  options: DecryptOptions,
+): Promise<PlainChunk[]> {
+  await out.write([Buffer.from(MAGIC_CLEAR, 'latin1')]);
+  const written = await copyChunks(file, opened, out, options.onProgress);
+  for (const chunk of written.flat()) await copySideModules(file, chunk, out);
+  const rowGroups = written.map((chunks, i) => rowGroupOf(file, groups[i] ?? 0, i, chunks));
+  const footer = plainFooter(file, leaves, rowsOf(file, groups), rowGroups);
+  await out.write([footer, footerTail(footer.length, MAGIC_CLEAR)]);
+  await out.flush();
+  return written.flat();
+}
+
+function rowsOf(file: OpenFile, groups: readonly number[]): number {
+  return groups.reduce((sum, g) => sum + (file.rowGroups[g]?.size(GROUP.rows) ?? 0), 0);
 }
 
 function rowGroupsOf(file: OpenFile, wanted: readonly number[] | undefined): readonly number[] {
@@ -138,6 +155,7 @@ async function openColumns(
   groups: readonly number[],
 ): Promise<OpenColumn[][]> {
   const keys = new DataKeys(options.keys);
+  const extents = new Extents(file);
   const out: OpenColumn[][] = [];
   for (const rowGroup of groups) {
     const chunks = chunksOf(file, rowGroup);
@@ -149,6 +167,7 @@ async function openColumns(
       if (column.key === undefined && options.allowClearColumns !== true) {
         throw refused('column-clear', `column ${leaf.path} is in clear: nothing vouches for it`);
       }
+      extents.add(column);
       columns.push(column);
     }
     out.push(columns);

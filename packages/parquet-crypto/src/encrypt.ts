@@ -9,9 +9,13 @@
 // metadata and page headers.
 import { randomBytes } from 'node:crypto';
 import { BatchedSink } from './batched-sink.ts';
-import { chunksOf, DataKeys, openColumn } from './columns.ts';
+import { chunksOf, DataKeys, Extents, openColumn } from './columns.ts';
 import type { CryptoPool } from './crypto-pool.ts';
-import { encodeFooter, encodeSealedColumn } from './encrypted-metadata.ts';
+import {
+  type AlgorithmParameters,
+  encodeFooter,
+  encodeSealedColumn,
+} from './encrypted-metadata.ts';
 import { misused, overLimit } from './errors.ts';
 import { type OpenFile, openParquet } from './footer.ts';
 import {
@@ -28,6 +32,8 @@ import { type AesKey, type EncryptionAlgorithm, FileAad } from './modules.ts';
 import { type LeafColumn, LeafIndex } from './schema.ts';
 import { type SealedChunk, type Sealer, sealPages, sealSideModules } from './seal-chunk.ts';
 import { i16, i64, structList } from './thrift/struct.ts';
+
+const AAD_FILE_UNIQUE_BYTES = 8;
 
 /** What to encrypt, for whom, and how. The defaults are what every reader understands. */
 export interface EncryptOptions {
@@ -97,42 +103,54 @@ export async function encryptParquet(options: EncryptOptions): Promise<EncryptRe
     keyMaterial: options.keyMaterial ?? 'internal',
   });
   const aadPrefix = options.aadPrefix ?? new Uint8Array(0);
-  const aadFileUnique = randomBytes(8);
-  const algorithm = options.algorithm ?? 'AES_GCM_V1';
-  const footer = options.footer ?? 'encrypted';
-  const out = new BatchedSink(options.sink, options.pool?.threads);
-  const sealer: Sealer = { file, out, aad: new FileAad(aadPrefix, aadFileUnique), algorithm };
-  const magic = footer === 'encrypted' ? MAGIC_ENCRYPTED : MAGIC_CLEAR;
-  await out.write([Buffer.from(magic, 'latin1')]);
-  const groups: SealedChunk[][] = [];
-  const of = file.rowGroups.length * file.schema.leaves.length;
-  let done = 0;
-  const onChunk = (): void => {
-    done++;
-    options.onProgress?.({ done, of, bytesRead: file.source.bytesRead });
-  };
-  for (let g = 0; g < file.rowGroups.length; g++) {
-    groups.push(await sealRowGroup(sealer, keys, g, onChunk));
-  }
-  for (const chunk of groups.flat()) await sealSideModules(sealer, chunk);
-  const rowGroups = groups.map((chunks, g) => encodeRowGroup(sealer, keys, footer, g, chunks));
-  const seal = {
-    ...{ algorithm, aadPrefix, aadFileUnique, footer, aad: sealer.aad },
+  const parameters = {
+    algorithm: options.algorithm ?? 'AES_GCM_V1',
+    aadPrefix,
+    aadFileUnique: randomBytes(AAD_FILE_UNIQUE_BYTES),
     storeAadPrefix: options.storeAadPrefix ?? true,
-    key: keys.footer.key,
-    keyMetadata: keys.footer.metadata,
-  };
-  await out.write(encodeFooter(file.metadata, { [FILE.rowGroups]: structList(rowGroups) }, seal));
-  await out.flush();
+    footer: options.footer ?? 'encrypted',
+  } as const;
+  const out = new BatchedSink(options.sink, options.pool?.threads);
+  const aad = new FileAad(aadPrefix, parameters.aadFileUnique);
+  const sealer: Sealer = { file, out, aad, algorithm: parameters.algorithm };
+  const { onProgress } = options;
+  const job: Job = { sealer, keys, parameters, onProgress, extents: new Extents(file) };
+  const chunks = await out.settled(() => sealFile(job));
   return {
     rows: file.rows,
-    rowGroups: groups.length,
+    rowGroups: file.rowGroups.length,
     columns: file.schema.leaves,
-    pages: groups.flat().reduce((sum, chunk) => sum + chunk.pages, 0),
+    pages: chunks.reduce((sum, chunk) => sum + chunk.pages, 0),
     bytesRead: file.source.bytesRead,
     bytesWritten: out.position,
     ...(options.keyMaterial === 'external' ? { externalMaterial: keys.external } : {}),
   };
+}
+
+interface Job {
+  readonly sealer: Sealer;
+  readonly keys: FileKeys;
+  readonly parameters: AlgorithmParameters & { readonly footer: 'encrypted' | 'plaintext' };
+  readonly onProgress: EncryptOptions['onProgress'];
+  readonly extents: Extents;
+}
+
+/** Writes the whole encrypted file: pages, then what stands beside them, then the footer. */
+async function sealFile(job: Job): Promise<SealedChunk[]> {
+  const { sealer, keys, parameters } = job;
+  const { file, out, aad } = sealer;
+  const magic = parameters.footer === 'encrypted' ? MAGIC_ENCRYPTED : MAGIC_CLEAR;
+  await out.write([Buffer.from(magic, 'latin1')]);
+  const chunks: SealedChunk[] = [];
+  const groups: SealedChunk[][] = [];
+  for (let g = 0; g < file.rowGroups.length; g++) groups.push(await sealRowGroup(job, g, chunks));
+  for (const chunk of chunks) await sealSideModules(sealer, chunk);
+  const rowGroups = groups.map((columns, g) => encodeRowGroup(job, g, columns));
+  const { key, metadata: keyMetadata } = keys.footer;
+  const seal = { ...parameters, aad, key, keyMetadata };
+  await out.write(encodeFooter(file.metadata, { [FILE.rowGroups]: structList(rowGroups) }, seal));
+  await out.flush();
+  return chunks;
 }
 
 /** The master key of each leaf; undefined where the footer's serves. */
@@ -160,39 +178,39 @@ function keyOf(keys: FileKeys, leaf: LeafColumn): AesKey {
   return keys.columns[leaf.ordinal]?.key ?? keys.footer.key;
 }
 
-async function sealRowGroup(
-  sealer: Sealer,
-  keys: FileKeys,
-  g: number,
-  onChunk: () => void,
-): Promise<SealedChunk[]> {
+async function sealRowGroup(job: Job, g: number, all: SealedChunk[]): Promise<SealedChunk[]> {
+  const { sealer, keys } = job;
   const { file } = sealer;
   const none = new DataKeys(undefined);
   const chunks = chunksOf(file, g);
+  const of = file.rowGroups.length * file.schema.leaves.length;
   const out: SealedChunk[] = [];
   for (const leaf of file.schema.leaves) {
     const chunk = chunks[leaf.ordinal];
     if (chunk === undefined) throw new Error('assertion failed: a chunk for each leaf');
     const column = await openColumn(file, none, { rowGroup: g, chunk, leaf });
-    out.push(await sealPages(sealer, column, keyOf(keys, leaf)));
-    onChunk();
+    job.extents.add(column);
+    const sealed = await sealPages(sealer, column, keyOf(keys, leaf));
+    out.push(sealed);
+    all.push(sealed);
+    job.onProgress?.({ done: all.length, of, bytesRead: file.source.bytesRead });
   }
   return out;
 }
 
-function encodeRowGroup(
-  sealer: Sealer,
-  keys: FileKeys,
-  footer: 'encrypted' | 'plaintext',
-  g: number,
-  chunks: readonly SealedChunk[],
-): Uint8Array {
+function encodeRowGroup(job: Job, g: number, chunks: readonly SealedChunk[]): Uint8Array {
+  const { sealer, keys, parameters } = job;
   const group = sealer.file.rowGroups[g];
   if (group === undefined) throw new Error('assertion failed: a row group');
   const columns = chunks.map((chunk) => {
     const keyMetadata = keys.columns[chunk.column.leaf.ordinal]?.metadata;
-    const seal = { key: chunk.key, aad: sealer.aad, keyMetadata, footer };
-    return encodeSealedColumn(chunk.column, chunk, seal);
+    const { footer } = parameters;
+    return encodeSealedColumn(chunk.column, chunk, {
+      key: chunk.key,
+      aad: sealer.aad,
+      keyMetadata,
+      footer,
+    });
   });
   const growth = chunks.reduce((sum, c) => sum + c.growth, 0);
   const size = chunks.reduce((sum, c) => sum + c.size, 0);

@@ -4,6 +4,7 @@
 import { concat, utf8 } from '@cloister/core';
 import { parquetReadObjects } from 'hyparquet';
 import { describe, expect, test } from 'vitest';
+import { openParquet } from './footer.ts';
 import { CHUNK, COLUMN, ELEMENT, FILE, GROUP, PAGE } from './format.ts';
 import { bufferSource, inspectParquet, readSchema } from './index.ts';
 import { seal, unseal } from './testing/files.ts';
@@ -179,6 +180,20 @@ describe('thrift bombs', () => {
       [FILE.rowGroups]: many,
     });
     await expect(open(footer)).rejects.toMatchObject({ code: 'parquet-limit' });
+  });
+});
+
+test('row groups that all claim the whole file are refused before it is read for each', async () => {
+  const shape = { rowGroups: 3 };
+  const { footerStart } = await openParquet({ source: bufferSource(mintParquet(shape)) });
+  const metadata = {
+    [COLUMN.dataPageOffset]: i64(4),
+    [COLUMN.compressedSize]: i64(footerStart - 4),
+    [COLUMN.values]: i64(3),
+  };
+  await expect(seal(mintParquet({ ...shape, metadata }), MODE)).rejects.toMatchObject({
+    code: 'parquet-malformed',
+    message: expect.stringContaining('overlap'),
   });
 });
 

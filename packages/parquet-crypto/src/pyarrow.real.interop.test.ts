@@ -80,6 +80,11 @@ async function externalMaterial(sealed: string) {
 }
 
 const WRITERS: Record<string, object> = {
+  'INT96 timestamps': { use_deprecated_int96_timestamps: true },
+  'delta and byte stream split encodings': {
+    use_dictionary: false,
+    column_encoding: { i: 'DELTA_BINARY_PACKED', real: 'BYTE_STREAM_SPLIT' },
+  },
   'pages V1, snappy': { row_group_size: 700, data_page_size: 2048 },
   'pages V2, zstd': { data_page_version: '2.0', compression: 'zstd', row_group_size: 700 },
   'page index, gzip': { write_page_index: true, compression: 'gzip', data_page_size: 1024 },
@@ -123,7 +128,9 @@ const MODES: Record<string, Mode> = {
   'uniform key': { ours: { columnKeys: 'footer-key' }, theirs: { uniform_encryption: true } },
 };
 
-const CASES: { name: string; mode: Mode; writer: object }[] = [
+const CASES: { name: string; mode: Mode; writer: object; rows?: number }[] = [
+  { name: 'an empty table', mode: { ours: {}, theirs: {} }, writer: {}, rows: 0 },
+  { name: 'a table of one row', mode: { ours: {}, theirs: {} }, writer: {}, rows: 1 },
   ...Object.entries(MODES).map(([name, mode]) => ({ name, mode, writer: {} })),
   ...Object.entries(WRITERS).map(([name, writer]) => ({
     name,
@@ -133,10 +140,10 @@ const CASES: { name: string; mode: Mode; writer: object }[] = [
 ];
 
 describe('pyarrow reads what we encrypt', () => {
-  test.each(CASES)('$name', async ({ name, mode, writer }) => {
+  test.each(CASES)('$name', async ({ name, mode, writer, rows = 2000 }) => {
     const path = (kind: string): string => join(folder, `${name} ${kind}`.replaceAll(' ', '_'));
     const [plain, sealed] = [path('plain'), path('ours')];
-    await bridge.ask({ op: 'plain', plain, writer, rows: 2000 });
+    await bridge.ask({ op: 'plain', plain, writer, rows });
     await encrypt(plain, sealed, mode.ours);
     const external = mode.ours.keyMaterial === 'external';
     const file = await open(sealed, 'r');
@@ -145,7 +152,7 @@ describe('pyarrow reads what we encrypt', () => {
     await file.close();
     const a = { path: sealed, masterKeys: MASTER_KEYS, external };
     const compared = await bridge.ask({ op: 'compare', a, b: { path: plain } });
-    expect(compared).toMatchObject({ equal: true, rows: 2000, schema: '' });
+    expect(compared).toMatchObject({ equal: true, rows, schema: '' });
   });
 
   test('plaintext footer and CTR together', async () => {
@@ -160,16 +167,16 @@ describe('pyarrow reads what we encrypt', () => {
 });
 
 describe('we read what pyarrow encrypts', () => {
-  test.each(CASES)('$name', async ({ name, mode, writer }) => {
+  test.each(CASES)('$name', async ({ name, mode, writer, rows = 2000 }) => {
     const path = (kind: string): string => join(folder, `${name} ${kind}`.replaceAll(' ', '_'));
     const [plain, sealed, out] = [path('like'), path('theirs'), path('out')];
     const encryption = mode.theirs;
-    const request = { plain, sealed, masterKeys: MASTER_KEYS, encryption, writer, rows: 2000 };
+    const request = { plain, sealed, masterKeys: MASTER_KEYS, encryption, writer, rows };
     await bridge.ask({ op: 'write', ...request });
     const report = await decrypt({ sealed, like: plain, out }, name.startsWith('external'));
-    expect(report).toMatchObject({ rows: 2000, authenticated: !name.startsWith('CTR') });
+    expect(report).toMatchObject({ rows, authenticated: !name.startsWith('CTR') });
     const compared = await bridge.ask({ op: 'compare', a: { path: out }, b: { path: plain } });
-    expect(compared).toMatchObject({ equal: true, rows: 2000, schema: '' });
+    expect(compared).toMatchObject({ equal: true, rows, schema: '' });
   });
 
   test('plaintext footer and CTR together: pyarrow names the wrong algorithm', async () => {
