@@ -155,7 +155,8 @@ function extentOf(
   }
   const data = metadata.requiredSize(COLUMN.dataPageOffset);
   const dictionary = metadata.size(COLUMN.dictionaryPageOffset) ?? 0;
-  const hasDictionary = dictionary > 0 && dictionary < data;
+  // Arrow gives a chunk without data pages the data page offset 0.
+  const hasDictionary = dictionary > 0 && (dictionary < data || data === 0);
   const start = hasDictionary ? dictionary : data;
   const end = start + metadata.requiredSize(COLUMN.compressedSize);
   if (end > file.footerStart) {

@@ -6,8 +6,8 @@ import { parquetReadObjects } from 'hyparquet';
 import { describe, expect, test } from 'vitest';
 import { openParquet } from './footer.ts';
 import { CHUNK, COLUMN, ELEMENT, FILE, GROUP, PAGE } from './format.ts';
-import { bufferSource, inspectParquet, readSchema } from './index.ts';
-import { seal, unseal } from './testing/files.ts';
+import { assertFullyEncrypted, bufferSource, inspectParquet, readSchema } from './index.ts';
+import { holding, seal, unseal } from './testing/files.ts';
 import { type MintOptions, mintParquet, withFooter } from './testing/mint.ts';
 import { TYPE } from './thrift/compact.ts';
 import { binary, encodeStruct, i32, i64, list, struct, structList } from './thrift/struct.ts';
@@ -23,6 +23,27 @@ test('a minted file is a Parquet file, and so is what comes back of it', async (
     const again = await parquetReadObjects({ file: back.buffer });
     expect(again.map((row) => row['c0'])).toEqual(rows.map((row) => row['c0']));
   }
+});
+
+test('a chunk of a dictionary and no data pages, as Arrow writes empty tables', async () => {
+  const plain = mintParquet({
+    page: {
+      [PAGE.type]: i32(2),
+      [PAGE.data]: undefined,
+      [PAGE.dictionary]: struct(encodeStruct({ 1: i32(1), 2: i32(0) })),
+    },
+    metadata: {
+      [COLUMN.values]: i64(0),
+      [COLUMN.dataPageOffset]: i64(0),
+      [COLUMN.dictionaryPageOffset]: i64(4),
+    },
+    group: { [GROUP.rows]: i64(0) },
+    file: { [FILE.rows]: i64(0) },
+  });
+  const sealed = await seal(plain, MODE);
+  await assertFullyEncrypted(bufferSource(sealed), holding());
+  const back = await unseal(sealed, ['c0']);
+  expect(await parquetReadObjects({ file: back.buffer })).toEqual([]);
 });
 
 const LIES: Record<string, [MintOptions, string]> = {
