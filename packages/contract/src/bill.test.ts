@@ -50,6 +50,24 @@ describe('bills', () => {
     expect(line?.usage).toBe([...world.state.runs.values()][0]?.usage?.event);
   });
 
+  it('owe nothing to oneself: a proposer pays only the other owners', async () => {
+    const own = world.fork();
+    const accounts = await own.addDataset('bank');
+    const claims = await own.addDataset('insurer');
+    const task = await own.propose('bank', [accounts, claims]);
+    await own.approve('bank', task, [accounts]);
+    await own.approve('insurer', task, [claims]);
+    await own.recordUsage(await own.joinWorker('bank', task));
+    const mine = bills(own.state, { task: toHex(task) });
+    expect(mine.map(({ payer, payee }) => [payer, payee])).toEqual([['bank', 'insurer']]);
+    expect(mine[0]?.lines.every((line) => line.dataset === toHex(claims.dataset))).toBe(true);
+    expect(bills(own.state, { payee: 'bank' })).toEqual([]);
+    const alone = await own.propose('bank', [accounts]);
+    await own.approve('bank', alone, [accounts]);
+    await own.recordUsage(await own.joinWorker('bank', alone));
+    expect(bills(own.state, { task: toHex(alone) })).toEqual([]);
+  });
+
   it('are filtered by time, parties and task', () => {
     expect(bills(world.state, { from: START_MS + 1 })).toEqual([]);
     expect(bills(world.state, { until: START_MS })).toEqual([]);

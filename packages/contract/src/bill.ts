@@ -3,7 +3,8 @@
 // its proposer, for each input, to the input's owner: a price per run, per row read, per GB read
 // (10^9 bytes) and per second of the run. Whole numbers only: money in millionths of the currency
 // unit, quantities as recorded, and every line rounded down to a whole millionth, so that nobody
-// pays for more than was used. Rows and bytes were counted inside the TEE; seconds can be
+// pays for more than was used. A member owes itself nothing: inputs that the proposer owns have no
+// lines. Rows and bytes were counted inside the TEE; seconds can be
 // influenced by the host, and their lines say so. A recorded run is billed whether or not it was
 // released.
 import { toHex } from '@cloister/core';
@@ -101,7 +102,7 @@ function addRun(
   for (const [i, input] of task.body.inputs.entries()) {
     const payee = state.datasets.get(toHex(input.dataset))?.owner;
     const price = task.body.prices[i];
-    if (payee === undefined || price === undefined) continue;
+    if (payee === undefined || price === undefined || payee === task.proposer) continue;
     if (onlyPayee !== undefined && onlyPayee !== payee) continue;
     const { currency } = price;
     const parties = JSON.stringify([task.proposer, payee, currency]);

@@ -70,7 +70,7 @@ export function encodeResultKeys(value: ResultKeys): Uint8Array {
   return encodeCbor(value as unknown as Cbor);
 }
 
-/** @throws CodedError `result-malformed` */
+/** @throws CodedError `result-malformed`, `cbor-malformed` */
 export function decodeResultKeys(bytes: Uint8Array): ResultKeys {
   return parse(keys, bytes, "a recipient's result keys");
 }
@@ -79,9 +79,12 @@ export function encodeKeyBundle(sealed: ReadonlyMap<string, Uint8Array>): Uint8A
   return encodeCbor([1, [...sealed].sort(([a], [b]) => (a < b ? -1 : 1))]);
 }
 
-/** Sealed keys by recipient. @throws CodedError `result-malformed` */
+/** Sealed keys by recipient, each once. @throws CodedError `result-malformed`, `cbor-malformed` */
 export function decodeKeyBundle(bytes: Uint8Array): ReadonlyMap<string, Uint8Array> {
-  return new Map(parse(bundle, bytes, 'a key bundle')[1]);
+  const entries = parse(bundle, bytes, 'a key bundle')[1];
+  const sealed = new Map(entries);
+  if (sealed.size !== entries.length) throw malformed('a key bundle names a member twice');
+  return sealed;
 }
 
 /** The padded length of `length` bytes (Padme: the low bits of a length are rounded up). */

@@ -85,7 +85,7 @@ export function encodeSchema(schema: DatasetSchema): Uint8Array {
   return encodeCbor(schema as unknown as Cbor);
 }
 
-/** @throws CodedError `task-openings-malformed`; column ids must be 1, 2, 3... in order */
+/** @throws CodedError `task-openings-malformed`, `cbor-malformed`; column ids must be 1, 2, 3... in order */
 export function decodeSchema(bytes: Uint8Array): DatasetSchema {
   const schema = parse(schemaValue, bytes, 'a schema');
   if (schema.columns.some((c, i) => c.id !== i + 1))
@@ -97,7 +97,7 @@ export function encodeParameters(parameters: TaskParameters): Uint8Array {
   return encodeCbor(parameters as unknown as Cbor);
 }
 
-/** @throws CodedError `task-openings-malformed` */
+/** @throws CodedError `task-openings-malformed`, `cbor-malformed` */
 export function decodeParameters(bytes: Uint8Array): TaskParameters {
   return parse(parametersValue, bytes, 'parameters');
 }
@@ -113,7 +113,7 @@ export function encodeTaskOpenings(openings: TaskOpenings): Uint8Array {
   ]);
 }
 
-/** @throws CodedError `task-openings-malformed` */
+/** @throws CodedError `task-openings-malformed`, `cbor-malformed` */
 export function decodeTaskOpenings(bytes: Uint8Array): TaskOpenings {
   const value = coded(
     () => decodeCbor(bytes),
