@@ -32,6 +32,8 @@ export async function startWorker(
   options: NodeOptions & {
     keepers: readonly string[];
     scratch?: string;
+    /** Milliseconds to wait for checkpoints, receipts and peers. */
+    patienceMs?: number;
     limits?: WorkerConfigInput['limits'];
   },
 ): Promise<RunningNode> {
@@ -40,6 +42,7 @@ export async function startWorker(
     ...common.config,
     keepers: [...options.keepers],
     ...(options.scratch === undefined ? {} : { scratch: options.scratch }),
+    ...(options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   };
   return startNode({ ...common.spec, role: 'worker', config });

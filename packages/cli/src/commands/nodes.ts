@@ -142,6 +142,12 @@ function workerCommands(program: Command): void {
       'where plain columns lie during a run; memory, not disk',
       '/dev/shm',
     )
+    .option(
+      '--patience <seconds>',
+      'how long to wait for receipts, keepers and gateways',
+      count,
+      60,
+    )
     .action(async (options, command: Command) => {
       const { readCharterFile } = await import('../charter-file.ts');
       const { parseMake } = await import('../hardware.ts');
@@ -153,6 +159,7 @@ function workerCommands(program: Command): void {
         charter,
         gateways: options.gateway,
         keepers: options.keeper,
+        patienceMs: options.patience * 1_000,
       });
       print(command, { event: 'ready', ...node.ready }, [
         `worker ready on ${String(node.ready['address'])}`,

@@ -55,6 +55,20 @@ export class Stage {
     return new Promise((_, reject) => this.#ending.push(reject));
   }
 
+  /** Stops one process that `start` started, by its name; it may be started again. */
+  async stopOne(name: string): Promise<void> {
+    const at = this.#children.findIndex((child) => child.name === name);
+    const [found] = at < 0 ? [] : this.#children.splice(at, 1);
+    found?.child.removeAllListeners('exit');
+    if (found !== undefined) await stopChild(found.child);
+  }
+
+  /** The pids of everything that was started and not yet stopped. */
+  get pids(): number[] {
+    const children = this.#children.map(({ child }) => child.pid);
+    return [...children, ...this.#nodes.map((node) => node.pid)].filter((pid) => pid !== undefined);
+  }
+
   /** Stops everything, the nodes first. Idempotent. */
   async stop(): Promise<void> {
     this.#stopping = true;

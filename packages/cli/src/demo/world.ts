@@ -57,11 +57,16 @@ export async function raiseWorld(options: WorldOptions): Promise<World> {
 }
 
 /** Starts the bank's worker and answers its address. */
-export async function raiseWorker(world: World): Promise<string> {
+export async function raiseWorker(
+  world: World,
+  options: { name?: string; scratch?: string; patienceMs?: number } = {},
+): Promise<string> {
   const { homes, stage, charter, gateways, keepers } = world;
-  const place = { host: '127.0.0.1', port: 0, log: stage.log('worker') };
+  const { name = 'worker', ...more } = options;
+  const place = { host: '127.0.0.1', port: 0, log: stage.log(name) };
   const home = homes.bank;
-  const node = await startWorker({ home, make: WORKER_MAKE, charter, gateways, keepers, ...place });
+  const common = { home, make: WORKER_MAKE, charter, gateways, keepers };
+  const node = await startWorker({ ...common, ...place, ...more });
   return String(stage.adopt(node).ready['address']);
 }
 
