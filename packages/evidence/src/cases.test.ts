@@ -3,8 +3,7 @@
 // recorded, and the recorded outcome. Where we differ on purpose, the case is listed here by id
 // with our code, and in README.md with the reason; a listed case that comes out as recorded fails
 // too.
-import { existsSync, readFileSync } from 'node:fs';
-import { CodedError, fromHex, isCoded, toHex } from '@cloister/core';
+import { CodedError, fromHex, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { describe, expect, it } from 'vitest';
 import { EvidenceCache } from './cache.ts';
@@ -15,34 +14,10 @@ import { opteeOutputHolds } from './op-tee/verify.ts';
 import { VENDOR_ROOTS } from './roots/vendors.ts';
 import { verifyCcel } from './tdx-dcap/ccel.ts';
 import { parseTdReport } from './tdx-dcap/parse.ts';
+import { type Case, cases, codeOf, hasShared, quoteBytes, read, teeOf, text } from './testing.ts';
 import type { Claims, EvidenceKind } from './types.ts';
 import { verifyEvidence } from './verify.ts';
 
-const SHARED = new URL('../../../../shared/vectors/', import.meta.url);
-const hasShared = existsSync(new URL('cases.json', SHARED));
-
-interface Case {
-  readonly id: string;
-  readonly kind: string;
-  readonly evidence: string;
-  readonly expect: string;
-  readonly because?: string;
-  readonly from?: string;
-  readonly at?: string;
-  readonly flag?: string;
-  readonly peerStatus?: string;
-  readonly collateralBundle?: string;
-  readonly collateral?: { leaf: string; ask: string; ark: string };
-  readonly claims?: { [name: string]: unknown };
-  readonly tcb?: {
-    readonly platform?: string | null;
-    readonly qe_tcb: string;
-    readonly tdx_module?: string;
-    readonly advisories: string[];
-  };
-}
-
-const cases: Case[] = hasShared ? JSON.parse(text('cases.json')).cases : [];
 const options = { crypto: nodeCrypto, roots: VENDOR_ROOTS, cache: new EvidenceCache() };
 const DAY = 86_400_000;
 
@@ -88,52 +63,6 @@ const REASONS: Readonly<Record<string, readonly string[]>> = {
   'reported_tcb flipped': ['tcb-mismatch'],
 };
 
-function read(path: string): Uint8Array {
-  return new Uint8Array(readFileSync(new URL(path, SHARED)));
-}
-
-function text(path: string): string {
-  return readFileSync(new URL(path, SHARED), 'utf8');
-}
-
-/** Files are raw, hexadecimal (one a line), or JSON that holds a quote in hexadecimal. */
-function quoteBytes(path: string, tee: unknown): Uint8Array {
-  const bytes = read(path);
-  const hex =
-    bytes[0] === 0x7b
-      ? /"quote": ?"([0-9a-f]+)"|"attestation": ?"[0-9a-f]*?(0400020081000000[0-9a-f]+)"/
-          .exec(text(path))
-          ?.slice(1)
-          .find((found) => found !== undefined)
-      : /^(?:0x)?[0-9a-fA-F\s]{40}/.test(new TextDecoder('latin1').decode(bytes.subarray(0, 60)))
-        ? text(path)
-        : undefined;
-  if (hex === undefined) return bytes;
-  const quotes = hex
-    .trim()
-    .split(/\s+/)
-    .map((line) => fromHex(line.replace(/^0x/, '')));
-  const wanted = tee === 'TDX' ? 0x81 : 0;
-  return trimmed(quotes.find((quote) => quote[4] === wanted) ?? (quotes[0] as Uint8Array));
-}
-
-/** What follows a TDX quote inside another encoding is not its padding. */
-function trimmed(quote: Uint8Array): Uint8Array {
-  const view = new DataView(quote.buffer, quote.byteOffset, quote.byteLength);
-  if (view.getUint16(0, true) !== 4) return quote;
-  return quote.subarray(0, 636 + view.getUint32(632, true));
-}
-
-async function codeOf(run: () => Promise<unknown>): Promise<string> {
-  try {
-    await run();
-    return 'verified';
-  } catch (error) {
-    if (isCoded(error)) return error.code;
-    throw error;
-  }
-}
-
 function of(...kinds: string[]): [string, Case][] {
   return cases.filter((c) => kinds.includes(c.kind)).map((c) => [c.id, c]);
 }
@@ -153,8 +82,8 @@ describe.skipIf(!hasShared)('DCAP quotes with collateral [skip: shared]', () => 
   const list = of('sgx', 'tdx', 'dcap').filter(([, c]) => c.collateralBundle !== undefined);
 
   it.each(list)('%s', async (_id, c) => {
-    const isSgx = c.tcb !== undefined && c.tcb.tdx_module === undefined;
-    const bytes = quoteBytes(c.evidence, isSgx ? 'SGX' : 'TDX');
+    const tee = teeOf(c);
+    const bytes = quoteBytes(c.evidence, tee);
     const kind: EvidenceKind = bytes[4] === 0x81 ? 'tdx-dcap' : 'sgx-dcap';
     let claims: Claims | undefined;
     const code = await codeOf(async () => {
@@ -173,7 +102,7 @@ describe.skipIf(!hasShared)('DCAP quotes with collateral [skip: shared]', () => 
     expect(claims.extra['qeStatus']).toBe(c.tcb?.qe_tcb);
     expect(claims.tcb.advisories).toEqual([...(c.tcb?.advisories ?? [])].sort());
     // One file holds an SGX and a TDX quote; the record describes the latter only.
-    if (c.claims?.['tee'] === (isSgx ? 'SGX' : 'TDX')) expectMeasurements(c, claims);
+    if (c.claims?.['tee'] === tee) expectMeasurements(c, claims);
   });
 });
 
