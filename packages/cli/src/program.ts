@@ -3,6 +3,7 @@
 import { Command, Option } from 'commander';
 import { charterCommands } from './commands/charter.ts';
 import { datasetCommands } from './commands/dataset.ts';
+import { evidenceCommands } from './commands/evidence.ts';
 import { gatewayCommands, ledgerCommands } from './commands/ledger.ts';
 import { nodeCommands } from './commands/nodes.ts';
 import { orgCommands } from './commands/org.ts';
@@ -29,5 +30,6 @@ export function buildProgram(): Command {
   datasetCommands(program);
   taskCommands(program);
   resultCommands(program);
+  evidenceCommands(program);
   return program;
 }

@@ -176,11 +176,10 @@ function checkLines(check: CheckAnswer): string[] {
   return [
     check.ok ? 'the policies allow it' : 'the policies do not allow it:',
     ...check.findings.flatMap((f) => [
-      `  ${f.owner}, ${f.table}.${f.column} is ${f.rule}: ${f.sentence} [${f.code}]`,
+      `  ${f.rule === 'code' ? 'the code' : `${f.owner}, ${f.table}.${f.column} is ${f.rule}`}: ${f.sentence} [${f.code}]`,
       ...(f.unblock === undefined ? [] : [`    would be unblocked by ${f.unblock}`]),
     ]),
-    'it uses',
-    ...table([['  column', 'as', 'how'], ...rows]),
+    ...(rows.length === 0 ? [] : ['it uses', ...table([['  column', 'as', 'how'], ...rows])]),
     `about ${cost.bytes} bytes of ${cost.rows} rows, ${Math.ceil(cost.memoryBytes / 1_048_576)} MiB of memory, ${money(cost.micros, cost.currency)} a run`,
   ];
 }

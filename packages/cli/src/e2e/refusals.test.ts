@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// One raised world, one honest run, and everything that must not work: each refusal has its code on
-// the ledger and a sentence that helps.
+// One raised world and everything that must not work: each refusal has its code on the ledger and a
+// sentence that helps.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openTheatre, type Theatre } from './testing.ts';
+import { until } from '../demo/world.ts';
+import { type LedgerEntry, openTheatre, type Theatre } from './testing.ts';
 
 const HONEST = `SELECT h.smoker, count(*) AS people, avg(i.claims) AS mean_claims
 FROM patients h JOIN policies i ON i.person = h.person JOIN accounts b ON b.person = h.person
@@ -10,34 +11,55 @@ GROUP BY h.smoker ORDER BY h.smoker`;
 const PATIENTS = { inputs: { h: 'hospital/patients' } };
 
 let theatre: Theatre;
-/** A task whose grants were over a moment after they were given. */
+/** A task whose grants end a moment after they were given. */
 let expiring: string;
+let expiry = 0;
 /** A task with two runs granted, both used. */
 let used: string;
 
 beforeAll(async () => {
   theatre = await openTheatre();
   ({ task: expiring } = await theatre.propose(HONEST));
-  await theatre.approve(expiring, { runs: 2, until: Date.now() + 400 });
+  expiry = Date.now() + 400;
+  await theatre.approve(expiring, { runs: 2, until: expiry });
 }, 120_000);
 
 afterAll(() => theatre?.close());
 
+/** The newest void join, once there is one with this code. */
+function voidJoin(code: string): Promise<LedgerEntry> {
+  return theatre.entry((e) => e.kind === 'join' && e.status === 'void' && e.code === code);
+}
+
 describe('code that a policy forbids', () => {
-  it.each<[string, string, RegExp]>([
-    ['a hidden column', 'SELECT h.note FROM h', /hidden/],
-    ['an age row by row', 'SELECT h.age FROM h', /row by row/],
-    ['SELECT *', 'SELECT * FROM h', /./],
-    ['a whole row', 'SELECT h FROM h', /./],
-    ['an error with the age in it', 'SELECT error(CAST(h.age AS VARCHAR)) FROM h', /./],
-  ])('%s: declined by its owner, with a sentence', async (_what, code, sentence) => {
+  it.each<[string, string, string, RegExp]>([
+    ['a hidden column', 'SELECT h.note FROM h', 'column-hidden', /note is hidden/],
+    ['an age row by row', 'SELECT h.age FROM h', 'aggregate-row-by-row', /age may leave only as/],
+    ['everything', 'SELECT * FROM h', 'subject-shown', /person says whom a row is about/],
+    ['a whole row', 'SELECT h FROM h', 'engine-type-refused', /type STRUCT/],
+    [
+      'an error with the age in it',
+      'SELECT error(CAST(h.age AS VARCHAR)) FROM h',
+      'engine-function-refused',
+      /function error is not on the list/,
+    ],
+  ])('%s: its owner declines, with a sentence', async (_what, code, refusal, sentence) => {
     const { task, check } = await theatre.propose(code, PATIENTS);
-    console.log(code, JSON.stringify(check.findings.map((f) => [f.code, f.sentence])));
     expect(check.ok).toBe(false);
+    expect(check.findings[0]).toMatchObject({ code: refusal });
     expect(check.findings[0]?.sentence).toMatch(sentence);
-    const declined = await theatre.entry((e) => e.kind === 'decline');
-    expect(declined.signer).toBe('hospital');
-    expect(declined.summary).toContain(task.slice(0, 12));
+    const declined = await theatre.entry(
+      (e) => e.kind === 'decline' && e.summary.includes(task.slice(0, 12)),
+    );
+    expect(declined).toMatchObject({ signer: 'hospital', status: 'accepted' });
+    expect(declined.summary).toContain(refusal);
+  });
+
+  it('tells a mistake in the SQL to who made it, and puts nothing on the ledger', async () => {
+    const before = await theatre.admin('insurer').status();
+    const attempt = theatre.propose('SELEC h.age FROM h', PATIENTS);
+    await expect(attempt).rejects.toMatchObject({ code: 'engine-syntax' });
+    expect((await theatre.admin('insurer').status()).tasks).toBe(before.tasks);
   });
 });
 
@@ -52,19 +74,19 @@ describe('runs that were not granted', () => {
     }
     const third = await theatre.run(used);
     expect(third).toMatchObject({ state: 'failed', code: 'join-run-limit' });
-    console.log(third.sentence);
-    const entry = await theatre.entry((e) => e.kind === 'join' && e.status === 'void');
-    expect(entry.code).toBe('join-run-limit');
+    expect(third.sentence).toMatch(/its owner must approve again/);
+    expect(await voidJoin('join-run-limit')).toMatchObject({ signer: 'bank-ops' });
   });
 
-  it('an unapproved task', async () => {
+  it('a task that nobody approved', async () => {
     const { task } = await theatre.propose(`${HONEST} LIMIT 5`);
     const status = await theatre.run(task);
     expect(status).toMatchObject({ state: 'failed', code: 'join-unapproved' });
-    console.log(status.sentence);
+    expect(status.sentence).toMatch(/its owner must approve the task/);
+    await voidJoin('join-unapproved');
   });
 
-  it('one changed character in approved code is another task', async () => {
+  it('one changed character in approved code: another task, approved by nobody', async () => {
     const { task } = await theatre.propose(HONEST.replace('people', 'peoplo'));
     expect(task).not.toBe(used);
     const status = await theatre.run(task);
@@ -76,12 +98,16 @@ describe('runs that were not granted', () => {
     await theatre.approve(task, { runs: 1 });
     const status = await theatre.run(task);
     expect(status).toMatchObject({ state: 'failed', code: 'join-measurement-not-allowed' });
-    console.log(status.sentence);
+    expect(status.sentence).toMatch(/no measurement that the task allows/);
+    await voidJoin('join-measurement-not-allowed');
   });
 
-  it('after the grant has expired by the ledger clock', async () => {
+  it('a run after the grant expired by the clock of the ledger', async () => {
+    await until('the clock to pass the expiry', async () => {
+      return (await theatre.admin('insurer').status()).ledger.clock > expiry;
+    });
     const status = await theatre.run(expiring);
     expect(status).toMatchObject({ state: 'failed', code: 'join-expired' });
-    console.log(status.sentence);
+    await voidJoin('join-expired');
   });
 });

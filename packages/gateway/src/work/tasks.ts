@@ -35,6 +35,10 @@ import { readDatasetOpenings, readTaskParts, sealForMembers } from './openings.t
 
 const DAY_MS = 86_400_000;
 const DEFAULT_DAYS = 30;
+/** The engine understood the code and will not have it: for policies that is a no like any other. */
+const REFUSED_CODE = /^engine-(not-select|[a-z]+-refused)$/;
+/** What stands for the plan of refused code: no uses, and an output that will never be. */
+const NO_PLAN = { uses: [], outputs: [{ id: 1, name: 'none', type: 'VARCHAR' }] };
 
 /** A request with its datasets found and its code planned. */
 interface PlannedTask {
@@ -46,7 +50,9 @@ interface PlannedTask {
     readonly schema: DatasetSchema;
     readonly policy: Policy;
   }[];
-  readonly plan: EnginePlan;
+  readonly plan: Pick<EnginePlan, 'uses' | 'outputs'>;
+  /** Why the engine will not have the code; then the plan is empty. */
+  readonly refused?: CodedError | undefined;
   readonly recipients: readonly string[];
   readonly judgement: Judgement;
 }
@@ -194,7 +200,7 @@ async function planTask(gateway: Gateway, raw: TaskRequest): Promise<PlannedTask
   const inputs = await Promise.all(
     Object.values(request.inputs).map((name) => findInput(gateway, name)),
   );
-  const plan = await gateway.engine.plan({
+  const { plan, refused } = await planOrRefusal(gateway, {
     code: request.code,
     tables: tables.map((name, i) => ({ name, columns: inputs[i]?.schema.columns ?? [] })),
   });
@@ -209,7 +215,23 @@ async function planTask(gateway: Gateway, raw: TaskRequest): Promise<PlannedTask
       outputs: plan.outputs.map(({ id }) => ({ id, recipients })),
     },
   });
-  return { request, tables, inputs, plan, recipients, judgement };
+  return { request, tables, inputs, plan, refused, recipients, judgement };
+}
+
+/**
+ * The plan, or why the engine refuses the code. Code that is no SQL at all is told to who wrote it
+ * and proposed to nobody. @throws CodedError the engine's other codes
+ */
+async function planOrRefusal(
+  gateway: Gateway,
+  request: { code: string; tables: EngineTable[] },
+): Promise<Pick<PlannedTask, 'plan' | 'refused'>> {
+  try {
+    return { plan: await gateway.engine.plan(request) };
+  } catch (error) {
+    if (!isCoded(error) || !REFUSED_CODE.test(error.code)) throw error;
+    return { plan: NO_PLAN, refused: error };
+  }
 }
 
 /** `owner/name`, a dataset id, either with `@version`. @throws CodedError `dataset-not-found` */
@@ -241,21 +263,24 @@ function inputsOf(planned: PlannedTask): Input[] {
 }
 
 function answerOf(planned: PlannedTask): CheckAnswer {
-  const { judgement, plan, inputs, tables } = planned;
+  const { judgement, plan, inputs, tables, refused } = planned;
   const column = (input: number, id: number) =>
     inputs[input]?.schema.columns.find((c) => c.id === id)?.name ??
     (id === 0 ? '(rows)' : `#${id}`);
   return {
-    ok: judgement.ok,
-    findings: judgement.findings.map((finding) => ({
-      table: tables[finding.input] ?? '',
-      owner: inputs[finding.input]?.owner ?? '',
-      column: column(finding.input, finding.column),
-      rule: finding.rule,
-      code: finding.code,
-      sentence: finding.sentence,
-      ...(finding.unblock === undefined ? {} : { unblock: JSON.stringify(finding.unblock) }),
-    })),
+    ok: judgement.ok && refused === undefined,
+    findings: [
+      ...(refused === undefined ? [] : [codeFinding(refused)]),
+      ...judgement.findings.map((finding) => ({
+        table: tables[finding.input] ?? '',
+        owner: inputs[finding.input]?.owner ?? '',
+        column: column(finding.input, finding.column),
+        rule: finding.rule,
+        code: finding.code,
+        sentence: finding.sentence,
+        ...(finding.unblock === undefined ? {} : { unblock: JSON.stringify(finding.unblock) }),
+      })),
+    ],
     uses: plan.uses.map((use) => ({
       table: tables[use.input] ?? '',
       column: column(use.input, use.column),
@@ -268,6 +293,12 @@ function answerOf(planned: PlannedTask): CheckAnswer {
       inputs.map((i) => i.body),
     ),
   };
+}
+
+/** The engine's no: of nobody's column, and no grant unblocks it. */
+function codeFinding(refused: CodedError): CheckAnswer['findings'][number] {
+  const { code, message: sentence } = refused;
+  return { table: '', owner: '', column: '', rule: 'code', code, sentence };
 }
 
 /** This member's inputs of a task. @throws CodedError `task-not-found`, `task-not-yours` */
