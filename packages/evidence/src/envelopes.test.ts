@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Envelopes of our own (OP-TEE, TPM, Azure) and Nitro documents, taken apart and put together wrong:
-// each member missing, of another type or of another length, each with its code.
+// Envelopes of our own (OP-TEE, TPM, Azure) and Nitro documents, taken apart and put together
+// wrong: each member missing, of another type or of another length, each with its code.
 import { type Cbor, decodeCbor, encodeCbor, isCoded } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { describe, expect, it } from 'vitest';

@@ -24,6 +24,7 @@ export type EvidenceErrorCode =
   | 'certificate-expired'
   | 'certificate-revoked'
   | 'chain-too-long'
+  | 'root-malformed'
   | 'root-untrusted'
   | 'crl-malformed'
   | 'crl-missing'

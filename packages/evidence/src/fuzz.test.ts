@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A fuzz target a parser, run a fixed count from a fixed seed: noise, and real input with pieces cut
-// out, doubled, flipped and overwritten. A parser answers with a value or a CodedError.
+// A fuzz target a parser, run a fixed count from a fixed seed: noise, and real input with pieces
+// cut out, doubled, flipped and overwritten. A parser answers with a value or a CodedError.
 import { isCoded, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import fc from 'fast-check';

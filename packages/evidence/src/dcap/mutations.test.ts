@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One valid bundle and quote, then every single thing that can be wrong with collateral or chain,
-// each signed properly by the development root, each with its exact code. Long because the table is.
+// each signed properly by the development root, each with its exact code. Long because the table
+// is.
 import { isCoded, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { describe, expect, it } from 'vitest';

@@ -34,7 +34,7 @@ export function encodeRoot(root: Root): Uint8Array<ArrayBuffer> {
   });
 }
 
-/** @throws CodedError `collateral-malformed`, the X.509 codes and core's CBOR codes */
+/** @throws CodedError `root-malformed`, the X.509 codes and core's CBOR codes */
 export function decodeRoot(bytes: Uint8Array): Root {
   const value = decodeCbor(bytes) as { [key: string]: Cbor } | null;
   if (typeof value !== 'object' || value === null || Object.keys(value).length !== 8) throw bad();
@@ -63,7 +63,7 @@ function isKind(value: unknown): value is EvidenceKind {
 }
 
 function bad(): Error {
-  return malformed('collateral-malformed', 'not an encoded root');
+  return malformed('root-malformed', 'not an encoded root');
 }
 
 const checked = new WeakSet<Root>();
