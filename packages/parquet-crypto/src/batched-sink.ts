@@ -7,8 +7,8 @@ import type { ByteSink } from './io.ts';
 import { type Body, byteLength } from './modules.ts';
 
 const BATCH_BYTES_MIN = 4 * 1024 * 1024;
-/** Enough for each thread to have a page at work and one waiting, at the usual page size. */
-const BATCH_BYTES_PER_THREAD = 2 * 1024 * 1024;
+/** Enough for each thread of a pool to have a message at work while others are made. */
+const BATCH_BYTES_PER_THREAD = 8 * 1024 * 1024;
 
 /** A sink that writes in batches; `flush` before the end. */
 export class BatchedSink {
@@ -19,7 +19,7 @@ export class BatchedSink {
   private at = 0;
   private running: Promise<void> = Promise.resolve();
 
-  constructor(sink: ByteSink, threads = 1) {
+  constructor(sink: ByteSink, threads = 0) {
     this.sink = sink;
     this.batchBytes = Math.max(BATCH_BYTES_MIN, threads * BATCH_BYTES_PER_THREAD);
   }

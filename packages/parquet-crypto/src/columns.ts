@@ -179,8 +179,8 @@ export class Extents {
   add({ start, end }: OpenColumn): void {
     this.total += end - start;
     if (this.total > this.file.footerStart) {
-      const message = `column chunks overlap: ${this.total} bytes of a file of ${this.file.source.size}`;
-      throw malformed('parquet-malformed', message);
+      const sizes = `${this.total} bytes in a file of ${this.file.source.size}`;
+      throw malformed('parquet-malformed', `column chunks overlap: ${sizes}`);
     }
   }
 }

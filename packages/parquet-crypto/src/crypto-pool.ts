@@ -35,13 +35,13 @@ interface Waiting {
   readonly slab: SharedArrayBuffer;
 }
 
-/** Jobs a worker has at once: one that runs and one that waits. */
-const DEPTH = 2;
 const SLAB_BYTES_MIN = 1024 * 1024;
 
 class PoolWorker {
   readonly worker: Worker;
+  /** Jobs sent and not yet answered, and their bytes. */
   readonly running = new Map<number, Waiting>();
+  load = 0;
 
   constructor(worker: Worker) {
     this.worker = worker;
@@ -52,7 +52,6 @@ class PoolWorker {
 export class CryptoPool {
   readonly threads: number;
   private readonly workers: PoolWorker[] = [];
-  private readonly queue: Waiting[] = [];
   private slabs: SharedArrayBuffer[] = [];
   private nextId = 0;
   private closed = false;
@@ -72,65 +71,57 @@ export class CryptoPool {
       input.set(part, at);
       at += part.length;
     }
+    const worker = this.freest();
+    const id = this.nextId++;
+    const { parts: _, length, ...rest } = job;
     return new Promise((resolve, reject) => {
-      this.queue.push({ job, slab, resolve, reject });
-      this.pump();
+      worker.running.set(id, { job, slab, resolve, reject });
+      worker.load += length;
+      worker.worker.ref();
+      worker.worker.postMessage({ id, ...rest, input });
     });
   }
 
-  /** Ends all workers; jobs that still run are rejected. */
+  /** Ends all workers; jobs that are not answered yet are rejected. */
   async close(): Promise<void> {
     this.closed = true;
     await Promise.all(this.workers.map(({ worker }) => worker.terminate()));
   }
 
-  private pump(): void {
-    while (this.queue.length > 0) {
-      const worker = this.freest();
-      if (worker === undefined) return;
-      const waiting = this.queue.shift();
-      if (waiting !== undefined) this.start(worker, waiting);
-    }
-  }
-
-  private freest(): PoolWorker | undefined {
+  /** A new worker while there may be more, else the one with the least to do. */
+  private freest(): PoolWorker {
     let best: PoolWorker | undefined;
     for (const worker of this.workers) {
-      if (best === undefined || worker.running.size < best.running.size) best = worker;
+      if (best === undefined || worker.load < best.load) best = worker;
     }
-    const busy = best === undefined || best.running.size > 0;
-    if (busy && this.workers.length < this.threads) return this.spawn();
-    return best !== undefined && best.running.size < DEPTH ? best : undefined;
-  }
-
-  private start(worker: PoolWorker, waiting: Waiting): void {
-    const { parts: _, length, ...job } = waiting.job;
-    const id = this.nextId++;
-    worker.running.set(id, waiting);
-    worker.worker.ref();
-    worker.worker.postMessage({ id, ...job, input: new Uint8Array(waiting.slab, 0, length) });
+    const busy = best === undefined || best.load > 0;
+    if (best === undefined || (busy && this.workers.length < this.threads)) return this.spawn();
+    return best;
   }
 
   private spawn(): PoolWorker {
     const source = `(${workerMain.toString()})(require)`;
     const made = new PoolWorker(new Worker(source, { eval: true, name: 'parquet-crypto' }));
-    made.worker.on('message', (message: { id: number; answer: PoolAnswer }) => {
-      const running = made.running.get(message.id);
-      made.running.delete(message.id);
-      if (running === undefined) return;
-      this.slabs.push(running.slab);
+    made.worker.on('message', ({ id, answer }: { id: number; answer: PoolAnswer }) => {
+      const waiting = made.running.get(id);
+      if (waiting === undefined) return;
+      made.running.delete(id);
+      made.load -= waiting.job.length;
+      this.slabs.push(waiting.slab);
       if (made.running.size === 0) made.worker.unref();
-      running.resolve(message.answer);
-      this.pump();
+      waiting.resolve(answer);
     });
     const lost = (error: unknown): void => {
       const at = this.workers.indexOf(made);
       if (at >= 0) this.workers.splice(at, 1);
-      for (const running of made.running.values()) running.reject(error);
+      const waiting = [...made.running.values()];
       made.running.clear();
+      for (const { reject } of waiting) reject(error);
     };
     made.worker.on('error', lost);
-    made.worker.on('exit', () => lost(new Error('a worker thread of the crypto pool ended')));
+    made.worker.on('exit', () => {
+      lost(new Error('a thread of the crypto pool ended before its pages were done'));
+    });
     this.workers.push(made);
     return made;
   }
@@ -146,6 +137,17 @@ export class CryptoPool {
   }
 }
 
+interface WorkerJob {
+  readonly id: number;
+  readonly sealing: boolean;
+  readonly cipher: string;
+  readonly key: KeyObject;
+  readonly iv: Uint8Array;
+  readonly aad?: Uint8Array;
+  readonly tag?: Uint8Array;
+  readonly input: Uint8Array;
+}
+
 /**
  * What a worker runs. It is sent as text, so that no file has to be found at run time; it refers to
  * nothing outside itself.
@@ -154,17 +156,8 @@ function workerMain(require: NodeJS.Require): void {
   const { parentPort } = require('node:worker_threads');
   const { createCipheriv, createDecipheriv } = require('node:crypto');
   const PIECE_BYTES = 256 * 1024;
-  parentPort.on('message', (message: Record<string, never> & { id: number }) => {
-    const { id, sealing, cipher, key, iv, aad, tag, input } = message as unknown as {
-      id: number;
-      sealing: boolean;
-      cipher: string;
-      key: unknown;
-      iv: Uint8Array;
-      aad?: Uint8Array;
-      tag?: Uint8Array;
-      input: Uint8Array;
-    };
+  const work = (job: WorkerJob): { parts: Uint8Array[]; tag?: Uint8Array } | undefined => {
+    const { sealing, cipher, key, iv, aad, tag, input } = job;
     const options = aad === undefined ? undefined : { authTagLength: 16 };
     const run = (sealing ? createCipheriv : createDecipheriv)(cipher, key, iv, options);
     if (aad !== undefined) run.setAAD(aad);
@@ -173,14 +166,16 @@ function workerMain(require: NodeJS.Require): void {
     for (let at = 0; at < input.length; at += PIECE_BYTES) {
       parts.push(run.update(input.subarray(at, at + PIECE_BYTES)));
     }
-    let answer: { parts: Uint8Array[]; tag?: Uint8Array } | undefined = { parts };
     try {
       run.final();
-      if (sealing && aad !== undefined) answer.tag = run.getAuthTag();
     } catch {
-      answer = undefined;
+      return undefined;
     }
-    const transfer = answer === undefined ? [] : parts.map((part) => part.buffer);
-    parentPort.postMessage({ id, answer }, transfer);
+    return sealing && aad !== undefined ? { parts, tag: run.getAuthTag() } : { parts };
+  };
+  parentPort.on('message', (job: WorkerJob) => {
+    const answer = work(job);
+    const transfer = answer?.parts.map((part) => part.buffer) ?? [];
+    parentPort.postMessage({ id: job.id, answer }, transfer);
   });
 }

@@ -164,9 +164,9 @@ function sealedPage(file: OpenFile, column: OpenColumn, key: AesKey): PageRead {
 }
 
 /**
- * parquet-java (to 1.17) seals only the values of a V2 page and leaves its levels, which show where
- * nulls are, in clear before them; Arrow seals the whole body. The length prefix tells which: a page
- * of one shape cannot pass for the other, as its header, which has its size, is under a tag.
+ * parquet-java (to 1.17) seals only the values of a V2 page and leaves its levels, which show
+ * where nulls are, in clear before them; Arrow seals the whole body. The length prefix tells which:
+ * a page of one shape cannot pass for the other, as its header, which has its size, is under a tag.
  */
 async function clearLevels(
   file: OpenFile,
