@@ -79,7 +79,7 @@ test('over HTTP, a projection fetches what it reports and no more', async () => 
   const local = await project(bufferSource(sealed));
   served = 0;
   const { report, bytes } = await project(httpSource());
-  expect(bytes).toEqual(local.bytes);
+  expect(digest(bytes)).toBe(digest(local.bytes));
   expect(served).toBe(report.bytesRead);
   expect(served).toBeLessThan(sealed.length / 3);
 });
@@ -87,7 +87,7 @@ test('over HTTP, a projection fetches what it reports and no more', async () => 
 test('under a digest tree, a changed chunk is found where it is read', async () => {
   const digests = digestsOf(sealed);
   const { bytes } = await project(checkedSource(httpSource(), digests));
-  expect(bytes).toEqual((await project(bufferSource(sealed))).bytes);
+  expect(digest(bytes)).toBe(digest((await project(bufferSource(sealed))).bytes));
   const wrong = digests.map((d, i) => (i === digests.length - 1 ? '' : d));
   await expect(project(checkedSource(httpSource(), wrong))).rejects.toThrow('is not what it was');
 });
