@@ -3,6 +3,7 @@
 // `@cloister/evidence/mint`.
 export * from './appraise.ts';
 export * from './cache.ts';
+export { claimsJson } from './claims-json.ts';
 export {
   decodeCollateral,
   encodeCollateral,
@@ -30,7 +31,9 @@ export * from './roots/make.ts';
 export * from './roots/vendors.ts';
 export { verifyCcel } from './tdx-dcap/ccel.ts';
 export { tdxMeasurement } from './tdx-dcap/parse.ts';
+export { decodeEvidenceFile, type EvidenceForm } from './text-form.ts';
 export { tpmMeasurement, verifyTpmEventLog, verifyTpmQuote } from './tpm2/quote.ts';
 export { parseAttest, parseTpmPublic, tpmName } from './tpm2/structures.ts';
 export * from './types.ts';
+export { collateralFromFiles, type VendorFile } from './vendor-files.ts';
 export * from './verify.ts';

@@ -20,6 +20,7 @@ import {
   type Policy,
   parseCollateralJson,
   parsePolicy,
+  type Root,
   type TcbStatus,
   VENDOR_ROOTS,
   verifyEvidence,
@@ -83,7 +84,7 @@ export async function judgeEvidence(file: string, options: JudgeOptions): Promis
   }
   const at = options.at === undefined ? Date.now() : parseTime(options.at);
   const collateral = await readBundles(options.collateral ?? [], kind);
-  const roots = options.roots === undefined ? VENDOR_ROOTS : await readRoots(options.roots);
+  const roots = options.roots === undefined ? vendorRoots(kind) : await readRoots(options.roots);
   const basePolicy = await readPolicy(options.policy);
   const wanted = options.reportData === undefined ? undefined : parseHex(options.reportData);
   const judgement = {
@@ -110,6 +111,12 @@ export async function judgeEvidence(file: string, options: JudgeOptions): Promis
   const code = failed.code ?? 'policy-refused';
   const message = `${failed.field}: wanted ${failed.wanted}, got ${failed.got}`;
   return { ...judgement, accepted: false, refusal: { code, message }, claims, appraisal };
+}
+
+function vendorRoots(kind: EvidenceKind): readonly Root[] {
+  if (VENDOR_ROOTS.some((root) => root.kinds.includes(kind))) return VENDOR_ROOTS;
+  const message = `no vendor's root vouches for ${kind}: name who does with --roots`;
+  throw cliError('option-malformed', 'usage', message);
 }
 
 /** Refused evidence, unlike evidence (or options) that nothing can be said about. */
@@ -217,10 +224,15 @@ function claimLines(claims: Claims, compared: boolean): string[] {
     ['report data', `${toHex(claims.reportData)}${compared ? '' : '  (compared with nothing)'}`],
     ['binding', claims.binding],
     ['hardware id', `${hardwareId.type} ${toHex(hardwareId.value)}`],
-    ['valid until', new Date(time.validUntil).toISOString()],
+    ['valid until', endOf(time.validUntil)],
     ['weaknesses', claims.weaknesses.join(', ') || 'none known'],
   ];
   return rows.map(([name, value]) => `  ${name.padEnd(12)} ${value}`);
+}
+
+/** Keys that someone enrolled have no end. */
+function endOf(time: number): string {
+  return Number.isFinite(time) ? new Date(time).toISOString() : 'without end';
 }
 
 function ruleLines(judgement: Judgement): string[] {
