@@ -94,6 +94,7 @@ export async function decryptProjection(options: DecryptOptions): Promise<Decryp
   if (options.algorithms !== undefined && !options.algorithms.includes(crypto.algorithm)) {
     throw refused('algorithm-unknown', `${crypto.algorithm} is not among the accepted algorithms`);
   }
+  if (options.columns.length === 0) throw misused('options-invalid', 'no columns were named');
   const leaves = new LeafIndex(file.schema).select(options.columns);
   const groups = rowGroupsOf(file, options.rowGroups);
   const opened = await openColumns(file, options, leaves, groups);

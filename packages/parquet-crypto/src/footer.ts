@@ -23,6 +23,7 @@ import {
   type ParquetLimits,
 } from './format.ts';
 import { CheckedSource, type RandomAccess } from './io.ts';
+import { parseKeyMetadata } from './key-material.ts';
 import type { KeyProvider } from './keys.ts';
 import {
   AesKey,
@@ -113,7 +114,7 @@ async function openEncrypted(
   const algorithm = struct.struct(CRYPTO.algorithm, 'EncryptionAlgorithm');
   const crypto = parseCrypto(algorithm, struct.binary(CRYPTO.keyMetadata));
   if (options.keys === undefined) {
-    throw refused('key-missing', 'the footer is encrypted, and no keys were given');
+    throw footerKeyMissing(crypto);
   }
   const aad = new FileAad(prefixOf(crypto, options.aadPrefix), crypto.aadFileUnique);
   const dataKey = await options.keys.dataKey(crypto.footerKeyMetadata, 'the footer');
@@ -122,6 +123,22 @@ async function openEncrypted(
   const plain = joined(openGcm(footerKey, aad.footer(), module, () => 'the footer'));
   const metadata = parseStruct('FileMetaData', plain);
   return finish(base, 'encrypted-footer', crypto, { aad, footerKey }, metadata);
+}
+
+/** Says which key would open the footer, where the file says it. */
+function footerKeyMissing(crypto: FileCrypto): Error {
+  const message = 'the footer is encrypted, and no keys were given';
+  try {
+    const metadata = parseKeyMetadata(crypto.footerKeyMetadata);
+    if (metadata.storage === 'internal') {
+      const { masterKeyId } = metadata.material;
+      const named = `${message}; it is under master key ${JSON.stringify(masterKeyId)}`;
+      return refused('key-missing', named, { masterKeyId });
+    }
+  } catch {
+    // Key metadata of another make names no master key.
+  }
+  return refused('key-missing', message);
 }
 
 async function openSigned(

@@ -218,6 +218,25 @@ test('row groups that all claim the whole file are refused early', async () => {
   });
 });
 
+test('a name that is long, above many columns, is over a limit', async () => {
+  const leaf = encodeStruct({ [ELEMENT.type]: i32(1), [ELEMENT.name]: binary('c') });
+  const names = (length: number, columns: number) =>
+    encodeStruct({
+      [FILE.schema]: structList([
+        encodeStruct({ [ELEMENT.children]: i32(1) }),
+        encodeStruct({
+          [ELEMENT.name]: binary('x'.repeat(length)),
+          [ELEMENT.children]: i32(columns),
+        }),
+        ...new Array<Uint8Array>(columns).fill(leaf),
+      ]),
+      [FILE.rows]: i64(0),
+    });
+  const open = (footer: Uint8Array) => readSchema(bufferSource(withFooter(utf8('PAR1'), footer)));
+  expect((await open(names(100, 1000))).columns).toHaveLength(1000);
+  await expect(open(names(1_000_000, 1000))).rejects.toMatchObject({ code: 'parquet-limit' });
+});
+
 describe('large shapes', () => {
   test('10,000 columns', async () => {
     const plain = mintParquet({ columns: 10_000 });

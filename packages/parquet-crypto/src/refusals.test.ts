@@ -47,9 +47,10 @@ describe('keys', () => {
     expect(sink.bytes()).toHaveLength(0);
   });
 
-  test('without the footer key nothing is told of the file', async () => {
+  test('without the footer key nothing is told of the file but which key it needs', async () => {
     await expect(inspectParquet(bufferSource(sealed))).rejects.toMatchObject({
       code: 'key-missing',
+      details: { masterKeyId: '0' },
     });
   });
 
@@ -103,6 +104,40 @@ describe('complete columns', () => {
     expect(await assertFullyEncrypted(source, holding(0, 1, 2), allowed)).toMatchObject({
       rows: 4200,
     });
+  });
+});
+
+describe('names', () => {
+  const sql = `SELECT 1 AS "a.b", {'b': 2, 'c': 3} AS a, 4 AS d`;
+
+  test('that two columns share are refused; others beside them are not', async () => {
+    const two = await duck.write(sql);
+    const ambiguous = { code: 'column-ambiguous' };
+    const columnKeys = new Map([['a.b', keyOf(0)]]);
+    await expect(seal(two, { columnKeys })).rejects.toMatchObject(ambiguous);
+    const both = await seal(two, { columnKeys: 'footer-key' });
+    await expect(unseal(both, ['a.b'])).rejects.toMatchObject(ambiguous);
+    expect(await duck.read(await unseal(both, ['d', 'a.c']))).toEqual([[{ c: 3 }, 4]]);
+    expect(await duck.read(await unseal(both, ['a']))).toEqual([[{ b: 2, c: 3 }]]);
+  });
+
+  test('of a group stand for all under it, and a longer name wins', async () => {
+    const nested = await duck.write(`SELECT {'b': 2, 'c': 3} AS a`);
+    const columnKeys = new Map([
+      ['a.c', keyOf(1)],
+      ['a', keyOf(0)],
+    ]);
+    const bytes = await seal(nested, { columnKeys });
+    const seen = await inspectParquet(bufferSource(bytes), { keys: holding(0, 1) });
+    expect(seen.columns.map((c) => [c.path, c.key])).toEqual([
+      ['a.b', { kind: 'master-key', masterKeyId: '1', doubleWrapping: true }],
+      ['a.c', { kind: 'master-key', masterKeyId: '2', doubleWrapping: true }],
+    ]);
+  });
+
+  test('that are unknown, or none at all, are refused', async () => {
+    await expect(unseal(sealed, ['zz'])).rejects.toMatchObject({ code: 'column-unknown' });
+    await expect(unseal(sealed, [])).rejects.toMatchObject({ code: 'options-invalid' });
   });
 });
 

@@ -9,6 +9,8 @@ import type { ThriftStruct } from './thrift/struct.ts';
 import { i32, structList, type ThriftValue } from './thrift/struct.ts';
 
 const DEPTH_MAX = 64;
+/** A long name over many columns is in the path of each. */
+const PATHS_LENGTH_MAX = 8 * 1024 * 1024;
 
 /** A leaf of the schema. */
 export interface LeafColumn {
@@ -48,6 +50,7 @@ export function parseSchema(file: ThriftStruct, limits: ParquetLimits): Schema {
     throw malformed('parquet-malformed', 'the footer has no schema');
   }
   const leaves: LeafColumn[] = [];
+  let pathsLength = 0;
   let at = 0;
   const walk = (above: readonly string[], nullable: boolean, repeated: boolean): Node => {
     const element = elements[at++];
@@ -59,14 +62,18 @@ export function parseSchema(file: ThriftStruct, limits: ParquetLimits): Schema {
       throw overLimit('the depth of the schema', above.length, DEPTH_MAX);
     const parts = isRoot ? [] : [...above, element.text(ELEMENT.name) ?? ''];
     const repetition = isRoot ? 'REQUIRED' : repetitionOf(element);
-    const null2 = nullable || repetition === 'OPTIONAL';
-    const repeat2 = repeated || repetition === 'REPEATED';
+    const mayBeNull = nullable || repetition === 'OPTIONAL';
+    const mayRepeat = repeated || repetition === 'REPEATED';
     if (!isRoot && element.has(ELEMENT.type)) {
       const leaf = leafOf(
         element,
-        { parts, repetition, nullable: null2, repeated: repeat2 },
+        { parts, repetition, nullable: mayBeNull, repeated: mayRepeat },
         leaves,
       );
+      pathsLength += leaf.path.length;
+      if (pathsLength > PATHS_LENGTH_MAX) {
+        throw overLimit('the length of all column paths', pathsLength, PATHS_LENGTH_MAX);
+      }
       return { element, children: [], leaf };
     }
     const count = element.size(ELEMENT.children) ?? 0;
@@ -74,7 +81,7 @@ export function parseSchema(file: ThriftStruct, limits: ParquetLimits): Schema {
       throw malformed('parquet-malformed', 'a schema group has more children than there are');
     }
     const children: Node[] = [];
-    for (let i = 0; i < count; i++) children.push(walk(parts, null2, repeat2));
+    for (let i = 0; i < count; i++) children.push(walk(parts, mayBeNull, mayRepeat));
     return { element, children };
   };
   const root = walk([], false, false);
