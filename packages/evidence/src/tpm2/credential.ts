@@ -18,9 +18,13 @@ import {
 } from 'node:crypto';
 import { concat, utf8 } from '@cloister/core';
 import { malformed, unsupported } from '../errors.ts';
+import type { Root } from '../types.ts';
 import { parsePublicKey } from '../x509/algorithms.ts';
+import { type Certificate, parseCertificate } from '../x509/certificate.ts';
+import { type ChainContext, verifyPath } from '../x509/chain.ts';
 import { ATTRIBUTE } from './constants.ts';
 import type { TpmPublic } from './structures.ts';
+import { TPM_EXTENSIONS } from './verify.ts';
 
 export interface Credential {
   /** TPM2B_ID_OBJECT, with its size. */
@@ -50,6 +54,31 @@ export function checkAkAttributes(ak: TpmPublic): void {
     const message = 'the attestation key is not a restricted signing key fixed to its TPM';
     throw malformed('evidence-field-invalid', message);
   }
+}
+
+/** An endorsement key that its TPM's maker vouches for. */
+export interface VerifiedEk {
+  /** SubjectPublicKeyInfo: must be the key of the TPMT_PUBLIC that a challenge is made for. */
+  readonly spki: Uint8Array;
+  readonly root: Root;
+  /** Milliseconds. */
+  readonly validUntil: number;
+}
+
+/**
+ * Verifies an endorsement certificate (first) and its issuers to a named root of kind `tpm2`
+ * (TCG EK Credential Profile). @throws CodedError `certificate-*`, `root-untrusted`
+ */
+export async function verifyEkChain(
+  context: ChainContext,
+  chain: readonly Uint8Array[],
+): Promise<VerifiedEk> {
+  const roots = context.roots.filter((root) => root.kinds.includes('tpm2'));
+  const certificates = chain.map(parseCertificate);
+  const options = { understood: TPM_EXTENSIONS, leafMayNotSign: true };
+  const path = await verifyPath({ ...context, roots }, certificates, options);
+  const leaf = path.certificates[0] as Certificate;
+  return { spki: leaf.key.spki, root: path.root, validUntil: path.validUntil };
 }
 
 /** A fresh challenge of 32 secret bytes for the TPM that has `ek` and an object named `name`. */
