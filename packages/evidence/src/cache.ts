@@ -5,38 +5,63 @@
 import { type CryptoPort, toHex } from '@cloister/core';
 
 const DEFAULT_ENTRIES = 1024;
+const DEFAULT_BYTES = 64 * 1024 * 1024;
+/** What a small fact (a key, a verdict) is counted as. */
+const SMALL_FACT_BYTES = 512;
+
+interface Entry {
+  readonly value: unknown;
+  readonly bytes: number;
+}
 
 /** Least recently used goes first. Held by the caller: without one, every call starts cold. */
 export class EvidenceCache {
-  readonly #limit: number;
-  readonly #entries = new Map<string, unknown>();
+  readonly #maxEntries: number;
+  readonly #maxBytes: number;
+  readonly #entries = new Map<string, Entry>();
+  #bytes = 0;
 
-  /** `entries`: the most facts kept (default 1,024; each a few kilobytes at most). */
-  constructor(options: { entries?: number } = {}) {
-    this.#limit = options.entries ?? DEFAULT_ENTRIES;
+  /**
+   * `entries`: the most facts kept (default 1,024). `bytes`: the most input that kept statements
+   * were parsed from (default 64 MiB; their parsed form takes a few times as much).
+   */
+  constructor(options: { entries?: number; bytes?: number } = {}) {
+    this.#maxEntries = options.entries ?? DEFAULT_ENTRIES;
+    this.#maxBytes = options.bytes ?? DEFAULT_BYTES;
   }
 
   get size(): number {
     return this.#entries.size;
   }
 
-  /** The fact under `key`, made once. A failure is never kept. */
-  async remember<T>(key: string, make: () => Promise<T> | T): Promise<T> {
-    if (this.#entries.has(key)) {
-      const known = this.#entries.get(key) as T;
+  /** The fact under `key`, made once. What throws is never kept. `bytes`: what it was made of. */
+  async remember<T>(
+    key: string,
+    make: () => Promise<T> | T,
+    bytes: number = SMALL_FACT_BYTES,
+  ): Promise<T> {
+    const known = this.#entries.get(key);
+    if (known !== undefined) {
       this.#entries.delete(key);
       this.#entries.set(key, known);
-      return known;
+      return known.value as T;
     }
-    const made = await make();
-    this.#entries.set(key, made);
-    if (this.#entries.size > this.#limit) {
-      for (const oldest of this.#entries.keys()) {
-        this.#entries.delete(oldest);
-        break;
-      }
+    const value = await make();
+    this.#forget(key);
+    this.#entries.set(key, { value, bytes });
+    this.#bytes += bytes;
+    for (const oldest of this.#entries.keys()) {
+      if (this.#entries.size <= this.#maxEntries && this.#bytes <= this.#maxBytes) break;
+      this.#forget(oldest);
     }
-    return made;
+    return value;
+  }
+
+  #forget(key: string): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    this.#entries.delete(key);
+    this.#bytes -= entry.bytes;
   }
 }
 

@@ -295,5 +295,5 @@ export async function rememberParsed<T>(
 ): Promise<T> {
   if (context.cache === undefined) return parse(bytes);
   const key = factKey(context.crypto, label, bytes);
-  return context.cache.remember(key, () => parse(bytes.slice()));
+  return context.cache.remember(key, () => parse(bytes.slice()), bytes.length);
 }
