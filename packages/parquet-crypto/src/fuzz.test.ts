@@ -5,9 +5,13 @@
 import { isCoded } from '@cloister/core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { joinBytes } from './bytes.ts';
+import { chunksOf, DataKeys, openColumn } from './columns.ts';
+import { footerTail } from './encrypted-metadata.ts';
 import { openParquet } from './footer.ts';
 import { CHUNK, GROUP } from './format.ts';
-import { bufferSource, inspectParquet } from './index.ts';
+import { assertFullyEncrypted, bufferSource, inspectParquet } from './index.ts';
+import { MODULE, moduleLength, openGcm, sealGcm } from './modules.ts';
 import { holding, seal, unseal } from './testing/files.ts';
 import { mintParquet, withFooter } from './testing/mint.ts';
 import { TYPE } from './thrift/compact.ts';
@@ -54,12 +58,26 @@ function damaged(bytes: Uint8Array, all: readonly Damage[]): Uint8Array {
   return Uint8Array.from(out);
 }
 
+function withSealedFooter(body: Uint8Array, crypto: Uint8Array, sealed: Uint8Array[]): Uint8Array {
+  const module = joinBytes(sealed);
+  const tail = footerTail(crypto.length + module.length, 'PARE');
+  return joinBytes([body, crypto, module, tail]);
+}
+
+function overwritten(bytes: Uint8Array, at: number, parts: readonly Uint8Array[]): Uint8Array {
+  const out = Uint8Array.from(bytes);
+  out.set(joinBytes(parts), at);
+  return out;
+}
+
 async function codedOrFine(run: () => Promise<unknown>): Promise<void> {
   try {
     await run();
   } catch (error) {
     if (!isCoded(error)) throw error;
-    expect(error.code).toMatch(/^[a-z-]+$/);
+    // The codes of this package, none of core's.
+    const ours = /^(parquet|thrift|key|tag|aad|column|bytes|algorithm|source|levels)-/;
+    expect(error.code).toMatch(ours);
   }
 }
 
@@ -84,6 +102,40 @@ describe('damage', () => {
       const bytes = damaged(encrypted ? sealed : signed, all);
       await codedOrFine(() => unseal(bytes, ['c0', 'c1']));
       await codedOrFine(() => inspectParquet(bufferSource(bytes)));
+    });
+    await fc.assert(property, PARAMETERS);
+  });
+
+  test('to a footer or a page header, by one who holds the key and seals it again', async () => {
+    const file = await openParquet({ source: bufferSource(sealed), keys: holding() });
+    const { unlocked, footerStart } = file;
+    if (unlocked === undefined) throw new Error('assertion failed: the footer is open');
+    const { footerKey, aad } = unlocked;
+    const rest = sealed.subarray(footerStart, -8);
+    const crypto = rest.subarray(0, parseStructPrefix('FileCryptoMetaData', rest).end);
+    const [chunk] = chunksOf(file, 0);
+    const [leaf] = file.schema.leaves;
+    if (chunk === undefined || leaf === undefined) throw new Error('assertion failed: a chunk');
+    const { start } = await openColumn(file, new DataKeys(undefined), { rowGroup: 0, chunk, leaf });
+    const headAt = sealed.subarray(start);
+    const head = headAt.subarray(0, moduleLength(headAt));
+    const headAad = aad.page(MODULE.dataPageHeader, 0, 0, 0);
+    const header = joinBytes(openGcm(footerKey, headAad, head, () => 'a header'));
+    const property = fc.asyncProperty(damages, fc.boolean(), async (all, footer) => {
+      const bytes = footer
+        ? withSealedFooter(
+            sealed.subarray(0, footerStart),
+            crypto,
+            sealGcm(footerKey, aad.footer(), damaged(file.metadata.edit({}), all)),
+          )
+        : overwritten(
+            sealed,
+            start,
+            sealGcm(footerKey, headAad, damaged(header, all).subarray(0, header.length)),
+          );
+      await codedOrFine(() => unseal(bytes, ['c0', 'c1']));
+      await codedOrFine(() => assertFullyEncrypted(bufferSource(bytes), holding()));
+      await codedOrFine(() => inspectParquet(bufferSource(bytes), { keys: holding() }));
     });
     await fc.assert(property, PARAMETERS);
   });

@@ -3,7 +3,7 @@
 // key or refuses with `key-missing`, naming what it lacks. Providers here: key material of type
 // PKMT1 with a KMS behind it, master keys in memory, and keys named directly by the metadata.
 import { fromUtf8 } from '@cloister/core';
-import { misused, refused } from './errors.ts';
+import { malformed, misused, refused } from './errors.ts';
 import {
   type KeyMaterial,
   masterKeyAad,
@@ -87,7 +87,7 @@ export function masterKeys(
 export function namedKeys(keys: ReadonlyMap<string, Uint8Array>): KeyProvider {
   return {
     async dataKey(keyMetadata, use) {
-      const name = fromUtf8(keyMetadata);
+      const name = nameOf(keyMetadata);
       const key = keys.get(name);
       if (key === undefined) {
         throw refused('key-missing', `no key named ${JSON.stringify(name)} for ${use}`);
@@ -95,6 +95,14 @@ export function namedKeys(keys: ReadonlyMap<string, Uint8Array>): KeyProvider {
       return key;
     },
   };
+}
+
+function nameOf(keyMetadata: Uint8Array): string {
+  try {
+    return fromUtf8(keyMetadata);
+  } catch {
+    throw malformed('key-material-malformed', 'key metadata is not the name of a key');
+  }
 }
 
 function materialFor(

@@ -75,7 +75,7 @@ export class ThriftStruct {
 
   text(id: number): string | undefined {
     const value = this.binary(id);
-    return value === undefined ? undefined : fromUtf8(value);
+    return value === undefined ? undefined : this.utf8(id, value);
   }
 
   struct(id: number, name: string): ThriftStruct | undefined {
@@ -92,7 +92,7 @@ export class ThriftStruct {
       const length = cursor.varint();
       const start = cursor.at;
       cursor.skip(length);
-      return fromUtf8(cursor.bytes.subarray(start, cursor.at));
+      return this.utf8(id, cursor.bytes.subarray(start, cursor.at));
     });
   }
 
@@ -142,6 +142,14 @@ export class ThriftStruct {
     if (field === undefined) return undefined;
     if (field.type !== type) throw this.wrong(id, what);
     return field.value;
+  }
+
+  private utf8(id: number, bytes: Uint8Array): string {
+    try {
+      return fromUtf8(bytes);
+    } catch {
+      throw this.wrong(id, 'text in UTF-8');
+    }
   }
 
   private wrong(id: number, wanted: string): Error {
