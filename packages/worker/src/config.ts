@@ -5,6 +5,8 @@ import { z } from 'zod';
 import { workerError } from './errors.ts';
 
 const address = z.string().url();
+/** The longest result: padded and encrypted it must still fit a gateway's blob of 1 GiB. */
+const MAX_OUTPUT_BYTES = 768 * 1024 * 1024;
 
 export const workerConfig = z.strictObject({
   /** For logs and the issuer claim of its events. */
@@ -31,14 +33,15 @@ export const workerConfig = z.strictObject({
       threads: z.number().int().min(1).max(256),
       timeMs: z.number().int().min(100),
       outputRows: z.number().int().min(1),
-      outputBytes: z.number().int().min(1_024),
+      /** Of the engine's result file; the sealed result is held in memory. */
+      outputBytes: z.number().int().min(1_024).max(MAX_OUTPUT_BYTES),
     })
     .default({
       memoryBytes: 2 * 1024 * 1024 * 1024,
       threads: 2,
       timeMs: 600_000,
       outputRows: 10_000_000,
-      outputBytes: 1024 * 1024 * 1024,
+      outputBytes: MAX_OUTPUT_BYTES,
     }),
   /** Milliseconds to wait for checkpoints, receipts and peers. */
   patienceMs: z.number().int().min(100).max(600_000).default(60_000),

@@ -3,13 +3,18 @@
 // for each run, so that what one run's key opened is worth nothing to the next.
 import { generateKeyPairSync } from 'node:crypto';
 import { GatewayClient, HttpBlobs, HttpJson } from '@cloister/api';
-import { type EventBody, type EventKind, reportData, signEvent } from '@cloister/contract';
+import { type EventBody, reportData, signEvent } from '@cloister/contract';
 import { type BlobStore, parseCose, type Signer, toHex, utf8 } from '@cloister/core';
 import { ephemeralEd25519Signer } from '@cloister/core/node';
 import { generateHpkeKeyPair, type HpkeKeyPair } from '@cloister/threshold/node';
+import type { TreeHead } from '@cloister/tlog';
+import { appendUntilLanded } from './append.ts';
 import { workerError } from './errors.ts';
+import { witnessRule } from './freshness.ts';
 import type { WorkerPorts } from './ports.ts';
-import { patiently } from './wait.ts';
+import { gather, patiently } from './wait.ts';
+
+const PUT_MS = 5_000;
 
 /** A run that has joined: who it is, and signed ways to the gateways. */
 export interface RunIdentity {
@@ -18,7 +23,9 @@ export interface RunIdentity {
   readonly signer: Signer;
   readonly hpke: HpkeKeyPair;
   readonly gateways: readonly GatewayClient[];
+  /** Blobs of any gateway, and of each by itself. */
   readonly blobs: BlobStore;
+  readonly blobsOf: readonly BlobStore[];
   /** Http of each gateway and keeper with requests signed by this run's key. */
   client(base: string): HttpJson;
 }
@@ -36,6 +43,7 @@ export function newIdentity(ports: WorkerPorts, task: Uint8Array, run: Uint8Arra
     hpke: generateHpkeKeyPair(ports.random),
     gateways: https.map((http) => new GatewayClient(http)),
     blobs: new HttpBlobs(https, crypto),
+    blobsOf: https.map((http) => new HttpBlobs([http], crypto)),
     client,
   };
 }
@@ -46,7 +54,7 @@ export async function attest(
   identity: RunIdentity,
 ): Promise<{ join: EventBody<'join'>; evidence: Uint8Array }> {
   const { attester, follower, config, genesis, crypto } = ports;
-  await patiently('a cosigned checkpoint', config.patienceMs, async () => {
+  const note = await patiently('a cosigned checkpoint', config.patienceMs, async () => {
     await follower.step();
     return follower.note;
   });
@@ -61,7 +69,7 @@ export async function attest(
     run: identity.run,
     tls: crypto.digest('sha256', new Uint8Array(tls)),
     hpke: identity.hpke.publicKey,
-    checkpoint: utf8(follower.note as string),
+    checkpoint: utf8(note),
   };
   const { hardware: _, ...bound } = unproved;
   const data = reportData(
@@ -74,54 +82,49 @@ export async function attest(
 }
 
 /**
- * Puts the join on the ledger, countersigned by the operator, then the evidence at a gateway, and
- * waits until a cosigned checkpoint includes it. @throws CodedError `join-void` with its void code
+ * Puts the join on the ledger, countersigned by the operator, and the evidence at gateways, until a
+ * cosigned head includes the join; answers its id and that head.
+ * @throws CodedError `join-void` with its void code
  */
 export async function joinTask(
   ports: WorkerPorts,
   identity: RunIdentity,
   attested: { join: EventBody<'join'>; evidence: Uint8Array },
-): Promise<Uint8Array> {
+): Promise<{ join: Uint8Array; head: TreeHead }> {
   const { attester, follower, config, genesis, crypto } = ports;
   const event = { genesis, kind: 'join', body: attested.join } as const;
   const inner = await signEvent(identity.signer, config.name, event);
-  const outer = await attester.signJoin(inner);
-  const id = crypto.digest('sha256', parseCose(outer).sigStructure);
-  const answer = await appendEvent(identity, outer, config.patienceMs);
-  if (answer.status === 'void') {
-    const details = { code: answer.code ?? 'unknown' };
-    const message = `the ledger has the join as void (${answer.code}): ${answer.sentence ?? ''}`;
-    throw workerError('join-void', 'policy', message, { details });
-  }
-  await patiently('a gateway for the evidence', config.patienceMs, () =>
-    identity.blobs.put(attested.evidence),
-  );
-  await patiently('the join on a cosigned checkpoint', config.patienceMs, async () => {
-    await follower.step();
-    return follower.state.joins.has(toHex(id)) ? true : undefined;
-  });
-  return id;
+  const bytes = await attester.signJoin(inner);
+  const join = crypto.digest('sha256', parseCose(bytes).sigStructure);
+  const landed = () => follower.state.joins.has(toHex(join));
+  // A gateway takes blobs from nodes that have joined, so the evidence follows the join at once.
+  let putting: Promise<unknown> | undefined;
+  const onAppended = () => {
+    putting ??= putEvidence(ports, identity, attested.evidence);
+    putting.catch(() => undefined);
+  };
+  const rule = witnessRule(ports);
+  const append = { bytes, what: 'join', landed, rule, onAppended };
+  const head = await appendUntilLanded(ports, identity, append);
+  await putting;
+  return { join, head };
 }
 
-/** Signs an event with the run's key and appends it through the first gateway that takes it. */
-export async function publish<K extends EventKind>(
+/** At more gateways than may lie, so that one that keeps nothing costs nothing. */
+function putEvidence(
   ports: WorkerPorts,
   identity: RunIdentity,
-  event: { kind: K; body: EventBody<K> },
-): Promise<number> {
-  const { genesis, config } = ports;
-  const bytes = await signEvent(identity.signer, config.name, { genesis, ...event });
-  const answer = await appendEvent(identity, bytes, config.patienceMs);
-  if (answer.status === 'accepted') return answer.seq;
-  const details = { code: answer.code ?? 'unknown' };
-  const message = `the ledger has the ${event.kind} as void (${answer.code}): ${answer.sentence ?? ''}`;
-  throw workerError('event-void', 'policy', message, { details });
-}
-
-function appendEvent(identity: RunIdentity, bytes: Uint8Array, patienceMs: number) {
-  let next = 0;
-  return patiently('a gateway that appends', patienceMs, () => {
-    const gateway = identity.gateways[next++ % identity.gateways.length] as GatewayClient;
-    return gateway.append(bytes);
+  evidence: Uint8Array,
+): Promise<boolean> {
+  const { faulty } = ports.follower.charter.witnesses;
+  const wanted = Math.min(faulty + 1, identity.blobsOf.length);
+  return patiently('gateways for the evidence', ports.config.patienceMs, async () => {
+    const asked = identity.blobsOf.map((blobs) => blobs.put(evidence));
+    const bounds = { graceMs: 0, boundMs: PUT_MS };
+    const enough = (got: readonly unknown[]) => got.length >= wanted;
+    const { got, failures } = await gather(asked, { ...bounds, enough });
+    if (enough(got)) return true;
+    const message = `${got.length} of ${wanted} gateways took the evidence`;
+    throw workerError('timed-out', 'unavailable', message, { cause: failures[0] });
   });
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The inputs of a run: only the byte ranges of the columns that the run reads are fetched, every
 // byte is checked against the digest tree in the dataset event and every page against its tag, and
-// what comes out lies plain in the run's own folder in memory until the run is over.
+// what comes out lies plain in the run's own folder in memory until the run is over. A gateway that
+// is cut off, silent or lying costs only time: the chunk is asked of the next one, and chunks that
+// held are kept.
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -12,9 +14,22 @@ import {
   type TaskContents,
 } from '@cloister/contract';
 import type { RunTable, Suppression } from '@cloister/contract/policy';
-import type { BlobStore, CryptoPort } from '@cloister/core';
-import { decryptProjection, fileSink, masterKeys } from '@cloister/parquet-crypto';
+import { type BlobStore, type CryptoPort, isCoded } from '@cloister/core';
+import {
+  decryptProjection,
+  fileSink,
+  masterKeys,
+  type RandomAccess,
+} from '@cloister/parquet-crypto';
 import type { InputKeys } from './keys.ts';
+import { within } from './wait.ts';
+
+/** One gateway's time for one chunk of 1 MiB. */
+const CHUNK_MS = 15_000;
+/** Inputs read side by side; each holds a few chunks and a page or two of plain values. */
+const SIDE_BY_SIDE = 4;
+/** What another gateway may do better: wrong or short bytes, silence, a blob it does not have. */
+const ANOTHER = new Set(['verification', 'unavailable', 'not-found', 'malformed']);
 
 /** An input ready for the engine, and what was counted on the way. */
 export interface ReadyInput {
@@ -27,6 +42,8 @@ export interface ReadyInput {
 export interface ReadRequest {
   readonly genesis: Uint8Array;
   readonly blobs: BlobStore;
+  /** The blobs of each gateway by itself, for ranges; one at least. */
+  readonly blobsOf: readonly BlobStore[];
   readonly crypto: CryptoPort;
   /** Folder of the run, in memory. */
   readonly folder: string;
@@ -39,7 +56,14 @@ export interface ReadRequest {
 /** Decrypts every input's columns. @throws CodedError from digest trees, tags and blobs */
 export async function readInputs(request: ReadRequest): Promise<ReadyInput[]> {
   const ready: ReadyInput[] = [];
-  for (let at = 0; at < request.inputs.length; at++) ready.push(await readInput(request, at));
+  let next = 0;
+  const lane = async () => {
+    while (next < request.inputs.length) {
+      const at = next++;
+      ready[at] = await readInput(request, at);
+    }
+  };
+  await Promise.all(Array.from({ length: SIDE_BY_SIDE }, lane));
   return ready;
 }
 
@@ -72,25 +96,56 @@ async function readFile(
   const { blob, length, root, leaves } = right.body.files[
     file
   ] as (typeof right.body.files)[number];
-  const source = new CheckedRanges(
-    { root, length, leaves: await request.blobs.get(leaves) },
-    (start, end) => request.blobs.range(blob, start, end),
-    { crypto: request.crypto },
-  );
+  const leafHashes = await request.blobs.get(leaves);
+  const checked = steadyRanges({ root, length, leaves: leafHashes }, blob, request);
   const keys = request.keys[of.at] as InputKeys;
   const { dataset, version } = right.input;
   const sink = await open(of.path, 'wx', 0o600);
   try {
     const { rows } = await decryptProjection({
-      source,
+      source: checked.source,
       sink: fileSink(sink),
       keys: masterKeys(new Map([...keys].map(([id, key]) => [String(id), key]))),
       columns,
       aadPrefix: datasetAadPrefix({ genesis: request.genesis, dataset, version, file }),
       algorithms: ['AES_GCM_V1'],
     });
-    return { rows, bytes: source.fetched };
+    return { rows, bytes: checked.ranges.fetched };
   } finally {
     await sink.close();
   }
+}
+
+/**
+ * Checked ranges of a file over several gateways: it stays with one while what it answers holds,
+ * and asks each once before it gives up. @throws CodedError what the last one's answer was
+ */
+export function steadyRanges(
+  file: { root: Uint8Array; length: number; leaves: Uint8Array },
+  blob: Uint8Array,
+  from: { blobsOf: readonly BlobStore[]; crypto: CryptoPort; chunkMs?: number },
+): { source: RandomAccess; ranges: CheckedRanges } {
+  const { blobsOf, crypto, chunkMs = CHUNK_MS } = from;
+  let at = 0;
+  const fetch = (start: number, end: number) => {
+    const blobs = blobsOf[at % blobsOf.length] as BlobStore;
+    return within('a range of an encrypted file', chunkMs, blobs.range(blob, start, end));
+  };
+  const ranges = new CheckedRanges(file, fetch, { crypto });
+  const read = async (offset: number, length: number): Promise<Uint8Array> => {
+    let last: unknown;
+    for (let tries = 0; tries < blobsOf.length; tries++) {
+      const asked = at;
+      try {
+        return await ranges.read(offset, length);
+      } catch (error) {
+        if (!isCoded(error) || !ANOTHER.has(error.kind)) throw error;
+        last = error;
+        // Reads run side by side: only the first that fails at this gateway moves on.
+        if (asked === at) at += 1;
+      }
+    }
+    throw last;
+  };
+  return { source: { size: ranges.size, read }, ranges };
 }

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// From evidence to keys: challenges from the keepers, freshness from the witnesses, partial openings
-// from t keepers, combination, and blame when a tag fails. Master keys exist in this process's
-// memory only and are wiped when the run is over.
+// From evidence to keys: partial openings from t keepers, combination, and blame when a tag fails.
+// Master keys exist in this process's memory only and are wiped when they have been used.
+//
+// Invariants
+// - Nothing a keeper answers is believed before the AEAD tag of every key holds under it; a keeper
+//   that answers for another seat or epoch, leaves out a column or sends no point is left out.
+// - As long as t of the keepers that answer are honest the keys are had, whatever the others say:
+//   when a tag fails, each answer is kept only with a proof that holds under its seat's public
+//   share, and where that leaves too few, all keepers are asked once more with more time.
+// - Only columns that the task asked for are ever wanted.
 import {
   decodePartials,
-  KeeperClient,
   openAnswerInfo,
   openProofRequest,
   type PartialOpening,
@@ -19,31 +25,47 @@ import {
   type TaskOpenings,
 } from '@cloister/contract';
 import type { Suppression } from '@cloister/contract/policy';
-import { fromHex, isCoded } from '@cloister/core';
+import { equal, fromHex, isCoded } from '@cloister/core';
 import {
   blame,
   encodeLabel,
+  parsePoint,
   parseReveal,
   parseSealedKey,
   type SealedKey,
   seatPublicShare,
 } from '@cloister/threshold';
 import { combinePartials, hpkeOpen, hpkeSeal } from '@cloister/threshold/node';
-import { workerError } from './errors.ts';
-import { freshnessNotes } from './freshness.ts';
+import type { TreeHead } from '@cloister/tlog';
+import { tidyCode, workerError } from './errors.ts';
 import type { RunIdentity } from './identity.ts';
+import { type Holder, QUICK_MS, type Reached, reachKeepers, SLOW_MS, seatsOf } from './keepers.ts';
 import type { WorkerPorts } from './ports.ts';
+import { gather, within } from './wait.ts';
 
 const NO_AAD = new Uint8Array(0);
+const OPEN_MS = 20_000;
+const PROVE_MS = 10_000;
+/** A challenge lives for a minute: one that waited longer than this is drawn again. */
+const STALE_MS = 20_000;
+const MAX_PREFETCHED = 64;
 
 /** Master keys of one input by column id; 0 is the footer's. */
 export type InputKeys = Map<number, Uint8Array>;
 
 type Allowed = Extract<Rights, { ok: true }>;
 
-export interface KeyRequest {
+/** What can be begun before the code is planned: keepers reached, sealed keys fetched. */
+export interface KeyStart {
   readonly join: Uint8Array;
+  readonly head: TreeHead;
   readonly rights: Allowed;
+  readonly epoch: Epoch;
+  readonly reached: Promise<Reached>;
+  readonly sealed: (digest: Uint8Array) => Promise<Uint8Array>;
+}
+
+export interface KeyRequest {
   readonly openings: TaskOpenings;
   readonly contents: TaskContents;
   readonly suppression: readonly Suppression[];
@@ -57,242 +79,274 @@ interface Wanted {
   readonly label: Uint8Array;
 }
 
-interface Answer {
-  readonly seat: number;
-  readonly keeper: KeeperClient;
+interface Answer extends Holder {
   readonly points: readonly Uint8Array[];
 }
 
-/** A keeper that holds a seat of the active epoch. */
-interface Holder {
-  readonly client: KeeperClient;
-  readonly join: string;
-  readonly seat: number;
+interface Asking {
+  readonly start: KeyStart;
+  readonly openings: Uint8Array;
+  readonly wanted: readonly Wanted[];
+}
+
+/** How a round of asking ended: with keys, or with why not. */
+interface Round {
+  readonly keys: readonly Uint8Array[] | undefined;
+  /** Distinct seats that answered in form. */
+  readonly answered: number;
+  /** Keepers that answered wrongly, by address. */
+  readonly faulty: readonly string[];
+  /** Whether someone was not heard who may yet help. */
+  readonly unheard: boolean;
+  readonly failures: readonly unknown[];
+}
+
+/** Begins what needs no planning. @throws nothing: failures are met in `obtainKeys` */
+export function startKeys(
+  ports: WorkerPorts,
+  identity: RunIdentity,
+  of: { join: Uint8Array; head: TreeHead; rights: Allowed },
+): KeyStart {
+  const { join, head, rights } = of;
+  const epoch = ports.follower.state.epochs.get(rights.epoch) as Epoch;
+  const about = { join, head, epochKey: rights.epoch, epoch, owners: rights.owners };
+  const reached = reachKeepers(ports, identity, { ...about, graceMs: QUICK_MS });
+  reached.catch(() => undefined);
+  const known = new Map<Uint8Array, Promise<Uint8Array>>();
+  const sealed = (digest: Uint8Array) => {
+    const fetching = known.get(digest) ?? identity.blobs.get(digest);
+    known.set(digest, fetching);
+    return fetching;
+  };
+  const asked = rights.inputs.flatMap(({ input, body }) =>
+    body.columns.filter(({ id }) => id === 0 || input.columns.includes(id)),
+  );
+  for (const column of asked.slice(0, MAX_PREFETCHED)) {
+    sealed(column.sealed).catch(() => known.delete(column.sealed));
+  }
+  return { join, head, rights, epoch, reached, sealed };
 }
 
 /**
  * The master keys of every column that the run reads, one map an input.
- * @throws CodedError `keepers-too-few` with the refusals in its details, `key-opening-failed`
+ * @throws CodedError `keepers-too-few` with the refusal in its details, `key-opening-failed`,
+ * `column-not-granted`, and the freshness codes
  */
 export async function obtainKeys(
   ports: WorkerPorts,
   identity: RunIdentity,
+  start: KeyStart,
   request: KeyRequest,
 ): Promise<InputKeys[]> {
-  const epoch = ports.follower.state.epochs.get(request.rights.epoch) as Epoch;
-  const [wanted, holders] = await Promise.all([
-    wantedKeys(ports, identity, request),
-    findHolders(ports, identity, request.rights.epoch, epoch),
-  ]);
-  const answers = await askHolders(ports, identity, { request, epoch, holders, wanted });
-  const keys = combineAll(request.rights, epoch, wanted, answers);
-  if (keys !== undefined) return byInput(request, wanted, keys);
-  const honest = await settleBlame(ports, { request, epoch, wanted, answers });
-  const again = combineAll(request.rights, epoch, wanted, honest);
-  if (again !== undefined) return byInput(request, wanted, again);
+  const wanted = await wantedKeys(ports, start, request);
+  const asking = { start, openings: encodeTaskOpenings(request.openings), wanted };
+  let round = await askRound(ports, identity, asking, await freshlyReached(ports, identity, start));
+  if (round.keys === undefined && round.unheard) {
+    ports.log.warn({ answered: round.answered, faulty: round.faulty }, 'asking all keepers again');
+    round = await askRound(
+      ports,
+      identity,
+      asking,
+      await reachAgain(ports, identity, start, SLOW_MS),
+    );
+  }
+  if (round.keys !== undefined) return byInput(start.rights, wanted, round.keys);
+  if (round.answered < start.epoch.threshold) throw tooFew(round, start.epoch.threshold);
+  const who =
+    round.faulty.length === 0 ? '' : `: wrong answers came from ${round.faulty.join(', ')}`;
   const message =
-    'the keepers whose answers hold do not give the keys: an owner sealed something else';
+    round.faulty.length === 0
+      ? 'every keeper proved its answer and a key does not open: an owner sealed something else'
+      : `fewer than ${start.epoch.threshold} keepers proved what they answered${who}`;
   throw workerError('key-opening-failed', 'verification', message);
+}
+
+async function freshlyReached(
+  ports: WorkerPorts,
+  identity: RunIdentity,
+  start: KeyStart,
+): Promise<Reached> {
+  const reached = await start.reached;
+  if (performance.now() - reached.since < STALE_MS) return reached;
+  return reachAgain(ports, identity, start, QUICK_MS);
+}
+
+function reachAgain(
+  ports: WorkerPorts,
+  identity: RunIdentity,
+  start: KeyStart,
+  graceMs: number,
+): Promise<Reached> {
+  const { join, head, rights, epoch } = start;
+  const about = { join, head, epochKey: rights.epoch, epoch, owners: rights.owners };
+  return reachKeepers(ports, identity, { ...about, graceMs });
 }
 
 async function wantedKeys(
   ports: WorkerPorts,
-  identity: RunIdentity,
-  { rights, contents, suppression }: KeyRequest,
+  start: KeyStart,
+  { contents, suppression }: KeyRequest,
 ): Promise<Wanted[]> {
   const { uses } = contents;
-  const all = rights.inputs.flatMap((right, input) => {
+  const { genesis } = ports;
+  const all = start.rights.inputs.flatMap((right, input) => {
     const { columns: asked, dataset, version } = right.input;
-    return [0, ...columnsRead(input, { uses, suppression, asked })].map(async (column) => {
+    const { groupKey, policy } = right.body;
+    const read = columnsRead(input, { uses, suppression, asked });
+    if (read.some((column) => !asked.includes(column))) throw notGranted('was not asked for');
+    return [0, ...read].map(async (column) => {
       const digest = right.body.columns.find(({ id }) => id === column)?.sealed;
-      if (digest === undefined) {
-        throw workerError(
-          'column-not-granted',
-          'policy',
-          'a column has no sealed key in its dataset event',
-        );
-      }
-      const { groupKey, policy } = right.body;
-      const { genesis } = ports;
-      const label = encodeLabel({
-        genesis,
-        groupKey,
-        owner: right.owner,
-        dataset,
-        version,
-        column,
-        policy,
-      });
-      return { input, column, label, sealed: parseSealedKey(await identity.blobs.get(digest)) };
+      if (digest === undefined) throw notGranted('has no sealed key in its dataset event');
+      const about = { genesis, groupKey, owner: right.owner, dataset, version, column, policy };
+      const sealed = parseSealedKey(await start.sealed(digest));
+      return { input, column, label: encodeLabel(about), sealed };
     });
   });
   return Promise.all(all);
 }
 
-/** Which of the configured keepers hold a seat; who cannot be reached is left out. */
-async function findHolders(
-  ports: WorkerPorts,
-  identity: RunIdentity,
-  epochKey: string,
-  epoch: Epoch,
-): Promise<Holder[]> {
-  const found = await Promise.allSettled(
-    ports.config.keepers.map(async (base) => {
-      const client = new KeeperClient(identity.client(base));
-      const { join, seat, epoch: held } = await client.health();
-      if (join === null || seat === null || held !== epochKey) return undefined;
-      return epoch.joins[seat - 1] === join ? { client, join, seat } : undefined;
-    }),
-  );
-  const bySeat = new Map<number, Holder>();
-  for (const answer of found) {
-    if (answer.status !== 'fulfilled' || answer.value === undefined) continue;
-    bySeat.set(answer.value.seat, answer.value);
-  }
-  return [...bySeat.values()];
-}
-
-interface Asking {
-  readonly request: KeyRequest;
-  readonly epoch: Epoch;
-  readonly holders: readonly Holder[];
-  readonly wanted: readonly Wanted[];
-}
-
-async function askHolders(
+/** Asks those that were reached; ends as soon as answers of t seats open every key. */
+async function askRound(
   ports: WorkerPorts,
   identity: RunIdentity,
   asking: Asking,
-): Promise<Answer[]> {
-  const { request, epoch, holders, wanted } = asking;
-  const drawn = await Promise.allSettled(
-    holders.map(async (holder) => ({
-      holder,
-      challenge: await holder.client.challenge(request.join),
-    })),
-  );
-  const ready = drawn.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
-  if (ready.length < epoch.threshold) throw tooFew(ready.length, epoch.threshold, drawn);
-  const notes = await freshnessNotes(
-    ports,
-    identity.gateways,
-    ready.map((r) => r.challenge),
-  );
-  const opened = await Promise.allSettled(
-    ready.map(({ holder }) => askOne(ports, identity, { request, wanted, holder, notes })),
-  );
-  const answers = opened.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
-  if (answers.length < epoch.threshold) throw tooFew(answers.length, epoch.threshold, opened);
-  return answers;
+  reached: Reached,
+): Promise<Round> {
+  const { start } = asking;
+  const { threshold } = start.epoch;
+  const { note, holders } = reached;
+  if (note === undefined) {
+    const { failures, pending } = reached;
+    const answered = seatsOf(holders);
+    return { keys: undefined, answered, faulty: [], unheard: pending > 0, failures };
+  }
+  let keys: readonly Uint8Array[] | undefined;
+  let tried = false;
+  const asked = holders.map((holder) => askOne(ports, identity, { asking, holder, note }));
+  const { got, failures, pending } = await gather(asked, {
+    enough: (answers) => {
+      if (!tried && seatsOf(answers) >= threshold) {
+        tried = true;
+        keys = combineAll(asking, answers);
+      }
+      return keys !== undefined;
+    },
+    graceMs: 0,
+    boundMs: OPEN_MS,
+  });
+  const answered = seatsOf(got);
+  const unheard = pending + reached.pending + reached.failures.filter(mayHelp).length > 0;
+  const all = [...reached.failures, ...failures];
+  if (keys !== undefined || answered < threshold) {
+    return { keys, answered, faulty: [], unheard, failures: all };
+  }
+  const { honest, faulty } = await settleBlame(ports, asking, got);
+  if (seatsOf(honest) >= threshold) keys = combineAll(asking, honest);
+  return { keys, answered, faulty, unheard: unheard && faulty.length > 0, failures: all };
+}
+
+/** A keeper that could not be reached may be there the next time; one that refused will not be. */
+function mayHelp(error: unknown): boolean {
+  return isCoded(error, 'peer-timed-out') || isCoded(error, 'timed-out');
 }
 
 async function askOne(
   ports: WorkerPorts,
   identity: RunIdentity,
-  asked: {
-    request: KeyRequest;
-    wanted: readonly Wanted[];
-    holder: Holder;
-    notes: readonly string[];
-  },
+  asked: { asking: Asking; holder: Holder; note: string },
 ): Promise<Answer> {
-  const { request, wanted, holder, notes } = asked;
+  const { asking, holder, note } = asked;
+  const { join, rights } = asking.start;
+  const { genesis } = ports;
   const keeper = ports.follower.state.joins.get(holder.join);
-  if (keeper === undefined)
-    throw workerError('keepers-too-few', 'unavailable', 'a keeper has no join');
+  if (keeper === undefined) throw malformedAnswer('has no join');
   const openings = hpkeSeal({
     publicKey: keeper.body.hpke,
-    info: openingsInfo(ports.genesis, 'keeper'),
+    info: openingsInfo(genesis, 'keeper'),
     aad: NO_AAD,
-    plaintext: encodeTaskOpenings(request.openings),
+    plaintext: asking.openings,
   });
-  const answer = await holder.client.open({ join: request.join, freshness: notes, openings });
-  const about = { join: request.join, epoch: answer.epoch, seat: answer.seat };
-  const info = openAnswerInfo(ports.genesis, about);
+  const answer = await holder.client.open({ join, freshness: [note], openings });
+  const epoch = fromHex(rights.epoch);
+  if (answer.seat !== holder.seat || !equal(answer.epoch, epoch)) {
+    throw malformedAnswer('answered for another seat or epoch');
+  }
+  const info = openAnswerInfo(genesis, { join, epoch, seat: holder.seat });
   const plain = hpkeOpen({ keyPair: identity.hpke, info, aad: NO_AAD, sealed: answer.sealed });
   const partials = decodePartials(plain);
-  const points = wanted.map((want) => pointFor(partials, want));
-  if (answer.seat !== holder.seat) throw malformedAnswer('answered for another seat');
-  return { seat: holder.seat, keeper: holder.client, points };
+  if (partials.length !== asking.wanted.length) throw malformedAnswer('opened other columns');
+  return { ...holder, points: asking.wanted.map((want) => pointFor(partials, want)) };
 }
 
 function pointFor(partials: readonly PartialOpening[], want: Wanted): Uint8Array {
-  const found = partials.filter((p) => p.input === want.input && p.column === want.column);
-  const [only] = found;
-  if (found.length !== 1 || only === undefined)
-    throw malformedAnswer('left out a column or answered twice');
-  return only.point;
+  const found = partials.find((p) => p.input === want.input && p.column === want.column);
+  if (found === undefined) throw malformedAnswer('left out a column');
+  parsePoint(found.point);
+  return found.point;
 }
 
-/** Undefined when a tag fails: somebody's point is wrong. */
-function combineAll(
-  rights: Allowed,
-  epoch: Epoch,
-  wanted: readonly Wanted[],
-  answers: readonly Answer[],
-): Uint8Array[] | undefined {
+/** From the first answer of each seat; undefined when a tag fails: somebody's point is wrong. */
+function combineAll(asking: Asking, answers: readonly Answer[]): Uint8Array[] | undefined {
+  const { rights, epoch } = asking.start;
+  const seats = new Map([...answers].reverse().map((answer) => [answer.seat, answer]));
+  const keys: Uint8Array[] = [];
   try {
-    return wanted.map(({ sealed, label }, at) => {
-      const partials = answers.map(({ seat, points }) => ({
-        seat,
-        point: points[at] as Uint8Array,
-      }));
-      return combinePartials({
-        t: epoch.threshold,
-        partials,
-        groupKey: rights.groupKey,
-        sealed,
-        label,
+    for (const [at, { sealed, label }] of asking.wanted.entries()) {
+      const partials = [...seats.values()].map(({ seat, points }) => {
+        return { seat, point: points[at] as Uint8Array };
       });
-    });
+      const { groupKey } = rights;
+      keys.push(combinePartials({ t: epoch.threshold, partials, groupKey, sealed, label }));
+    }
+    return keys;
   } catch (error) {
-    if (isCoded(error, 'opening-tag-invalid') || isCoded(error, 'opening-infinity'))
+    for (const key of keys) key.fill(0);
+    if (isCoded(error, 'opening-tag-invalid') || isCoded(error, 'opening-infinity')) {
       return undefined;
+    }
     throw error;
   }
 }
 
-/** Asks everyone to prove what they answered; keeps those whose proofs hold. */
+/** Asks each to prove what it answered. One by one, because two may claim the same seat. */
 async function settleBlame(
   ports: WorkerPorts,
-  about: {
-    request: KeyRequest;
-    epoch: Epoch;
-    wanted: readonly Wanted[];
-    answers: readonly Answer[];
-  },
-): Promise<Answer[]> {
-  const { request, epoch, wanted, answers } = about;
-  const reveals = [...epoch.reveals.values()].map(({ reveal }) => parseReveal(reveal));
-  const proven = await Promise.all(
-    answers.map(async ({ seat, keeper, points }) => {
-      const proof = await keeper.prove(request.join).then(
-        (answer) => answer.proof,
+  asking: Asking,
+  answers: readonly Answer[],
+): Promise<{ honest: Answer[]; faulty: string[] }> {
+  const { start, wanted } = asking;
+  const { genesis, crypto } = ports;
+  const reveals = [...start.epoch.reveals.values()].map(({ reveal }) => parseReveal(reveal));
+  const about = {
+    genesis,
+    epoch: fromHex(start.rights.epoch),
+    request: openProofRequest(genesis, start.join, crypto),
+    encs: wanted.map(({ sealed }) => sealed.enc),
+  };
+  const settled = await Promise.all(
+    answers.map(async (answer) => {
+      const { seat, points } = answer;
+      const proving = within('a proof', PROVE_MS, answer.client.prove(start.join));
+      const proof = await proving.then(
+        (proved) => proved.proof,
         () => undefined,
       );
       const publicShare = seatPublicShare(reveals, seat);
-      return { seat, publicShare, points, ...(proof === undefined ? {} : { proof }) };
+      const proven = { seat, publicShare, points, ...(proof === undefined ? {} : { proof }) };
+      return { answer, holds: blame({ ...about, answers: [proven] }).honest.length === 1 };
     }),
   );
-  const { honest, faulty } = blame({
-    genesis: ports.genesis,
-    epoch: fromHex(request.rights.epoch),
-    request: openProofRequest(ports.genesis, request.join, ports.crypto),
-    encs: wanted.map(({ sealed }) => sealed.enc),
-    answers: proven,
-  });
-  ports.log.warn({ faulty }, 'keepers answered wrong partial openings');
-  if (honest.length >= epoch.threshold) return answers.filter(({ seat }) => honest.includes(seat));
-  const message = `keepers at seats ${faulty.join(', ')} answered wrongly and fewer than ${epoch.threshold} are left`;
-  throw workerError('key-opening-failed', 'verification', message);
+  const faulty = settled.filter(({ holds }) => !holds).map(({ answer }) => answer.base);
+  if (faulty.length > 0) ports.log.warn({ faulty }, 'keepers answered wrong partial openings');
+  return { honest: settled.filter(({ holds }) => holds).map(({ answer }) => answer), faulty };
 }
 
 function byInput(
-  request: KeyRequest,
+  rights: Allowed,
   wanted: readonly Wanted[],
   keys: readonly Uint8Array[],
 ): InputKeys[] {
-  const inputs: InputKeys[] = request.rights.inputs.map(() => new Map());
+  const inputs: InputKeys[] = rights.inputs.map(() => new Map());
   for (const [at, { input, column }] of wanted.entries()) {
     inputs[input]?.set(column, keys[at] as Uint8Array);
   }
@@ -300,20 +354,26 @@ function byInput(
 }
 
 /** The commonest refusal speaks for all: what the keepers said is what the proposer must know. */
-function tooFew(got: number, wanted: number, answers: readonly PromiseSettledResult<unknown>[]) {
-  const reasons = answers.flatMap((a) =>
-    a.status === 'rejected' && isCoded(a.reason) ? [a.reason] : [],
-  );
-  const refusal = reasons.find(
-    (reason) => reason.kind === 'policy' || reason.kind === 'verification',
-  );
+function tooFew(round: Round, wanted: number) {
+  const reasons = round.failures.filter((error) => isCoded(error));
+  const counts = new Map<string, number>();
+  for (const { kind, code } of reasons) {
+    if (kind !== 'policy' && kind !== 'verification') continue;
+    counts.set(tidyCode(code), (counts.get(tidyCode(code)) ?? 0) + 1);
+  }
+  const [refusal] = [...counts].sort(([, a], [, b]) => b - a)[0] ?? [];
   const said = [...new Set(reasons.map((reason) => `${reason.code}: ${reason.message}`))].join(
     '; ',
   );
-  const message = `${got} of ${wanted} keepers opened. ${said === '' ? 'No keeper of the epoch answered.' : said}`;
-  const details = { refusal: refusal?.code ?? 'none' };
+  const why = said === '' ? 'No keeper of the epoch answered in time.' : said.slice(0, 1_500);
+  const message = `${round.answered} of ${wanted} keepers opened. ${why}`;
   const kind = refusal === undefined ? 'unavailable' : 'policy';
+  const details = { refusal: refusal ?? 'none' };
   return workerError('keepers-too-few', kind, message, { details });
+}
+
+function notGranted(why: string) {
+  return workerError('column-not-granted', 'policy', `a column that the run reads ${why}`);
 }
 
 function malformedAnswer(what: string) {

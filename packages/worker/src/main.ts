@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The worker's process. A launcher starts it (in simulation: the hardware) and gives it its
 // configuration; it follows the ledger, serves, and ends when it is told to or the launcher is gone.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { GatewayClient, HttpJson } from '@cloister/api';
 import { launchedNode } from '@cloister/attester';
 import { CheckpointFollower, decodeFoundingCharter } from '@cloister/contract';
@@ -9,11 +10,17 @@ import { nodeCrypto } from '@cloister/core/node';
 import { createDuckdbEngine } from '@cloister/engine-duckdb';
 import { pino } from 'pino';
 import { parseWorkerConfig } from './config.ts';
+import { briskPeer } from './peers.ts';
+import { sweepScratch } from './scratch.ts';
 import { serveWorker } from './server.ts';
 import { patiently } from './wait.ts';
 import { Worker } from './worker.ts';
 
 const LAST_RUN_MS = 5_000;
+/** Once its engine is gone a run fails, and has this long to say so on the ledger. */
+const LAST_WORD_MS = 2_000;
+const FOLLOW_MS = 10_000;
+const TROUBLE_MS = 1_000;
 
 async function main(): Promise<void> {
   const node = await launchedNode();
@@ -26,7 +33,7 @@ async function main(): Promise<void> {
     const crypto = nodeCrypto;
     const follower = new CheckpointFollower({
       crypto,
-      peers: gateways,
+      peers: gateways.map(briskPeer),
       genesis,
       founding: charter,
     });
@@ -44,6 +51,10 @@ async function main(): Promise<void> {
       random: systemRandom,
       log,
     });
+    const swept = await sweepScratch(config.scratch);
+    if (swept.length > 0) log.warn({ swept }, 'removed what a killed worker left behind');
+    // The engine's planner starts now, not in the first run.
+    engine.plan({ code: 'SELECT 1 AS one', params: {}, tables: [] }).catch(() => undefined);
     const server = await serveWorker(worker);
     let ending = false;
     const end = async (why: string, code: number): Promise<void> => {
@@ -53,6 +64,7 @@ async function main(): Promise<void> {
       await server.close();
       await worker.idle(LAST_RUN_MS);
       await engine.close();
+      await worker.idle(LAST_WORD_MS);
       node.close();
       process.exit(code);
     };
@@ -65,12 +77,24 @@ async function main(): Promise<void> {
     });
     await node.ready({ name: config.name, address: server.address });
     log.info({ address: server.address }, 'ready');
+    while (!ending) await keepUp(worker);
   } catch (error) {
     const code = isCoded(error) ? error.code : 'internal';
     const message = error instanceof Error ? error.message : String(error);
     process.stderr.write(`${JSON.stringify({ event: 'failed', code, message })}\n`);
     await node.failed(`${code}: ${message}`);
     process.exit(1);
+  }
+}
+
+/** Between runs the fold follows the ledger, so that a run need not catch up. */
+async function keepUp(worker: Worker): Promise<void> {
+  try {
+    if (worker.busy) await worker.idle(FOLLOW_MS);
+    else await worker.ports.follower.step(FOLLOW_MS);
+  } catch (error) {
+    if (!isCoded(error)) throw error;
+    await sleep(TROUBLE_MS);
   }
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The sealed result: the engine's plain Parquet becomes Parquet in the dataset mode with a fresh
-// master key a column, padded, and each recipient gets the keys of its own columns by HPKE.
+// master key a column, padded, and each recipient gets the keys of its own columns by HPKE. The
+// sealed result is held in memory as one buffer (about three times its size while it is made), which
+// `limits.outputBytes` bounds: a file longer than that is no result, the run has failed.
 import { open } from 'node:fs/promises';
 import {
   type CharterBody,
@@ -23,6 +25,8 @@ import {
 } from '@cloister/parquet-crypto';
 import { hpkeSeal } from '@cloister/threshold/node';
 
+import { workerError } from './errors.ts';
+
 const NO_AAD = new Uint8Array(0);
 const FOOTER = 0;
 
@@ -44,17 +48,56 @@ export interface ResultRequest {
   readonly random: Random;
 }
 
-/** Encrypts, proves it, pads, and seals the keys to the recipients. */
+/**
+ * Encrypts, proves it, pads, and seals the keys to the recipients.
+ * @throws CodedError `outputs-differ`, `recipient-unknown`, `run-failed`
+ */
 export async function sealResult(request: ResultRequest): Promise<SealedResult> {
   const { genesis, task, run, parameters, random } = request;
+  const recipients = recipientKeys(request);
   const ids = [FOOTER, ...parameters.outputs.map((o) => o.id)];
   const keys = new Map(ids.map((id) => [id, random.bytes(32)]));
-  const aadPrefix = resultAadPrefix(genesis, task, run);
-  const encrypted = await encrypt(request, keys, aadPrefix);
-  const padding = random.bytes(paddedLength(encrypted.length) - encrypted.length);
-  const blobs = [concat(encrypted, padding), sealBundle(request, keys, encrypted.length)];
-  for (const key of keys.values()) key.fill(0);
-  return { blobs, digests: blobs.map((blob) => request.crypto.digest('sha256', blob)) };
+  try {
+    const aadPrefix = resultAadPrefix(genesis, task, run);
+    const encrypted = await encrypt(request, keys, aadPrefix).catch(() => {
+      // What could not be sealed may tell of the data in it.
+      throw workerError('run-failed', 'verification', 'the result could not be sealed');
+    });
+    const padding = random.bytes(paddedLength(encrypted.length) - encrypted.length);
+    const bundle = sealBundle(request, { keys, recipients, length: encrypted.length });
+    const blobs = [concat(encrypted, padding), bundle];
+    return { blobs, digests: blobs.map((blob) => request.crypto.digest('sha256', blob)) };
+  } finally {
+    for (const key of keys.values()) key.fill(0);
+  }
+}
+
+/**
+ * The HPKE key of every recipient in the charter; call it before the run, where failing is cheap.
+ * @throws CodedError `outputs-differ`, `recipient-unknown`
+ */
+export function recipientKeys(
+  about: Pick<ResultRequest, 'outputs' | 'parameters' | 'charter'>,
+): ReadonlyMap<string, Uint8Array> {
+  const { outputs, parameters, charter } = about;
+  const named = new Set(parameters.outputs.map(({ id }) => id));
+  const given = new Set(outputs.map(({ id }) => id));
+  const names = new Set(parameters.outputs.map(({ name }) => name));
+  const alike = named.size === given.size && outputs.every(({ id }) => named.has(id));
+  if (!alike || named.size !== parameters.outputs.length || names.size !== named.size) {
+    const message = "the task's outputs on the ledger are not those of its parameters";
+    throw workerError('outputs-differ', 'policy', message);
+  }
+  const keys = new Map<string, Uint8Array>();
+  for (const member of outputs.flatMap((output) => output.recipients)) {
+    const key = charter.members.find(({ id }) => id === member)?.hpke;
+    if (key === undefined) {
+      const message = `${member} is a recipient and no member of the charter: propose again`;
+      throw workerError('recipient-unknown', 'policy', message);
+    }
+    keys.set(member, key);
+  }
+  return keys;
 }
 
 async function encrypt(
@@ -84,21 +127,22 @@ async function encrypt(
 
 function sealBundle(
   request: ResultRequest,
-  keys: ReadonlyMap<number, Uint8Array>,
-  length: number,
+  of: {
+    keys: ReadonlyMap<number, Uint8Array>;
+    recipients: ReadonlyMap<string, Uint8Array>;
+    length: number;
+  },
 ): Uint8Array {
-  const { genesis, task, run, outputs, parameters, charter } = request;
+  const { genesis, task, run, outputs, parameters } = request;
   const sealed = new Map<string, Uint8Array>();
-  for (const member of new Set(outputs.flatMap((output) => output.recipients))) {
-    const publicKey = charter.members.find(({ id }) => id === member)?.hpke;
-    if (publicKey === undefined) continue;
+  for (const [member, publicKey] of of.recipients) {
     const mine = outputs.filter((output) => output.recipients.includes(member)).map((o) => o.id);
     const columns = [FOOTER, ...mine].map((id) => ({
       id,
       name: parameters.outputs.find((output) => output.id === id)?.name ?? '',
-      key: keys.get(id) as Uint8Array,
+      key: of.keys.get(id) as Uint8Array,
     }));
-    const plaintext = encodeResultKeys({ length, columns });
+    const plaintext = encodeResultKeys({ length: of.length, columns });
     const info = resultKeysInfo({ genesis, task, run, member });
     sealed.set(member, hpkeSeal({ publicKey, info, aad: NO_AAD, plaintext }));
     plaintext.fill(0);

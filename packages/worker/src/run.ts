@@ -4,12 +4,13 @@
 //
 // Invariants
 // - Before the join is on the ledger nothing is asked of anybody; a join that is void ends the run.
-// - Uses are recomputed from the code, and must be equal, before any key is asked for.
+// - Uses are recomputed from the code, and must be equal, before any key is asked for. What is done
+//   while that goes on (challenges, the witnesses' answer, fetching sealed keys) opens nothing.
 // - The result leaves only after a checkpoint that q witnesses cosigned, every opened column's
-//   owner's among them, includes the usage record.
+//   owner's among them, includes the usage record; `released` follows when every recipient's gateway
+//   has the blobs. A run that dies between the two stays used and billed, unreleased.
 // - A run that fails after its join says so on the ledger with a code; the engine's words never do.
 // - Whatever happens, the run's folder and keys are gone when it returns.
-import { mkdtemp, rm } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
 import { HttpBlobs, type RunStatus } from '@cloister/api';
 import {
@@ -22,16 +23,26 @@ import {
   type TaskContents,
   type TaskOpenings,
 } from '@cloister/contract';
-import { type EnginePlan, encodeUses, judge, type Suppression } from '@cloister/contract/policy';
+import {
+  type EnginePlan,
+  encodeUses,
+  judge,
+  type RunResult,
+  type Suppression,
+} from '@cloister/contract/policy';
 import { CodedError, equal, fromHex, isCoded, toHex } from '@cloister/core';
 import { hpkeOpen } from '@cloister/threshold/node';
-import { workerError } from './errors.ts';
-import { awaitReceipt } from './freshness.ts';
-import { attest, joinTask, newIdentity, publish, type RunIdentity } from './identity.ts';
+import type { TreeHead } from '@cloister/tlog';
+import { publish } from './append.ts';
+import { Directory } from './directory.ts';
+import { tidyCode, workerError } from './errors.ts';
+import { witnessRule } from './freshness.ts';
+import { attest, joinTask, newIdentity, type RunIdentity } from './identity.ts';
 import { type ReadyInput, readInputs } from './inputs.ts';
-import { type InputKeys, obtainKeys } from './keys.ts';
+import { type InputKeys, obtainKeys, startKeys } from './keys.ts';
 import type { WorkerPorts } from './ports.ts';
-import { type SealedResult, sealResult } from './result.ts';
+import { recipientKeys, type SealedResult, sealResult } from './result.ts';
+import { dropScratch, makeScratch } from './scratch.ts';
 import { patiently } from './wait.ts';
 
 type Phase = RunStatus['state'];
@@ -43,21 +54,25 @@ export type OnPhase = (phase: Phase) => void;
 /** Codes that a failed run may put on the ledger as they are: none depends on the data. */
 const PUBLIC_KINDS = new Set(['policy', 'unsupported', 'verification', 'unavailable', 'malformed']);
 
+/** A failure that cannot be recorded at once is given up sooner than a result would be. */
+const FAILURE_MS = 20_000;
+
 /** Runs `task` once. @throws CodedError why it ended without a released result */
 export async function execute(
   ports: WorkerPorts,
   about: { task: Uint8Array; run: Uint8Array },
   onPhase: OnPhase,
 ): Promise<void> {
+  const folder = await makeScratch(ports.config.scratch);
   const identity = newIdentity(ports, about.task, about.run);
-  const folder = await mkdtemp(joinPath(ports.config.scratch, 'cloister-run-'));
   try {
     onPhase('attesting');
+    const directory = new Directory(identity.gateways, ports.genesis);
     const attested = await attest(ports, identity);
     onPhase('joining');
-    const join = await joinTask(ports, identity, attested);
+    const { join, head } = await joinTask(ports, identity, attested);
     try {
-      await runJoined(ports, identity, { join, folder, onPhase });
+      await runJoined(ports, identity, { join, head, folder, directory, onPhase });
     } catch (error) {
       await recordFailure(ports, identity, join, error);
       throw error;
@@ -65,13 +80,16 @@ export async function execute(
     onPhase('released');
   } finally {
     identity.hpke.wipe();
-    await rm(folder, { recursive: true, force: true });
+    await dropScratch(folder);
   }
 }
 
 interface Joined {
   readonly join: Uint8Array;
+  /** A cosigned head that includes the join. */
+  readonly head: TreeHead;
   readonly folder: string;
+  readonly directory: Directory;
   readonly onPhase: OnPhase;
 }
 
@@ -79,52 +97,44 @@ async function runJoined(ports: WorkerPorts, identity: RunIdentity, joined: Join
   const { join, folder, onPhase } = joined;
   onPhase('keys');
   const rights = requireRights(ports, join);
-  const { openings, contents } = await fetchOpenings(ports, identity, join, rights);
+  const start = startKeys(ports, identity, { join, head: joined.head, rights });
+  const { openings, contents } = await fetchOpenings(ports, identity, joined, rights);
   const planned = await planAgain(ports, contents);
-  const request = { join, rights, openings, contents, suppression: planned.suppression };
-  const keys = await obtainKeys(ports, identity, request);
-  onPhase('reading');
-  const { genesis, crypto } = ports;
-  const { suppression } = planned;
-  const { inputs } = rights;
-  const reading = {
-    genesis,
-    crypto,
-    blobs: identity.blobs,
-    folder,
-    inputs,
-    contents,
-    suppression,
-    keys,
-  };
-  const ready = await readInputs(reading);
-  wipe(keys);
-  onPhase('computing');
-  const started = performance.now();
-  const resultFile = joinPath(folder, 'result.parquet');
-  const { limits } = ports.config;
-  const tables = ready.map((input) => input.table);
-  const computed = await ports.engine.run({ plan: planned.plan, tables, limits, resultFile });
-  const milliseconds = Math.ceil(performance.now() - started);
-  onPhase('recording');
+  const { plan, suppression } = planned;
+  const { outputs } = rights.task.body;
   const { charter } = ports.follower;
-  const sealed = await sealResult({
-    file: resultFile,
-    genesis,
-    task: identity.task,
-    run: identity.run,
-    outputs: rights.task.body.outputs,
-    parameters: contents.parameters,
-    charter,
-    crypto,
-    random: ports.random,
-  });
+  const sealing = { outputs, parameters: contents.parameters, charter };
+  recipientKeys(sealing);
+  const keys = await obtainKeys(ports, identity, start, { openings, contents, suppression });
+  onPhase('reading');
+  const { genesis, crypto, random } = ports;
+  const { blobs, blobsOf, task, run } = identity;
+  const { inputs } = rights;
+  const reading = { genesis, crypto, blobs, blobsOf, folder, inputs, contents, suppression, keys };
+  const ready = await readInputs(reading).finally(() => wipe(keys));
+  onPhase('computing');
+  const file = joinPath(folder, 'result.parquet');
+  const { computed, milliseconds } = await compute(ports, { plan, ready, file });
+  onPhase('recording');
+  const sealed = await sealResult({ ...sealing, file, genesis, task, run, crypto, random });
   const peak = computed.metrics.find((metric) => metric.name === 'peak-memory-bytes')?.value ?? 0;
-  const host = { milliseconds, peakMemoryBytes: Math.ceil(peak) };
+  const host = { milliseconds, peakMemoryBytes: Math.max(0, Math.ceil(peak)) };
   const usage = usageOf(identity, { join, rights, ready, sealed, rowsOut: computed.rows, host });
-  await record(ports, identity, usage);
+  await record(ports, identity, rights, usage);
   onPhase('releasing');
-  await release(ports, identity, rights, sealed);
+  await release(ports, identity, joined.directory, { rights, sealed });
+}
+
+/** Milliseconds are by this machine's clock, which its host can influence. */
+async function compute(
+  ports: WorkerPorts,
+  of: { plan: EnginePlan; ready: readonly ReadyInput[]; file: string },
+): Promise<{ computed: RunResult; milliseconds: number }> {
+  const { limits } = ports.config;
+  const tables = of.ready.map((input) => input.table);
+  const started = performance.now();
+  const computed = await ports.engine.run({ plan: of.plan, tables, limits, resultFile: of.file });
+  return { computed, milliseconds: Math.max(0, Math.ceil(performance.now() - started)) };
 }
 
 /** The fold's word on the join, at the newest head that was followed. */
@@ -134,32 +144,35 @@ function requireRights(ports: WorkerPorts, join: Uint8Array): Allowed {
   throw new CodedError(rights.code, 'policy', rights.sentence);
 }
 
-/** The proposer's gateway hands over the openings; each is checked against its commitment. */
+/**
+ * The proposer's gateway hands over the openings; each is checked against its commitment. Where
+ * several gateways say that they are the proposer's, the first whose openings hold is used.
+ */
 async function fetchOpenings(
   ports: WorkerPorts,
   identity: RunIdentity,
-  join: Uint8Array,
+  { join, directory }: Joined,
   rights: Allowed,
 ): Promise<{ openings: TaskOpenings; contents: TaskContents }> {
-  const gateway = await gatewayOf(identity, rights.task.proposer);
-  const sealed = await patiently('the openings', ports.config.patienceMs, () =>
-    gateway.openings(join),
-  );
+  const gateways = await directory.of(rights.task.proposer);
   const info = openingsInfo(ports.genesis, 'worker');
-  const opened = hpkeOpen({ keyPair: identity.hpke, info, aad: join, sealed });
-  const openings = decodeTaskOpenings(opened);
   const datasets = rights.inputs.map((input) => input.body);
-  const contents = readTaskOpenings(openings, { task: rights.task.body, datasets }, ports.crypto);
-  return { openings, contents };
-}
-
-async function gatewayOf(identity: RunIdentity, member: string) {
-  for (const gateway of identity.gateways) {
-    const health = await gateway.health().catch(() => undefined);
-    if (health?.role === 'gateway' && health.name === member) return gateway;
+  let last: unknown;
+  for (const gateway of gateways) {
+    try {
+      const sealed = await patiently('the openings', ports.config.patienceMs, () =>
+        gateway.openings(join),
+      );
+      const opened = hpkeOpen({ keyPair: identity.hpke, info, aad: join, sealed });
+      const openings = decodeTaskOpenings(opened);
+      const events = { task: rights.task.body, datasets };
+      return { openings, contents: readTaskOpenings(openings, events, ports.crypto) };
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+      last = error;
+    }
   }
-  const message = `no configured gateway that answers is ${member}'s: is it running?`;
-  throw workerError('gateway-unknown', 'unavailable', message);
+  throw last;
 }
 
 /** Plans the code anew: its uses must be the task's, and the policies must allow them. */
@@ -225,45 +238,51 @@ function usageOf(
   };
 }
 
-/** The usage record, and its receipt. */
+/** The usage record, and its receipt with every owner's witness on it. */
 async function record(
   ports: WorkerPorts,
   identity: RunIdentity,
+  rights: Allowed,
   body: EventBody<'usage'>,
 ): Promise<void> {
-  const seq = await publish(ports, identity, { kind: 'usage', body });
   const run = toHex(identity.run);
-  await awaitReceipt(ports, {
-    seq,
-    task: identity.task,
-    usage: (state) => state.runs.get(run)?.usage != null,
-  });
+  const landed = () => ports.follower.state.runs.get(run)?.usage != null;
+  const rule = witnessRule(ports, rights.owners);
+  await publish(ports, identity, { kind: 'usage', body, landed, rule });
 }
 
 /** The blobs to every recipient's gateway, then the event that says so. */
 async function release(
   ports: WorkerPorts,
   identity: RunIdentity,
-  rights: Allowed,
-  sealed: SealedResult,
+  directory: Directory,
+  of: { rights: Allowed; sealed: SealedResult },
 ): Promise<void> {
-  const recipients = new Set(rights.task.body.outputs.flatMap((output) => output.recipients));
-  for (const member of recipients) {
-    await patiently(`the gateway of ${member}`, ports.config.patienceMs, async () => {
-      const gateway = await gatewayOf(identity, member);
-      const blobs = new HttpBlobs([gateway.http], ports.crypto);
-      for (const blob of sealed.blobs) await blobs.put(blob);
-      return true;
-    });
-  }
+  const recipients = new Set(of.rights.task.body.outputs.flatMap((output) => output.recipients));
+  await Promise.all(
+    [...recipients].map((member) => deliver(ports, directory, { member, sealed: of.sealed })),
+  );
   const { task, run } = identity;
-  const usage = usageEventOf(ports, toHex(run));
-  await publish(ports, identity, { kind: 'released', body: { task, run, usage } });
+  const key = toHex(run);
+  const usage = fromHex(ports.follower.state.runs.get(key)?.usage?.event ?? '');
+  const landed = () => ports.follower.state.runs.get(key)?.status === 'released';
+  const body = { task, run, usage };
+  await publish(ports, identity, { kind: 'released', body, landed, rule: witnessRule(ports) });
 }
 
-function usageEventOf(ports: WorkerPorts, run: string): Uint8Array {
-  const event = ports.follower.state.runs.get(run)?.usage?.event ?? '';
-  return fromHex(event);
+/** To every gateway that says it is the member's: an impostor cannot keep the result from it. */
+async function deliver(
+  ports: WorkerPorts,
+  directory: Directory,
+  { member, sealed }: { member: string; sealed: SealedResult },
+): Promise<void> {
+  await patiently(`the gateway of ${member}`, ports.config.patienceMs, async () => {
+    for (const gateway of await directory.of(member)) {
+      const blobs = new HttpBlobs([gateway.http], ports.crypto);
+      for (const blob of sealed.blobs) await blobs.put(blob);
+    }
+    return true;
+  });
 }
 
 async function recordFailure(
@@ -273,20 +292,26 @@ async function recordFailure(
   error: unknown,
 ): Promise<void> {
   const { task, run } = identity;
-  const status = ports.follower.state.runs.get(toHex(run))?.status;
-  if (status === 'recorded' || status === 'released') return;
+  const key = toHex(run);
+  const status = () => ports.follower.state.runs.get(key)?.status;
+  if (status() !== 'joined') return;
   const code = isCoded(error) && PUBLIC_KINDS.has(error.kind) ? failureCode(error) : 'run-failed';
+  const body = { task, run, join, code };
+  const landed = () => status() === 'failed';
+  const patience = { ...ports.config, patienceMs: Math.min(FAILURE_MS, ports.config.patienceMs) };
+  const brisk = { ...ports, config: patience };
   try {
-    await publish(ports, identity, { kind: 'run-failed', body: { task, run, join, code } });
+    await publish(brisk, identity, { kind: 'run-failed', body, landed, rule: witnessRule(ports) });
   } catch (cause) {
-    ports.log.warn({ err: cause, run: toHex(run) }, 'the failure could not be recorded');
+    ports.log.warn({ err: cause, run: key }, 'the failure could not be recorded');
   }
 }
 
 /** A keeper's refusal says more than that too few opened. */
 function failureCode(error: CodedError): string {
   const { refusal } = error.details;
-  return typeof refusal === 'string' && refusal !== 'none' ? refusal : error.code;
+  const said = typeof refusal === 'string' && refusal !== 'none' ? refusal : error.code;
+  return tidyCode(said, 'run-failed');
 }
 
 function wipe(keys: readonly InputKeys[]): void {

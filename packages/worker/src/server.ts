@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A worker's HTTP API: POST /v1/runs (signed by the proposer), GET /v1/runs/:run, health, metrics.
+//
+// Invariants: only a run is started by a request, and only by one that the proposer signed; bodies,
+// headers, waits and connections are bounded; an error answers its code, and where it is not coded
+// nothing but `internal`. Where a run stands is told to whoever knows its 16 random bytes.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
@@ -14,6 +18,8 @@ import type { Worker } from './worker.ts';
 
 const MAX_BODY_BYTES = 65_536;
 const LONGEST_WAIT_MS = 20_000;
+const MAX_CONNECTIONS = 256;
+const MAX_HEADERS = 50;
 
 export interface WorkerServer {
   readonly address: string;
@@ -29,6 +35,8 @@ export async function serveWorker(worker: Worker): Promise<WorkerServer> {
       void handle(worker, request, response);
     },
   );
+  server.maxConnections = MAX_CONNECTIONS;
+  server.maxHeadersCount = MAX_HEADERS;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, resolve);
@@ -59,22 +67,38 @@ async function handle(
   } catch (error) {
     if (!isCoded(error)) worker.ports.log.error({ err: error }, 'request failed');
     const { status, body } = toErrorResponse(error);
+    // A body that was not read to its end would be taken for the next request.
+    if (!request.complete) response.setHeader('connection', 'close');
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
   }
 }
 
 async function route(worker: Worker, request: IncomingMessage): Promise<unknown> {
   const path = request.url ?? '/';
-  const { pathname, searchParams } = new URL(path, 'http://worker');
+  const { pathname, searchParams } = parsePath(path);
   if (request.method === 'GET' && pathname === '/healthz') return health(worker);
   if (request.method === 'GET' && pathname === '/metrics') return metrics(worker);
   if (request.method === 'POST' && pathname === '/v1/runs') return start(worker, request, path);
   const run = /^\/v1\/runs\/([0-9a-f]{32})$/.exec(pathname)?.[1];
   if (request.method === 'GET' && run !== undefined) {
-    const wait = Math.min(Number(searchParams.get('wait') ?? 0) || 0, LONGEST_WAIT_MS);
+    const wait = waitOf(searchParams.get('wait'));
     return worker.status(run, searchParams.get('known') ?? '', wait);
   }
   throw new CodedError('route-unknown', 'not-found', 'no such endpoint');
+}
+
+function waitOf(asked: string | null): number {
+  const wait = /^\d{1,9}$/.test(asked ?? '') ? Number(asked) : 0;
+  return Math.min(wait, LONGEST_WAIT_MS);
+}
+
+/** @throws CodedError `route-unknown` for what is no path: `new URL` throws on `//` */
+function parsePath(path: string): URL {
+  try {
+    return new URL(`http://worker${path}`);
+  } catch {
+    throw new CodedError('route-unknown', 'not-found', 'no such endpoint');
+  }
 }
 
 async function start(worker: Worker, request: IncomingMessage, path: string): Promise<unknown> {
@@ -105,14 +129,10 @@ function health(worker: Worker) {
 }
 
 function metrics(worker: Worker): string {
-  const { follower } = worker.ports;
-  return [
-    '# TYPE cloister_worker_busy gauge',
-    `cloister_worker_busy ${worker.busy ? 1 : 0}`,
-    '# TYPE cloister_ledger_entries gauge',
-    `cloister_ledger_entries ${follower.size}`,
-    '',
-  ].join('\n');
+  return worker.metrics.text({
+    cloister_worker_busy: worker.busy ? 1 : 0,
+    cloister_ledger_entries: worker.ports.follower.size,
+  });
 }
 
 async function readBody(request: IncomingMessage): Promise<Uint8Array> {

@@ -3,7 +3,8 @@
 // The process lives on between runs; everything that a run touches is its own (run.ts).
 import type { RunStatus } from '@cloister/api';
 import { type CodedError, equal, isCoded, toHex } from '@cloister/core';
-import { workerError } from './errors.ts';
+import { tidyCode, workerError } from './errors.ts';
+import { Metrics } from './metrics.ts';
 import type { WorkerPorts } from './ports.ts';
 import { execute } from './run.ts';
 
@@ -17,6 +18,7 @@ interface Entry {
 
 export class Worker {
   readonly ports: WorkerPorts;
+  readonly metrics = new Metrics();
   readonly #runs = new Map<string, Entry>();
   #current: Promise<void> | undefined;
 
@@ -30,13 +32,17 @@ export class Worker {
 
   /**
    * Begins a run of `task` for the caller, who must be its proposer.
-   * @throws CodedError `not-the-proposer`, `worker-busy`
+   * @throws CodedError `task-unknown`, `not-the-proposer`, `worker-busy`
    */
   async start(task: Uint8Array, caller: Uint8Array): Promise<string> {
     const { follower, random } = this.ports;
     const key = toHex(task);
     if (!follower.state.tasks.has(key)) await follower.step();
     const proposer = follower.state.tasks.get(key)?.proposer;
+    if (proposer === undefined) {
+      const message = 'no cosigned checkpoint has this task: has it been proposed?';
+      throw workerError('task-unknown', 'not-found', message);
+    }
     const member = follower.charter.members.find(({ id }) => id === proposer);
     if (member === undefined || !equal(member.identity, caller)) {
       const message = 'only the proposer of a task on the ledger can have it run';
@@ -65,11 +71,13 @@ export class Worker {
     }
     if (entry.status.state === known && waitMs > 0) {
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, waitMs);
-        entry.waiting.add(() => {
+        const wake = () => {
           clearTimeout(timer);
+          entry.waiting.delete(wake);
           resolve();
-        });
+        };
+        const timer = setTimeout(wake, waitMs);
+        entry.waiting.add(wake);
       });
     }
     return entry.status;
@@ -85,23 +93,25 @@ export class Worker {
     const { log } = this.ports;
     try {
       await execute(this.ports, about, (state) => this.#enter(entry, { state }));
+      this.metrics.countRun('released');
       log.info({ run: entry.status.run, phases: entry.status.phases }, 'run released');
     } catch (error) {
       const { code, message } = describe(error);
       if (!isCoded(error)) log.error({ err: error, run: entry.status.run }, 'run failed inside');
       log.warn({ run: entry.status.run, code }, 'run failed');
+      this.metrics.countRun(code);
       this.#enter(entry, { state: 'failed', code, sentence: message });
     }
   }
 
   #enter(entry: Entry, change: Pick<RunStatus, 'state' | 'code' | 'sentence'>): void {
     const now = performance.now();
+    this.metrics.addPhase(entry.status.state, now - entry.since);
     const spent = (entry.status.phases[entry.status.state] ?? 0) + (now - entry.since);
     const phases = { ...entry.status.phases, [entry.status.state]: Math.round(spent * 10) / 10 };
     entry.status = { ...entry.status, ...change, phases };
     entry.since = now;
-    for (const wake of entry.waiting) wake();
-    entry.waiting.clear();
+    for (const wake of [...entry.waiting]) wake();
   }
 
   #remember(id: string, entry: Entry): void {
@@ -116,5 +126,5 @@ function describe(error: unknown): { code: string; message: string } {
   if (!isCoded(error)) return { code: 'run-failed', message: 'the run failed inside the worker' };
   const { code, refusal } = (error as CodedError).details;
   const said = [code, refusal].find((c) => typeof c === 'string' && c !== 'none');
-  return { code: typeof said === 'string' ? said : error.code, message: error.message };
+  return { code: tidyCode(said, error.code), message: error.message };
 }

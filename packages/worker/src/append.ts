@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Events of ours on the ledger. A gateway's word is not taken: an event counts as accepted when our
+// own fold of entries under a cosigned head has it, and as void when that head includes its bytes
+// at the named position and the fold does not. Where neither is so, the gateway lied, and the next
+// one is asked.
+import type { GatewayClient } from '@cloister/api';
+import { type EventBody, type EventKind, signEvent } from '@cloister/contract';
+import { type CodedError, equal } from '@cloister/core';
+import type { TreeHead } from '@cloister/tlog';
+import { tidyCode, workerError } from './errors.ts';
+import { followPast, type WitnessRule } from './freshness.ts';
+import type { RunIdentity } from './identity.ts';
+import type { WorkerPorts } from './ports.ts';
+import { firstOf, isPassing, patiently, within } from './wait.ts';
+
+/** One gateway's time for an append. */
+const APPEND_MS = 10_000;
+/** After this long under cosigned heads that do not have it, a claim to have appended is a lie. */
+const SUSPECT_MS = 10_000;
+const ENTRY_STEP_MS = 1_000;
+
+export interface Append {
+  readonly bytes: Uint8Array;
+  /** For messages: `join`, `usage`... */
+  readonly what: string;
+  /** Whether our own fold has it accepted. */
+  readonly landed: () => boolean;
+  readonly rule: WitnessRule;
+  /** Called once when a gateway has taken it, before it is cosigned. */
+  readonly onAppended?: () => void;
+}
+
+/** What one gateway claims. */
+interface Claim {
+  readonly gateway: GatewayClient;
+  readonly seq: number;
+  readonly code: string | undefined;
+  readonly sentence: string | undefined;
+  readonly since: number;
+}
+
+/**
+ * Appends until our fold has the event under a cosigned head that the rule's witnesses signed, and
+ * answers that head. While no head can be had, it waits and appends nothing again.
+ * @throws CodedError `event-void` or `join-void` with the code in its details
+ */
+export function appendUntilLanded(
+  ports: WorkerPorts,
+  identity: RunIdentity,
+  append: Append,
+): Promise<TreeHead> {
+  const { gateways } = identity;
+  let next = 0;
+  let claim: Claim | undefined;
+  return patiently(`the ${append.what} on the ledger`, ports.config.patienceMs, async () => {
+    claim ??= await appendAt(gateways[next++ % gateways.length] as GatewayClient, append);
+    const { seq, since } = claim;
+    const suspect = performance.now() - since > SUSPECT_MS;
+    const { rule } = append;
+    const head = await followPast(ports, gateways, { seq: suspect ? -1 : seq, rule });
+    if (append.landed()) return head;
+    if (head.size > seq && (await isAt(identity, claim, append.bytes))) {
+      throw voided(append.what, claim);
+    }
+    claim = undefined;
+    const message = `a gateway said that the ${append.what} is on the ledger, and it is not`;
+    throw workerError('gateway-lied', 'unavailable', message);
+  });
+}
+
+async function appendAt(gateway: GatewayClient, append: Append): Promise<Claim> {
+  const answer = await within('a gateway', APPEND_MS, gateway.append(append.bytes));
+  append.onAppended?.();
+  const { seq, code, sentence } = answer;
+  return { gateway, seq, code, sentence, since: performance.now() };
+}
+
+/** Whether another gateway, where there is one, shows these bytes at a position. */
+async function isAt(identity: RunIdentity, claim: Claim, bytes: Uint8Array): Promise<boolean> {
+  const others = identity.gateways.filter((gateway) => gateway !== claim.gateway);
+  const asked = others.length > 0 ? others : identity.gateways;
+  try {
+    const { events } = await firstOf(asked, ENTRY_STEP_MS, (gateway) =>
+      gateway.entries(claim.seq, { limit: 1 }),
+    );
+    return events[0] !== undefined && equal(events[0], bytes);
+  } catch (error) {
+    if (isPassing(error)) return false;
+    throw error;
+  }
+}
+
+/** Signs an event with the run's key and appends it until it has landed. */
+export async function publish<K extends EventKind>(
+  ports: WorkerPorts,
+  identity: RunIdentity,
+  event: { kind: K; body: EventBody<K>; landed: () => boolean; rule: WitnessRule },
+): Promise<TreeHead> {
+  const { kind, body, landed, rule } = event;
+  const { genesis, config } = ports;
+  const bytes = await signEvent(identity.signer, config.name, { genesis, kind, body });
+  return appendUntilLanded(ports, identity, { bytes, what: kind, landed, rule });
+}
+
+function voided(what: string, { code, sentence }: Claim): CodedError {
+  const details = { code: tidyCode(code) };
+  const message = `the ledger has the ${what} as void (${details.code}): ${sentence ?? ''}`;
+  const own = what === 'join' ? 'join-void' : 'event-void';
+  return workerError(own, 'policy', message, { details });
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reaching keepers: who says it holds which seat, a challenge from each, and one freshness note over
+// all challenges. Begun as soon as the join is cosigned, so that it goes on while the code is
+// planned; what is asked of a keeper for a key comes after that (keys.ts).
+//
+// Invariants: what a keeper says of its seat is believed only as far as its answer later holds, so
+// two that claim one seat are both asked; a challenge that repeats another's is dropped; silent
+// keepers are waited for only as long as fewer than t have answered, and a little more.
+import { KeeperClient } from '@cloister/api';
+import type { Epoch } from '@cloister/contract';
+import { toHex } from '@cloister/core';
+import type { TreeHead } from '@cloister/tlog';
+import { workerError } from './errors.ts';
+import { freshnessNote } from './freshness.ts';
+import type { RunIdentity } from './identity.ts';
+import type { WorkerPorts } from './ports.ts';
+import { type Gathered, gather, patiently } from './wait.ts';
+
+/** How long keepers beyond t may take: little at first, more when those that answered failed. */
+export const QUICK_MS = 150;
+export const SLOW_MS = 5_000;
+const BOUND_MS = 12_000;
+const JOIN_SEEN_MS = 5_000;
+
+/** A keeper that says it holds a seat of the epoch. */
+export interface Holder {
+  readonly client: KeeperClient;
+  readonly base: string;
+  /** Its join, in hexadecimal, which the epoch has at this seat. */
+  readonly join: string;
+  readonly seat: number;
+}
+
+export interface ReachRequest {
+  readonly join: Uint8Array;
+  /** A cosigned head that includes the join. */
+  readonly head: TreeHead;
+  /** The epoch's id in hexadecimal. */
+  readonly epochKey: string;
+  readonly epoch: Epoch;
+  readonly owners: readonly string[];
+  /** How long those beyond t may take. */
+  readonly graceMs: number;
+}
+
+/** Keepers that drew a challenge, and the note that answers all of them. */
+export interface Reached {
+  readonly holders: readonly Holder[];
+  readonly note: string | undefined;
+  readonly failures: readonly unknown[];
+  readonly pending: number;
+  /** Of `performance.now()`, when the challenges were drawn. */
+  readonly since: number;
+}
+
+/** Distinct seats among holders or their answers. */
+export function seatsOf(held: readonly { readonly seat: number }[]): number {
+  return new Set(held.map(({ seat }) => seat)).size;
+}
+
+/** Answers with a note only where keepers of at least t seats drew challenges. */
+export async function reachKeepers(
+  ports: WorkerPorts,
+  identity: RunIdentity,
+  request: ReachRequest,
+): Promise<Reached> {
+  const { epoch, graceMs } = request;
+  const since = performance.now();
+  const asked = ports.config.keepers.map((base) => drawFrom(identity, base, request));
+  const drawn: Gathered<{ holder: Holder; challenge: Uint8Array }> = await gather(asked, {
+    enough: (got) => seatsOf(got.map(({ holder }) => holder)) >= epoch.threshold,
+    graceMs,
+    boundMs: BOUND_MS,
+  });
+  const { failures, pending } = drawn;
+  const seen = new Map(drawn.got.map((one) => [toHex(one.challenge), one]));
+  const ready = [...seen.values()];
+  const holders = ready.map(({ holder }) => holder);
+  if (seatsOf(holders) < epoch.threshold) {
+    return { holders, note: undefined, failures, pending, since };
+  }
+  const challenges = ready.map(({ challenge }) => challenge);
+  const { head, owners } = request;
+  const note = await freshnessNote(ports, identity.gateways, { head, challenges, owners });
+  return { holders, note, failures, pending, since };
+}
+
+async function drawFrom(
+  identity: RunIdentity,
+  base: string,
+  request: ReachRequest,
+): Promise<{ holder: Holder; challenge: Uint8Array }> {
+  const { epoch, epochKey } = request;
+  const client = new KeeperClient(identity.client(base));
+  const { join, seat, epoch: held } = await client.health();
+  if (join === null || seat === null || held !== epochKey || epoch.joins[seat - 1] !== join) {
+    throw notHolding(base);
+  }
+  // A keeper that has not followed to the join yet says so, and does within moments.
+  const challenge = await patiently('a challenge', JOIN_SEEN_MS, () =>
+    client.challenge(request.join),
+  );
+  return { holder: { client, base, join, seat }, challenge };
+}
+
+function notHolding(base: string) {
+  const message = `the keeper at ${base} holds no seat of the active epoch`;
+  return workerError('keeper-not-holding', 'unavailable', message);
+}
