@@ -7,6 +7,8 @@ import { CodedError, type ErrorKind, isCoded } from '@cloister/core';
 export type CliErrorCode =
   | 'file-unreadable'
   | 'file-exists'
+  | 'key-file-exposed'
+  | 'key-file-malformed'
   | 'charter-file-malformed'
   | 'hardware-missing'
   | 'environment-missing'

@@ -7,6 +7,7 @@ import { evidenceCommands } from './commands/evidence.ts';
 import { gatewayCommands, ledgerCommands } from './commands/ledger.ts';
 import { nodeCommands } from './commands/nodes.ts';
 import { orgCommands } from './commands/org.ts';
+import { parquetCommands } from './commands/parquet.ts';
 import { resultCommands } from './commands/results.ts';
 import { taskCommands } from './commands/task.ts';
 import { demoCommand } from './demo/command.ts';
@@ -31,5 +32,6 @@ export function buildProgram(): Command {
   taskCommands(program);
   resultCommands(program);
   evidenceCommands(program);
+  parquetCommands(program);
   return program;
 }

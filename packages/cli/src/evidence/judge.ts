@@ -239,7 +239,9 @@ function ruleLines(judgement: Judgement): string[] {
   const { appraisal, policy } = judgement;
   if (appraisal === undefined) return [];
   const title = policy === 'file' ? 'The policy:' : 'No policy given; the least of rules:';
-  const told = appraisal.checks.filter((c) => c.wanted !== 'any' || c.status !== 'affirming');
+  const told = appraisal.checks.filter(
+    (c) => !c.wanted.endsWith('any') || c.status !== 'affirming',
+  );
   const MARK = { affirming: '[x]', warning: '[!]', contraindicated: '[ ]' } as const;
   return [
     title,
