@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Vendors' files in every form and order give one bundle, byte for byte; what is missing, doubled or
-// foreign is refused by name; text forms of evidence are told apart.
+// Vendors' files in every form and order give one bundle, byte for byte; what is missing, doubled
+// or foreign is refused by name; text forms of evidence are told apart.
 import { isCoded, toBase64, toHex, utf8 } from '@cloister/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -24,10 +24,18 @@ const file = (name: string, bytes: Uint8Array | string): VendorFile => ({
 const signed = (name: string, member: string) =>
   `{"${member}":${text(name)},"signature":"${toHex(item(`${name}-signature`))}"}`;
 const pem = (label: string, der: Uint8Array) =>
-  `-----BEGIN ${label}-----\n${toBase64(der).replace(/(.{64})/g, '$1\n')}\n-----END ${label}-----\n`;
+  [`-----BEGIN ${label}-----`, ...(toBase64(der).match(/.{1,64}/g) ?? []), `-----END ${label}-----`]
+    .map((line) => `${line}\n`)
+    .join('');
 const escaped = (name: string) => encodeURIComponent(text(name));
 const http = (header: string, chain: string, body: string) =>
-  `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n${header}: ${escaped(chain)}\r\n\r\n${body}`;
+  [
+    'HTTP/1.1 200 OK',
+    'Content-Type: application/json',
+    `${header}: ${escaped(chain)}`,
+    '',
+    body,
+  ].join('\r\n');
 
 const PLAIN = [
   file('tcb', signed('tcb-info', 'tcbInfo')),

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // One collateral bundle from the files that vendors serve, in any order and form: Intel PCS answers
 // (TCB info, QE identity; with the HTTP headers that carry issuer chains, as `curl -i` saves them),
-// CRLs and certificates in DER, PEM or hexadecimal, AMD certificate chains, PCS tools' JSON bundles.
-// What a file is follows from its content, never from its name. Nothing is trusted here: signatures
-// are checked when the bundle is used.
+// CRLs and certificates in DER, PEM or hexadecimal, AMD certificate chains, JSON bundles of PCS
+// tools. What a file is follows from its content, never from its name. Nothing is trusted here:
+// signatures are checked when the bundle is used.
 //
 // Invariants: a file that is not understood is an error; so are two different files for one item.
 import { equal, fromHex, isCoded, toBase64, utf8 } from '@cloister/core';

@@ -22,7 +22,8 @@ import { collect, withExample } from './options.ts';
 const FORMS = 'raw bytes, hexadecimal or base64';
 
 const VERIFY_HELP = `
-Without --policy: any TEE under the given roots, without debug or migration, whose TCB is not revoked.
+Without --policy: any TEE under the given roots, without debug or migration, whose TCB is not
+revoked.
 Exit status: 0 accepted, 2 refused (the code says why), 1 unusable: no evidence, or options that
 do not fit.
 

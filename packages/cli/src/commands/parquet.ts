@@ -9,7 +9,8 @@ import { collect, withExample } from './options.ts';
 const KEYS_HELP = `
 The key file is JSON and closed to others (mode 0600); a name may be a group's:
   { "footer":  { "id": "0", "key": "<64 hexadecimal digits>" },
-    "columns": { "customer": { "id": "1", "key": "..." }, "amount": { "id": "2", "key": "..." } } }`;
+    "columns": { "customer": { "id": "1", "key": "..." },
+                 "amount":   { "id": "2", "key": "..." } } }`;
 const AAD = 'hexadecimal; ties the file to its place in a dataset';
 const MATERIAL = "_KEY_MATERIAL_FOR_*.json, where a file's key material is kept outside";
 

@@ -188,9 +188,8 @@ const TRUST: Readonly<Record<Claims['trust'], string>> = {
 export function judgementLines(judgement: Judgement): string[] {
   const { file, kind, bytes, form, at, claims, refusal } = judgement;
   const found = judgement.detected ? 'found from its bytes' : 'as told';
-  const lines = [
-    `${file}: ${kind} (${found}), ${bytes} bytes (${form}), judged at ${new Date(at).toISOString()}`,
-  ];
+  const when = new Date(at).toISOString();
+  const lines = [`${file}: ${kind} (${found}), ${bytes} bytes (${form}), judged at ${when}`];
   if (claims !== undefined) {
     lines.push('', 'Proved:', ...claims.proved.map((line) => `  [x] ${line}`));
     lines.push('', 'It says:', ...claimLines(claims, judgement.reportDataCompared));

@@ -3,7 +3,8 @@
 // command line, where every process sees them.
 //
 //   { "footer":  { "id": "0", "key": "<32, 48 or 64 hexadecimal digits>" },
-//     "columns": { "customer": { "id": "1", "key": "..." }, "amount": { "id": "2", "key": "..." } } }
+//     "columns": { "customer": { "id": "1", "key": "..." },
+//                  "amount":   { "id": "2", "key": "..." } } }
 //
 // `columns` may be the word "footer-key": one key for all. A name may be a group's.
 import { open } from 'node:fs/promises';
