@@ -86,6 +86,14 @@ describe('appraise', () => {
     expect(failed.map((c) => c.code)).toEqual([code]);
   });
 
+  it("wants every maker allowed, the paravisor's too", () => {
+    const azure: Claims = { ...claims, alsoFamilies: ['microsoft'] };
+    const status = (families: Policy['families']) =>
+      appraise(azure, { ...lenient, families }).status;
+    expect(status(['intel'])).toBe('contraindicated');
+    expect(status(['intel', 'microsoft'])).toBe('warning');
+  });
+
   it('warns of weaknesses that are not accepted', () => {
     const upToDate = { ...claims, tcb: { ...claims.tcb, status: 'UpToDate' as const } };
     const result = appraise(upToDate, { ...lenient, weaknesses: [] });

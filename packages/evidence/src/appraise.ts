@@ -19,7 +19,7 @@ const RANK: Readonly<Record<AppraisalStatus, number>> = {
 const JUDGES: Readonly<Record<keyof Policy, Judge>> = {
   kinds: (c, p) => member(c.kind, p.kinds, 'kind-not-allowed'),
   trust: (c, p) => member(c.trust, p.trust, 'trust-not-allowed'),
-  families: (c, p) => member(c.family, p.families, 'family-not-allowed'),
+  families: judgeFamilies,
   bindings: (c, p) => member(c.binding, p.bindings, 'binding-not-allowed'),
   measurements: (c, p) => oneOf([c.measurement], p.measurements, 'measurement-not-allowed'),
   registers: judgeRegisters,
@@ -118,6 +118,15 @@ function subset(
   const got = values.join(', ');
   if (others.length === 0) return { status: 'affirming', wanted, got };
   return { status: otherwise, code, wanted, got: others.join(', ') };
+}
+
+/** Every maker that could lie must be allowed, a paravisor's among them. */
+function judgeFamilies(claims: Claims, policy: Policy): Verdict {
+  const makers = [claims.family, ...(claims.alsoFamilies ?? [])];
+  const { families } = policy;
+  const holds = families === 'any' || makers.every((maker) => families.includes(maker));
+  const wanted = families === 'any' ? 'any' : families.join(', ');
+  return verdict(holds, 'family-not-allowed', wanted, makers.join(', '));
 }
 
 function judgeRegisters(claims: Claims, policy: Policy): Verdict {
