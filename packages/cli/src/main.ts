@@ -5,9 +5,11 @@ import { exitStatusOf } from './errors.ts';
 import { describeError } from './output.ts';
 import { buildProgram } from './program.ts';
 
-// A process that another one started ends with it: its stdin closes.
+// A process that another one started ends with it: its stdin closes. Listening for that must not
+// keep it alive when it has stopped by itself.
 if (process.argv.includes('--exit-with-stdin')) {
   process.stdin.resume().once('close', () => process.kill(process.pid, 'SIGTERM'));
+  process.stdin.unref();
 }
 const program = buildProgram().exitOverride();
 for (const command of [...program.commands, ...program.commands.flatMap((c) => c.commands)]) {
@@ -19,7 +21,8 @@ try {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : 1;
   } else {
-    process.stderr.write(`${describeError(error, process.argv.includes('--json'))}\n`);
-    process.exitCode = exitStatusOf(error);
+    // What the command left under way (a poll, a request) must not keep a failed one alive.
+    const text = `${describeError(error, process.argv.includes('--json'))}\n`;
+    process.stderr.write(text, () => process.exit(exitStatusOf(error)));
   }
 }

@@ -18,6 +18,7 @@ export class Stage {
   readonly #folder: string;
   readonly #children: { name: string; child: ChildProcess }[] = [];
   readonly #nodes: RunningNode[] = [];
+  readonly #starting = new Set<Promise<RunningNode>>();
   readonly #ending: ((reason: Error) => void)[] = [];
   #stopping = false;
 
@@ -33,6 +34,7 @@ export class Stage {
 
   /** Starts `cloister <args>` and answers the address that it prints when it listens. */
   async start(name: string, args: readonly string[]): Promise<string> {
+    if (this.#stopping) throw cliError('process-failed', 'unavailable', 'the stage is closed');
     const log = this.log(name);
     const child = spawn(process.execPath, [COMMAND, '--json', '--exit-with-stdin', ...args], {
       stdio: ['pipe', 'pipe', log],
@@ -43,11 +45,19 @@ export class Stage {
     return url;
   }
 
-  /** Takes a launched node into care. */
-  adopt(node: RunningNode): RunningNode {
-    this.#nodes.push(node);
-    void node.exited.then(() => this.#ended(`the ${node.role} on ${node.make}`));
-    return node;
+  /** Launches a node and takes it into care, from the moment it is launched. */
+  async launch(start: () => Promise<RunningNode>): Promise<RunningNode> {
+    if (this.#stopping) throw cliError('process-failed', 'unavailable', 'the stage is closed');
+    const starting = start();
+    this.#starting.add(starting);
+    try {
+      const node = await starting;
+      this.#nodes.push(node);
+      void node.exited.then(() => this.#ended(`the ${node.role} on ${node.make}`));
+      return node;
+    } finally {
+      this.#starting.delete(starting);
+    }
   }
 
   /** Rejects when a process of the stage ends before it was told to. */
@@ -72,6 +82,7 @@ export class Stage {
   /** Stops everything, the nodes first. Idempotent. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    await Promise.allSettled(this.#starting);
     await Promise.all(this.#nodes.map((node) => node.stop()));
     await Promise.all(this.#children.reverse().map(({ child }) => stopChild(child)));
   }

@@ -66,8 +66,8 @@ export async function raiseWorker(
   const place = { host: '127.0.0.1', port: 0, log: stage.log(name) };
   const home = homes.bank;
   const common = { home, make: WORKER_MAKE, charter, gateways, keepers };
-  const node = await startWorker({ ...common, ...place, ...more });
-  return String(stage.adopt(node).ready['address']);
+  const node = await stage.launch(() => startWorker({ ...common, ...place, ...more }));
+  return String(node.ready['address']);
 }
 
 async function found(world: Places): Promise<CharterFile> {
@@ -172,8 +172,9 @@ async function startKeepers(
           const log = stage.log(`keeper-${role.id}`);
           const place = { host: '127.0.0.1', port: 0, log };
           const home = homes[role.id];
-          const node = await startKeeper({ home, make: role.keeper, charter, gateways, ...place });
-          return String(stage.adopt(node).ready['address']);
+          const keeper = { home, make: role.keeper, charter, gateways, ...place };
+          const node = await stage.launch(() => startKeeper(keeper));
+          return String(node.ready['address']);
         }),
       ),
     () => CAST.map((role) => `${role.id} on ${role.keeper}`).join(', '),

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+// One raised world and what a whole run must be: right on real data, without a trace of secrets
+// where they do not belong, stopped by a dead gateway and a cheating proposer, and clear about bad
+// files.
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { toBase64 } from '@cloister/core';
+import { DuckDBInstance } from '@duckdb/node-api';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CAST, PURPOSE } from '../demo/cast.ts';
+import { raiseWorker } from '../demo/world.ts';
+import { startLyingGateway } from './lying-gateway.ts';
+import { cloister, MARKER, openTheatre, type Theatre } from './testing.ts';
+
+const SHARED = fileURLToPath(new URL('../../../../../shared/', import.meta.url));
+const CREDIT = join(SHARED, 'data/credit-default/credit-default-clients.csv');
+
+const QUESTION = `SELECT h.smoker, count(*) AS people, avg(i.claims) AS mean_claims,
+  avg(b."missed.payments") AS mean_missed
+FROM patients h JOIN policies i ON i.person = h.person JOIN accounts b ON b.person = h.person
+GROUP BY h.smoker ORDER BY h.smoker`;
+
+let theatre: Theatre;
+
+beforeAll(async () => {
+  theatre = await openTheatre();
+}, 120_000);
+
+afterAll(() => theatre?.close());
+
+/** Rows of a statement on cleartext, with numbers as numbers. */
+async function onCleartext(sql: string): Promise<Record<string, unknown>[]> {
+  const instance = await DuckDBInstance.create(':memory:', { threads: '2' });
+  const connection = await instance.connect();
+  try {
+    const rows = (await connection.runAndReadAll(sql)).getRowObjects();
+    return rows.map((row) =>
+      Object.fromEntries(
+        Object.entries(row).map(([k, v]) => [k, typeof v === 'bigint' ? Number(v) : v]),
+      ),
+    );
+  } finally {
+    connection.closeSync();
+    instance.closeSync();
+  }
+}
+
+describe('a whole run', () => {
+  it('gives what DuckDB gives on the cleartext', async () => {
+    const { task, check } = await theatre.propose(QUESTION);
+    expect(check.findings).toEqual([]);
+    await theatre.approve(task, { runs: 1 });
+    const status = await theatre.run(task);
+    expect(status).toMatchObject({ state: 'released' });
+    const file = (name: string) => `read_csv('${join(theatre.folder, 'input', name)}.csv')`;
+    const plain = QUESTION.replace('patients h', `${file('patients')} h`)
+      .replace('policies i', `${file('policies')} i`)
+      .replace('accounts b', `${file('accounts')} b`)
+      .replace('ORDER BY', 'HAVING count(*) >= 20 ORDER BY');
+    expect(await theatre.rows(status.run)).toEqual(await onCleartext(plain));
+  });
+
+  it('leaves secrets and values only where they belong', async () => {
+    const files = everyFile(theatre.folder).filter((path) => !path.startsWith('input/'));
+    const contents = new Map(files.map((path) => [path, readFileSync(join(theatre.folder, path))]));
+    const holders = (needle: Uint8Array | string) =>
+      [...contents]
+        .filter(([, bytes]) => bytes.includes(Buffer.from(needle as string)))
+        .map(([path]) => path);
+    expect(files.filter((path) => path.startsWith('logs/')).length).toBeGreaterThan(7);
+    // Searching finds what is there: a member's name is in its card.
+    expect(holders('Valley Hospital Group')).toContain('hospital/org.json');
+
+    expect(holders(MARKER)).toEqual([]);
+    for (const text of ['mean_missed', 'missed.payments', PURPOSE]) {
+      expect(holders(text).filter((path) => !path.includes('/vault/'))).toEqual([]);
+    }
+    let keys = 0;
+    for (const role of CAST) {
+      for (const { path, key } of masterKeys(role.id)) {
+        const forms = [key, Buffer.from(key).toString('hex'), toBase64(key)];
+        expect([...new Set(forms.flatMap(holders))]).toEqual([path]);
+        expect(statSync(join(theatre.folder, path)).mode & 0o077).toBe(0);
+        keys++;
+      }
+      const seeds = JSON.parse(textOf(`${role.id}/keys.json`)) as Record<string, string>;
+      for (const seed of Object.values(seeds)) {
+        const forms = [seed, Buffer.from(seed, 'hex')];
+        expect([...new Set(forms.flatMap(holders))]).toEqual([`${role.id}/keys.json`]);
+      }
+      const token = textOf(`${role.id}/admin-token`).trim();
+      expect(holders(token)).toEqual([`${role.id}/admin-token`]);
+    }
+    expect(keys).toBeGreaterThan(15);
+    expect(readdirSync(theatre.scratch)).toEqual([]);
+  });
+});
+
+function textOf(path: string): string {
+  return readFileSync(join(theatre.folder, path), 'utf8');
+}
+
+/** Every file below `folder`, relative to it. */
+function everyFile(folder: string): string[] {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)));
+}
+
+/** The master keys of a member's datasets, with the vault file that holds each. */
+function masterKeys(member: string): { path: string; key: Uint8Array }[] {
+  const folder = join(theatre.folder, member, 'vault');
+  return readdirSync(folder).flatMap((name) => {
+    const path = `${member}/vault/${name}`;
+    const { keys } = JSON.parse(textOf(path)) as { keys: [number, string][] };
+    return keys.map(([, key]) => ({ path, key: new Uint8Array(Buffer.from(key, 'hex')) }));
+  });
+}
+
+describe('what stops a run', () => {
+  it('a proposer that hands the worker other code than was approved is caught', async () => {
+    const { task } = await theatre.propose(QUESTION);
+    await theatre.approve(task, { runs: 1 });
+    const { world } = theatre;
+    const [honest = '', ...others] = world.gateways;
+    const liar = await startLyingGateway({
+      home: world.homes.insurer,
+      me: 'insurer',
+      genesis: world.charter.genesis,
+      honest,
+      code: QUESTION.replace('avg(i.claims)', 'sum(i.claims)'),
+    });
+    try {
+      const deceived = { ...world, gateways: [liar.url, ...others] };
+      const more = { name: 'deceived', scratch: theatre.scratch, patienceMs: 6_000 };
+      const status = await theatre.run(task, await raiseWorker(deceived, more));
+      expect(status).toMatchObject({ state: 'failed', code: 'task-opening-mismatch' });
+      expect(status.sentence).toMatch(/not what the ledger has a commitment to/);
+      await theatre.entry(
+        (e) => e.kind === 'run-failed' && e.summary.includes('task-opening-mismatch'),
+      );
+    } finally {
+      await liar.close();
+    }
+  });
+
+  it('a dead gateway: no release until it is back, then the run succeeds', async () => {
+    const { task } = await theatre.propose(QUESTION);
+    await theatre.approve(task, { runs: 3 });
+    expect(await theatre.run(task)).toMatchObject({ state: 'released' });
+    const { stage, homes } = theatre.world;
+    await stage.stopOne('gateway-hospital');
+    const status = await theatre.run(task);
+    expect(status).toMatchObject({ state: 'failed', code: 'quorum-unreachable' });
+    expect(status.sentence).toMatch(/2 of 3 witnesses signed/);
+    const asked = await cloister(['--json', 'gateway', 'status', '--home', homes.hospital]);
+    expect(asked).toMatchObject({ exit: 4, stdout: '' });
+    expect(JSON.parse(asked.stderr)).toMatchObject({ error: { code: 'peer-unreachable' } });
+    await stage.start('gateway-hospital', ['gateway', 'serve', '--home', homes.hospital]);
+    const again = await theatre.run(task);
+    expect(again).toMatchObject({ state: 'released' });
+    expect(await theatre.rows(again.run)).toHaveLength(2);
+    // The run that could not begin was not used up.
+    expect((await theatre.admin('insurer').task(task)).inputs[0]?.runsLeft).toBe(1);
+  });
+});
+
+describe('files that cannot be taken', () => {
+  it.each<[string, string, Uint8Array | string, string, RegExp]>([
+    ['an empty file', 'empty.csv', '', 'input-empty', /the file is empty/],
+    ['a cut Parquet file', 'cut.parquet', 'PAR1 and no more', 'parquet-truncated', /it is cut/],
+    [
+      'a picture that says it is CSV',
+      'lie.csv',
+      Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0, 1, 2),
+      'input-not-text',
+      /it is not text/,
+    ],
+    ['an open quote', 'quote.csv', 'a,b\n1,"two\n', 'csv-quote-unterminated', /opened on line 2/],
+    ['a short row', 'ragged.csv', 'a,b\n1,2\n3\n', 'csv-row-ragged', /line 3 has 1 fields/],
+  ])('%s', async (_what, name, bytes, code, sentence) => {
+    const path = join(theatre.folder, 'input', name);
+    writeFileSync(path, bytes);
+    const home = theatre.world.homes.bank;
+    const said = await cloister(['dataset', 'inspect', '--home', home, path]);
+    expect(said).toMatchObject({ exit: 1, stdout: '' });
+    expect(said.stderr).toMatch(sentence);
+    expect(said.stderr).toContain(`[${code}]`);
+    expect(readdirSync(join(home, 'uploads'))).toEqual([]);
+  });
+
+  it('a file that is not there', async () => {
+    const home = theatre.world.homes.bank;
+    const said = await cloister(['dataset', 'inspect', '--home', home, '/nowhere/at-all.csv']);
+    expect(said).toMatchObject({ exit: 6, stdout: '' });
+    expect(said.stderr).toMatch(/cannot read .*no such file.*\[file-unreadable\]/);
+  });
+});
+
+describe.skipIf(!existsSync(CREDIT))('30,000 real accounts [skip: shared]', () => {
+  it('default rate and mean bill by education and age band equal the cleartext', async () => {
+    const [head = '', ...rows] = readFileSync(CREDIT, 'utf8').trimEnd().split('\n');
+    const names = head.split(',');
+    const split = (wanted: RegExp) => {
+      const at = names.flatMap((name, i) => (wanted.test(name) ? [i] : []));
+      const cut = (row: string) => {
+        const cells = row.split(',');
+        return at.map((i) => cells[i]).join(',');
+      };
+      return `${[head, ...rows].map(cut).join('\n')}\n`;
+    };
+    const common = {
+      for: ['insurer'],
+      purpose: [PURPOSE],
+      code: 'any',
+      k: 20,
+      approvals: 1,
+      limits: { runs: 2, days: 30 },
+    };
+    const bill = { rule: 'aggregate', functions: ['AVG'] };
+    await theatre.addDataset('bank', {
+      name: 'bills',
+      text: split(/^(ID|LIMIT_BAL|PAY_.*|BILL_AMT.*)$/),
+      policy: { ...common, columns: { ID: { rule: 'subject' }, BILL_AMT1: bill } },
+    });
+    const label = 'default.payment.next.month';
+    const band = 'AGE // 10 * 10';
+    await theatre.addDataset('hospital', {
+      name: 'bureau',
+      text: split(/^(ID|SEX|EDUCATION|MARRIAGE|AGE|default.*)$/),
+      policy: {
+        ...common,
+        columns: {
+          ID: { rule: 'subject' },
+          EDUCATION: { rule: 'aggregate', functions: [], groupings: ['EDUCATION'] },
+          AGE: { rule: 'aggregate', functions: [], groupings: [band] },
+          [label]: bill,
+        },
+      },
+    });
+    const select = `SELECT u.EDUCATION, u.AGE // 10 * 10 AS age_from, count(*) AS clients,
+      avg(u."${label}") AS default_rate, avg(a.BILL_AMT1) AS mean_bill`;
+    const group = 'GROUP BY u.EDUCATION, u.AGE // 10 * 10';
+    const order = 'ORDER BY u.EDUCATION, age_from';
+    const { task, check } = await theatre.propose(
+      `${select} FROM bureau u JOIN bills a ON a.ID = u.ID ${group} ${order}`,
+      { inputs: { bureau: 'hospital/bureau', bills: 'bank/bills' } },
+    );
+    expect(check.findings).toEqual([]);
+    await theatre.approve(task, { runs: 1 });
+    const status = await theatre.run(task);
+    expect(status).toMatchObject({ state: 'released' });
+    const clients = `read_csv('${CREDIT}')`;
+    const joined = `FROM ${clients} u JOIN ${clients} a ON a.ID = u.ID`;
+    const expected = await onCleartext(
+      `${select} ${joined} ${group} HAVING count(*) >= 20 ${order}`,
+    );
+    expect(expected.length).toBeGreaterThan(15);
+    expect(await theatre.rows(status.run)).toEqual(expected);
+  });
+});
