@@ -7,6 +7,8 @@ import type { HttpJson } from './http-json.ts';
 
 const hex32 = z.string().regex(/^[0-9a-f]{64}$/, 'wanted 64 lower-case hexadecimal digits');
 const base64 = z.string().regex(/^[A-Za-z0-9+/]*={0,2}$/, 'wanted base64');
+/** Most bytes of an answer that is one note. */
+const NOTE_BYTES_MAX = 262_144;
 const size = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
 /** GET /healthz */
@@ -17,6 +19,9 @@ export const health = z.object({
   genesis: hex32.nullable(),
   size,
   simulated: z.boolean().nullable(),
+  /** Why it is not ok: the code and what to do. */
+  code: z.string().optional(),
+  sentence: z.string().optional(),
 });
 
 /** GET /v1/log/entries?from&limit&wait: events in order; `size` is how many the gateway has. */
@@ -90,7 +95,8 @@ export class GatewayClient {
 
   async cosign(head: { size: number; root: Uint8Array }, timeoutMs = 10_000): Promise<string> {
     const json = { size: head.size, root: toHex(head.root) };
-    return (await this.http.json(cosignAnswer, { path: '/v1/cosign', json, timeoutMs })).note;
+    const request = { path: '/v1/cosign', json, timeoutMs, maxBytes: NOTE_BYTES_MAX };
+    return (await this.http.json(cosignAnswer, request)).note;
   }
 
   async freshness(
@@ -98,7 +104,8 @@ export class GatewayClient {
     challenges: readonly Uint8Array[],
   ): Promise<string> {
     const json = { size: head.size, root: toHex(head.root), challenges: challenges.map(toHex) };
-    return (await this.http.json(freshnessAnswer, { path: '/v1/freshness', json })).note;
+    const request = { path: '/v1/freshness', json, maxBytes: NOTE_BYTES_MAX };
+    return (await this.http.json(freshnessAnswer, request)).note;
   }
 
   /** Needs a client whose requests the worker's attested signing key signs. */

@@ -69,7 +69,7 @@ export async function appendAndFold(gateway: Gateway, bytes: Uint8Array): Promis
   const record = gateway.follower.record(seq);
   if (record !== undefined) return record;
   if (gateway.follower.failure !== undefined) throw gateway.follower.failure;
-  const message = `the event is on the ledger at ${seq}, but this gateway has not followed that far yet`;
+  const message = `the event is on the ledger at ${seq}: this gateway has not followed so far yet`;
   throw new CodedError<GatewayErrorCode>('gateway-behind', 'unavailable', message);
 }
 
@@ -91,8 +91,15 @@ export async function publishAccepted<K extends EventKind>(
   body: EventBody<K>,
 ): Promise<EntryRecord> {
   const record = await publish(gateway, kind, body);
-  if (record.status === 'accepted') return record;
-  const message = `the ledger has this ${kind} as void: ${record.sentence ?? record.code ?? 'no reason'}`;
+  refuseVoid(record, kind);
+  return record;
+}
+
+/** @throws CodedError `event-void`, with the fold's code in its details */
+export function refuseVoid(record: EntryRecord, kind: string): void {
+  if (record.status === 'accepted') return;
+  const why = record.sentence ?? record.code ?? 'no reason';
+  const message = `the ledger has this ${kind} as void: ${why}`;
   const details = { code: record.code ?? '', seq: record.seq };
   throw new CodedError<GatewayErrorCode>('event-void', 'policy', message, { details });
 }

@@ -3,12 +3,14 @@
 // loses the member's datasets.
 //
 //   org.json        id, name and the public charter keys (the "card" others put into a charter)
-//   keys.json       the three 32-byte seeds: identity, witness, HPKE                 (mode 0600)
+//   keys.json       the three 32-byte seeds: identity, witness, HPKE; and whether the
+//                   witness key has begun to sign                                    (mode 0600)
 //   operator.json   the operator's card and enrolled hardware, where the member is one too
 //   operator.key    the operator's seed: for launchers, never for the gateway        (mode 0600)
 //   charter.cbor    the payload that the founders sign
 //   gateway.json    how the gateway runs: genesis, address, ledger, peers
 //   admin-token     bearer token of the admin API                                    (mode 0600)
+//   witness         what the witness key has signed; without it that key never signs again
 //   log/ blobs/ vault/ uploads/ results/   made by the gateway
 //
 // Invariant: a secret file that others on the machine can read is refused, not used.
@@ -46,7 +48,13 @@ export const operatorCard = z.strictObject({
   hardware: z.array(z.strictObject({ tee: slug, id: z.string().regex(/^([0-9a-f]{2}){1,128}$/) })),
 });
 
-const keysFile = z.strictObject({ identity: hex(32), witness: hex(32), hpke: hex(32) });
+const keysFile = z.strictObject({
+  identity: hex(32),
+  witness: hex(32),
+  hpke: hex(32),
+  /** Set when the witness key first got a memory: from then on it needs that memory to sign. */
+  witnessBegun: z.literal(true).optional(),
+});
 
 /** gateway.json. Addresses are `http://host:port`. */
 export const gatewayConfig = z.strictObject({
@@ -56,6 +64,8 @@ export const gatewayConfig = z.strictObject({
   ledger: z.string().url(),
   /** Other members' gateways, by member id. */
   peers: z.record(slug, z.string().url()),
+  /** Host names besides loopback and `host` under which the admin API may be called. */
+  hosts: z.array(z.string().min(1).max(253)).default([]),
   /** Seconds between the witness's ticks. */
   tickSeconds: z.number().min(0.2).max(86_400).default(30),
 });
@@ -71,6 +81,8 @@ export interface OrgKeys {
   readonly identity: Signer;
   readonly witness: Signer;
   readonly hpke: HpkeKeyPair;
+  /** Whether the witness key has begun to sign in an earlier life of this folder. */
+  readonly witnessBegun: boolean;
   /** A keyed tag of this member's own: stable, and nothing that others could try values against. */
   tag(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer>;
 }
@@ -102,7 +114,10 @@ export async function createOrg(
   return card;
 }
 
-/** Adds an operator's key to the folder: its seed is for launchers. @throws CodedError `home-exists` */
+/**
+ * Adds an operator's key to the folder: its seed is for launchers.
+ * @throws CodedError `home-exists`
+ */
 export async function createOperator(
   home: string,
   operator: { id: string; name: string },
@@ -127,7 +142,7 @@ export async function readOperator(home: string): Promise<OperatorCard> {
   return check('operator.json', operatorCard, await readJson(home, 'operator.json'));
 }
 
-/** Enrols a hardware identity under the operator; it takes effect with the charter that lists it. */
+/** Enrols a hardware identity; it takes effect with the charter that lists it. */
 export async function enrolHardware(
   home: string,
   hardware: { tee: string; id: string },
@@ -159,7 +174,15 @@ export async function readKeys(home: string): Promise<OrgKeys> {
     identity: ed25519Signer(fromHex(keys.identity)),
     witness: ed25519Signer(fromHex(keys.witness)),
     hpke: deriveHpkeKeyPair(fromHex(keys.hpke)),
+    witnessBegun: keys.witnessBegun === true,
   };
+}
+
+/** Records beside the keys that the witness key has begun, so that its memory is missed if lost. */
+export async function markWitnessBegun(home: string): Promise<void> {
+  const text = await readSecret(home, 'keys.json');
+  const keys = check('keys.json', keysFile, parseJson('keys.json', text));
+  await writeSecretJson(join(home, 'keys.json'), { ...keys, witnessBegun: true });
 }
 
 export async function readAdminToken(home: string): Promise<string> {
@@ -170,7 +193,10 @@ export async function readGatewayConfig(home: string): Promise<GatewayConfig> {
   return check('gateway.json', gatewayConfig, await readJson(home, 'gateway.json'));
 }
 
-export async function writeGatewayConfig(home: string, config: GatewayConfig): Promise<void> {
+export async function writeGatewayConfig(
+  home: string,
+  config: z.input<typeof gatewayConfig>,
+): Promise<void> {
   await writeJson(join(home, 'gateway.json'), check('gateway.json', gatewayConfig, config));
 }
 
@@ -196,7 +222,8 @@ async function readText(home: string, name: string): Promise<string> {
   try {
     return await readFile(join(home, name), 'utf8');
   } catch {
-    const message = `${join(home, name)} is missing: is this an organisation's folder (cloister org init)?`;
+    const hint = "is this an organisation's folder (cloister org init)?";
+    const message = `${join(home, name)} is missing: ${hint}`;
     throw fail('home-missing', 'not-found', message);
   }
 }
@@ -205,7 +232,8 @@ async function readSecret(home: string, name: string): Promise<string> {
   const text = await readText(home, name);
   const { mode } = await stat(join(home, name));
   if ((mode & 0o077) !== 0) {
-    const message = `${join(home, name)} can be read by others: chmod 600 it, and consider its keys known`;
+    const what = `${join(home, name)} can be read by others`;
+    const message = `${what}: chmod 600 it, and consider its keys known`;
     throw fail('home-permissions', 'policy', message);
   }
   return text;

@@ -1,32 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Puts a gateway together from its folder and starts it: local copy and ledger, follower, witness,
-// peers, engine, HTTP. It then signs the charter if it has not, ticks, and declines what its own
-// policies forbid. Stopping undoes all of it in the reverse order.
-import { readFile, stat } from 'node:fs/promises';
+// Puts a gateway together from its folder and starts it: local copy, witness, ledger, peers, engine,
+// HTTP, duties. Stopping undoes all of it in the reverse order, and so does a start that fails half
+// way: what it took (the lock of the copy, a port) is free again, and nothing was lost.
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GatewayClient, HttpBlobs, HttpJson, REQUEST_HEADER, signRequest } from '@cloister/api';
-import {
-  type CharterBody,
-  decodeFoundingCharter,
-  JoinAppraiser,
-  signEvent,
-} from '@cloister/contract';
-import {
-  type BlobStore,
-  CodedError,
-  equal,
-  fromHex,
-  isCoded,
-  systemClock,
-  systemRandom,
-} from '@cloister/core';
+import { type CharterBody, decodeFoundingCharter, JoinAppraiser } from '@cloister/contract';
+import { CodedError, equal, fromHex, systemClock, systemRandom } from '@cloister/core';
 import { FileBlobs, nodeCrypto } from '@cloister/core/node';
 import { createDuckdbEngine } from '@cloister/engine-duckdb';
 import { HttpLedger, LogLedger } from '@cloister/ledger-log';
-import { logOrigin, Witness } from '@cloister/tlog';
-import { fileWitnessStore } from '@cloister/tlog/node';
+import { logOrigin } from '@cloister/tlog';
 import { type Logger, pino } from 'pino';
-import { type Gateway, publish } from './context.ts';
+import type { Gateway } from './context.ts';
+import { Duties } from './duties.ts';
 import type { GatewayErrorCode } from './errors.ts';
 import {
   CHARTER_FILE,
@@ -38,12 +25,14 @@ import {
   readKeys,
   readOrg,
 } from './home.ts';
-import { fetchBlob, relayedHeaders } from './http/blob-routes.ts';
+import { relayedHeaders } from './http/blob-routes.ts';
 import { buildServer } from './http/server.ts';
 import { type EntryRecord, Follower } from './ledger/follower.ts';
+import { NamedBlobs } from './ledger/named-blobs.ts';
+import { openWitness } from './ledger/open-witness.ts';
 import { WitnessService } from './ledger/witness-service.ts';
+import { BlobRelay, everywhere } from './work/blob-relay.ts';
 import { RunBook } from './work/runs.ts';
-import { declineIfForbidden } from './work/tasks.ts';
 
 export interface RunningGateway {
   readonly url: string;
@@ -51,20 +40,48 @@ export interface RunningGateway {
   stop(): Promise<void>;
 }
 
+export interface StartOptions {
+  /** The organisation's folder. */
+  readonly home: string;
+  readonly log?: Logger;
+  /** How long an append is tried again while the ledger is down, milliseconds; 15,000 if absent. */
+  readonly ledgerRetryMs?: number;
+}
+
 /**
  * Starts the gateway of the organisation in `home`.
- * @throws CodedError `home-missing`, `charter-mismatch`, `gateway-locked`, the ledger's and the
- * witness's codes
+ * @throws CodedError `home-missing`, `home-malformed`, `home-permissions`, `charter-mismatch`,
+ * `witness-state-missing`, `gateway-address-taken`, and those of the ledger's copy and the witness
  */
-export async function startGateway(options: {
-  home: string;
-  log?: Logger;
-}): Promise<RunningGateway> {
+export async function startGateway(options: StartOptions): Promise<RunningGateway> {
+  const undo: (() => Promise<unknown>)[] = [];
+  const unwind = async () => {
+    for (const step of undo.splice(0).reverse()) await step();
+  };
+  try {
+    return await assemble(options, { undo, unwind });
+  } catch (error) {
+    await unwind().catch(() => undefined);
+    throw error;
+  }
+}
+
+interface Unwinding {
+  /** What is to be undone, in the order in which it was done. */
+  readonly undo: (() => Promise<unknown>)[];
+  readonly unwind: () => Promise<void>;
+}
+
+async function assemble(
+  options: StartOptions,
+  { undo, unwind }: Unwinding,
+): Promise<RunningGateway> {
   const { home } = options;
-  const [card, keys, config] = await Promise.all([
+  const [card, keys, config, token] = await Promise.all([
     readOrg(home),
     readKeys(home),
     readGatewayConfig(home),
+    readAdminToken(home),
   ]);
   const log = (options.log ?? pino({ level: 'info' }, pino.destination(2))).child({
     member: card.id,
@@ -73,132 +90,65 @@ export async function startGateway(options: {
   const charter = await readCharter(home, { card, genesis });
   const origin = logOrigin(genesis);
   const copy = await LogLedger.open({ folder: join(home, 'log'), origin });
-  const replayed = await copy.size();
+  undo.push(() => copy.close());
   const ledger = new HttpLedger({
     url: config.ledger,
     origin,
+    // Whatever the ledger shows from now on must contain what this copy holds.
+    ...(copy.head().size === 0 ? {} : { head: copy.head() }),
+    ...(options.ledgerRetryMs === undefined ? {} : { retryMs: options.ledgerRetryMs }),
     authenticate: authenticator(keys, card, genesis),
   });
-  let heard: (record: EntryRecord) => void = () => undefined;
-  const onEntry = (record: EntryRecord) => heard(record);
-  const follower = new Follower({ ledger, copy, crypto: nodeCrypto, onEntry });
-  await follower.start();
-  const peers = peersOf(config);
-  const witness = await openWitness({ home, card, keys, origin, follower, replayed });
-  const blobs = new FileBlobs(join(home, 'blobs'));
-  const remotes = [...peers.values()].map(
-    (peer) =>
-      new HttpBlobs([new HttpJson({ base: peer.http.base, headers: relayedHeaders })], nodeCrypto),
-  );
-  const fetchFromPeers = (digest: Uint8Array) => fetchBlob(digest, remotes, blobs);
-  const allBlobs = everywhere(blobs, fetchFromPeers);
-  const gateway: Gateway = {
-    home,
-    card,
-    keys,
-    genesis,
-    ledger,
-    follower,
-    witness: new WitnessService({ witness, follower, peers }),
-    peers,
-    blobs,
-    allBlobs,
-    engine: createDuckdbEngine(),
-    appraiser: new JoinAppraiser({ crypto: nodeCrypto, blobs: allBlobs }),
-    clock: systemClock,
-    random: systemRandom,
-    log,
+  const named = new NamedBlobs();
+  let duties: Duties | undefined;
+  const onEntry = (record: EntryRecord) => {
+    named.add(record);
+    duties?.heard(record);
   };
-  const app = buildServer(gateway, {
-    fetchFromPeers,
-    token: await readAdminToken(home),
-    runs: new RunBook(),
+  const follower = new Follower({ ledger, copy, crypto: nodeCrypto, onEntry });
+  await follower.replay();
+  const replayed = follower.size;
+  const opened = await openWitness({ home, card, keys, origin, tree: follower.tree, replayed });
+  const peers = peersOf(config);
+  const witness = new WitnessService({ witness: opened.witness, origin, follower, peers });
+  const blobs = new FileBlobs(join(home, 'blobs'));
+  const relay = new BlobRelay({ into: blobs, from: () => storesOf(peers) });
+  const allBlobs = everywhere(blobs, (digest) => relay.fetch(digest));
+  const engine = createDuckdbEngine();
+  undo.push(() => engine.close());
+  const appraiser = new JoinAppraiser({ crypto: nodeCrypto, blobs: allBlobs });
+  const ports = { clock: systemClock, random: systemRandom, log };
+  const own = { home, card, keys, genesis, ledger, follower, witness, peers };
+  const gateway: Gateway = { ...own, blobs, allBlobs, engine, appraiser, ...ports };
+  const hosts = [config.host, ...config.hosts];
+  const app = buildServer(gateway, { relay, named, token, hosts, runs: new RunBook() });
+  undo.push(() => app.close());
+  const url = await app.listen({ host: config.host, port: config.port }).catch((cause) => {
+    const message = `cannot listen on ${config.host}:${config.port}: is another gateway running?`;
+    const code: GatewayErrorCode = 'gateway-address-taken';
+    throw new CodedError(code, 'unavailable', message, { cause });
   });
-  const url = await app.listen({ host: config.host, port: config.port });
-  const duties = new Duties(gateway, charter, config.tickSeconds * 1_000);
-  heard = (record) => duties.heard(record);
-  duties.start();
+  const tickMs = config.tickSeconds * 1_000;
+  const started = new Duties(gateway, { charter, tickMs, freshWitness: opened.fresh });
+  duties = started;
+  follower.start();
+  started.start();
+  undo.push(async () => {
+    // First what ends waiting: a duty or a request may wait for the ledger.
+    const done = started.stop();
+    await follower.stop();
+    await ledger.close();
+    await done;
+  });
   log.info({ url, size: follower.size }, 'gateway listening');
   return {
     url,
     gateway,
     async stop() {
-      await duties.stop();
-      await app.close();
-      await follower.stop();
-      await ledger.close();
-      await copy.close();
-      await gateway.engine.close();
+      await unwind();
       log.info('gateway stopped');
     },
   };
-}
-
-/** What a gateway does by itself: sign the charter, tick, decline what its policies forbid. */
-class Duties {
-  readonly #gateway: Gateway;
-  readonly #charter: CharterBody;
-  readonly #tickMs: number;
-  #timer: NodeJS.Timeout | undefined;
-  #work: Promise<void> = Promise.resolve();
-  #stopped = false;
-
-  constructor(gateway: Gateway, charter: CharterBody, tickMs: number) {
-    this.#gateway = gateway;
-    this.#charter = charter;
-    this.#tickMs = tickMs;
-  }
-
-  start(): void {
-    this.#queue('found', () => this.#found());
-    this.#queue('tick', () => this.#tick());
-    this.#timer = setInterval(() => this.#queue('tick', () => this.#tick()), this.#tickMs);
-  }
-
-  heard(record: EntryRecord): void {
-    const { event, status } = record;
-    if (status !== 'accepted' || event === undefined) return;
-    if (event.kind === 'charter') this.#queue('tick', () => this.#tick());
-    if (event.kind === 'task') this.#queue('judge', () => this.#judge(event.id));
-  }
-
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    clearInterval(this.#timer);
-    await this.#work;
-  }
-
-  /** One duty at a time; what fails is logged and does not stop the next. */
-  #queue(name: string, duty: () => Promise<void>): void {
-    this.#work = this.#work.then(async () => {
-      if (this.#stopped) return;
-      try {
-        await duty();
-      } catch (error) {
-        this.#gateway.log.warn({ err: error, duty: name }, 'a duty failed');
-      }
-    });
-  }
-
-  async #found(): Promise<void> {
-    const { follower, keys, card } = this.#gateway;
-    if (follower.state.charter !== null) return;
-    const event = { genesis: null, kind: 'charter', body: this.#charter } as const;
-    await this.#gateway.ledger.append(await signEvent(keys.identity, card.id, event));
-  }
-
-  async #tick(): Promise<void> {
-    if (this.#gateway.follower.state.charter === null) return;
-    await publish(this.#gateway, 'tick', { time: this.#gateway.clock.now() });
-  }
-
-  async #judge(task: Uint8Array): Promise<void> {
-    try {
-      await declineIfForbidden(this.#gateway, task);
-    } catch (error) {
-      if (!isCoded(error, 'openings-not-for-me')) throw error;
-    }
-  }
 }
 
 async function readCharter(
@@ -207,7 +157,8 @@ async function readCharter(
 ): Promise<CharterBody> {
   const bytes = await readFile(join(home, CHARTER_FILE)).catch(() => undefined);
   if (bytes === undefined) {
-    const message = `${join(home, CHARTER_FILE)} is missing: put the charter there (cloister gateway init)`;
+    const path = join(home, CHARTER_FILE);
+    const message = `${path} is missing: put the charter there (cloister gateway init)`;
     throw new CodedError<GatewayErrorCode>('home-missing', 'not-found', message);
   }
   const charter = decodeFoundingCharter(bytes, own.genesis, nodeCrypto);
@@ -241,51 +192,10 @@ function peersOf(config: GatewayConfig): Map<string, GatewayClient> {
   );
 }
 
-/** A witness key's memory begins once, with an empty log; after that it is only ever opened. */
-async function openWitness(of: {
-  home: string;
-  card: MemberCard;
-  keys: OrgKeys;
-  origin: string;
-  follower: Follower;
-  /** Entries that the local copy held at start. */
-  replayed: number;
-}): Promise<Witness> {
-  const path = join(of.home, 'witness');
-  const options = {
-    crypto: nodeCrypto,
-    clock: systemClock,
-    name: of.card.id,
-    signer: of.keys.witness,
-    origin: of.origin,
-    store: fileWitnessStore(path),
-    tree: of.follower.tree,
-  };
-  const begun = await stat(path).then(
-    () => true,
-    () => false,
+/** The other gateways' blobs; a request among gateways is not passed on. */
+function storesOf(peers: ReadonlyMap<string, GatewayClient>): HttpBlobs[] {
+  return [...peers.values()].map(
+    ({ http }) =>
+      new HttpBlobs([new HttpJson({ base: http.base, headers: relayedHeaders })], nodeCrypto),
   );
-  // A log without the witness's memory is a restore: that key must not sign again.
-  return begun || of.replayed > 0 ? Witness.open(options) : Witness.create(options);
-}
-
-function everywhere(local: FileBlobs, fetch: (digest: Uint8Array) => Promise<boolean>): BlobStore {
-  const here = async (digest: Uint8Array) => {
-    if ((await local.head(digest)) === undefined) await fetch(digest);
-  };
-  return {
-    put: (bytes) => local.put(bytes),
-    async get(digest) {
-      await here(digest);
-      return local.get(digest);
-    },
-    async head(digest) {
-      await here(digest);
-      return local.head(digest);
-    },
-    async range(digest, start, end) {
-      await here(digest);
-      return local.range(digest, start, end);
-    },
-  };
 }

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The admin API: everything the organisation itself does with its gateway. One bearer token, kept in
-// the organisation's folder, opens it; it is compared in constant time.
+// The admin API: everything the organisation itself does with its gateway. One bearer token, kept
+// in the organisation's folder, opens it; it is compared in constant time. A browser that shows
+// another site's page gets no answer: the Host must be one of ours and an Origin that of the Host.
+//
+// Invariant: a plain file that was uploaded is gone when the request that uses it ends, whatever
+// became of it; one that no request uses is swept after a day.
 import { createWriteStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import {
+  type ApiErrorCode,
   approveRequest,
   datasetRequest,
   declineRequest,
@@ -48,6 +53,8 @@ const resultQuery = z.object({ format: z.enum(['csv', 'json', 'parquet']).defaul
 
 export interface AdminRoutesOptions {
   readonly token: string;
+  /** Host names under which this gateway is called, besides loopback. */
+  readonly hosts: readonly string[];
   readonly runs: RunBook;
 }
 
@@ -60,7 +67,8 @@ export function adminRoutes(
   const digestOf = (text: string) => nodeCrypto.digest('sha256', utf8(text));
   const wanted = digestOf(`Bearer ${options.token}`);
   app.addHook('onRequest', async (request) => {
-    if (!request.url.startsWith('/admin/')) return;
+    if (!(request.routeOptions.url ?? request.url).startsWith('/admin/')) return;
+    refuseStrangeBrowser(request, options.hosts);
     if (equal(digestOf(request.headers.authorization ?? ''), wanted)) return;
     const message = "the admin API wants the token in the organisation's folder";
     throw new CodedError('request-unauthenticated', 'usage', message);
@@ -101,14 +109,14 @@ function datasetRoutes(app: FastifyInstance, gateway: Gateway): void {
     const body = parseBody(datasetRequest, request);
     const path = await uploadPath(gateway, body.upload);
     const parquet = `${path}.parquet`;
-    const { rows, columns } = await convertToParquet(path, parquet, { types: body.types });
     try {
+      const { rows, columns } = await convertToParquet(path, parquet, { types: body.types });
       const { name, policy, price } = body;
       const added = await addDataset(gateway, { parquet, rows, columns, name, policy, price });
-      await rm(path, { force: true });
       const dataset = (await listDatasets(gateway)).find((d) => d.dataset === toHex(added.dataset));
       return { dataset, recorded: recordedAnswer(added.record) };
     } finally {
+      await rm(path, { force: true });
       await rm(parquet, { force: true });
     }
   });
@@ -194,6 +202,31 @@ function runOf(request: FastifyRequest): string {
 
 async function uploadPath(gateway: Gateway, upload: string): Promise<string> {
   return join(await homeFolder(gateway.home, 'uploads'), toHex(fromHex(upload, 16)));
+}
+
+/** @throws CodedError `request-forbidden` for another site's page, or a name made to point here */
+function refuseStrangeBrowser(request: FastifyRequest, hosts: readonly string[]): void {
+  const { host = '', origin } = request.headers;
+  const called = hostNameOf(`http://${host}`);
+  if (called === undefined || !(isLoopback(called) || hosts.includes(called))) {
+    throw forbidden(`the admin API does not answer as ${host.slice(0, 100)}`);
+  }
+  if (origin === undefined) return;
+  const from = URL.canParse(origin) ? new URL(origin).host : undefined;
+  if (from === host.toLowerCase()) return;
+  throw forbidden(`the admin API does not answer pages of ${origin.slice(0, 100)}`);
+}
+
+function hostNameOf(url: string): string | undefined {
+  return URL.canParse(url) ? new URL(url).hostname.replace(/^\[|\]$/g, '') : undefined;
+}
+
+function isLoopback(name: string): boolean {
+  return name === 'localhost' || name === '::1' || /^127\.\d+\.\d+\.\d+$/.test(name);
+}
+
+function forbidden(message: string): CodedError<ApiErrorCode> {
+  return new CodedError('request-forbidden', 'policy', message);
 }
 
 /** Streams a body to a file that only we can read. @throws CodedError `upload-too-large` */

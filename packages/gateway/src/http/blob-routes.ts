@@ -3,19 +3,24 @@
 // ciphertext or public evidence and its name is as long as a key; writing needs a signed request.
 // A blob that is not here is fetched from the other gateways, unless the request says it came from
 // one, so two gateways never ask each other in circles.
-import { type BlobStore, CodedError, equal, fromHex, isCoded } from '@cloister/core';
+//
+// Invariants: a body is read only after its signature, its length and its signer's quota were
+// judged; an answer is streamed in pieces, so nobody makes this process hold a whole file.
+import { Readable } from 'node:stream';
+import { type BlobStore, CodedError, equal, fromHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
 const RELAYED_HEADER = 'cloister-relayed';
 export const MAX_BLOB_BYTES = 1024 * 1024 * 1024;
+const PIECE_BYTES = 1024 * 1024;
 
 export interface BlobRoutesOptions {
   readonly local: BlobStore;
-  /** Asks the other gateways; keeps what it finds in `local`. */
-  readonly fetchFromPeers: (digest: Uint8Array) => Promise<boolean>;
-  /** @throws CodedError when the request's signer may not store blobs */
-  readonly authoriseWrite: (request: FastifyRequest, body: Uint8Array) => Promise<void>;
+  /** Asks the other gateways where that may be; answers whether the blob is in `local` now. */
+  readonly fetch: (digest: Uint8Array) => Promise<boolean>;
+  /** @throws CodedError when the request's signer may not store that many bytes */
+  readonly authoriseWrite: (request: FastifyRequest, length: number) => Promise<void>;
 }
 
 /** Adds /v1/blobs/:digest to `app`. */
@@ -24,21 +29,25 @@ export function blobRoutes(app: FastifyInstance, options: BlobRoutesOptions): vo
     const digest = digestOf(request);
     const size = await find(options, digest, request);
     const range = parseRange(request.headers.range, size);
+    const { start, end } = range ?? { start: 0, end: size };
     reply.header('content-type', 'application/octet-stream').header('accept-ranges', 'bytes');
-    if (request.method === 'HEAD') return reply.header('content-length', size).send();
-    if (range === undefined) return reply.send(Buffer.from(await options.local.get(digest)));
-    const bytes = await options.local.range(digest, range.start, range.end);
-    reply.code(206).header('content-range', `bytes ${range.start}-${range.end - 1}/${size}`);
-    return reply.send(Buffer.from(bytes));
+    reply.header('content-length', end - start);
+    if (request.method === 'HEAD') return reply.send();
+    if (range !== undefined) {
+      reply.code(206).header('content-range', `bytes ${start}-${end - 1}/${size}`);
+    }
+    return reply.send(Readable.from(pieces(options.local, digest, { start, end })));
   });
 
   app.put(
     '/v1/blobs/:digest',
-    { bodyLimit: MAX_BLOB_BYTES },
+    {
+      bodyLimit: MAX_BLOB_BYTES,
+      onRequest: (request) => options.authoriseWrite(request, lengthOf(request)),
+    },
     async (request, reply: FastifyReply) => {
       const digest = digestOf(request);
       const body = request.body instanceof Uint8Array ? request.body : new Uint8Array(0);
-      await options.authoriseWrite(request, body);
       if (!equal(nodeCrypto.digest('sha256', body), digest)) {
         throw new CodedError(
           'blob-digest-mismatch',
@@ -52,6 +61,23 @@ export function blobRoutes(app: FastifyInstance, options: BlobRoutesOptions): vo
   );
 }
 
+async function* pieces(
+  store: BlobStore,
+  digest: Uint8Array,
+  range: { start: number; end: number },
+): AsyncGenerator<Uint8Array> {
+  for (let at = range.start; at < range.end; at += PIECE_BYTES) {
+    yield await store.range(digest, at, Math.min(at + PIECE_BYTES, range.end));
+  }
+}
+
+/** @throws CodedError `request-malformed`: a body whose length is not told is not taken */
+function lengthOf(request: FastifyRequest): number {
+  const length = Number(request.headers['content-length'] ?? Number.NaN);
+  if (Number.isSafeInteger(length) && length >= 0) return length;
+  throw new CodedError('request-malformed', 'malformed', 'tell the length of a blob to store');
+}
+
 async function find(
   options: BlobRoutesOptions,
   digest: Uint8Array,
@@ -59,7 +85,7 @@ async function find(
 ): Promise<number> {
   const here = await options.local.head(digest);
   if (here !== undefined) return here;
-  if (request.headers[RELAYED_HEADER] === undefined && (await options.fetchFromPeers(digest))) {
+  if (request.headers[RELAYED_HEADER] === undefined && (await options.fetch(digest))) {
     const fetched = await options.local.head(digest);
     if (fetched !== undefined) return fetched;
   }
@@ -70,7 +96,8 @@ async function find(
   );
 }
 
-function digestOf(request: FastifyRequest): Uint8Array {
+/** The digest in the path. @throws CodedError when it is none */
+export function digestOf(request: FastifyRequest): Uint8Array {
   return fromHex((request.params as { digest: string }).digest, 32);
 }
 
@@ -94,20 +121,3 @@ function parseRange(
 
 /** The header that marks a request of one gateway to another. */
 export const relayedHeaders: Readonly<Record<string, string>> = { [RELAYED_HEADER]: '1' };
-
-/** Fetches one blob from the first peer that has it and keeps it. */
-export async function fetchBlob(
-  digest: Uint8Array,
-  from: readonly BlobStore[],
-  into: BlobStore,
-): Promise<boolean> {
-  for (const peer of from) {
-    try {
-      await into.put(await peer.get(digest));
-      return true;
-    } catch (error) {
-      if (!isCoded(error)) throw error;
-    }
-  }
-  return false;
-}

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What anyone may ask of a gateway, and what nodes and members may: the order with its proofs, the
 // witness, events, blobs, and openings for an attested worker. Nothing here trusts the connection.
+// What a stranger may cost is bounded: small bodies, a number of callers that wait, no blob fetched
+// that the ledger does not name; and so is a signer: events and bytes by quota.
 import {
   cosignRequest,
   freshnessRequest,
@@ -13,21 +15,32 @@ import {
   CodedError,
   equal,
   fromHex,
-  parseCose,
   systemClock,
   toBase64,
   toHex,
+  verifyCose,
 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { appendAndFold, type Gateway } from '../context.ts';
 import type { EntryRecord } from '../ledger/follower.ts';
+import type { NamedBlobs } from '../ledger/named-blobs.ts';
+import type { BlobRelay } from '../work/blob-relay.ts';
 import { openingsForWorker } from '../work/runs.ts';
-import { blobRoutes } from './blob-routes.ts';
+import { blobRoutes, digestOf } from './blob-routes.ts';
 import { bytesOf, parseBody, parseQuery, rawBodyOf } from './parse.ts';
+import { SignerQuota, WaitingRoom } from './quota.ts';
 
 const LONGEST_WAIT_MS = 20_000;
+/** Bodies of the small JSON requests. */
+const MAX_JSON_BYTES = 65_536;
+/** Callers that wait for the ledger to go on, and for a witness. */
+const LONG_POLLS_MAX = 256;
+const WITNESS_CALLERS_MAX = 128;
+const EVENT_QUOTA = { what: 'events', burst: 2_000, perSecond: 100 } as const;
+/** A signer's own results of a day, with room; a refill of some 80 GiB a day. */
+const BLOB_QUOTA = { what: 'bytes', burst: 16 * 2 ** 30, perSecond: 2 ** 20 } as const;
 const natural = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const entriesQuery = z.object({
   from: natural,
@@ -39,35 +52,76 @@ const consistencyQuery = z.object({ from: natural, to: natural });
 const checkpointQuery = z.object({ least: natural.default(0) });
 
 export interface PeerRoutesOptions {
-  readonly fetchFromPeers: (digest: Uint8Array) => Promise<boolean>;
+  readonly relay: BlobRelay;
+  readonly named: NamedBlobs;
 }
 
+/** Adds /healthz, /metrics' neighbours under /v1/ and the blobs to `app`. */
 export function peerRoutes(
   app: FastifyInstance,
   gateway: Gateway,
   options: PeerRoutesOptions,
 ): void {
+  logRoutes(app, gateway);
+  witnessRoutes(app, gateway);
+  const quota = new SignerQuota(EVENT_QUOTA, gateway.clock);
+
+  app.post('/v1/events', { bodyLimit: MAX_EVENT_BYTES }, async (request) => {
+    const bytes = bytesOf(request);
+    quota.take(toHex(await signerOf(gateway, bytes)), 1);
+    return recordedAnswer(await appendAndFold(gateway, bytes));
+  });
+
+  app.post('/v1/openings', { bodyLimit: MAX_JSON_BYTES }, async (request) => {
+    const body = rawBodyOf(request);
+    const caller = await callerOf(gateway, request, body);
+    const { join } = parseBody(openingsRequest, request);
+    return { sealed: toBase64(await openingsForWorker(gateway, fromHex(join), caller)) };
+  });
+
+  const stored = new SignerQuota(BLOB_QUOTA, gateway.clock);
+  blobRoutes(app, {
+    local: gateway.blobs,
+    fetch: async (digest) => options.named.has(digest) && (await options.relay.fetch(digest)),
+    authoriseWrite: async (request, length) => {
+      // The digest in the path is that of the body, so the signature is judged before the body.
+      const caller = await callerOf(gateway, request, { sha256: digestOf(request) });
+      if (!isKnown(gateway, caller))
+        throw forbidden('only members, operators and joined nodes store blobs');
+      stored.take(toHex(caller), length);
+    },
+  });
+}
+
+function logRoutes(app: FastifyInstance, gateway: Gateway): void {
   const { follower, witness } = gateway;
+  const polls = new WaitingRoom(LONG_POLLS_MAX);
+  const callers = new WaitingRoom(WITNESS_CALLERS_MAX);
 
   app.get('/healthz', async () => ({
-    ok: follower.failure === undefined,
+    ok: witness.stopped === undefined,
     role: 'gateway',
     name: gateway.card.id,
     genesis: toHex(gateway.genesis),
     size: follower.size,
     simulated: follower.state.charter?.simulated ?? null,
+    ...(witness.stopped === undefined
+      ? {}
+      : { code: witness.stopped.code, sentence: witness.stopped.message }),
   }));
 
   app.get('/v1/log/entries', async (request) => {
     const { from, limit, wait } = parseQuery(entriesQuery, request);
-    if (wait > 0) await follower.reached(from + 1, Math.min(wait, LONGEST_WAIT_MS));
+    if (wait > 0 && follower.size <= from) {
+      await polls.wait(() => follower.reached(from + 1, Math.min(wait, LONGEST_WAIT_MS)));
+    }
     const events = await follower.read(from, Math.min(limit, 1_000));
     return { from, events: events.map(toBase64), size: follower.size };
   });
 
   app.get('/v1/log/checkpoint', async (request) => {
     const { least } = parseQuery(checkpointQuery, request);
-    const { note, size, root } = await witness.checkpoint(least);
+    const { note, size, root } = await callers.wait(() => witness.checkpoint(least));
     return { note, size, root: toHex(root) };
   });
 
@@ -82,43 +136,27 @@ export function peerRoutes(
     checkRange(from <= to && to <= follower.size, `${from} to ${to}`, follower.size);
     return { proof: (await follower.tree.consistencyProof(from, to)).map(toHex) };
   });
+}
 
-  app.post('/v1/events', { bodyLimit: MAX_EVENT_BYTES }, async (request) => {
-    const bytes = bytesOf(request);
-    await authoriseEvent(gateway, bytes);
-    return recordedAnswer(await appendAndFold(gateway, bytes));
-  });
+function witnessRoutes(app: FastifyInstance, gateway: Gateway): void {
+  const { witness } = gateway;
+  const callers = new WaitingRoom(WITNESS_CALLERS_MAX);
+  const small = { bodyLimit: MAX_JSON_BYTES };
 
-  app.post('/v1/cosign', async (request) => {
+  app.post('/v1/cosign', small, async (request) => {
     const { size, root } = parseBody(cosignRequest, request);
-    return { note: await witness.cosign({ size, root: fromHex(root) }) };
+    return { note: await callers.wait(() => witness.cosign({ size, root: fromHex(root) })) };
   });
 
-  app.post('/v1/freshness', async (request) => {
+  app.post('/v1/freshness', small, async (request) => {
     const { size, root, challenges } = parseBody(freshnessRequest, request);
     const head = { size, root: fromHex(root) };
-    return {
-      note: await witness.freshness(
+    const sign = () =>
+      witness.freshness(
         head,
         challenges.map((c) => fromHex(c)),
-      ),
-    };
-  });
-
-  app.post('/v1/openings', async (request) => {
-    const caller = await callerOf(gateway, request, rawBodyOf(request));
-    const { join } = parseBody(openingsRequest, request);
-    return { sealed: toBase64(await openingsForWorker(gateway, fromHex(join), caller)) };
-  });
-
-  blobRoutes(app, {
-    local: gateway.blobs,
-    fetchFromPeers: options.fetchFromPeers,
-    authoriseWrite: async (request, body) => {
-      const caller = await callerOf(gateway, request, body);
-      if (!isKnown(gateway, caller))
-        throw forbidden('only members, operators and joined nodes store blobs');
-    },
+      );
+    return { note: await callers.wait(sign) };
   });
 }
 
@@ -137,7 +175,7 @@ export function recordedAnswer(record: EntryRecord) {
 async function callerOf(
   gateway: Gateway,
   request: FastifyRequest,
-  body: Uint8Array,
+  body: Uint8Array | { readonly sha256: Uint8Array },
 ): Promise<Uint8Array> {
   const header = request.headers[REQUEST_HEADER];
   const facts = { genesis: gateway.genesis, method: request.method, path: request.url, body };
@@ -145,11 +183,15 @@ async function callerOf(
   return verifyRequest(typeof header === 'string' ? header : undefined, facts, ports);
 }
 
-/** Members, and nodes named by an operator's signature, may append; nobody else reaches the ledger. */
-async function authoriseEvent(gateway: Gateway, bytes: Uint8Array): Promise<void> {
-  const { kid } = parseCose(bytes);
-  if (!isKnown(gateway, kid))
-    throw forbidden('the signer of this event is no member, operator or joined node');
+/**
+ * The key that signed an event, checked here so that a stranger neither reaches the ledger nor uses
+ * up somebody's quota under a copied name.
+ * @throws CodedError `request-forbidden`, `cose-*`
+ */
+async function signerOf(gateway: Gateway, bytes: Uint8Array): Promise<Uint8Array> {
+  const { kid } = await verifyCose(nodeCrypto, bytes);
+  if (isKnown(gateway, kid)) return kid;
+  throw forbidden('the signer of this event is no member, operator or joined node');
 }
 
 function isKnown(gateway: Gateway, key: Uint8Array): boolean {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gateway's HTTP server: peers' routes for everybody, the admin API behind a token. Errors leave
-// as coded JSON; anything that is not a coded error is logged here and leaves as `internal`.
+// The gateway's HTTP server: peers' routes for everybody, the admin API behind a token. Errors
+// leave as coded JSON; anything that is not a coded error is logged here and leaves as `internal`.
 import { toErrorResponse, UPLOAD_TYPE } from '@cloister/api';
 import { CodedError, isCoded } from '@cloister/core';
 import fastify, { type FastifyInstance } from 'fastify';
@@ -10,6 +10,7 @@ import { gatewayMetrics } from './metrics.ts';
 import { type PeerRoutesOptions, peerRoutes } from './peer-routes.ts';
 
 const REQUEST_TIMEOUT_MS = 600_000;
+const CONNECTIONS_MAX = 1_024;
 
 export function buildServer(
   gateway: Gateway,
@@ -22,6 +23,8 @@ export function buildServer(
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 200 },
   });
+  app.server.maxConnections = CONNECTIONS_MAX;
+  app.server.maxHeadersCount = 64;
   const metrics = gatewayMetrics(gateway);
   bodyParsers(app);
   app.addHook('onResponse', async (request, reply) => {

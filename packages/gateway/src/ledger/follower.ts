@@ -5,8 +5,10 @@
 // - An entry is in the local copy before it is in the tree, so the tree of a restarted gateway is
 //   never shorter than what its witness has signed.
 // - Tree, state and records always speak of the same number of entries.
-// - A ledger that answers other bytes for a position that is already here stops the follower for
-//   good with `ledger-history-changed`: the copy here is what members have signed.
+// - A ledger that answers other bytes for a position that is already here, or fewer entries than are
+//   here, stops the follower for good with `ledger-history-changed`: the copy here is what members
+//   have signed. So does a copy that puts an entry elsewhere.
+// - Entries that come together are made durable together: one sync for a page, not for an event.
 
 import {
   type AnyEvent,
@@ -14,6 +16,7 @@ import {
   type FoldState,
   foldEntry,
   type Ledger,
+  type LedgerEntry,
 } from '@cloister/contract';
 import { CodedError, type CryptoPort, isCoded, toHex } from '@cloister/core';
 import { MerkleTree } from '@cloister/tlog';
@@ -41,13 +44,15 @@ export interface FollowerOptions {
 }
 
 const PAGE = 500;
+/** Most entries that are made durable with one sync. */
+const BATCH_MAX = 500;
 
 export class Follower {
   readonly state: FoldState = emptyState();
   readonly tree: MerkleTree;
   readonly #options: FollowerOptions;
   readonly #records: EntryRecord[] = [];
-  readonly #bySize: { size: number; resolve: () => void }[] = [];
+  readonly #waiting = new Set<{ size: number; resolve: () => void }>();
   readonly #byKey = new Map<string, number>();
   readonly #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
@@ -76,20 +81,25 @@ export class Follower {
     return this.#byKey.get(key);
   }
 
-  /** Replays the local copy, checks it against the ledger, then follows in the background. */
-  async start(): Promise<void> {
+  /** Takes in what the local copy holds. Once, before `start`. */
+  async replay(): Promise<void> {
     for (;;) {
       const page = await this.#options.copy.read(this.size, PAGE);
       for (const event of page.events) await this.#take(event);
-      if (page.events.length === 0) break;
+      if (page.events.length === 0) return;
     }
+  }
+
+  /** Follows in the background, from where the copy ends. */
+  start(): void {
     this.#running = this.#follow();
   }
 
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#running;
-    for (const { resolve } of this.#bySize.splice(0)) resolve();
+    for (const { resolve } of this.#waiting) resolve();
+    this.#waiting.clear();
   }
 
   /** Entries from the local copy. */
@@ -101,34 +111,72 @@ export class Follower {
 
   /** Resolves when `size` entries are folded, or after `timeoutMs`; answers whether they are. */
   async reached(size: number, timeoutMs: number): Promise<boolean> {
-    if (this.size >= size) return true;
+    if (this.size >= size || this.#stop.signal.aborted) return this.size >= size;
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
-      this.#bySize.push({ size, resolve });
-      timer = setTimeout(resolve, timeoutMs);
+      const waiter = { size, resolve };
+      this.#waiting.add(waiter);
+      timer = setTimeout(() => {
+        this.#waiting.delete(waiter);
+        resolve();
+      }, timeoutMs);
     });
     clearTimeout(timer);
-    const waiting = this.#bySize.filter((w) => w.size > this.size);
-    this.#bySize.splice(0, this.#bySize.length, ...waiting);
     return this.size >= size;
   }
 
   async #follow(): Promise<void> {
-    const { ledger, copy } = this.#options;
+    const { ledger } = this.#options;
+    const signal = this.#stop.signal;
     try {
-      for await (const { seq, event } of ledger.follow(this.size, this.#stop.signal)) {
-        if (seq !== this.size) throw historyChanged(seq);
-        await copy.append(event);
-        await this.#take(event);
-      }
+      await this.#checkLength();
+      if (signal.aborted) return;
+      for await (const batch of batches(ledger.follow(this.size, signal))) await this.#keep(batch);
     } catch (error) {
-      if (this.#stop.signal.aborted) return;
-      this.#failure = isCoded(error)
-        ? error
-        : new CodedError('ledger-follow-failed', 'unavailable', 'following the ledger failed', {
-            cause: error,
-          });
+      if (signal.aborted) return;
+      this.#fail(
+        isCoded(error)
+          ? error
+          : new CodedError('ledger-follow-failed', 'unavailable', 'following the ledger failed', {
+              cause: error,
+            }),
+      );
     }
+  }
+
+  /** A ledger that has fewer entries than the copy here has lost what was signed. */
+  async #checkLength(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted && this.size > 0) {
+      try {
+        const size = await Promise.race([this.#options.ledger.size(), aborted(signal)]);
+        if (size === undefined) return;
+        if (size < this.size) throw historyChanged(size, `${size} entries, ${this.size} are here`);
+        return;
+      } catch (error) {
+        if (!isCoded(error) || error.kind !== 'unavailable') throw error;
+        await Promise.race([new Promise((again) => setTimeout(again, 200)), aborted(signal)]);
+      }
+    }
+  }
+
+  /** Makes a batch durable, then takes it into tree and state. */
+  async #keep(batch: readonly LedgerEntry[]): Promise<void> {
+    batch.forEach(({ seq }, i) => {
+      if (seq !== this.size + i) throw historyChanged(seq, `position ${seq} out of turn`);
+    });
+    const kept = await Promise.all(batch.map(({ event }) => this.#options.copy.append(event)));
+    for (const [i, { seq, event }] of batch.entries()) {
+      const at = kept[i]?.seq;
+      if (at !== seq) throw historyChanged(seq, `position ${seq}, which is ${at} in the copy here`);
+      await this.#take(event);
+    }
+  }
+
+  #fail(failure: CodedError): void {
+    this.#failure = failure;
+    for (const { resolve } of this.#waiting) resolve();
+    this.#waiting.clear();
   }
 
   async #take(bytes: Uint8Array): Promise<void> {
@@ -145,11 +193,56 @@ export class Follower {
     if (event !== undefined && !this.#byKey.has(toHex(event.id)))
       this.#byKey.set(toHex(event.id), outcome.seq);
     this.#options.onEntry?.(record);
-    for (const waiting of this.#bySize.filter((w) => w.size <= this.size)) waiting.resolve();
+    for (const waiter of this.#waiting) {
+      if (waiter.size > this.size) continue;
+      this.#waiting.delete(waiter);
+      waiter.resolve();
+    }
   }
 }
 
-function historyChanged(seq: number): CodedError<GatewayErrorCode> {
-  const message = `the ledger answered position ${seq} out of turn: it shows another history than before`;
-  return new CodedError('ledger-history-changed', 'verification', message);
+/** What is there already comes together; nobody waits for more than the first. */
+async function* batches(entries: AsyncIterable<LedgerEntry>): AsyncGenerator<LedgerEntry[]> {
+  const source = entries[Symbol.asyncIterator]();
+  let next = source.next();
+  try {
+    for (;;) {
+      const first = await next;
+      if (first.done === true) return;
+      const batch = [first.value];
+      let ended = false;
+      for (;;) {
+        next = source.next();
+        // Whoever is busy with this batch hears of a failure with the next one.
+        next.catch(() => undefined);
+        if (batch.length >= BATCH_MAX) break;
+        const ready = await Promise.race([next.catch(() => undefined), soon()]);
+        if (ready === undefined) break;
+        ended = ready.done === true;
+        if (ready.done === true) break;
+        batch.push(ready.value);
+      }
+      yield batch;
+      if (ended) return;
+    }
+  } finally {
+    void source.return?.().catch(() => undefined);
+  }
+}
+
+/** Resolves after whatever is ready now. */
+function soon(): Promise<undefined> {
+  return new Promise((resolve) => setImmediate(() => resolve(undefined)));
+}
+
+function aborted(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(undefined);
+    else signal.addEventListener('abort', () => resolve(undefined), { once: true });
+  });
+}
+
+function historyChanged(seq: number, shown: string): CodedError<GatewayErrorCode> {
+  const message = `the ledger shows ${shown}: another history than before`;
+  return new CodedError('ledger-history-changed', 'verification', message, { details: { seq } });
 }

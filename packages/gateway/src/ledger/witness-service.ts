@@ -3,10 +3,19 @@
 // something only with a quorum on it; whoever needs one asks any gateway, which asks its peers.
 // Witnesses sign one after another and never go back, so a gateway that was overtaken asks again
 // with the newer head, a bounded number of times.
+//
+// Invariants
+// - A peer's word counts only as a signature that holds under the key of a witness of the charter;
+//   everything else that it answers is dropped.
+// - Nobody waits for a slow peer once a quorum has signed, and for all peers that claim to be ahead
+//   together not longer than CATCH_UP_MS.
+// - Once the ledger has shown two histories, or this key is found to have signed in an earlier life
+//   that is forgotten here, nothing is signed any more.
 
 import type { GatewayClient } from '@cloister/api';
 import { CodedError, isCoded, toHex } from '@cloister/core';
-import { mergeNotes, parseNote, type TreeHead, type Witness } from '@cloister/tlog';
+import { nodeCrypto } from '@cloister/core/node';
+import { gatherCosignatures, type TreeHead, type Witness } from '@cloister/tlog';
 import type { GatewayErrorCode } from '../errors.ts';
 import type { Follower } from './follower.ts';
 
@@ -15,10 +24,14 @@ const CATCH_UP_MS = 5_000;
 const PEER_TIMEOUT_MS = 8_000;
 
 export interface WitnessServiceOptions {
+  /** The log's origin. */
+  readonly origin: string;
   readonly witness: Witness;
   readonly follower: Follower;
   /** The other members' gateways. */
   readonly peers: ReadonlyMap<string, GatewayClient>;
+  /** How long an entry that others are said to have is waited for, ms; 5,000 if not given. */
+  readonly catchUpMs?: number;
 }
 
 /** A checkpoint with at least a quorum of cosignatures. */
@@ -31,10 +44,21 @@ export interface GatheredCheckpoint extends TreeHead {
 export class WitnessService {
   readonly #options: WitnessServiceOptions;
   #newest: GatheredCheckpoint | undefined;
+  #stopped: CodedError | undefined;
   #gathering: Promise<GatheredCheckpoint> | undefined;
 
   constructor(options: WitnessServiceOptions) {
     this.#options = options;
+  }
+
+  /** Why this witness signs no more, if so. */
+  get stopped(): CodedError | undefined {
+    return this.#stopped ?? this.#options.follower.failure;
+  }
+
+  /** Nothing is signed from now on. */
+  stop(reason: CodedError): void {
+    this.#stopped ??= reason;
   }
 
   /** POST /v1/cosign. @throws CodedError `witness-head-stale` with size and root, and others */
@@ -72,8 +96,9 @@ export class WitnessService {
   }
 
   async #gather(): Promise<GatheredCheckpoint> {
-    const { follower, peers } = this.#options;
-    let signers: string[] = [];
+    const { follower } = this.#options;
+    let signers: readonly string[] = [];
+    let patienceMs = this.#options.catchUpMs ?? CATCH_UP_MS;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const size = follower.size;
       const head = { size, root: follower.tree.root(size) };
@@ -82,21 +107,55 @@ export class WitnessService {
         throw error;
       });
       if (own === undefined) continue;
-      const answers = await Promise.allSettled(
-        [...peers.values()].map((peer) => peer.cosign(head, PEER_TIMEOUT_MS)),
-      );
-      const note = merge(own.checkpoint, answers);
-      signers = parseNote(note).signatures.map((s) => s.name);
-      if (signers.length >= this.#quorum()) {
+      const { note, times, stale, ahead } = await this.#ask(head, own.checkpoint);
+      signers = times.map(({ name }) => name);
+      if (note !== undefined && signers.length >= this.#quorum()) {
         this.#newest = { ...head, note, signers };
         return this.#newest;
       }
-      const ahead = answers.map(aheadOf).filter((n) => n > size);
-      if (ahead.length > 0) await follower.reached(Math.max(...ahead), CATCH_UP_MS);
-      else if (!answers.some(isStale)) break;
+      if (ahead) {
+        // Whoever is ahead has an entry that we shall see too; who only says so is not waited for.
+        const began = performance.now();
+        const came = patienceMs > 0 && (await follower.reached(size + 1, patienceMs));
+        patienceMs -= performance.now() - began;
+        if (!came) break;
+      } else if (!stale) break;
     }
-    const message = `${signers.length} of ${this.#quorum()} witnesses signed (${signers.join(', ')}): are the other gateways running?`;
-    throw new CodedError<GatewayErrorCode>('quorum-unreachable', 'unavailable', message);
+    const names = signers.length === 0 ? 'none' : signers.join(', ');
+    const wanted = `${signers.length} of ${this.#quorum()} witnesses signed (${names})`;
+    const message = `${wanted}: are the other gateways running?`;
+    const details = { signers };
+    throw new CodedError<GatewayErrorCode>('quorum-unreachable', 'unavailable', message, {
+      details,
+    });
+  }
+
+  /** Asks all peers at once and answers as soon as a quorum has signed, or all have answered. */
+  #ask(head: TreeHead, own: string) {
+    const { origin, follower, peers } = this.#options;
+    const members = follower.state.charter?.members ?? [];
+    const witnesses = members.map(({ id, witness }) => ({ name: id, key: witness }));
+    const expect = { checkpoint: { origin, ...head }, witnesses };
+    const notes = [own];
+    let [stale, ahead] = [false, false];
+    const count = async () => {
+      const gathered = await gatherCosignatures(nodeCrypto, notes, expect);
+      return { ...gathered, stale, ahead };
+    };
+    return new Promise<Awaited<ReturnType<typeof count>>>((resolve, reject) => {
+      const asked = [...peers.values()].map(async (peer) => {
+        try {
+          notes.push(await peer.cosign(head, PEER_TIMEOUT_MS));
+        } catch (error) {
+          if (isCoded(error, 'witness-head-stale')) stale = true;
+          ahead ||= aheadOf(error) > head.size;
+          return;
+        }
+        const gathered = await count();
+        if (gathered.times.length >= this.#quorum()) resolve(gathered);
+      });
+      Promise.all(asked).then(count).then(resolve, reject);
+    });
   }
 
   #quorum(): number {
@@ -105,8 +164,9 @@ export class WitnessService {
 
   async #sign(head: TreeHead, challenges?: readonly Uint8Array[]) {
     const { witness, follower } = this.#options;
-    if (follower.failure !== undefined) throw follower.failure;
+    if (this.stopped !== undefined) throw this.stopped;
     await follower.reached(head.size, CATCH_UP_MS);
+    if (this.stopped !== undefined) throw this.stopped;
     const answer = await witness.answer(challenges === undefined ? head : { ...head, challenges });
     switch (answer.verdict) {
       case 'signed':
@@ -116,7 +176,8 @@ export class WitnessService {
       case 'lagging':
         throw behind(head.size, answer.followed);
       case 'fork': {
-        const message = `this witness was shown two histories at size ${answer.evidence.size} and signs no more`;
+        const at = answer.evidence.size;
+        const message = `this witness was shown two histories at size ${at} and signs no more`;
         throw new CodedError('ledger-two-histories', 'verification', message);
       }
       case 'refused':
@@ -127,19 +188,6 @@ export class WitnessService {
         );
     }
   }
-}
-
-function merge(own: string, answers: readonly PromiseSettledResult<string>[]): string {
-  let note = own;
-  for (const answer of answers) {
-    if (answer.status !== 'fulfilled') continue;
-    try {
-      note = mergeNotes(note, answer.value);
-    } catch (error) {
-      if (!isCoded(error)) throw error;
-    }
-  }
-  return note;
 }
 
 function stale(head: TreeHead): CodedError<GatewayErrorCode> {
@@ -153,12 +201,8 @@ function behind(wanted: number, got: number): CodedError {
   return new CodedError('gateway-behind', 'unavailable', message);
 }
 
-function isStale(answer: PromiseSettledResult<unknown>): boolean {
-  return answer.status === 'rejected' && isCoded(answer.reason, 'witness-head-stale');
-}
-
-function aheadOf(answer: PromiseSettledResult<unknown>): number {
-  if (answer.status !== 'rejected' || !isCoded(answer.reason, 'witness-head-stale')) return 0;
-  const { size } = answer.reason.details;
+function aheadOf(error: unknown): number {
+  if (!isCoded(error, 'witness-head-stale')) return 0;
+  const { size } = error.details;
   return typeof size === 'number' ? size : 0;
 }

@@ -68,7 +68,8 @@ export async function formEpoch(gateway: Gateway, named: readonly string[]): Pro
   const joins = named.length > 0 ? [...named] : rotated(newestJoins(gateway), state.epochs.size);
   const { seats } = state.charter.keepers;
   if (joins.length !== seats) {
-    const message = `${joins.length} keepers have joined, the charter wants ${seats}: start the others, or name the joins`;
+    const got = `${joins.length} keepers have joined, the charter wants ${seats}`;
+    const message = `${got}: start the others, or name the joins`;
     throw new CodedError<GatewayErrorCode>('epoch-impossible', 'conflict', message);
   }
   const body: EventBody<'epoch'> = { joins: joins.map((key) => fromHex(key, 32)) };

@@ -63,7 +63,8 @@ async function fetchResult(
     fileBlob === undefined ||
     bundleBlob === undefined
   ) {
-    const message = `run ${runKey} has no released result: it is ${run?.status ?? 'not on the ledger'}`;
+    const status = run?.status ?? 'not on the ledger';
+    const message = `run ${runKey} has no released result: it is ${status}`;
     throw new CodedError<GatewayErrorCode>('result-not-found', 'not-found', message);
   }
   const bundle = decodeKeyBundle(await gateway.allBlobs.get(bundleBlob));

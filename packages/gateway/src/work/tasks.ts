@@ -15,6 +15,7 @@ import {
   type Task,
   type TaskContents,
   type TaskOpenings,
+  versionKey,
 } from '@cloister/contract';
 import {
   type EnginePlan,
@@ -118,22 +119,67 @@ export async function proposeTask(
 
 type Committed = ReturnType<typeof commitTo>;
 
-/** Grants a task's use of our datasets. `person` never reaches the ledger in clear. */
+/**
+ * Grants a task's use of our datasets, within what their policies allow a grant. `person` never
+ * reaches the ledger in clear, and the same name in another spelling is the same person.
+ * @throws CodedError `grant-exceeds-policy`, `task-not-found`, `task-not-yours`, `event-void`
+ */
 export async function approveTask(
   gateway: Gateway,
   task: Uint8Array,
   grant: { runs: number; from?: number | undefined; until?: number | undefined; person: string },
 ): Promise<EntryRecord> {
   const inputs = ownInputs(gateway, task);
+  const limits = await limitsOf(gateway, inputs);
   const from = grant.from ?? stateInForce(gateway).clock;
+  // A grant that begins in the past has lasted since then.
+  const begins = Math.max(from, gateway.clock.now());
+  const days = Math.min(DEFAULT_DAYS, limits.days);
+  const until = grant.until ?? Math.min(begins + days * DAY_MS, from + limits.days * DAY_MS);
+  if (grant.runs > limits.runs) {
+    throw exceeds(`${limits.runs} runs in one approval, asked for ${grant.runs}`);
+  }
+  if (until - from > limits.days * DAY_MS) {
+    const asked = Math.ceil((until - from) / DAY_MS);
+    throw exceeds(`${limits.days} days in one approval, asked for ${asked}`);
+  }
+  const person = gateway.keys.tag(task, utf8(personName(grant.person)));
   return publishAccepted(gateway, 'approve', {
     task,
     inputs,
     runs: grant.runs,
     from,
-    until: grant.until ?? Math.max(from, gateway.clock.now()) + DEFAULT_DAYS * DAY_MS,
-    person: gateway.keys.tag(task, utf8(grant.person)),
+    until,
+    person,
   });
+}
+
+/** What the policies of these inputs allow one grant: the strictest wins. */
+async function limitsOf(
+  gateway: Gateway,
+  inputs: readonly Input[],
+): Promise<{ runs: number; days: number }> {
+  const limits = { runs: Number.POSITIVE_INFINITY, days: Number.POSITIVE_INFINITY };
+  for (const { dataset, version } of inputs) {
+    const known = stateInForce(gateway).datasets.get(toHex(dataset))?.versions.get(version);
+    if (known === undefined) continue;
+    const { runs, days } = (await readDataset(gateway, known.body)).policy.limits;
+    if (runs !== 'none') limits.runs = Math.min(limits.runs, runs);
+    if (days !== 'none') limits.days = Math.min(limits.days, days);
+  }
+  return limits;
+}
+
+/** Spaces, case and the form of accents make no other person. @throws CodedError */
+function personName(name: string): string {
+  const plain = name.normalize('NFKC').trim().replace(/\s+/gu, ' ').toLowerCase();
+  if (plain === '') throw malformed('say who approves: the person is empty');
+  return plain;
+}
+
+function exceeds(rule: string): CodedError {
+  const message = `the policy of your dataset allows ${rule}: ask for less`;
+  return new CodedError<GatewayErrorCode>('grant-exceeds-policy', 'policy', message);
 }
 
 /** @throws CodedError `task-not-found`, `task-not-yours` */
@@ -149,15 +195,29 @@ export async function declineTask(
 /**
  * Judges a task on the ledger as the owner of one of its inputs: plans the opened code again, so
  * that uses which the code does not have deceive nobody, and declines with the code of the first
- * rule of ours that forbids it. Answers undefined when nothing of ours does.
+ * rule of ours that forbids it. What was hidden from us or does not match its commitments is
+ * declined too; what cannot be had now is left for people. Answers undefined when nothing of ours
+ * forbids it, or we have answered before.
  */
 export async function declineIfForbidden(
   gateway: Gateway,
   task: Uint8Array,
 ): Promise<EntryRecord | undefined> {
-  const { contents, owners } = await readTask(gateway, toHex(task));
-  if (!owners.includes(gateway.card.id)) return undefined;
-  const code = await forbiddenBy(gateway, contents, owners);
+  const key = toHex(task);
+  const { datasets, tasks } = stateInForce(gateway);
+  const found = tasks.get(key);
+  const me = gateway.card.id;
+  const mine = found?.body.inputs.filter((i) => datasets.get(toHex(i.dataset))?.owner === me) ?? [];
+  if (found === undefined || mine.length === 0 || found.declines.has(me)) return undefined;
+  if (mine.some((input) => (found.grants.get(versionKey(input))?.size ?? 0) > 0)) return undefined;
+  let code: string | undefined;
+  try {
+    const { contents, owners } = await readTask(gateway, key);
+    code = await forbiddenBy(gateway, contents, owners);
+  } catch (error) {
+    if (!isCoded(error) || error.kind === 'unavailable' || error.kind === 'not-found') throw error;
+    code = error.code;
+  }
   return code === undefined ? undefined : publish(gateway, 'decline', { task, code });
 }
 
@@ -340,7 +400,8 @@ function distinct(values: readonly Uint8Array[]): Uint8Array[] {
   return [...new Map(values.map((value) => [toHex(value), value])).values()];
 }
 
-function taskNotFound(key: string): CodedError {
+/** The error of a task that is not on the ledger. */
+export function taskNotFound(key: string): CodedError {
   const message = `no task ${key.slice(0, 16)} is on the ledger`;
   return new CodedError<GatewayErrorCode>('task-not-found', 'not-found', message);
 }

@@ -68,7 +68,8 @@ function parseEntry(name: string, text: string): VaultEntry {
   }
   const parsed = stored.safeParse(value);
   if (!parsed.success) {
-    const message = `vault/${name} is damaged: restore it from a backup; its dataset cannot be sealed again without it`;
+    const help = 'restore it from a backup; its dataset cannot be sealed again without it';
+    const message = `vault/${name} is damaged: ${help}`;
     throw new CodedError<GatewayErrorCode>('home-malformed', 'malformed', message);
   }
   const { data } = parsed;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ledger in readable form: status, tasks, events, verification. Views are computed from the fold
-// each time and never stored, so they cannot disagree with it. What this member may not read
-// (another's task) is shown by its ids only.
+// The ledger in readable form: status, tasks, events, verification. Views are computed from the
+// fold each time and never stored, so they cannot disagree with it. What this member may not read
+// (another's task) or cannot (a garbled one) is shown by its ids only, and hides nothing else.
 import type { Status, TaskJson, VerifyAnswer } from '@cloister/api';
 import {
   type AnyEvent,
@@ -19,7 +19,7 @@ import { equal, isCoded, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { logOrigin, MerkleTree, verifyCheckpoint } from '@cloister/tlog';
 import { type Gateway, stateInForce } from '../context.ts';
-import { readTask } from './tasks.ts';
+import { readTask, taskNotFound } from './tasks.ts';
 
 const PAGE = 500;
 
@@ -81,16 +81,16 @@ export async function listTasks(gateway: Gateway): Promise<TaskJson[]> {
 export async function taskView(gateway: Gateway, key: string): Promise<TaskJson> {
   const state = stateInForce(gateway);
   const known = state.tasks.get(key);
-  const contents = await readable(gateway, key);
-  const task = known ?? (await readTask(gateway, key)).task;
+  if (known === undefined) throw taskNotFound(key);
+  const { contents, unread } = await readable(gateway, key);
   const missing = new Set(missingGrants(state, key).map(({ input }) => input));
   return {
     task: key,
-    proposer: task.proposer,
+    proposer: known.proposer,
     state: taskState(state, key) ?? 'proposed',
-    purpose: contents?.facts.purpose ?? '(not yours to read)',
-    code: contents?.code ?? '(not yours to read)',
-    inputs: task.body.inputs.map((input, i) => {
+    purpose: contents?.facts.purpose ?? unread,
+    code: contents?.code ?? unread,
+    inputs: known.body.inputs.map((input, i) => {
       const names = contents?.schemas[i]?.columns ?? [];
       return {
         table: contents?.parameters.tables[i] ?? '',
@@ -99,21 +99,21 @@ export async function taskView(gateway: Gateway, key: string): Promise<TaskJson>
         owner: state.datasets.get(toHex(input.dataset))?.owner ?? '',
         columns: input.columns.map((id) => names[id - 1]?.name ?? `#${id}`),
         approved: !missing.has(versionKey(input)),
-        runsLeft: runsLeft(task, versionKey(input)),
+        runsLeft: runsLeft(known, versionKey(input)),
       };
     }),
-    outputs: task.body.outputs.map(({ id, recipients }) => {
+    outputs: known.body.outputs.map(({ id, recipients }) => {
       const named = contents?.parameters.outputs.find((output) => output.id === id);
       return { id, name: named?.name ?? `#${id}`, type: named?.type ?? '', recipients };
     }),
-    declines: [...task.declines].map(([by, code]) => ({ by, code })),
-    refusals: task.runs.flatMap((run) =>
+    declines: [...known.declines].map(([by, code]) => ({ by, code })),
+    refusals: known.runs.flatMap((run) =>
       [...(state.runs.get(run)?.refusals ?? [])].map(([join, code]) => ({
         by: state.joins.get(join)?.body.operator ?? join,
         code,
       })),
     ),
-    runs: task.runs.map((id) => runView(gateway, id)),
+    runs: known.runs.map((id) => runView(gateway, id)),
   };
 }
 
@@ -135,11 +135,16 @@ function runsLeft(task: Task, input: string): number {
   return grants.length === 0 ? 0 : Math.min(...grants.map((g) => Math.max(g.runs - g.used, 0)));
 }
 
-async function readable(gateway: Gateway, key: string): Promise<TaskContents | undefined> {
+/** A task's contents, or why they cannot be shown. */
+async function readable(
+  gateway: Gateway,
+  key: string,
+): Promise<{ contents?: TaskContents; unread: string }> {
   try {
-    return (await readTask(gateway, key)).contents;
+    return { contents: (await readTask(gateway, key)).contents, unread: '' };
   } catch (error) {
-    if (isCoded(error, 'openings-not-for-me')) return undefined;
+    if (isCoded(error, 'openings-not-for-me')) return { unread: '(not yours to read)' };
+    if (isCoded(error)) return { unread: `(not readable: ${error.code})` };
     throw error;
   }
 }

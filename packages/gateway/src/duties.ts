@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a gateway does by itself: sign the charter, tick, decline what its policies forbid, seal its
+// datasets again when the keepers hold a new key, remove old leftovers. One duty at a time; what
+// fails is logged and does not stop the next.
+import { type CharterBody, signEvent } from '@cloister/contract';
+import { equal, fromHex } from '@cloister/core';
+import { type Gateway, publish } from './context.ts';
+import type { EntryRecord } from './ledger/follower.ts';
+import { keyReused } from './ledger/open-witness.ts';
+import { resealDatasets } from './work/datasets.ts';
+import { sweep } from './work/sweep.ts';
+import { declineIfForbidden } from './work/tasks.ts';
+
+const SWEEP_EVERY_MS = 3_600_000;
+
+export interface DutyOptions {
+  readonly charter: CharterBody;
+  readonly tickMs: number;
+  /** Whether the witness's memory was made in this life. */
+  readonly freshWitness: boolean;
+}
+
+export class Duties {
+  readonly #gateway: Gateway;
+  readonly #options: DutyOptions;
+  /** Ticks of ours before this time are from an earlier life. */
+  readonly #began: number;
+  readonly #timers: NodeJS.Timeout[] = [];
+  #work: Promise<void> = Promise.resolve();
+  #stopped = false;
+  #tickQueued = false;
+
+  constructor(gateway: Gateway, options: DutyOptions) {
+    this.#gateway = gateway;
+    this.#options = options;
+    this.#began = gateway.clock.now();
+  }
+
+  start(): void {
+    const tick = () => this.#queueTick();
+    const clean = () => this.#queue('sweep', () => this.#sweep());
+    this.#queue('found', () => this.#found());
+    tick();
+    clean();
+    for (const key of this.#gateway.follower.state.tasks.keys()) {
+      this.#queue('judge', () => this.#judge(fromHex(key)));
+    }
+    this.#queue('reseal', () => this.#reseal());
+    this.#timers.push(setInterval(tick, this.#options.tickMs), setInterval(clean, SWEEP_EVERY_MS));
+  }
+
+  /** Takes note of an entry that was folded just now. */
+  heard({ event, status }: EntryRecord): void {
+    if (status !== 'accepted' || event === undefined) return;
+    switch (event.kind) {
+      case 'charter':
+        this.#queueTick();
+        break;
+      case 'task':
+        this.#queue('judge', () => this.#judge(event.id));
+        break;
+      case 'ack':
+        this.#queue('reseal', () => this.#reseal());
+        break;
+      case 'tick':
+        if (this.#isForgotten(event.signer, event.body.time)) {
+          this.#gateway.witness.stop(keyReused());
+        }
+        break;
+      default:
+    }
+  }
+
+  /** Ends after the duty that is running. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const timer of this.#timers) clearInterval(timer);
+    await this.#work;
+  }
+
+  #queue(name: string, duty: () => Promise<void>): void {
+    this.#work = this.#work.then(async () => {
+      if (this.#stopped) return;
+      try {
+        await duty();
+      } catch (error) {
+        if (this.#stopped) return;
+        this.#gateway.log.warn({ err: error, duty: name }, 'a duty failed');
+      }
+    });
+  }
+
+  /** One tick says as much as several that wait together. */
+  #queueTick(): void {
+    if (this.#tickQueued) return;
+    this.#tickQueued = true;
+    this.#queue('tick', () => {
+      this.#tickQueued = false;
+      return this.#tick();
+    });
+  }
+
+  #isForgotten(signer: Uint8Array, time: number): boolean {
+    const ours = equal(signer, this.#gateway.keys.witness.key);
+    return this.#options.freshWitness && ours && time < this.#began;
+  }
+
+  async #found(): Promise<void> {
+    const { follower, keys, card } = this.#gateway;
+    if (follower.state.charter !== null) return;
+    const event = { genesis: null, kind: 'charter', body: this.#options.charter } as const;
+    await this.#gateway.ledger.append(await signEvent(keys.identity, card.id, event));
+  }
+
+  async #tick(): Promise<void> {
+    const { follower, witness } = this.#gateway;
+    if (follower.state.charter === null || witness.stopped !== undefined) return;
+    await publish(this.#gateway, 'tick', { time: this.#gateway.clock.now() });
+  }
+
+  async #judge(task: Uint8Array): Promise<void> {
+    await declineIfForbidden(this.#gateway, task);
+  }
+
+  async #reseal(): Promise<void> {
+    const { state } = this.#gateway.follower;
+    if (state.charter === null || state.activeEpoch === null) return;
+    const records = await resealDatasets(this.#gateway);
+    if (records.length > 0) {
+      this.#gateway.log.info({ datasets: records.length }, 'sealed to the new group key');
+    }
+  }
+
+  async #sweep(): Promise<void> {
+    await sweep(this.#gateway.home, this.#gateway.clock.now());
+  }
+}

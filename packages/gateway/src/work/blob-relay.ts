@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fetches what is not here from the other gateways, checked against its digest, and keeps it.
+// Bounded: few fetches at once, one for each digest however many ask, a time for each.
+import { type BlobStore, CodedError, isCoded, toHex } from '@cloister/core';
+import type { GatewayErrorCode } from '../errors.ts';
+
+const FETCHES_MAX = 4;
+const QUEUE_MAX = 64;
+const FETCH_TIMEOUT_MS = 120_000;
+
+export class BlobRelay {
+  readonly #into: BlobStore;
+  readonly #from: () => readonly BlobStore[];
+  readonly #timeoutMs: number;
+  readonly #running = new Map<string, Promise<boolean>>();
+  readonly #queue: (() => void)[] = [];
+  #fetching = 0;
+
+  /** `from` answers the peers' stores in the order in which they are asked. */
+  constructor(options: {
+    into: BlobStore;
+    from: () => readonly BlobStore[];
+    timeoutMs?: number;
+  }) {
+    this.#into = options.into;
+    this.#from = options.from;
+    this.#timeoutMs = options.timeoutMs ?? FETCH_TIMEOUT_MS;
+  }
+
+  /** Whether the blob is here now. @throws CodedError `gateway-overloaded`, `blob-io-failed` */
+  fetch(digest: Uint8Array): Promise<boolean> {
+    const key = toHex(digest);
+    const running = this.#running.get(key);
+    if (running !== undefined) return running;
+    if (this.#queue.length >= QUEUE_MAX) {
+      const message = `${QUEUE_MAX} blobs wait to be fetched from peers: ask again shortly`;
+      throw new CodedError<GatewayErrorCode>('gateway-overloaded', 'unavailable', message);
+    }
+    const fetched = this.#turn(digest).finally(() => this.#running.delete(key));
+    this.#running.set(key, fetched);
+    return fetched;
+  }
+
+  async #turn(digest: Uint8Array): Promise<boolean> {
+    if (this.#fetching >= FETCHES_MAX) {
+      await new Promise<void>((resolve) => this.#queue.push(resolve));
+    } else this.#fetching += 1;
+    try {
+      return await this.#bounded(digest);
+    } finally {
+      const next = this.#queue.shift();
+      if (next === undefined) this.#fetching -= 1;
+      else next();
+    }
+  }
+
+  async #bounded(digest: Uint8Array): Promise<boolean> {
+    const late = new AbortController();
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<false>((resolve) => {
+      timer = setTimeout(() => {
+        late.abort();
+        resolve(false);
+      }, this.#timeoutMs);
+    });
+    try {
+      return await Promise.race([this.#fetch(digest, late.signal), timeout]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #fetch(digest: Uint8Array, late: AbortSignal): Promise<boolean> {
+    for (const peer of this.#from()) {
+      if (late.aborted) return false;
+      let bytes: Uint8Array;
+      try {
+        bytes = await peer.get(digest);
+      } catch (error) {
+        if (!isCoded(error)) throw error;
+        continue;
+      }
+      if (late.aborted) return false;
+      // What a peer answers is stored under the digest that it has, whoever sent it.
+      if (toHex(await this.#into.put(bytes)) === toHex(digest)) return true;
+    }
+    return false;
+  }
+}
+
+/** A store that looks here first and asks the others for what is not. */
+export function everywhere(
+  local: BlobStore,
+  fetch: (digest: Uint8Array) => Promise<boolean>,
+): BlobStore {
+  const here = async (digest: Uint8Array) => {
+    if ((await local.head(digest)) === undefined) await fetch(digest);
+  };
+  return {
+    put: (bytes) => local.put(bytes),
+    async get(digest) {
+      await here(digest);
+      return local.get(digest);
+    },
+    async head(digest) {
+      await here(digest);
+      return local.head(digest);
+    },
+    async range(digest, start, end) {
+      await here(digest);
+      return local.range(digest, start, end);
+    },
+  };
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plain files do not stay. Uploads and results live in folders of their own and are removed by
+// whoever made them; what a crash left behind is removed here once it is old.
+import { readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { homeFolder } from '../home.ts';
+
+const HOUR_MS = 3_600_000;
+
+/** How old a leftover may get, by folder; the longest work on a file takes far less. */
+const AGES_MS = { uploads: 24 * HOUR_MS, results: HOUR_MS } as const;
+
+/** Removes leftovers in `home` older than their time at `now`; answers how many there were. */
+export async function sweep(home: string, now: number): Promise<number> {
+  let swept = 0;
+  for (const [name, ageMs] of Object.entries(AGES_MS)) {
+    const folder = await homeFolder(home, name);
+    for (const file of await readdir(folder)) {
+      const path = join(folder, file);
+      const found = await stat(path).catch(() => undefined);
+      if (found === undefined || now - found.mtimeMs < ageMs) continue;
+      await rm(path, { force: true, recursive: true });
+      swept += 1;
+    }
+  }
+  return swept;
+}
