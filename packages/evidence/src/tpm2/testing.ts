@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// For tests: a software TPM (swtpm) with an endorsement certificate of its own CA, and a client that
-// speaks the few TPM 2.0 commands that quotes and credential activation need, as raw TCG bytes over
-// a unix socket (TPM 2.0 Library part 3). One command at a time; the caller closes it.
+// For tests: a software TPM (swtpm) with an endorsement certificate of its own CA, and a client
+// that speaks the few TPM 2.0 commands that quotes and credential activation need, as raw TCG bytes
+// over a unix socket (TPM 2.0 Library part 3). One command at a time; the caller closes it.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
@@ -39,7 +39,7 @@ const none = new Uint8Array(0);
 /** A password session with the empty password. */
 const password = concat(u32(RS_PW), sized(none), u8(0), sized(none));
 
-/** Policy of the default EK template: PolicySecret(endorsement hierarchy) (TCG EK profile, B.3.3). */
+/** Policy of the default EK template: PolicySecret(endorsement) (TCG EK profile, B.3.3). */
 const EK_POLICY = fromHex('837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa');
 const EK_TEMPLATE = concat(
   u16(ALG.rsa),
@@ -104,7 +104,12 @@ export class TestTpm {
     };
     const caConf = file(
       'ca.conf',
-      `statedir = ${ca}\nsigningkey = ${ca}/key.pem\nissuercert = ${ca}/issuer.pem\ncertserial = ${ca}/serial\n`,
+      [
+        `statedir = ${ca}`,
+        `signingkey = ${ca}/key.pem`,
+        `issuercert = ${ca}/issuer.pem`,
+        `certserial = ${ca}/serial`,
+      ].join('\n'),
     );
     const options = file('ca.options', '--platform-manufacturer Test\n');
     const tool = 'create_certs_tool';
