@@ -75,7 +75,7 @@ describe('a software TPM', () => {
     expect(verified.spki).toEqual(parseTpmPublic(ek.publicArea).spki);
     const early = { ...context, at: Date.now() - 10 * 365 * 86_400_000 };
     await expect(verifyEkChain(early, chain)).rejects.toThrow(/valid from/);
-    await expect(verifyEkChain({ ...context, roots: [] }, chain)).rejects.toThrow('no named root');
+    await expect(verifyEkChain({ ...context, roots: [] }, chain)).rejects.toThrow('named root');
   });
 
   it('opens a challenge for its attestation key, and for no other name', async () => {
