@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The charter as a file that people pass around before they sign: the body in JSON with byte strings
-// in hexadecimal, the root documents it names, and the genesis that it gives. What is signed is the
-// CBOR payload (contract); the JSON is its readable twin and is checked to give the same genesis.
+// The charter as a file that people pass around before they sign: the body in JSON with byte
+// strings in hexadecimal, the root documents it names, and the genesis that it gives. What is
+// signed is the CBOR payload (contract); the JSON is its readable twin and is checked to give the
+// same genesis.
 import { type Make, measureProgram } from '@cloister/attester';
 import {
   type CharterBody,
@@ -132,7 +133,10 @@ export function formatCharterFile(file: CharterFile): string {
   return `${JSON.stringify({ genesis: toHex(file.genesis), roots, charter }, null, 2)}\n`;
 }
 
-/** Reads and checks a charter file. @throws CodedError `charter-file-malformed` and charter codes */
+/**
+ * Reads and checks a charter file.
+ * @throws CodedError `charter-file-malformed` and charter codes
+ */
 export async function readCharterFile(path: string): Promise<CharterFile> {
   const parsed = fileShape.safeParse(await readJson(path));
   if (!parsed.success) throw malformed(path, parsed.error.issues[0]?.message ?? 'malformed');

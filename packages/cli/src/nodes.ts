@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keepers and workers on simulated hardware, from an operator's folder: this process is the launcher
-// and stands for the hardware, the node is a child that never holds the development key.
+// Keepers and workers on simulated hardware, from an operator's folder: this process is the
+// launcher and stands for the hardware, the node is a child that never holds the development key.
 import { type Make, type RunningNode, startNode } from '@cloister/attester';
 import { fromHex, toBase64, toHex } from '@cloister/core';
 import { readOperator, readOperatorSigner } from '@cloister/gateway/home';
@@ -58,7 +58,7 @@ async function nodeFacts(options: NodeOptions, role: 'keeper' | 'worker') {
   ]);
   const environment = environmentId(card, role);
   if (!charter.body.environments.some((e) => e.id === environment)) {
-    const message = `the charter has no environment ${environment}: was this hardware in its draft?`;
+    const message = `no environment ${environment} in the charter: was the hardware in its draft?`;
     throw cliError('environment-missing', 'not-found', message);
   }
   const log = options.log ?? 'inherit';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What commands print: text for people on stdout, or one JSON value with --json; progress and errors
-// go to stderr, so that stdout can be piped.
+// What commands print: text for people on stdout, or one JSON value with --json; progress and
+// errors go to stderr, so that stdout can be piped.
 
 import { isCoded } from '@cloister/core';
 import type { Command } from 'commander';

@@ -8,8 +8,8 @@ const POLL_MS = 100;
 export const MOMENT_SECONDS = 3;
 
 /**
- * Asks until `ask` answers something; an error that `passing` calls passing is asked again until the
- * time is up, then thrown. Answers undefined when the time is up and nothing was answered.
+ * Asks until `ask` answers something; an error that `passing` calls passing is asked again until
+ * the time is up, then thrown. Answers undefined when the time is up and nothing was answered.
  */
 export async function patiently<T>(
   seconds: number,

@@ -38,7 +38,8 @@ export function datasetCommands(program: Command): void {
       const added = await addFile(file, options, (line) => progress(command, line));
       const { dataset: d, recorded } = added;
       print(command, added, [
-        `${d.owner}/${d.name} version ${d.version}: ${d.rows} rows, ${d.bytes} encrypted bytes, on the ledger at ${recorded.seq}`,
+        `${d.owner}/${d.name} version ${d.version}: ${d.rows} rows, ` +
+          `${d.bytes} encrypted bytes, on the ledger at ${recorded.seq}`,
         ...table([['column', 'type', 'rule'], ...d.columns.map((c) => [c.name, c.type, c.rule])]),
       ]);
     });

@@ -71,9 +71,10 @@ function keeperCommands(program: Command): void {
     .option('--wait <seconds>', 'how long to wait for the keepers and the group key', count, 60)
     .action(async (options, command: Command) => {
       const formed = await formEpoch(await adminOf(options.home), command, options);
+      const holders = formed.seats.map((s) => `${s.operator} (${s.tee})`).join(', ');
       print(command, formed, [
         `group key ${formed.groupKey}`,
-        `held by ${formed.seats.map((s) => `${s.operator} (${s.tee})`).join(', ')}; any ${formed.threshold} of them open a column`,
+        `held by ${holders}; any ${formed.threshold} of them open a column`,
       ]);
     });
   withExample(epoch, 'cloister keeper epoch --home bank');
@@ -100,7 +101,8 @@ async function formEpoch(
     return epoch?.id === recorded.id ? epoch : undefined;
   });
   if (formed !== undefined) return formed;
-  const message = `no group key after ${options.wait} s: see cloister ledger list --kind epoch-abort`;
+  const look = 'cloister ledger list --kind epoch-abort';
+  const message = `no group key after ${options.wait} s: see ${look}`;
   throw cliError('process-failed', 'unavailable', message);
 }
 

@@ -34,7 +34,10 @@ export function amount(text: string): number {
   throw cliError('option-malformed', 'usage', `wanted a number such as 0.5, got ${text}`);
 }
 
-/** An amount of money in units, as millionths: 0.05 is 50,000. @throws CodedError `option-malformed` */
+/**
+ * An amount of money in units, as millionths: 0.05 is 50,000.
+ * @throws CodedError `option-malformed`
+ */
 export function micros(text: string): number {
   const match = /^(\d{1,9})(?:\.(\d{1,6}))?$/.exec(text);
   if (match === null) {

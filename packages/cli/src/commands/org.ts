@@ -44,7 +44,7 @@ export function orgCommands(program: Command): void {
       const member = await readOrg(options.home).catch(() => null);
       const operator = await readOperator(options.home).catch(() => null);
       if (member === null && operator === null) {
-        const message = `${options.home} holds neither a member nor an operator (cloister org init)`;
+        const message = `${options.home} holds no member and no operator (cloister org init)`;
         throw cliError('file-unreadable', 'not-found', message);
       }
       print(command, { member, operator }, [JSON.stringify({ member, operator }, null, 2)]);

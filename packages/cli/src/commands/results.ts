@@ -47,7 +47,8 @@ function billLines(
   bills: Awaited<ReturnType<Awaited<ReturnType<typeof adminOf>>['bill']>>,
 ): string[] {
   return bills.flatMap((bill) => [
-    `${bill.payer} owes ${bill.payee} ${money(bill.total, bill.currency)}${bill.simulated ? '  SIMULATED' : ''}`,
+    `${bill.payer} owes ${bill.payee} ${money(bill.total, bill.currency)}` +
+      (bill.simulated ? '  SIMULATED' : ''),
     ...table([
       ['  run', 'metric', 'quantity', 'amount', 'counted'],
       ...bill.lines.map((l) => [

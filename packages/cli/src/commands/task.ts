@@ -98,8 +98,9 @@ function decidingCommands(task: Command): void {
       const until = Date.now() + Math.round(options.days * DAY_MS);
       const grant = { runs: options.runs, until, person: options.person };
       const recorded = await admin.approve(key, grant);
+      const end = new Date(until).toISOString();
       print(command, recorded, [
-        `approved ${options.runs} run(s) until ${new Date(until).toISOString()}, on the ledger at ${recorded.seq}`,
+        `approved ${options.runs} run(s) until ${end}, on the ledger at ${recorded.seq}`,
       ]);
     });
   withExample(approve, 'cloister task approve --home bureau 3f9a --runs 2 --person "R. Ahn"');
@@ -172,16 +173,23 @@ async function requestOf(options: {
 
 function checkLines(check: CheckAnswer): string[] {
   const { cost } = check;
+  const mebibytes = Math.ceil(cost.memoryBytes / 1_048_576);
   const rows = check.uses.map((u) => [`  ${u.table}.${u.column}`, u.role, u.how]);
   return [
     check.ok ? 'the policies allow it' : 'the policies do not allow it:',
     ...check.findings.flatMap((f) => [
-      `  ${f.rule === 'code' ? 'the code' : `${f.owner}, ${f.table}.${f.column} is ${f.rule}`}: ${f.sentence} [${f.code}]`,
+      `  ${whatIsBlocked(f)}: ${f.sentence} [${f.code}]`,
       ...(f.unblock === undefined ? [] : [`    would be unblocked by ${f.unblock}`]),
     ]),
     ...(rows.length === 0 ? [] : ['it uses', ...table([['  column', 'as', 'how'], ...rows])]),
-    `about ${cost.bytes} bytes of ${cost.rows} rows, ${Math.ceil(cost.memoryBytes / 1_048_576)} MiB of memory, ${money(cost.micros, cost.currency)} a run`,
+    `about ${cost.bytes} bytes of ${cost.rows} rows, ${mebibytes} MiB of memory, ` +
+      `${money(cost.micros, cost.currency)} a run`,
   ];
+}
+
+/** Whose rule on which column, or the code itself. */
+function whatIsBlocked(f: CheckAnswer['findings'][number]): string {
+  return f.rule === 'code' ? 'the code' : `${f.owner}, ${f.table}.${f.column} is ${f.rule}`;
 }
 
 function taskLines(task: TaskJson): string[] {
@@ -193,7 +201,8 @@ function taskLines(task: TaskJson): string[] {
       .map((line) => `  | ${line}`),
     ...task.inputs.map(
       (i) =>
-        `reads ${i.table} of ${i.owner}: ${i.columns.join(', ')}; ${i.approved ? `approved, ${i.runsLeft} run(s) left` : 'not approved'}`,
+        `reads ${i.table} of ${i.owner}: ${i.columns.join(', ')}; ` +
+        (i.approved ? `approved, ${i.runsLeft} run(s) left` : 'not approved'),
     ),
     ...task.outputs.map((o) => `gives ${o.name} to ${o.recipients.join(', ')}`),
     ...task.declines.map((d) => `declined by ${d.by}: ${d.code}`),

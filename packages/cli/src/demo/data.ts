@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Synthetic data from a seed: people who may be insured, patients and account holders at once. Every
-// number is made up here; the file names say so. The same seed gives the same bytes.
+// Synthetic data from a seed: people who may be insured, patients and account holders at once.
+// Every number is made up here; the file names say so. The same seed gives the same bytes.
 
 /** Three CSV files, by member id. */
 export interface DemoData {

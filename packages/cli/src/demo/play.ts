@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Plays the demo: tells the story on a stage, closes with the summary, stops every process.
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { cliError } from '../errors.ts';
 import { money, table } from '../output.ts';
 import type { Report } from './report.ts';
@@ -31,7 +31,9 @@ export async function playDemo(options: {
   }
 }
 
-/** Rejects on Ctrl-C or SIGTERM, so that the stage is stopped in the one place where it always is. */
+/**
+ * Rejects on Ctrl-C or SIGTERM, so that the stage is stopped in the one place where it always is.
+ */
 function interruption(): { promise: Promise<never>; forget: () => void } {
   let onSignal: () => void = () => undefined;
   const promise = new Promise<never>((_, reject) => {
@@ -64,7 +66,7 @@ function summaryOf(told: Told, timings: Readonly<Record<string, number>>) {
 function closingLines(told: Told, folder: string, total: number): string[] {
   const names = Object.keys(told.result[0] ?? {});
   const cells = told.result.map((row) => names.map((name) => cell(row[name])));
-  const insurer = relative(process.cwd(), join(folder, 'insurer'));
+  const insurer = join(folder, 'insurer');
   return [
     '',
     'What the insurer opened (groups of fewer than 20 people are left out by the worker):',
@@ -76,9 +78,9 @@ function closingLines(told: Told, folder: string, total: number): string[] {
     ),
     '',
     `Done in ${(total / 1000).toFixed(1)} s. Everything is in ${folder}`,
-    `  ${relative(process.cwd(), join(folder, 'charter.json'))}   the charter;  question.sql   the code;  logs/   of every process`,
-    'The processes are stopped. To look around, start the ledger and a gateway again:',
-    `  npx cloister ledger --help, npx cloister gateway serve --home ${insurer}`,
+    '  charter.json the charter, question.sql the code, input/ what was encrypted, logs/ of all',
+    'The processes are stopped. To look around, start a gateway (and the ledger) again:',
+    `  npx cloister gateway serve --home ${insurer}   (npx cloister ledger serve --help)`,
     'To do it by hand with your own files: docs/walkthrough.md',
   ];
 }

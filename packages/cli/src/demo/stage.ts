@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The processes of the demo: one ledger, three gateways, three keepers, one worker, all on loopback.
-// Whatever happens, every one of them is stopped by its pid before the demo ends; each also ends by
-// itself when the demo is gone, because its stdin or its launcher's channel closes.
+// The processes of the demo: one ledger, three gateways, three keepers, one worker, all on
+// loopback. Whatever happens, every one of them is stopped by its pid before the demo ends; each
+// also ends by itself when the demo is gone, because its stdin or its launcher's channel closes.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, openSync } from 'node:fs';
 import { createServer } from 'node:net';

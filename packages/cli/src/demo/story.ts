@@ -106,7 +106,8 @@ async function runTask(world: World, task: string): Promise<RunStatus> {
         status = await admins.insurer.runStatus(status.run, { known: status.state, waitMs: 5_000 });
       }
       if (status.state === 'released') return status;
-      const message = `the run ended as ${status.state} (${status.code ?? 'no code'}): ${status.sentence ?? ''}`;
+      const { state, code = 'no code', sentence = '' } = status;
+      const message = `the run ended as ${state} (${code}): ${sentence}`;
       throw cliError('run-failed', 'policy', message);
     },
     (status) =>

@@ -10,8 +10,8 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CAST, PURPOSE } from '../demo/cast.ts';
 import { raiseWorker } from '../demo/world.ts';
-import { startLyingGateway } from './lying-gateway.ts';
-import { cloister, MARKER, openTheatre, type Theatre } from './testing.ts';
+import { startLyingGateway } from './testing/lying-gateway.ts';
+import { cloister, MARKER, openTheatre, type Theatre } from './testing/theatre.ts';
 
 const SHARED = fileURLToPath(new URL('../../../../../shared/', import.meta.url));
 const CREDIT = join(SHARED, 'data/credit-default/credit-default-clients.csv');

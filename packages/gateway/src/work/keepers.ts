@@ -30,8 +30,9 @@ export async function listKeepers(gateway: Gateway): Promise<KeepersAnswer> {
   }
   const families =
     vendors === 2 ? 'no root family' : `no ${vendors - 1} root families taken together`;
+  const share = `${families} and no operator holds more than ${threshold - 1}`;
   return {
-    rule: `${threshold} of ${seats} keepers open; ${families} and no operator holds more than ${threshold - 1}`,
+    rule: `${threshold} of ${seats} keepers open; ${share}`,
     epoch: state.activeEpoch,
     transcript: epoch?.transcript == null ? null : toHex(epoch.transcript),
     keepers,

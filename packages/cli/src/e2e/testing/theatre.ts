@@ -7,13 +7,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { AdminClient, CheckAnswer, RunStatus, TaskRequest } from '@cloister/api';
-import { CAST, INPUTS, type MemberId, PURPOSE } from '../demo/cast.ts';
-import { syntheticData } from '../demo/data.ts';
-import type { Report } from '../demo/report.ts';
-import { Stage } from '../demo/stage.ts';
-import { raiseWorker, raiseWorld, until, type World } from '../demo/world.ts';
+import { CAST, INPUTS, type MemberId, PURPOSE } from '../../demo/cast.ts';
+import { syntheticData } from '../../demo/data.ts';
+import type { Report } from '../../demo/report.ts';
+import { Stage } from '../../demo/stage.ts';
+import { raiseWorker, raiseWorld, until, type World } from '../../demo/world.ts';
 
-const COMMAND = fileURLToPath(new URL('../../bin/cloister.js', import.meta.url));
+const COMMAND = fileURLToPath(new URL('../../../bin/cloister.js', import.meta.url));
 const RUN_MS = 60_000;
 const FREE = { currency: 'EUR', run: 0, row: 0, gigabyte: 0, second: 0 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A proposer who cheats: its gateway answers as the honest one does, except that it hands the worker
-// other code than the one behind the commitment that everybody approved. It has the member's keys,
-// as a real cheat would. For tests only.
+// A proposer who cheats: its gateway answers as the honest one does, except that it hands the
+// worker other code than the one behind the commitment that everybody approved. It has the member's
+// keys, as a real cheat would. For tests only.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join as joinPath } from 'node:path';
@@ -107,7 +107,8 @@ async function otherOpenings(of: {
           toHex(e.body.dataset) === toHex(dataset) &&
           e.body.version === version,
       );
-      return opened((event?.body as EventBody<'dataset'>).openings);
+      if (event?.kind !== 'dataset') throw new Error('the ledger has no such dataset');
+      return opened(event.body.openings);
     }),
   );
   const own = await opened(task.openings);
