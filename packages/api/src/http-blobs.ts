@@ -11,6 +11,7 @@ import {
   isCoded,
   toHex,
 } from '@cloister/core';
+import type { ApiErrorCode } from './errors.ts';
 import type { HttpJson } from './http-json.ts';
 
 const MAX_BLOB_BYTES = 1024 * 1024 * 1024;
@@ -52,7 +53,10 @@ export class HttpBlobs implements BlobStore {
     try {
       return await this.#any(digest, async (peer) => {
         const { headers } = await peer.bytes({ method: 'HEAD', path: pathOf(digest) });
-        return Number(headers.get('content-length'));
+        const length = headers.get('content-length') ?? '';
+        if (/^\d{1,15}$/.test(length)) return Number(length);
+        const message = `${peer.base} told no length of blob ${toHex(digest)}`;
+        throw new CodedError<ApiErrorCode>('response-malformed', 'unavailable', message);
       });
     } catch (error) {
       if (isCoded(error) && error.kind === 'not-found') return undefined;

@@ -25,14 +25,20 @@ export interface BlobRoutesOptions {
 
 /** Adds /v1/blobs/:digest to `app`. */
 export function blobRoutes(app: FastifyInstance, options: BlobRoutesOptions): void {
-  app.get('/v1/blobs/:digest', async (request, reply) => {
+  // Fastify's own HEAD would answer the length of an empty body.
+  app.head('/v1/blobs/:digest', async (request, reply) => {
+    const size = await find(options, digestOf(request), request);
+    reply.header('content-type', 'application/octet-stream').header('accept-ranges', 'bytes');
+    return reply.header('content-length', size).send();
+  });
+
+  app.get('/v1/blobs/:digest', { exposeHeadRoute: false }, async (request, reply) => {
     const digest = digestOf(request);
     const size = await find(options, digest, request);
     const range = parseRange(request.headers.range, size);
     const { start, end } = range ?? { start: 0, end: size };
     reply.header('content-type', 'application/octet-stream').header('accept-ranges', 'bytes');
     reply.header('content-length', end - start);
-    if (request.method === 'HEAD') return reply.send();
     if (range !== undefined) {
       reply.code(206).header('content-range', `bytes ${start}-${end - 1}/${size}`);
     }
