@@ -90,18 +90,18 @@ function decidingCommands(task: Command): void {
     .argument('<task>', 'task id, or its first digits')
     .description("grant the task's use of our datasets")
     .option('--runs <n>', 'how many runs', count, 1)
-    .option('--days <n>', 'for how many days from now', amount, 30)
+    .option('--days <n>', 'for how many days; by default 30, or what the policy allows', amount)
     .requiredOption('--person <name>', 'who approves; only a commitment reaches the ledger')
     .action(async (id: string, options, command: Command) => {
       const admin = await adminOf(options.home);
       const { task: key } = await findTask(admin, id);
-      const until = Date.now() + Math.round(options.days * DAY_MS);
-      const grant = { runs: options.runs, until, person: options.person };
-      const recorded = await admin.approve(key, grant);
-      const end = new Date(until).toISOString();
-      print(command, recorded, [
-        `approved ${options.runs} run(s) until ${end}, on the ledger at ${recorded.seq}`,
-      ]);
+      const { runs, days, person } = options;
+      // The ledger's clock, which judges the grant, is a little behind ours.
+      const from = days === undefined ? undefined : (await admin.status()).ledger.clock;
+      const until = from === undefined ? undefined : from + Math.round(days * DAY_MS);
+      const recorded = await admin.approve(key, { runs, from, until, person });
+      const end = until === undefined ? '' : ` until ${new Date(until).toISOString()}`;
+      print(command, recorded, [`approved ${runs} run(s)${end}, on the ledger at ${recorded.seq}`]);
     });
   withExample(approve, 'cloister task approve --home bureau 3f9a --runs 2 --person "R. Ahn"');
   const decline = withHome(task.command('decline'))
