@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 const LANE_TIMEOUT_MS = 20 * 60_000;
 const SETUP_TIMEOUT_MS = 8 * 60_000;
 const PYARROW = '26.0.0';
+const PYSPARK = '4.3.0';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const cache = process.env['CLOISTER_CACHE'] ?? join(homedir(), '.cache', 'cloister');
@@ -24,7 +25,10 @@ const ci = process.env['CI'] === 'true';
  * @type {Record<string, () => Record<string, string>>}
  */
 const LANES = {
-  interop: () => ({ CLOISTER_PYTHON: pythonWithPyarrow() }),
+  interop: () => {
+    program(['javac'], ['default-jdk-headless']);
+    return { CLOISTER_PYTHON: pythonWithPyarrowAndSpark() };
+  },
   browser: () => {
     const chromium = ['chromium', 'chromium-browser', 'google-chrome'];
     return { CLOISTER_CHROMIUM: program(chromium, ['chromium']) };
@@ -62,15 +66,17 @@ function onPath(names) {
     .find((path) => existsSync(path));
 }
 
-/** A virtual environment with the pinned pyarrow, made once in the cache. @returns {string} */
-function pythonWithPyarrow() {
-  const folder = join(cache, `pyarrow-${PYARROW}`);
+/** A virtual environment with the pinned pyarrow and Spark, made once in the cache. @returns {string} */
+function pythonWithPyarrowAndSpark() {
+  const folder = join(cache, `pyarrow-${PYARROW}-pyspark-${PYSPARK}`);
   const python = join(folder, 'bin', 'python');
-  const check = ['-c', `import pyarrow; assert pyarrow.__version__ == '${PYARROW}'`];
+  const versions = `(pyarrow.__version__, pyspark.__version__) == ('${PYARROW}', '${PYSPARK}')`;
+  const check = ['-c', `import pyarrow, pyspark; assert ${versions}`];
   if (existsSync(python) && spawnSync(python, check).status === 0) return python;
   mkdirSync(cache, { recursive: true });
+  const packages = [`pyarrow==${PYARROW}`, `pyspark==${PYSPARK}`];
   setUp('python3', ['-m', 'venv', '--clear', folder], process.env);
-  setUp(python, ['-m', 'pip', 'install', '--quiet', `pyarrow==${PYARROW}`], process.env);
+  setUp(python, ['-m', 'pip', 'install', '--quiet', ...packages], process.env);
   setUp(python, check, process.env);
   return python;
 }
