@@ -5,7 +5,7 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { toBase64 } from '@cloister/core';
+import { isCoded, toBase64 } from '@cloister/core';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CAST, PURPOSE } from '../demo/cast.ts';
@@ -135,7 +135,7 @@ describe('what stops a run', () => {
     });
     try {
       const deceived = { ...world, gateways: [liar.url, ...others] };
-      const more = { name: 'deceived', scratch: theatre.scratch, patienceMs: 6_000 };
+      const more = { name: 'deceived', scratch: theatre.scratch };
       const status = await theatre.run(task, await raiseWorker(deceived, more));
       expect(status).toMatchObject({ state: 'failed', code: 'task-opening-mismatch' });
       expect(status.sentence).toMatch(/not what the ledger has a commitment to/);
@@ -153,8 +153,10 @@ describe('what stops a run', () => {
     await theatre.approve(task, { runs: 3 });
     expect(await theatre.run(task)).toMatchObject({ state: 'released' });
     const { stage, homes } = theatre.world;
+    const more = { name: 'impatient', scratch: theatre.scratch, patienceMs: 3_000 };
+    const impatient = await raiseWorker(theatre.world, more);
     await stage.stopOne('gateway-hospital');
-    const status = await theatre.run(task);
+    const status = await theatre.run(task, impatient).catch(asStatus);
     expect(status).toMatchObject({ state: 'failed', code: 'quorum-unreachable' });
     expect(status.sentence).toMatch(/2 of 3 witnesses signed/);
     const asked = await cloister(['--json', 'gateway', 'status', '--home', homes.hospital]);
@@ -166,6 +168,12 @@ describe('what stops a run', () => {
     expect(await theatre.rows(again.run)).toHaveLength(2);
   });
 });
+
+/** A run that the worker would not even begin. */
+function asStatus(error: unknown) {
+  if (!isCoded(error)) throw error;
+  return { state: 'failed', code: error.code, sentence: error.message };
+}
 
 describe('files that cannot be taken', () => {
   it.each<[string, string, Uint8Array | string, string, RegExp]>([

@@ -27,7 +27,7 @@ const silent: Report = {
   close: () => undefined,
 };
 
-/** A raised world with the demo's datasets and a worker that waits a few seconds for others. */
+/** A raised world with the demo's datasets and a worker. */
 export class Theatre {
   readonly world: World;
   readonly worker: string;
@@ -135,7 +135,7 @@ export async function openTheatre(): Promise<Theatre> {
     const world = await raiseWorld({ folder, stage, report: silent });
     const scratch = join(folder, 'scratch');
     mkdirSync(scratch);
-    const worker = await raiseWorker(world, { scratch, patienceMs: 6_000 });
+    const worker = await raiseWorker(world, { scratch });
     const theatre = new Theatre(world, worker, scratch);
     const data = theatreData();
     mkdirSync(join(folder, 'input'));
