@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Vendors' files in every form and order give one bundle, byte for byte; what is missing, doubled
 // or foreign is refused by name; text forms of evidence are told apart.
-import { isCoded, toBase64, toHex, utf8 } from '@cloister/core';
+import { concat, isCoded, toBase64, toHex, utf8 } from '@cloister/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeCollateral, makeCollateral, parseCollateralJson } from './collateral.ts';
@@ -81,6 +81,10 @@ describe('a bundle from Intel files', () => {
       file('pck ca', escaped('pck-crl-issuer-chain')),
     ];
     expect(made(files)).toBe(wanted);
+    // A list in DER after its headers: what `curl -i` saves.
+    const head = utf8(http('sgx-pck-crl-issuer-chain', 'pck-crl-issuer-chain', ''));
+    const binary = file('crl', concat(head, item('pck-crl')));
+    expect(made([...files.slice(0, 3), binary])).toBe(wanted);
     expect(made([file('all', dcapBundleJson(sgx.items))])).toBe(wanted);
     expect(made([file('bundle', encodeCollateral(sgx)), ...files])).toBe(wanted);
   });

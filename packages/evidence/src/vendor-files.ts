@@ -92,13 +92,13 @@ function readFile(out: Gathered, bytes: Uint8Array, from: string, depth: number)
     const bundle = decodeCollateral(bytes);
     out.kind ??= bundle.kind;
     out.putAll(bundle.items, from);
-  } else readText(out, new TextDecoder('latin1').decode(bytes).trim(), from, depth);
+  } else if (depth === 0 && latin(bytes.subarray(0, 5)) === 'HTTP/') readHttp(out, bytes, from);
+  else readText(out, latin(bytes).trim(), from);
 }
 
-function readText(out: Gathered, text: string, from: string, depth: number): void {
+function readText(out: Gathered, text: string, from: string): void {
   const hex = text.replace(/^0x/, '').replace(/\s/g, '');
-  if (text.startsWith('HTTP/') && depth === 0) readHttp(out, text, from);
-  else if (text.startsWith('{')) readJson(out, utf8(text), from);
+  if (text.startsWith('{')) readJson(out, utf8(text), from);
   else if (text.startsWith('-----BEGIN%20')) readPem(out, unescaped(text, from), from);
   else if (text.includes('-----BEGIN ')) readPem(out, text, from);
   else if (/^30([0-9a-fA-F]{2})+$/.test(hex)) readDer(out, fromHex(hex), from);
@@ -118,16 +118,22 @@ function unescaped(text: string, from: string): string {
   }
 }
 
-/** A saved HTTP answer: issuer chains in headers, then the body. */
-function readHttp(out: Gathered, text: string, from: string): void {
-  const gap = /\r?\n\r?\n/.exec(text);
-  if (gap === null) throw unknown(from, 'is an HTTP answer without a body');
-  for (const line of text.slice(0, gap.index).split(/\r?\n/)) {
+/** A saved HTTP answer: issuer chains in headers, then the body, which may be binary. */
+function readHttp(out: Gathered, bytes: Uint8Array, from: string): void {
+  const LF = 0x0a;
+  const isGap = (at: number): boolean =>
+    bytes[at] === LF && (bytes[at + 1] === LF || (bytes[at + 1] === 0x0d && bytes[at + 2] === LF));
+  const gap = bytes.findIndex((_, at) => isGap(at));
+  if (gap === -1) throw unknown(from, 'is an HTTP answer without a body');
+  for (const line of latin(bytes.subarray(0, gap)).trim().split(/\r?\n/)) {
     const header = /^[\w-]*issuer-chain: *(\S.*)$/i.exec(line);
     if (header !== null) readPem(out, unescaped(header[1] as string, from), from);
   }
-  const body = Uint8Array.from(text.slice(gap.index + gap[0].length), (c) => c.charCodeAt(0));
-  readFile(out, body, from, 1);
+  readFile(out, bytes.slice(gap + (bytes[gap + 1] === LF ? 2 : 3)), from, 1);
+}
+
+function latin(bytes: Uint8Array): string {
+  return new TextDecoder('latin1').decode(bytes);
 }
 
 function readJson(out: Gathered, bytes: Uint8Array, from: string): void {
