@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Puts a gateway together from its folder and starts it: local copy, witness, ledger, peers,
-// engine, HTTP, duties. Stopping undoes all of it in the reverse order, and so does a start that fails half
-// way: what it took (the lock of the copy, a port) is free again, and nothing was lost.
+// engine, HTTP, duties. Stopping undoes all of it in the reverse order, and so does a start that
+// fails half way: what it took (the lock of the copy, a port) is free again, and nothing was lost.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GatewayClient, HttpBlobs, HttpJson, REQUEST_HEADER, signRequest } from '@cloister/api';
