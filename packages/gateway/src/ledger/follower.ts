@@ -8,6 +8,7 @@
 // - A ledger that answers other bytes for a position that is already here, or fewer entries than
 //   are here, stops the follower for good with `ledger-history-changed`: the copy here is what
 //   members have signed. So does a copy that puts an entry elsewhere.
+// - Entries that come together are made durable together: one sync for a page, not for an event.
 
 import {
   type AnyEvent,
