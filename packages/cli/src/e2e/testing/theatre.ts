@@ -7,11 +7,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { AdminClient, CheckAnswer, RunStatus, TaskRequest } from '@cloister/api';
+import { isCoded } from '@cloister/core';
 import { CAST, INPUTS, type MemberId, PURPOSE } from '../../demo/cast.ts';
 import { syntheticData } from '../../demo/data.ts';
 import type { Report } from '../../demo/report.ts';
 import { Stage } from '../../demo/stage.ts';
 import { raiseWorker, raiseWorld, until, type World } from '../../demo/world.ts';
+import { patiently } from '../../patience.ts';
 
 const COMMAND = fileURLToPath(new URL('../../../bin/cloister.js', import.meta.url));
 const RUN_MS = 60_000;
@@ -88,7 +90,9 @@ export class Theatre {
   /** Runs a task to its end, released or failed. */
   async run(task: string, worker = this.worker): Promise<RunStatus> {
     const admin = this.admin('insurer');
-    let status = await admin.startRun(task, worker);
+    // A worker tidies up for a moment after it has released a result.
+    const busy = (error: unknown) => isCoded(error, 'worker-busy');
+    let status = (await patiently(10, () => admin.startRun(task, worker), busy)) as RunStatus;
     const end = Date.now() + RUN_MS;
     while (status.state !== 'released' && status.state !== 'failed' && Date.now() < end) {
       status = await admin.runStatus(status.run, { known: status.state, waitMs: 5_000 });
