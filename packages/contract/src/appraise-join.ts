@@ -5,7 +5,14 @@
 //
 // Invariants: evidence that does not verify, or that meets every line but one, is a failure; a blob
 // that cannot be had is `unavailable` and never a failure, so silence of a gateway blames nobody.
-import { type BlobStore, type CryptoPort, equal, isCoded, toHex } from '@cloister/core';
+import {
+  type BlobStore,
+  type CodedError,
+  type CryptoPort,
+  equal,
+  isCoded,
+  toHex,
+} from '@cloister/core';
 import {
   type Appraisal,
   appraise,
@@ -39,6 +46,12 @@ export type JoinAppraisal =
   | { readonly ok: true; readonly claims: Claims; readonly appraisal: Appraisal }
   | { readonly ok: false; readonly mismatch: Mismatch };
 
+/** Collateral that can be used, and why some could not be read, if so. */
+interface Newest {
+  readonly bundles: Collateral[];
+  readonly unread: CodedError | undefined;
+}
+
 export class JoinAppraiser {
   readonly #crypto: CryptoPort;
   readonly #blobs: BlobStore;
@@ -66,7 +79,7 @@ export class JoinAppraiser {
     const kind = environment.tee as EvidenceKind;
     const bytes = await this.#blobs.get(join.body.evidence);
     const roots = [await this.#root(environment)];
-    const collateral = await this.#collateral(state, kind);
+    const { bundles: collateral, unread } = await this.#collateral(state, kind);
     const at = state.clock;
     try {
       const claims = await verifyEvidence(
@@ -77,6 +90,7 @@ export class JoinAppraiser {
       return judged(claims, appraise(claims, policy));
     } catch (error) {
       if (!isCoded(error)) throw error;
+      if (unread !== undefined && error.code === 'collateral-missing') throw unread;
       return refuse(error.code, `${kind} evidence that verifies`, error.message);
     }
   }
@@ -87,15 +101,32 @@ export class JoinAppraiser {
     return this.#cache.remember(`root-document:${toHex(root)}`, read);
   }
 
-  /** The newest collateral of every subject of this kind; verification picks by subject. */
-  #collateral(state: FoldState, kind: EvidenceKind): Promise<Collateral[]> {
-    const newest = [...state.collateral].filter(([name]) => name.startsWith(`${kind}/`));
-    return Promise.all(
-      newest.map(([, { digest }]) => {
-        const read = async () => decodeCollateral(await this.#blobs.get(digest));
-        return this.#cache.remember(`collateral-bundle:${toHex(digest)}`, read);
-      }),
-    );
+  /**
+   * The newest collateral of every subject of this kind; verification picks by subject. A bundle
+   * that is not what its event says counts for nothing: otherwise any member could stop all
+   * appraisals of a kind, or bring back a subject's old collateral under another name.
+   */
+  async #collateral(state: FoldState, kind: EvidenceKind): Promise<Newest> {
+    const bundles: Collateral[] = [];
+    let unread: CodedError | undefined;
+    for (const [name, { digest, number }] of state.collateral) {
+      if (!name.startsWith(`${kind}/`)) continue;
+      try {
+        const bundle = await this.#bundle(digest);
+        if (`${bundle.kind}/${bundle.subject}` === name && bundle.number === number) {
+          bundles.push(bundle);
+        }
+      } catch (error) {
+        if (!isCoded(error)) throw error;
+        if (error.kind === 'unavailable' || error.kind === 'not-found') unread = error;
+      }
+    }
+    return { bundles, unread };
+  }
+
+  #bundle(digest: Uint8Array): Promise<Collateral> {
+    const read = async () => decodeCollateral(await this.#blobs.get(digest));
+    return this.#cache.remember(`collateral-bundle:${toHex(digest)}`, read);
   }
 
   #policy(state: FoldState, join: Join, environment: Environment): Policy {
