@@ -85,7 +85,10 @@ export function encodeSchema(schema: DatasetSchema): Uint8Array {
   return encodeCbor(schema as unknown as Cbor);
 }
 
-/** @throws CodedError `task-openings-malformed`, `cbor-malformed`; column ids must be 1, 2, 3... in order */
+/**
+ * Column ids must be 1, 2, 3... in order.
+ * @throws CodedError `task-openings-malformed`, `cbor-malformed`
+ */
 export function decodeSchema(bytes: Uint8Array): DatasetSchema {
   const schema = parse(schemaValue, bytes, 'a schema');
   if (schema.columns.some((c, i) => c.id !== i + 1))

@@ -65,7 +65,8 @@ export function cosignedHead(
     }
     const signed = await signersOf(ports, [note], { checkpoint, rule: by.rule });
     if (isMet(by.rule, signed)) return { size, root };
-    // A root that no honest witness signed is shown to none: it could be taken for a second history.
+    // A root that no honest witness signed is shown to none: it could be taken for a second
+    // history.
     const { faulty } = ports.follower.charter.witnesses;
     if (signed.size > faulty) {
       const notes = await cosignAgain(ports, gateways, { checkpoint, rule: by.rule });
@@ -73,7 +74,8 @@ export function cosignedHead(
         return { size, root };
       }
     }
-    const message = `${signed.size} of ${by.rule.quorum} witnesses signed, or not every owner's own`;
+    const { quorum } = by.rule;
+    const message = `${signed.size} of ${quorum} witnesses signed, or not every owner's own`;
     throw workerError('quorum-missing', 'unavailable', message);
   });
 }
@@ -149,7 +151,8 @@ export async function freshnessNote(
       head = newer;
       return undefined;
     }
-    const message = `${answer.signed} of ${rule.quorum} witnesses signed a fresh head, or not every owner's own: are all gateways running?`;
+    const signed = `${answer.signed} of ${rule.quorum} witnesses signed a fresh head`;
+    const message = `${signed}, or not every owner's own: are all gateways running?`;
     throw workerError('freshness-unreachable', 'unavailable', message);
   });
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reaching keepers: who says it holds which seat, a challenge from each, and one freshness note over
-// all challenges. Begun as soon as the join is cosigned, so that it goes on while the code is
+// Reaching keepers: who says it holds which seat, a challenge from each, and one freshness note
+// over all challenges. Begun as soon as the join is cosigned, so that it goes on while the code is
 // planned; what is asked of a keeper for a key comes after that (keys.ts).
 //
 // Invariants: what a keeper says of its seat is believed only as far as its answer later holds, so

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The worker's process. A launcher starts it (in simulation: the hardware) and gives it its
-// configuration; it follows the ledger, serves, and ends when it is told to or the launcher is gone.
+// configuration; it follows the ledger, serves, and ends when it is told to or the launcher is
+// gone.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GatewayClient, HttpJson } from '@cloister/api';
 import { launchedNode } from '@cloister/attester';

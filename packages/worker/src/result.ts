@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The sealed result: the engine's plain Parquet becomes Parquet in the dataset mode with a fresh
 // master key a column, padded, and each recipient gets the keys of its own columns by HPKE. The
-// sealed result is held in memory as one buffer (about three times its size while it is made), which
-// `limits.outputBytes` bounds: a file longer than that is no result, the run has failed.
+// sealed result is held in memory as one buffer (about three times its size while it is made),
+// which `limits.outputBytes` bounds: a file longer than that is no result, the run has failed.
 import { open } from 'node:fs/promises';
 import {
   type CharterBody,

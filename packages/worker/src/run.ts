@@ -7,7 +7,7 @@
 // - Uses are recomputed from the code, and must be equal, before any key is asked for. What is done
 //   while that goes on (challenges, the witnesses' answer, fetching sealed keys) opens nothing.
 // - The result leaves only after a checkpoint that q witnesses cosigned, every opened column's
-//   owner's among them, includes the usage record; `released` follows when every recipient's gateway
+// owner's among them, includes the usage record; `released` follows when every recipient's gateway
 //   has the blobs. A run that dies between the two stays used and billed, unreleased.
 // - A run that fails after its join says so on the ledger with a code; the engine's words never do.
 // - Whatever happens, the run's folder and keys are gone when it returns.

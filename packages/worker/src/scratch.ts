@@ -16,7 +16,7 @@ let watching = false;
 
 /** A fresh folder for one run. */
 export async function makeScratch(scratch: string): Promise<string> {
-  if (!watching) process.once('exit', dropAll);
+  if (!watching) process.on('exit', dropAll);
   watching = true;
   const folder = await mkdtemp(join(scratch, `${PREFIX}${process.pid}-`));
   held.add(folder);
@@ -43,8 +43,10 @@ export async function sweepScratch(scratch: string): Promise<string[]> {
   return swept;
 }
 
-function dropAll(): void {
+/** At the end of the process, whatever ends it but a kill. */
+export function dropAll(): void {
   for (const folder of held) rmSync(folder, { recursive: true, force: true });
+  held.clear();
 }
 
 function isAlive(pid: number): boolean {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The worker: takes run requests from proposers, one run at a time, and remembers where each stands.
-// The process lives on between runs; everything that a run touches is its own (run.ts).
+// The worker: takes run requests from proposers, one run at a time, and remembers where each
+// stands. The process lives on between runs; everything that a run touches is its own (run.ts).
 import type { RunStatus } from '@cloister/api';
 import { type CodedError, equal, isCoded, toHex } from '@cloister/core';
 import { tidyCode, workerError } from './errors.ts';

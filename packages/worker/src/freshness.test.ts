@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who must have signed: an owner without a witness ends the run, it is never left out.
+import { World } from '@cloister/contract/testing';
+import { expect, it } from 'vitest';
+import { witnessRule } from './freshness.ts';
+import type { WorkerPorts } from './ports.ts';
+
+it('the rule names a witness for every owner, or fails closed', async () => {
+  const { charter } = await World.create();
+  const ports = { follower: { charter } } as unknown as WorkerPorts;
+  const rule = witnessRule(ports, ['insurer', 'hospital', 'insurer']);
+  expect(rule.required).toEqual(['insurer', 'hospital']);
+  expect(rule.quorum).toBe(charter.witnesses.quorum);
+  expect(witnessRule(ports).required).toEqual([]);
+  const code = 'owner-witness-missing';
+  expect(() => witnessRule(ports, ['insurer', 'gone'])).toThrow(expect.objectContaining({ code }));
+});

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keys from keepers of whom some lie, stay silent or claim another's seat: with t = 2 of 3 real
+// shares the run succeeds as long as two honest ones answer, and fails with its code otherwise.
+import { CodedError, systemRandom, toHex } from '@cloister/core';
+import { createDuckdbEngine } from '@cloister/engine-duckdb';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { execute } from './run.ts';
+import type { FakeKeeper } from './testing/keeper.ts';
+import { Stage } from './testing/stage.ts';
+
+const engine = createDuckdbEngine();
+let stage: Stage;
+let task: Uint8Array;
+let keepers: [FakeKeeper, FakeKeeper, FakeKeeper];
+
+beforeAll(async () => {
+  stage = await Stage.raise(engine);
+  const dataset = await stage.addDataset('insurer');
+  const outputs = [{ name: 'a', type: 'BIGINT', recipients: ['bank'] }];
+  task = await stage.addTask(dataset, { code: 'SELECT a FROM t', columns: [1], outputs });
+  keepers = stage.keepers as [FakeKeeper, FakeKeeper, FakeKeeper];
+});
+
+afterEach(() => stage.reset());
+
+afterAll(async () => {
+  await stage.lower();
+  await engine.close();
+});
+
+async function run(change: Parameters<Stage['ports']>[0] = {}) {
+  const id = systemRandom.bytes(16);
+  const began = performance.now();
+  const error = await execute(stage.ports(change), { task, run: id }, () => undefined).then(
+    () => undefined,
+    (thrown: unknown) => thrown as CodedError,
+  );
+  const folded = stage.world.state.runs.get(toHex(id));
+  return { code: error?.code ?? 'none', error, folded, ms: performance.now() - began };
+}
+
+/** Answers the second column's point for the first: a point of the curve, and the wrong one. */
+function lie(keeper: FakeKeeper): void {
+  keeper.bendPartials = (partials) => {
+    const [first, second] = partials;
+    if (first === undefined || second === undefined) return partials;
+    return [
+      { ...first, point: second.point },
+      { ...second, point: first.point },
+    ];
+  };
+}
+
+describe('one keeper of three', () => {
+  const ways: Record<string, (keeper: FakeKeeper) => void> = {
+    'lies about a point': lie,
+    'sends no points': (k) => {
+      k.bendPartials = (p) => p.map((one) => ({ ...one, point: new Uint8Array(65).fill(4) }));
+    },
+    'leaves out a column': (k) => {
+      k.bendPartials = (p) => p.slice(1);
+    },
+    'answers a column twice': (k) => {
+      k.bendPartials = (p) => p.map(() => p[0] as (typeof p)[number]);
+    },
+    'answers for another seat': (k) => {
+      k.bendOpen = (a) => ({ ...a, seat: (a.seat % 3) + 1 });
+    },
+    'answers for another epoch': (k) => {
+      k.bendOpen = (a) => ({ ...a, epoch: 'ab'.repeat(32) });
+    },
+    'seals garbage': (k) => {
+      k.bendOpen = (a) => ({ ...a, sealed: 'AAAA' });
+    },
+    'has gone': (k) => {
+      k.mode = 'dead';
+    },
+    'is silent': (k) => {
+      k.mode = 'silent';
+    },
+    'is silent when asked to open': (k) => {
+      k.silentOn = '/v1/open';
+    },
+    'says it holds no seat': (k) => {
+      k.bendHealth = (h) => ({ ...h, seat: null, join: null, epoch: null });
+    },
+    refuses: (k) => {
+      k.refuse = new CodedError('policy-hidden', 'policy', 'no');
+    },
+    'repeats a challenge of its own': (k) => {
+      k.bendChallenge = () => '11'.repeat(32);
+    },
+  };
+  for (const [what, bend] of Object.entries(ways)) {
+    it.each([0, 2])(`that ${what} does not stop the run (seat index %i)`, async (at) => {
+      bend(keepers[at] as FakeKeeper);
+      const { code, ms, folded } = await run();
+      expect([code, folded?.status]).toEqual(['none', 'released']);
+      expect(ms).toBeLessThan(4_000);
+    });
+  }
+
+  it('that claims the seat and the join of another costs that one nothing', async () => {
+    const [first, second] = keepers;
+    const theirs = {
+      seat: 1,
+      join: toHex(stage.epoch.nodes[0]?.id ?? new Uint8Array(0)),
+    };
+    second.bendHealth = (h) => ({ ...h, ...theirs });
+    second.bendOpen = (a) => ({ ...a, seat: 1 });
+    const { code } = await run();
+    expect(code).toBe('none');
+    expect(first.requests).toContain('/v1/open');
+  });
+});
+
+describe('two keepers of three', () => {
+  it('that lie end the run, and the ledger has the code', async () => {
+    lie(keepers[0]);
+    lie(keepers[2]);
+    const { code, folded, error } = await run();
+    expect(code).toBe('key-opening-failed');
+    expect(folded).toMatchObject({ status: 'failed', failure: 'key-opening-failed' });
+    expect(error?.message).toContain(keepers[0].address);
+    expect(error?.message).toContain(keepers[2].address);
+    expect(error?.message).not.toContain(keepers[1].address);
+  });
+
+  it('that refuse: the refusal that most gave is the run’s failure', async () => {
+    keepers[0].refuse = new CodedError('policy-hidden', 'policy', 'no');
+    keepers[1].refuse = new CodedError('policy-hidden', 'policy', 'no');
+    keepers[2].refuse = new CodedError('not a code!', 'policy', 'no');
+    const { code, folded } = await run();
+    expect(code).toBe('keepers-too-few');
+    expect(folded).toMatchObject({ status: 'failed', failure: 'policy-hidden' });
+  });
+
+  it('that are gone: too few, with the code', async () => {
+    keepers[0].mode = 'dead';
+    keepers[1].mode = 'dead';
+    const { code, folded } = await run();
+    expect(code).toBe('keepers-too-few');
+    expect(folded).toMatchObject({ status: 'failed', failure: 'keepers-too-few' });
+  });
+});

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whole runs against a host, a network, gateways, keepers and a proposer that misbehave: what is
+// released, what is refused, what the ledger is told, and that nothing is left behind.
+import { readdir } from 'node:fs/promises';
+import {
+  decodeKeyBundle,
+  decodeResultKeys,
+  type EventBody,
+  resultAadPrefix,
+  resultKeysInfo,
+} from '@cloister/contract';
+import { namedSecret } from '@cloister/contract/testing';
+import { CodedError, systemRandom, toHex } from '@cloister/core';
+import { createDuckdbEngine } from '@cloister/engine-duckdb';
+import { BufferSink, bufferSource, decryptProjection, masterKeys } from '@cloister/parquet-crypto';
+import { hpkeKeyPairFrom, hpkeOpen } from '@cloister/threshold/node';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { execute } from './run.ts';
+import { Stage, type StageDataset } from './testing/stage.ts';
+
+const engine = createDuckdbEngine();
+let stage: Stage;
+let dataset: StageDataset;
+let plain: Uint8Array;
+
+const TWO = [
+  { name: 'a', type: 'BIGINT', recipients: ['bank'] },
+  { name: 'c', type: 'BIGINT', recipients: ['bank', 'hospital'] },
+];
+
+beforeAll(async () => {
+  stage = await Stage.raise(engine);
+  dataset = await stage.addDataset('insurer');
+  const code = 'SELECT a, c FROM t';
+  plain = await stage.addTask(dataset, { code, columns: [1, 3], outputs: TWO });
+});
+
+afterEach(() => stage.reset());
+
+afterAll(async () => {
+  await stage.lower();
+  await engine.close();
+});
+
+async function run(task: Uint8Array, change: Parameters<Stage['ports']>[0] = {}) {
+  const id = systemRandom.bytes(16);
+  const phases: string[] = [];
+  const error = await execute(stage.ports(change), { task, run: id }, (p) => phases.push(p)).then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  expect(await readdir(stage.scratch)).toEqual([]);
+  const folded = stage.world.state.runs.get(toHex(id));
+  const code = error instanceof CodedError ? error.code : error === undefined ? 'none' : 'uncoded';
+  return { id, phases, error: error as CodedError | undefined, code, folded };
+}
+
+/** Names and rows of what a member opens of a run. */
+async function opened(task: Uint8Array, id: Uint8Array, member: string) {
+  const usage = stage.world.state.runs.get(toHex(id))?.usage?.body as EventBody<'usage'>;
+  const [file, bundle] = usage.result.map((digest) => stage.shared.blobs.get(toHex(digest)));
+  const { genesis, seed } = stage.world;
+  const sealed = decodeKeyBundle(bundle as Uint8Array).get(member) as Uint8Array;
+  const info = resultKeysInfo({ genesis, task, run: id, member });
+  const keyPair = hpkeKeyPairFrom(namedSecret(seed, `${member}/hpke`));
+  const keys = decodeResultKeys(hpkeOpen({ keyPair, info, aad: new Uint8Array(0), sealed }));
+  const sink = new BufferSink();
+  const known = masterKeys(new Map(keys.columns.map(({ id: key, key: k }) => [String(key), k])));
+  const columns = keys.columns.filter(({ id: key }) => key > 0).map(({ name }) => name);
+  const { rows } = await decryptProjection({
+    source: bufferSource((file as Uint8Array).subarray(0, keys.length)),
+    sink,
+    keys: known,
+    columns,
+    aadPrefix: resultAadPrefix(genesis, task, id),
+    algorithms: ['AES_GCM_V1'],
+  });
+  return { columns, rows };
+}
+
+describe('a run', () => {
+  it('releases to each recipient exactly its columns, and the ledger tells it', async () => {
+    const { id, phases, code, folded } = await run(plain, { computes: true });
+    expect(code).toBe('none');
+    const steps = ['attesting', 'joining', 'keys', 'reading', 'computing', 'recording'];
+    expect(phases).toEqual([...steps, 'releasing', 'released']);
+    expect(folded?.status).toBe('released');
+    expect(await opened(plain, id, 'bank')).toEqual({ columns: ['a', 'c'], rows: 3 });
+    expect(await opened(plain, id, 'hospital')).toEqual({ columns: ['c'], rows: 3 });
+    const usage = folded?.usage?.body;
+    if (usage === undefined) throw new Error('no usage');
+    const { counted, inputs, host } = usage;
+    const { length } = dataset.body.files[0] as { length: number };
+    expect(inputs.map(({ rows, bytes }) => [rows, bytes])).toEqual([[3, length]]);
+    expect(counted).toMatchObject({ rowsIn: 3, rowsOut: 3, bytesIn: length });
+    expect(Number.isInteger(host.milliseconds)).toBe(true);
+    expect(stage.gateways.find((g) => g.member === 'insurer')?.taken.size).toBe(1);
+  });
+
+  it('puts the result nowhere before the receipt, then to all, then `released`', async () => {
+    const order: string[] = [];
+    for (const gateway of stage.gateways) {
+      gateway.bend = async (asked, honest) => {
+        const answer = await honest();
+        if (asked.method === 'PUT') order.push(`put ${gateway.member}`);
+        if (asked.path === '/v1/events') order.push('event');
+        return answer;
+      };
+    }
+    expect((await run(plain)).code).toBe('none');
+    const [join, usage, released, ...more] = order.flatMap((o, i) => (o === 'event' ? [i] : []));
+    expect(more).toEqual([]);
+    expect(join).toBe(0);
+    const results = order.slice((usage ?? 0) + 1, released);
+    expect(results.sort()).toEqual(['put bank', 'put bank', 'put hospital', 'put hospital']);
+    expect(order.slice(1, usage).every((o) => o.startsWith('put'))).toBe(true);
+  });
+
+  it('of no rows is a result too', async () => {
+    const code = 'SELECT a FROM t WHERE a > 100';
+    const outputs = TWO.slice(0, 1);
+    const task = await stage.addTask(dataset, { code, columns: [1], outputs });
+    const { id, code: ended } = await run(task, { computes: true });
+    expect(ended).toBe('none');
+    expect(await opened(task, id, 'bank')).toEqual({ columns: ['a'], rows: 0 });
+  });
+
+  it('is refused before any key where the code does something else than its uses', async () => {
+    const about = { code: 'SELECT a, c FROM t', usesOf: 'SELECT c, a FROM t', columns: [1, 3] };
+    const task = await stage.addTask(dataset, { ...about, outputs: TWO });
+    const { code, folded } = await run(task);
+    expect(code).toBe('uses-differ');
+    expect(folded).toMatchObject({ status: 'failed', failure: 'uses-differ' });
+    expect(stage.keepers.flatMap((k) => k.requests)).not.toContain('/v1/open');
+  });
+
+  it('whose join is void ends with the void code and asks nobody for anything', async () => {
+    const never = await stage.world.propose('bank', [dataset.body]);
+    const { error, code } = await run(never);
+    expect(code).toBe('join-void');
+    expect(error?.details['code']).toMatch(/^[a-z-]+$/);
+    expect(error?.details['code']).not.toBe('unknown');
+    expect(stage.keepers.flatMap((k) => k.requests)).toEqual([]);
+  });
+});
+
+describe('openings', () => {
+  it('that are another task’s are not used', async () => {
+    const honest = stage.shared.openings.get(toHex(plain));
+    const other = await stage.addTask(dataset, {
+      code: 'SELECT a, c FROM t ',
+      columns: [1, 3],
+      outputs: TWO,
+    });
+    const theirs = stage.shared.openings.get(toHex(other));
+    if (honest === undefined || theirs === undefined) throw new Error('no openings');
+    stage.shared.openings.set(toHex(plain), { ...honest, code: theirs.code });
+    const { code, folded } = await run(plain);
+    stage.shared.openings.set(toHex(plain), honest);
+    expect(code).toBe('task-opening-mismatch');
+    expect(folded).toMatchObject({ status: 'failed', failure: 'task-opening-mismatch' });
+  });
+
+  it('come from whoever has them, when an impostor says it is the proposer', async () => {
+    const impostor = stage.gateways[0];
+    if (impostor === undefined) throw new Error('no gateway');
+    impostor.bend = async (asked, honest) => {
+      if (asked.path === '/v1/openings') return { sealed: 'AAAA' };
+      if (asked.path !== '/healthz') return honest();
+      return { ...((await honest()) as object), name: 'bank' };
+    };
+    expect((await run(plain)).code).toBe('none');
+  });
+});
+
+describe('a gateway', () => {
+  it('that says it appended and did not is found out, and another one appends', async () => {
+    const [liar] = stage.gateways;
+    if (liar === undefined) throw new Error('no gateway');
+    liar.bend = async (asked, honest) => {
+      if (asked.path !== '/v1/events') return honest();
+      return { seq: 3, id: '00'.repeat(32), status: 'accepted' };
+    };
+    const { code, folded } = await run(plain);
+    expect([code, folded?.status]).toEqual(['none', 'released']);
+  });
+
+  it('that calls an accepted event void is not believed', async () => {
+    const [liar] = stage.gateways;
+    if (liar === undefined) throw new Error('no gateway');
+    liar.bend = async (asked, honest) => {
+      const answer = (await honest()) as object;
+      if (asked.path !== '/v1/events') return answer;
+      return { ...answer, status: 'void', code: 'run-limit', sentence: 'no' };
+    };
+    expect((await run(plain)).code).toBe('none');
+  });
+
+  it('that serves wrong bytes costs nothing while another serves right ones', async () => {
+    const [liar] = stage.gateways;
+    if (liar === undefined) throw new Error('no gateway');
+    liar.bend = async (asked, honest) => {
+      const answer = await honest();
+      const blob = asked.method === 'GET' && asked.path.startsWith('/v1/blobs/');
+      return blob && answer instanceof Uint8Array ? answer.slice().fill(7, 0, 1) : answer;
+    };
+    expect((await run(plain)).code).toBe('none');
+    for (const gateway of stage.gateways) {
+      gateway.bend = async (asked, honest) => {
+        const answer = await honest();
+        if (asked.range === undefined || !(answer instanceof Uint8Array)) return answer;
+        return answer.slice().fill(7, 0, 1);
+      };
+    }
+    const { code, folded } = await run(plain);
+    expect(code).toBe('chunk-mismatch');
+    expect(folded).toMatchObject({ status: 'failed', failure: 'chunk-mismatch' });
+  });
+
+  it('that shows checkpoints nobody signed is passed over', async () => {
+    const [liar] = stage.gateways;
+    if (liar === undefined) throw new Error('no gateway');
+    liar.bend = async (asked, honest) => {
+      const answer = (await honest()) as { note: string };
+      if (asked.path !== '/v1/log/checkpoint') return answer;
+      const note = answer.note.replace(/(— \S+ )(\S{8})/g, '$1AAAAAAAA');
+      return { ...answer, note };
+    };
+    expect((await run(plain)).code).toBe('none');
+  });
+
+  it('whose witness is gone holds up what needs all witnesses, with a code', async () => {
+    const dead = stage.gateways[2];
+    if (dead === undefined) throw new Error('no gateway');
+    for (const gateway of stage.gateways) {
+      gateway.bend = async (asked, honest) => {
+        if (asked.path !== '/v1/freshness' || gateway !== dead) return honest();
+        throw new CodedError('internal', 'unavailable', 'gone');
+      };
+    }
+    const { code, folded } = await run(plain, { patienceMs: 600 });
+    expect(code).toBe('freshness-unreachable');
+    expect(folded).toMatchObject({ status: 'failed', failure: 'freshness-unreachable' });
+  });
+
+  it('of the owner must sign the receipt: without it nothing is put anywhere', async () => {
+    const events: number[] = [];
+    for (const gateway of stage.gateways) {
+      gateway.bend = async (asked, honest) => {
+        if (asked.path === '/v1/events') events.push(events.length);
+        if (asked.path === '/v1/cosign') throw new CodedError('internal', 'unavailable', 'gone');
+        if (asked.path !== '/v1/log/checkpoint' || events.length < 2) return honest();
+        const answer = (await honest()) as { size: number };
+        return { ...answer, note: await gateway.note(answer.size, ['bank', 'hospital']) };
+      };
+    }
+    const before = stage.shared.blobs.size;
+    const { code, folded } = await run(plain, { patienceMs: 800 });
+    expect(code).toBe('quorum-missing');
+    expect(folded?.status).toBe('recorded');
+    // The evidence at most: no result blob has left.
+    expect(stage.shared.blobs.size - before).toBeLessThanOrEqual(1);
+    expect(folded?.usage).not.toBeNull();
+    expect(events.length).toBeLessThanOrEqual(3);
+  });
+});

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// The worker's HTTP API: who may start a run, what is bounded, what health and metrics say.
+import { HttpJson, WorkerClient } from '@cloister/api';
+import { type Signer, systemClock, toHex } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
+import { createDuckdbEngine } from '@cloister/engine-duckdb';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { serveWorker, type WorkerServer } from './server.ts';
+import { Stage } from './testing/stage.ts';
+import { Worker } from './worker.ts';
+
+const engine = createDuckdbEngine();
+let stage: Stage;
+let worker: Worker;
+let server: WorkerServer;
+let task: Uint8Array;
+
+beforeAll(async () => {
+  stage = await Stage.raise(engine);
+  const dataset = await stage.addDataset('insurer');
+  const outputs = [{ name: 'a', type: 'BIGINT', recipients: ['bank'] }];
+  task = await stage.addTask(dataset, { code: 'SELECT a FROM t', columns: [1], outputs });
+  worker = new Worker(stage.ports());
+  server = await serveWorker(worker);
+});
+
+afterAll(async () => {
+  await worker.idle(5_000);
+  await server.close();
+  await stage.lower();
+  await engine.close();
+});
+
+function client(signer?: Signer): WorkerClient {
+  const { genesis } = stage.world;
+  const sign = { issuer: 'test', genesis, crypto: nodeCrypto, clock: systemClock };
+  const signing = signer === undefined ? {} : { sign: { ...sign, signer } };
+  return new WorkerClient(new HttpJson({ base: server.address, ...signing }));
+}
+
+it('a run is started by its proposer, one at a time, and counted by how it ended', async () => {
+  const bank = client(stage.world.identity('bank'));
+  const run = await bank.run(task);
+  await expect(bank.run(task)).rejects.toMatchObject({ code: 'worker-busy' });
+  let status = await bank.status(run);
+  for (let i = 0; i < 20 && !['released', 'failed'].includes(status.state); i++) {
+    status = await bank.status(run, { known: status.state, waitMs: 2_000 });
+  }
+  expect(status).toMatchObject({ state: 'released', task: toHex(task) });
+  await worker.idle(2_000);
+  const metrics = await (await fetch(`${server.address}/metrics`)).text();
+  expect(metrics).toContain('cloister_worker_runs_total{outcome="released"} 1');
+  expect(metrics).toMatch(/cloister_worker_phase_seconds_sum\{phase="keys"\} \d+\.\d+/);
+  expect(metrics).toContain('cloister_worker_busy 0');
+  const health = await (await fetch(`${server.address}/healthz`)).json();
+  expect(health).toMatchObject({ ok: true, role: 'worker', simulated: true, busy: false });
+});
+
+it('nobody else starts one, and no task that is not on the ledger', async () => {
+  const other = client(stage.world.identity('insurer'));
+  await expect(other.run(task)).rejects.toMatchObject({ code: 'not-the-proposer' });
+  await expect(client().run(task)).rejects.toMatchObject({ code: 'request-unauthenticated' });
+  const bank = client(stage.world.identity('bank'));
+  const unknown = bank.run(new Uint8Array(32));
+  await expect(unknown).rejects.toMatchObject({ code: 'task-unknown' });
+  const status = bank.status('00'.repeat(16));
+  await expect(status).rejects.toMatchObject({ code: 'run-unknown' });
+  expect(worker.busy).toBe(false);
+});
+
+it('bodies are bounded and must be a request', async () => {
+  const post = (body: string) => fetch(`${server.address}/v1/runs`, { method: 'POST', body });
+  expect((await post('x'.repeat(70_000))).status).toBe(413);
+  expect((await post('{}')).status).toBe(401);
+  const http = new HttpJson({
+    base: server.address,
+    sign: {
+      signer: stage.world.identity('bank'),
+      issuer: 'bank',
+      genesis: stage.world.genesis,
+      crypto: nodeCrypto,
+      clock: systemClock,
+    },
+  });
+  for (const json of [{}, { task: 'ab' }, [], 'x', { task: 'z'.repeat(64) }]) {
+    const asked = http.bytes({ path: '/v1/runs', json });
+    await expect(asked).rejects.toMatchObject({ code: 'request-malformed' });
+  }
+  for (const path of ['/', '/v1/runs/xyz', '//', '/v1/runs/00?wait=1e9']) {
+    expect((await fetch(server.address + path)).status).toBe(404);
+  }
+});
