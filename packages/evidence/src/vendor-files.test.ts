@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { encodeCollateral, makeCollateral, parseCollateralJson } from './collateral.ts';
 import { dcapBundleJson } from './dcap/collateral.ts';
 import { createDevelopmentRoot, mintCollateral } from './mint/index.ts';
+import { hasShared, read } from './testing.ts';
 import { decodeEvidenceFile } from './text-form.ts';
 import { collateralFromFiles, type VendorFile } from './vendor-files.ts';
 
@@ -171,4 +172,20 @@ describe('evidence as text', () => {
 it('a bundle of PCS tools is read as before', () => {
   const json = utf8(dcapBundleJson(sgx.items));
   expect(parseCollateralJson('sgx-dcap', json)).toEqual(sgx);
+});
+
+describe.skipIf(!hasShared)('what Intel served [skip: shared]', () => {
+  it('is one bundle, whichever file is read first', () => {
+    const folder = 'sgx/integritee/dcap';
+    const names = [
+      ...['tcb_info.json', 'qe_identity.json', 'root_ca_crl.der', 'pck_crl.der'],
+      ...['tcb_info_issuer_chain.pem', 'qe_identity_issuer_chain.pem', 'pck_crl_issuer_chain.pem'],
+    ];
+    const files = names.map((name) => file(name, read(`${folder}/${name}`)));
+    const bundle = collateralFromFiles(files);
+    expect(bundle).toMatchObject({ kind: 'sgx-dcap', subject: '00906ea10000', number: 12 });
+    expect(collateralFromFiles(files.reverse())).toEqual(bundle);
+    const other = [...files, file('another', read(`${folder}/test2_tcb_info.json`))];
+    expect(() => collateralFromFiles(other)).toThrow(/tcb_info.json and another both hold/);
+  });
 });
