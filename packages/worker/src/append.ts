@@ -26,8 +26,8 @@ export interface Append {
   /** Whether our own fold has it accepted. */
   readonly landed: () => boolean;
   readonly rule: WitnessRule;
-  /** Called once when a gateway has taken it, before it is cosigned. */
-  readonly onAppended?: () => void;
+  /** Told what a gateway says of it, before it is cosigned: no more than its word. */
+  readonly onAppended?: (status: 'accepted' | 'void') => void;
 }
 
 /** What one gateway claims. */
@@ -70,7 +70,7 @@ export function appendUntilLanded(
 
 async function appendAt(gateway: GatewayClient, append: Append): Promise<Claim> {
   const answer = await within('a gateway', APPEND_MS, gateway.append(append.bytes));
-  append.onAppended?.();
+  append.onAppended?.(answer.status);
   const { seq, code, sentence } = answer;
   return { gateway, seq, code, sentence, since: performance.now() };
 }
@@ -94,12 +94,12 @@ async function isAt(identity: RunIdentity, claim: Claim, bytes: Uint8Array): Pro
 export async function publish<K extends EventKind>(
   ports: WorkerPorts,
   identity: RunIdentity,
-  event: { kind: K; body: EventBody<K>; landed: () => boolean; rule: WitnessRule },
+  event: { kind: K; body: EventBody<K> } & Pick<Append, 'landed' | 'rule' | 'onAppended'>,
 ): Promise<TreeHead> {
-  const { kind, body, landed, rule } = event;
+  const { kind, body, ...landing } = event;
   const { genesis, config } = ports;
   const bytes = await signEvent(identity.signer, config.name, { genesis, kind, body });
-  return appendUntilLanded(ports, identity, { bytes, what: kind, landed, rule });
+  return appendUntilLanded(ports, identity, { bytes, what: kind, ...landing });
 }
 
 function voided(what: string, { code, sentence }: Claim): CodedError {

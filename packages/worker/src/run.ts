@@ -77,7 +77,6 @@ export async function execute(
       await recordFailure(ports, identity, join, error);
       throw error;
     }
-    onPhase('released');
   } finally {
     identity.hpke.wipe();
     await dropScratch(folder);
@@ -122,7 +121,7 @@ async function runJoined(ports: WorkerPorts, identity: RunIdentity, joined: Join
   const usage = usageOf(identity, { join, rights, ready, sealed, rowsOut: computed.rows, host });
   await record(ports, identity, rights, usage);
   onPhase('releasing');
-  await release(ports, identity, joined.directory, { rights, sealed });
+  await release(ports, identity, joined, { rights, sealed });
 }
 
 /** Milliseconds are by this machine's clock, which its host can influence. */
@@ -255,7 +254,7 @@ async function record(
 async function release(
   ports: WorkerPorts,
   identity: RunIdentity,
-  directory: Directory,
+  { directory, onPhase }: Joined,
   of: { rights: Allowed; sealed: SealedResult },
 ): Promise<void> {
   const recipients = new Set(of.rights.task.body.outputs.flatMap((output) => output.recipients));
@@ -267,7 +266,15 @@ async function release(
   const usage = fromHex(ports.follower.state.runs.get(key)?.usage?.event ?? '');
   const landed = () => ports.follower.state.runs.get(key)?.status === 'released';
   const body = { task, run, usage };
-  await publish(ports, identity, { kind: 'released', body, landed, rule: witnessRule(ports) });
+  const rule = witnessRule(ports);
+  let told = false;
+  // The recipients have it all: the proposer need not wait for what a lying gateway would cost.
+  const onAppended = (status: 'accepted' | 'void') => {
+    if (status === 'accepted' && !told) onPhase('released');
+    told ||= status === 'accepted';
+  };
+  await publish(ports, identity, { kind: 'released', body, landed, rule, onAppended });
+  if (!told) onPhase('released');
 }
 
 /** To every gateway that says it is the member's: an impostor cannot keep the result from it. */
