@@ -130,7 +130,8 @@ try {
     const csv = join(folder, `${role.dataset}.csv`);
     await writeFile(csv, data[role.id]);
     plain[role.dataset] = await parquet(folder, role.dataset, `FROM read_csv('${csv}')`);
-    await add(world.admins[role.id], plain[role.dataset], role.dataset, role.policy);
+    const policy = { ...role.policy, limits: OPEN_POLICY.limits };
+    await add(world.admins[role.id], plain[role.dataset], role.dataset, policy);
   }
   const everybody = Object.values(world.admins);
   for (const admin of everybody) {

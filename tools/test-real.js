@@ -66,7 +66,7 @@ function onPath(names) {
     .find((path) => existsSync(path));
 }
 
-/** A virtual environment with the pinned pyarrow and Spark, made once in the cache. @returns {string} */
+/** An environment with the pinned pyarrow and pyspark, made once in the cache. @returns {string} */
 function pythonWithPyarrowAndSpark() {
   const folder = join(cache, `pyarrow-${PYARROW}-pyspark-${PYSPARK}`);
   const python = join(folder, 'bin', 'python');

@@ -12,6 +12,7 @@ export type KeeperErrorCode =
   | 'event-rejected'
   // asking it to open
   | 'keeper-not-holding'
+  | 'owner-witness-missing'
   | 'challenge-unknown'
   | 'challenges-too-many'
   | 'freshness-notes-differ'

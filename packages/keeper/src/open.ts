@@ -107,9 +107,13 @@ async function checkFreshness(ports: OpenPorts, request: OpenRequest): Promise<F
     const message = 'the fold here has no such join of a worker';
     throw keeperError('join-unknown', 'not-found', message);
   }
-  const owners = requiredWitnesses(follower.state, toHex(task));
+  const { keys, missing } = requiredWitnesses(follower.state, toHex(task));
+  if (missing.length > 0) {
+    const message = `no witness of the charter stands for ${missing.join(', ')}`;
+    throw keeperError('owner-witness-missing', 'policy', message);
+  }
   const required = witnesses
-    .filter((witness) => owners.some((owner) => equal(owner, witness.key)))
+    .filter((witness) => keys.some((key) => equal(key, witness.key)))
     .map((witness) => witness.name);
   const { quorum } = follower.charter.witnesses;
   return verifyFreshness(crypto, note, { genesis, challenge, witnesses, quorum, required });

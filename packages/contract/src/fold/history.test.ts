@@ -15,7 +15,7 @@ import {
 } from '../testing/index.ts';
 import { foldEntry } from './fold.ts';
 import { requiredWitnesses, rightsOfJoin } from './rights.ts';
-import { emptyState, encodeState } from './state.ts';
+import { cloneState, emptyState, encodeState } from './state.ts';
 import { missingGrants, runState, taskState } from './task-state.ts';
 
 async function ready(grant: { runs?: number } = {}) {
@@ -37,10 +37,13 @@ describe('a history', () => {
     expect(taskState(world.state, taskKey)).toBe('joined');
     const rights = rightsOfJoin(world.state, toHex(worker.id));
     expect(rights.ok && rights.owners).toEqual(['insurer', 'hospital']);
-    expect(requiredWitnesses(world.state, taskKey)).toEqual([
-      world.witness('insurer').key,
-      world.witness('hospital').key,
-    ]);
+    expect(requiredWitnesses(world.state, taskKey)).toEqual({
+      keys: [world.witness('insurer').key, world.witness('hospital').key],
+      missing: [],
+    });
+    const without = cloneState(world.state);
+    without.charter?.members.shift();
+    expect(requiredWitnesses(without, taskKey).missing).toEqual(['insurer']);
     const usage = await world.recordUsage(worker);
     expect(taskState(world.state, taskKey)).toBe('recorded');
     await world.release(worker, usage);

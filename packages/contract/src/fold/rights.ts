@@ -77,15 +77,24 @@ export function rightsOfJoin(state: FoldState, joinKey: string): Rights {
   return { ok: true, join, run, runKey, task, taskKey, inputs, owners, ...opened };
 }
 
-/** Raw witness keys of the owners whose data a task (by event key) opens: all must have signed. */
-export function requiredWitnesses(state: FoldState, taskKey: string): Uint8Array[] {
+/**
+ * Raw witness keys of the owners whose data a task (by event key) opens: all must have signed.
+ * `missing` are owners that have no witness; while there are any, nothing may be opened.
+ */
+export function requiredWitnesses(
+  state: FoldState,
+  taskKey: string,
+): { keys: Uint8Array[]; missing: string[] } {
   const task = state.tasks.get(taskKey);
-  if (task === undefined || state.charter === null) return [];
+  if (task === undefined || state.charter === null) return { keys: [], missing: [taskKey] };
   const owners = new Set(
     task.body.inputs.flatMap((input) => state.datasets.get(toHex(input.dataset))?.owner ?? []),
   );
   const { members } = indexOf(state);
-  return [...owners].flatMap((id) => members.get(id)?.witness ?? []);
+  return {
+    keys: [...owners].flatMap((id) => members.get(id)?.witness ?? []),
+    missing: [...owners].filter((id) => !members.has(id)),
+  };
 }
 
 function rightInput(state: FoldState, input: Input): RightInput[] {
