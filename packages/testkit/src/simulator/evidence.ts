@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// Evidence at the simulator's edge: a stub in the place of quotes and chains, so that a seed is
+// fast. It keeps what matters to the protocol: a maker's mark, a measurement, a debug flag, an end,
+// and the report data that the join's real formula gives. The makers' real formats are tested in
+// packages/evidence.
+import {
+  type Environment,
+  type FoldState,
+  type Join,
+  type JoinAppraisal,
+  type JoinAppraiser,
+  reportData,
+} from '@cloister/contract';
+import { namedBytes } from '@cloister/contract/testing';
+import { equal, fromHex, toHex, utf8 } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
+
+export interface Claimed {
+  readonly measurement: string;
+  readonly debug: boolean;
+  readonly until: number;
+  readonly reportData: string;
+}
+
+/** Evidence marked by `maker`; a forger knows another maker's secret only. */
+export function stubEvidence(maker: string, claimed: Claimed): Uint8Array {
+  return utf8(JSON.stringify({ claimed, mark: markOf(maker, claimed) }));
+}
+
+function markOf(maker: string, claimed: Claimed): string {
+  const secret = namedBytes('maker', maker);
+  return toHex(nodeCrypto.digest('sha256', secret, utf8(JSON.stringify(claimed))));
+}
+
+interface Blobs {
+  get(digest: Uint8Array): Promise<Uint8Array>;
+}
+
+/** Stands in for `JoinAppraiser`: the same answers, other evidence. */
+export function stubAppraiser(blobs: Blobs): JoinAppraiser {
+  const appraise = async (state: FoldState, key: string): Promise<JoinAppraisal> => {
+    const join = state.joins.get(key) as Join;
+    const environment = state.charter?.environments.find((e) => e.id === join.body.environment);
+    const bytes = await blobs.get(join.body.evidence);
+    const wrong = judge(state, join, environment as Environment, bytes);
+    if (wrong !== undefined) {
+      return { ok: false, mismatch: { code: wrong, wanted: 'the charter’s', got: 'other' } };
+    }
+    const { claimed } = JSON.parse(new TextDecoder().decode(bytes)) as { claimed: Claimed };
+    const claims = { time: { validUntil: claimed.until } };
+    return { ok: true, claims } as unknown as JoinAppraisal;
+  };
+  return { appraise } as unknown as JoinAppraiser;
+}
+
+function judge(
+  state: FoldState,
+  join: Join,
+  environment: Environment,
+  bytes: Uint8Array,
+): string | undefined {
+  const { claimed, mark } = JSON.parse(new TextDecoder().decode(bytes)) as {
+    claimed: Claimed;
+    mark: string;
+  };
+  if (mark !== markOf(environment.tee, claimed)) return 'signature-invalid';
+  const measured = fromHex(claimed.measurement);
+  if (!environment.measurements.some((m) => equal(m.measurement, measured))) {
+    return 'measurement-not-allowed';
+  }
+  if (claimed.debug) return 'debug-not-allowed';
+  const input = {
+    genesis: state.genesis as Uint8Array,
+    signing: join.signer,
+    join: join.body,
+  };
+  const wanted = toHex(reportData(input, 64, nodeCrypto));
+  return claimed.reportData === wanted ? undefined : 'report-data-mismatch';
+}
