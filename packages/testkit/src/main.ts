@@ -35,7 +35,8 @@ const KINDS = [
   'attack: other-charter',
   'attack: swapped-openings',
   'attack: after-the-end',
-  'attack: void-join',
+  'attack: run-limit',
+  'attack: unapproved',
   'attack: forged-maker',
   'attack: copied-keys',
 ];
