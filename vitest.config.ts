@@ -20,7 +20,9 @@ export default defineConfig({
     pool: 'forks',
     testTimeout: lane === undefined ? 30_000 : 300_000,
     hookTimeout: lane === undefined ? 60_000 : 300_000,
+    maxWorkers: '100%',
     globalSetup: ['./tools/build-once.ts'],
+    setupFiles: ['./tools/property-seed.ts'],
     reporters: ['default', './tools/reporter.ts'],
   },
 });
