@@ -204,7 +204,7 @@ export class Ceremony {
 
   async #acknowledge(state: FoldState, epoch: Epoch, attempt: Attempt): Promise<void> {
     if (attempt.done.has('ack')) return;
-    if (attempt.dealer !== undefined && !attempt.done.has('reveal')) return;
+    if (attempt.dealer !== undefined && !epoch.reveals.has(attempt.dealer)) return;
     const n = epoch.joins.length;
     const reveals = await this.#verifyReveals(state, epoch, attempt);
     if (reveals === undefined) return;
