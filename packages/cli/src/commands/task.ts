@@ -103,7 +103,7 @@ function decidingCommands(task: Command): void {
       const end = until === undefined ? '' : ` until ${new Date(until).toISOString()}`;
       print(command, recorded, [`approved ${runs} run(s)${end}, on the ledger at ${recorded.seq}`]);
     });
-  withExample(approve, 'cloister task approve --home bureau 3f9a --runs 2 --person "R. Ahn"');
+  withExample(approve, 'cloister task approve --home bureau 3f9a --runs 2 --person "data officer"');
   const decline = withHome(task.command('decline'))
     .argument('<task>', 'task id, or its first digits')
     .description('say no, with a code')
