@@ -190,7 +190,7 @@ describe('thrift bombs', () => {
     const started = performance.now();
     const wanted = code === 'any' ? expect.any(String) : code;
     await expect(open(footer)).rejects.toMatchObject({ name: 'CodedError', code: wanted });
-    expect(performance.now() - started).toBeLessThan(1000);
+    expect(performance.now() - started).toBeLessThan(10_000);
   });
 
   test('more row groups than ordinals is over a limit', async () => {

@@ -126,7 +126,7 @@ describe('a peer that lies', () => {
     hospitalAnswers(() => Promise.reject(stale));
     const began = performance.now();
     expect(await codeOf(insurer.checkpoint())).toBe('quorum-unreachable');
-    expect(performance.now() - began).toBeLessThan(1_500);
+    expect(performance.now() - began).toBeLessThan(2_200);
   });
 
   it('by never answering is not waited for when the others are enough', async () => {
