@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How many durable appends a second the embedded ledger makes, and how long one takes: 64 writers
 // at once, 400 bytes each, fsync on, in a temporary folder (where that is memory, fsync is free).
-// Appends only: cosigning is the gateways'. Goal: at least 1,000 a second, p99 at most 200 ms. Run after a build.
+// Appends only: cosigning is the gateways'. Goal: at least 1,000 a second, p99 at most 200 ms.
+// Run after a build.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
