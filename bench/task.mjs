@@ -7,11 +7,11 @@
 //   query   the demo's joint query, against the same DuckDB on the same rows in cleartext
 //
 // Medians of several runs. Needs a build: npm run bench task
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+
 import { openAsBlob } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DuckDBInstance } from '@duckdb/node-api';
 import {
   CAST,
   createReport,
@@ -24,6 +24,7 @@ import {
   syntheticData,
   until,
 } from '@cloister/cli';
+import { DuckDBInstance } from '@duckdb/node-api';
 
 const RUNS = 7;
 const SEED = 7;

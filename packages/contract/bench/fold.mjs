@@ -4,12 +4,14 @@
 // times and the median is printed, split by kind. Events a second of processor time are printed
 // too: on a busy machine that is the figure of one core. Run after a build:
 //   node packages/contract/bench/fold.mjs [tasks, 300 by default]
-import { nodeCrypto } from '@cloister/core/node';
-import { parseCose } from '@cloister/core';
+
 import { admit, emptyState, fold, OPERATOR_SUBJECT } from '@cloister/contract';
 import { START_MS, World } from '@cloister/contract/testing';
+import { parseCose } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
 
 const tasks = Number(process.argv[2] ?? 300);
+const print = (line) => process.stdout.write(`${line}\n`);
 const TARGET = 5_000;
 
 async function ledger() {
@@ -68,12 +70,12 @@ const runs = [await read(log), await read(log), await read(log)].sort((a, b) => 
 const { ms, cpuMs, folding, perKind } = runs[1];
 const rate = (spent) => Math.round((1_000 * log.length) / spent);
 const cored = `${rate(cpuMs)} events/s of a core (wanted ${TARGET})`;
-console.log(`admit and fold: ${log.length} events, ${cored}`);
-console.log(`  by the wall clock: ${rate(ms)} events/s; the fold alone: ${rate(folding)} events/s`);
+print(`admit and fold: ${log.length} events, ${cored}`);
+print(`  by the wall clock: ${rate(ms)} events/s; the fold alone: ${rate(folding)} events/s`);
 const checks = await bare(log);
 const share = Math.round((100 * checks.cpuMs) / cpuMs);
-console.log(`  of that ${share} % is ${checks.signatures} bare Ed25519 checks (OpenSSL)`);
+print(`  of that ${share} % is ${checks.signatures} bare Ed25519 checks (OpenSSL)`);
 for (const [kind, { events, ms: spent }] of [...perKind].sort((a, b) => b[1].ms - a[1].ms)) {
   const each = `${((1_000 * spent) / events).toFixed(0)} us each`;
-  console.log(`  ${kind.padEnd(12)} ${String(events).padStart(6)}  ${each}`);
+  print(`  ${kind.padEnd(12)} ${String(events).padStart(6)}  ${each}`);
 }
