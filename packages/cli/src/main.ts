@@ -11,6 +11,13 @@ if (process.argv.includes('--exit-with-stdin')) {
   process.stdin.resume().once('close', () => process.kill(process.pid, 'SIGTERM'));
   process.stdin.unref();
 }
+// Whoever reads us may have read enough (`cloister ledger list | head`): that is no fault.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit();
+  });
+}
 const program = buildProgram().exitOverride();
 for (const command of [...program.commands, ...program.commands.flatMap((c) => c.commands)]) {
   command.exitOverride();
