@@ -7,3 +7,4 @@ export * from './cose.ts';
 export type * from './crypto/port.ts';
 export * from './errors.ts';
 export * from './ports.ts';
+export * from './token-buckets.ts';
