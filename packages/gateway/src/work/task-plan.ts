@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A task before it is one: its datasets found, its code planned, its uses judged against every
 // owner's policy, and what people are told of that. Nothing here is recorded.
-import { type CheckAnswer, type TaskRequest, taskRequest } from '@cloister/api';
+import { type CheckAnswer, type DatasetJson, type TaskRequest, taskRequest } from '@cloister/api';
 import { columnsRead, type DatasetSchema, type EventBody, type Input } from '@cloister/contract';
 import {
   type EnginePlan,
@@ -55,8 +55,9 @@ export async function planTask(gateway: Gateway, raw: TaskRequest): Promise<Plan
   }
   const tables = Object.keys(request.inputs);
   if (tables.length === 0) throw malformed('a task needs at least one input');
+  const listed = await listDatasets(gateway);
   const inputs = await Promise.all(
-    Object.values(request.inputs).map((name) => findInput(gateway, name)),
+    Object.values(request.inputs).map((name) => findInput(gateway, listed, name)),
   );
   const { plan, refused } = await planOrRefusal(gateway, {
     code: request.code,
@@ -93,11 +94,13 @@ async function planOrRefusal(
 }
 
 /** `owner/name`, a dataset id, either with `@version`. @throws CodedError `dataset-not-found` */
-async function findInput(gateway: Gateway, name: string): Promise<PlannedTask['inputs'][number]> {
+async function findInput(
+  gateway: Gateway,
+  listed: readonly DatasetJson[],
+  name: string,
+): Promise<PlannedTask['inputs'][number]> {
   const [, wanted = '', version] = /^(.*?)(?:@(\d{1,9}))?$/.exec(name) ?? [];
-  const known = (await listDatasets(gateway)).filter(
-    (d) => d.dataset === wanted || `${d.owner}/${d.name}` === wanted,
-  );
+  const known = listed.filter((d) => d.dataset === wanted || `${d.owner}/${d.name}` === wanted);
   const newest = Math.max(...known.map((d) => d.version));
   const found = known.find((d) => d.version === (version === undefined ? newest : Number(version)));
   const dataset = stateInForce(gateway).datasets.get(found?.dataset ?? '');
