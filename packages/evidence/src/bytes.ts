@@ -98,10 +98,3 @@ export function isZero(bytes: Uint8Array): boolean {
   for (const byte of bytes) all |= byte;
   return all === 0;
 }
-
-/** Little-endian unsigned integer of up to six bytes. */
-export function littleEndian(bytes: Uint8Array): number {
-  let out = 0;
-  for (let i = bytes.length - 1; i >= 0; i--) out = out * 256 + (bytes[i] as number);
-  return out;
-}

@@ -4,7 +4,6 @@
 // Profile Specification" (extension), PCS API v4 (TCB info and identities).
 import { fromHex } from '@cloister/core';
 
-export const HEADER_BYTES = 48;
 export const SGX_REPORT_BYTES = 384;
 export const TD10_REPORT_BYTES = 584;
 export const TD15_REPORT_BYTES = 648;
