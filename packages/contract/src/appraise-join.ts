@@ -52,6 +52,9 @@ interface Newest {
   readonly unread: CodedError | undefined;
 }
 
+/** Who appraises joins, as far as a node needs one. */
+export type Appraiser = Pick<JoinAppraiser, 'appraise'>;
+
 export class JoinAppraiser {
   readonly #crypto: CryptoPort;
   readonly #blobs: BlobStore;

@@ -15,9 +15,10 @@ import {
   verifyCheckpoint,
   type WitnessKey,
 } from '@cloister/tlog';
+import { admit } from './admit.ts';
 import { contractError } from './errors.ts';
 import type { CharterBody } from './events/charter.ts';
-import { foldEntry } from './fold/fold.ts';
+import { type Admission, foldEntry } from './fold/fold.ts';
 import { emptyState, type FoldState } from './fold/state.ts';
 
 const PAGE = 500;
@@ -36,11 +37,18 @@ export function witnessesOf(charter: CharterBody): WitnessKey[] {
   return charter.members.map((member) => ({ name: member.id, key: member.witness }));
 }
 
+/** What a node asks of its follower. */
+export type Follower = Pick<
+  CheckpointFollower,
+  'state' | 'size' | 'note' | 'charter' | 'step' | 'syncTo'
+>;
+
 export class CheckpointFollower {
   readonly #crypto: CryptoPort;
   readonly #peers: readonly CheckpointedPeer[];
   readonly #genesis: Uint8Array;
   readonly #founding: CharterBody;
+  readonly #admission: Admission;
   readonly #state: FoldState = emptyState();
   #tree: MerkleTree;
   /** The signed note of the newest head that was verified. */
@@ -54,11 +62,14 @@ export class CheckpointFollower {
     genesis: Uint8Array;
     /** The charter that founds the genesis: its witnesses count until the ledger says otherwise. */
     founding: CharterBody;
+    /** `admit` where absent. */
+    admission?: Admission;
   }) {
     this.#crypto = options.crypto;
     this.#peers = options.peers;
     this.#genesis = options.genesis;
     this.#founding = options.founding;
+    this.#admission = options.admission ?? admit;
     this.#tree = new MerkleTree(options.crypto);
   }
 
@@ -160,7 +171,9 @@ export class CheckpointFollower {
       this.#rewind(before);
       throw mismatch(head.size);
     }
-    for (const entry of entries) await foldEntry(this.#state, entry, this.#crypto);
+    for (const entry of entries) {
+      await foldEntry(this.#state, entry, this.#crypto, this.#admission);
+    }
   }
 
   /** Rare: entries that do not belong were appended, so the tree is built again without them. */

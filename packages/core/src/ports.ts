@@ -7,6 +7,14 @@ export interface Clock {
   now(): number;
 }
 
+/** Waiting, apart from the time of day: durations by a clock that never goes back. */
+export interface Timers {
+  /** Milliseconds since some moment; only differences mean anything. */
+  elapsed(): number;
+  /** Calls `wake` once after `ms`, unless what it answers is called before. */
+  after(ms: number, wake: () => void): () => void;
+}
+
 export interface Random {
   bytes(length: number): Uint8Array<ArrayBuffer>;
 }
@@ -27,6 +35,14 @@ export interface BlobStore {
 }
 
 export const systemClock: Clock = { now: () => Date.now() };
+
+export const systemTimers: Timers = {
+  elapsed: () => performance.now(),
+  after(ms, wake) {
+    const timer = setTimeout(wake, ms);
+    return () => clearTimeout(timer);
+  },
+};
 
 /** The runtime's own generator (`crypto.getRandomValues`), in Node and in a browser. */
 export const systemRandom: Random = {

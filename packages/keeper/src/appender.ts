@@ -10,12 +10,12 @@ import { RETRY_MS, sleep } from './wait.ts';
 const ATTEMPTS = 50;
 
 export class Appender {
-  readonly #ports: Pick<KeeperPorts, 'peers' | 'signer'>;
+  readonly #ports: Pick<KeeperPorts, 'peers' | 'signer' | 'timers'>;
   readonly #about: { readonly name: string; readonly genesis: Uint8Array };
   readonly #signal: AbortSignal;
 
   constructor(
-    ports: Pick<KeeperPorts, 'peers' | 'signer'>,
+    ports: Pick<KeeperPorts, 'peers' | 'signer' | 'timers'>,
     about: { readonly name: string; readonly genesis: Uint8Array },
     signal: AbortSignal,
   ) {
@@ -32,7 +32,7 @@ export class Appender {
 
   /** @throws CodedError as `event`, `join-rejected` for a join */
   async bytes(event: Uint8Array, kind: EventKind): Promise<void> {
-    const { peers } = this.#ports;
+    const { peers, timers } = this.#ports;
     let last: unknown;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       try {
@@ -44,7 +44,7 @@ export class Appender {
       } catch (error) {
         if (isCoded(error) && error.kind !== 'unavailable') throw error;
         last = error;
-        await sleep(RETRY_MS, this.#signal);
+        await sleep(timers, RETRY_MS, this.#signal);
         if (this.#signal.aborted) break;
       }
     }

@@ -12,12 +12,12 @@
 // - Shares and deals live in memory only, and are wiped when their epoch ends or is superseded.
 
 import type {
+  Appraiser,
   Epoch,
   EventBody,
   EventKind,
   FoldState,
   Join,
-  JoinAppraiser,
   Mismatch,
 } from '@cloister/contract';
 import type { BlobStore, CryptoPort, Random } from '@cloister/core';
@@ -62,7 +62,7 @@ export interface CeremonyPorts {
   readonly crypto: CryptoPort;
   readonly random: Random;
   readonly blobs: BlobStore;
-  readonly appraiser: JoinAppraiser;
+  readonly appraiser: Appraiser;
   readonly signer: Signer;
   readonly hpke: HpkeKeyPair;
   readonly log: Log;

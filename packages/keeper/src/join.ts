@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a keeper enters: evidence over its keys and the checkpoint it began from, a join signed by
 // its own key, and the operator's countersignature around it (spec/events.md, "join").
-import { generateKeyPairSync } from 'node:crypto';
 import { type CharterBody, type EventBody, reportData, signEvent } from '@cloister/contract';
 import { parseCose, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
@@ -16,6 +15,8 @@ export interface JoinFacts {
   readonly charter: CharterBody;
   /** 65 bytes. */
   readonly hpke: Uint8Array;
+  /** SubjectPublicKeyInfo of its TLS key. */
+  readonly tls: Uint8Array;
   /** The cosigned checkpoint, as its signed note. */
   readonly checkpoint: string;
 }
@@ -37,14 +38,14 @@ export async function makeJoin(
   ports: Pick<KeeperPorts, 'attester' | 'crypto' | 'signer'>,
 ): Promise<{ event: Uint8Array; evidence: Uint8Array; id: Uint8Array }> {
   const { attester, crypto, signer } = ports;
-  const { genesis, operator, environment, charter, hpke } = facts;
+  const { genesis, operator, environment, charter, hpke, tls } = facts;
   const body: Omit<EventBody<'join'>, 'evidence'> = {
     role: 'keeper',
     operator,
     charter: charter.version,
     environment,
     hardware: attester.hardware,
-    tls: crypto.digest('sha256', tlsKey()),
+    tls: crypto.digest('sha256', tls),
     hpke,
     checkpoint: utf8(facts.checkpoint),
   };
@@ -54,10 +55,4 @@ export async function makeJoin(
   const inner = await signEvent(signer, facts.name, { genesis, kind: 'join', body: join });
   const event = await attester.signJoin(inner);
   return { event, evidence, id: nodeCrypto.digest('sha256', parseCose(event).sigStructure) };
-}
-
-/** SubjectPublicKeyInfo of a fresh TLS key; the channel that uses its private half is to come. */
-function tlsKey(): Uint8Array {
-  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
-  return new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }));
 }

@@ -9,10 +9,12 @@
 //   (contract/checkpoint-follower.ts).
 // - A join may ask again and is judged again; answers go to the key in the join and no other.
 // - A refusal that judges (not one that could not reach somebody) is put on the ledger by its code.
+import { generateKeyPairSync } from 'node:crypto';
 import { encodePartials, openAnswerInfo, openProofRequest } from '@cloister/api';
 import {
   type CharterBody,
   CheckpointFollower,
+  type Follower,
   JoinAppraiser,
   type RightInput,
   rightsOfJoin,
@@ -34,7 +36,7 @@ import { checkPlace, makeJoin } from './join.ts';
 import { errorFields } from './log.ts';
 import { Metrics } from './metrics.ts';
 import { type Decision, decide, type OpenRequest } from './open.ts';
-import type { KeeperPorts } from './ports.ts';
+import type { KeeperParts, KeeperPorts } from './ports.ts';
 import { patiently, sleep, Trouble } from './wait.ts';
 
 const POLL_MS = 1_000;
@@ -54,14 +56,34 @@ export interface KeeperOptions {
 
 export type KeeperState = 'starting' | 'joined' | 'forming' | 'holding' | 'stopping';
 
+/** What a keeper's process is made of. */
+export function keeperParts(options: KeeperOptions, ports: KeeperPorts): KeeperParts {
+  const { crypto, peers } = ports;
+  const { genesis, founding } = options;
+  const blobs = new BlobCache(ports.blobs);
+  return {
+    follower: new CheckpointFollower({ crypto, peers, genesis, founding }),
+    appraiser: new JoinAppraiser({ crypto, blobs }),
+    challenges: new Challenges(ports),
+    blobs,
+    decide,
+    tlsKey,
+  };
+}
+
+/** The channel that uses its private half is to come. */
+function tlsKey(): Uint8Array {
+  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+  return new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }));
+}
+
 export class Keeper {
   readonly metrics = new Metrics();
-  readonly follower: CheckpointFollower;
+  readonly follower: Follower;
   readonly #options: KeeperOptions;
   readonly #ports: KeeperPorts;
+  readonly #parts: KeeperParts;
   readonly #hpke: HpkeKeyPair;
-  readonly #challenges: Challenges;
-  readonly #appraiser: JoinAppraiser;
   readonly #decisions = new Map<string, Decision>();
   readonly #refused = new Set<string>();
   readonly #background = new Set<Promise<void>>();
@@ -71,16 +93,17 @@ export class Keeper {
   #join: Uint8Array | undefined;
   #loop: Promise<void> = Promise.resolve();
 
-  constructor(options: KeeperOptions, ports: KeeperPorts) {
+  constructor(
+    options: KeeperOptions,
+    ports: KeeperPorts,
+    parts: KeeperParts = keeperParts(options, ports),
+  ) {
     this.#options = options;
-    this.#ports = { ...ports, blobs: new BlobCache(ports.blobs) };
+    this.#ports = ports;
+    this.#parts = parts;
     this.#hpke = generateHpkeKeyPair(ports.random);
-    this.#challenges = new Challenges(ports);
-    this.#appraiser = new JoinAppraiser(this.#ports);
-    const { crypto, peers } = ports;
-    const { genesis, founding } = options;
     this.#appender = new Appender(ports, options, this.#stopping.signal);
-    this.follower = new CheckpointFollower({ crypto, peers, genesis, founding });
+    this.follower = parts.follower;
   }
 
   /** Id of this keeper's join, once it is accepted. */
@@ -110,16 +133,17 @@ export class Keeper {
    * @throws CodedError `ledger-unreachable`, `environment-mismatch`, `join-rejected`
    */
   async start(): Promise<void> {
-    const { blobs, clock, log } = this.#ports;
+    const { timers, log } = this.#ports;
+    const { blobs, tlsKey } = this.#parts;
     const { patienceMs } = this.#options;
-    const bounds = { clock, patienceMs, signal: this.#stopping.signal };
+    const bounds = { timers, patienceMs, signal: this.#stopping.signal };
     await patiently('a cosigned checkpoint with the charter in force', bounds, async () => {
       await this.follower.step();
       return this.follower.state.charter !== null;
     });
     const { charter, note } = this.follower;
     const hpke = this.#hpke.publicKey;
-    const facts = { ...this.#options, charter, hpke, checkpoint: note as string };
+    const facts = { ...this.#options, charter, hpke, tls: tlsKey(), checkpoint: note as string };
     checkPlace(facts, this.#ports);
     const { event, evidence, id } = await makeJoin(facts, this.#ports);
     await this.#appender.bytes(event, 'join');
@@ -138,10 +162,10 @@ export class Keeper {
   }
 
   #take(id: Uint8Array): void {
-    const { crypto, random, blobs, log, signer } = this.#ports;
+    const { crypto, random, log, signer } = this.#ports;
+    const { appraiser, blobs } = this.#parts;
     const append: Appender['event'] = (kind, body) => this.#appender.event(kind, body);
     const ports = { crypto, random, blobs, log, signer, append };
-    const appraiser = this.#appraiser;
     this.#ceremony = new Ceremony({ ...ports, appraiser, hpke: this.#hpke }, toHex(id));
     this.#join = id;
   }
@@ -178,10 +202,10 @@ export class Keeper {
     if (this.follower.state.joins.get(key)?.body.role !== 'worker') {
       throw keeperError('join-not-worker', 'policy', 'columns open for workers only');
     }
-    const challenge = this.#challenges.draw(key);
+    const challenge = this.#parts.challenges.draw(key);
     this.#prefetch(key);
     this.metrics.count('cloister_keeper_challenges_total');
-    return { challenge, lifetimeMs: this.#challenges.lifetimeMs };
+    return { challenge, lifetimeMs: this.#parts.challenges.lifetimeMs };
   }
 
   /** While the witnesses sign: the blobs that the decision will need. Failures are met there. */
@@ -192,7 +216,7 @@ export class Keeper {
     const sealed = rights.ok ? rights.inputs.flatMap(askedColumns) : [];
     const digests = sealed.slice(0, MAX_PREFETCHED).map((column) => column.sealed);
     if (join !== undefined) digests.push(join.evidence);
-    for (const digest of digests) void this.#ports.blobs.get(digest).catch(() => undefined);
+    for (const digest of digests) void this.#parts.blobs.get(digest).catch(() => undefined);
   }
 
   /**
@@ -236,27 +260,16 @@ export class Keeper {
   }
 
   async #decide(share: KeyShare, request: OpenRequest): Promise<Decision> {
-    const { crypto, blobs, clock, log } = this.#ports;
+    const { crypto, timers, log } = this.#ports;
     const { genesis } = this.#options;
-    const began = clock.now();
-    const decision = await decide(
-      {
-        crypto,
-        blobs,
-        genesis,
-        follower: this.follower,
-        challenges: this.#challenges,
-        appraiser: this.#appraiser,
-        hpke: this.#hpke,
-      },
-      share,
-      request,
-    );
+    const began = timers.elapsed();
+    const ports = { ...this.#parts, crypto, genesis, hpke: this.#hpke };
+    const decision = await this.#parts.decide(ports, share, request);
     this.#remember(decisionKey(share, request.join), decision);
     const { length: keys } = decision.partials;
     this.metrics.count('cloister_keeper_opens_total');
     this.metrics.count('cloister_keeper_columns_total', {}, keys);
-    const milliseconds = clock.now() - began;
+    const milliseconds = Math.round(timers.elapsed() - began);
     log.info('opened', { join: toHex(request.join), keys, milliseconds });
     return decision;
   }
@@ -313,6 +326,7 @@ export class Keeper {
 
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
+    const { timers } = this.#ports;
     const trouble = new Trouble(this.#ports);
     while (!signal.aborted) {
       try {
@@ -321,9 +335,9 @@ export class Keeper {
         await this.#ceremony?.advance(this.follower.state);
         this.metrics.set('cloister_keeper_holding', this.state === 'holding' ? 1 : 0);
         trouble.over();
-        if (!moved) await sleep(IDLE_MS, signal);
+        if (!moved) await sleep(timers, IDLE_MS, signal);
       } catch (error) {
-        await sleep(trouble.pauseMs(error), signal);
+        await sleep(timers, trouble.pauseMs(error), signal);
       }
     }
   }

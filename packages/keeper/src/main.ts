@@ -4,7 +4,7 @@
 // Secrets are made inside and die with it: nothing is read from or written to disk.
 import { GatewayClient, HttpBlobs, HttpJson } from '@cloister/api';
 import { launchedNode } from '@cloister/attester';
-import { fromHex, systemClock, systemRandom, toHex } from '@cloister/core';
+import { fromHex, systemClock, systemRandom, systemTimers, toHex } from '@cloister/core';
 import { ephemeralEd25519Signer, nodeCrypto } from '@cloister/core/node';
 import { foundingCharter, parseKeeperConfig } from './config.ts';
 import { Keeper } from './keeper.ts';
@@ -30,6 +30,7 @@ async function main(): Promise<void> {
       {
         crypto,
         clock,
+        timers: systemTimers,
         random: systemRandom,
         attester: node.attester,
         signer,

@@ -18,10 +18,10 @@
 
 import type { PartialOpening } from '@cloister/api';
 import {
-  type CheckpointFollower,
+  type Appraiser,
   columnsRead,
   decodeTaskOpenings,
-  type JoinAppraiser,
+  type Follower,
   openingsInfo,
   type RightInput,
   type Rights,
@@ -43,17 +43,17 @@ import {
   parseNote,
   verifyFreshness,
 } from '@cloister/tlog';
-import type { Challenges } from './challenges.ts';
 import { keeperError } from './errors.ts';
+import type { ChallengeTable } from './ports.ts';
 
 const NO_AAD = new Uint8Array(0);
 
 export interface OpenPorts {
   readonly crypto: CryptoPort;
   readonly blobs: BlobStore;
-  readonly follower: CheckpointFollower;
-  readonly challenges: Challenges;
-  readonly appraiser: JoinAppraiser;
+  readonly follower: Pick<Follower, 'state' | 'charter' | 'syncTo'>;
+  readonly challenges: Pick<ChallengeTable, 'use'>;
+  readonly appraiser: Appraiser;
   readonly hpke: HpkeKeyPair;
   readonly genesis: Uint8Array;
 }

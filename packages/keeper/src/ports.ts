@@ -2,9 +2,11 @@
 // What a keeper needs of the world, as ports: tests and the simulator hand in their own.
 import type { AppendAnswer } from '@cloister/api';
 import type { Attester } from '@cloister/attester';
-import type { CheckpointedPeer } from '@cloister/contract';
-import type { BlobStore, Clock, CryptoPort, Random, Signer } from '@cloister/core';
+import type { Appraiser, CheckpointedPeer, Follower } from '@cloister/contract';
+import type { BlobStore, Clock, CryptoPort, Random, Signer, Timers } from '@cloister/core';
+import type { Challenges } from './challenges.ts';
 import type { Log } from './log.ts';
+import type { decide } from './open.ts';
 
 /** A gateway, as far as a keeper needs one; `GatewayClient` is one over HTTP. */
 export interface LedgerPeer extends CheckpointedPeer {
@@ -14,6 +16,7 @@ export interface LedgerPeer extends CheckpointedPeer {
 export interface KeeperPorts {
   readonly crypto: CryptoPort;
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly random: Random;
   readonly attester: Attester;
   /** Ed25519, made in this process: signs the join, every event and every request. */
@@ -22,4 +25,19 @@ export interface KeeperPorts {
   readonly peers: readonly LedgerPeer[];
   readonly blobs: BlobStore;
   readonly log: Log;
+}
+
+/** What draws challenges and knows its own again. */
+export type ChallengeTable = Pick<Challenges, 'draw' | 'use' | 'lifetimeMs'>;
+
+/** The pieces that a keeper is made of; `keeperParts` (keeper.ts) makes those of a process. */
+export interface KeeperParts {
+  readonly follower: Follower;
+  readonly appraiser: Appraiser;
+  readonly challenges: ChallengeTable;
+  /** In front of the ports' blobs: evidence and sealed keys are asked for more than once. */
+  readonly blobs: BlobStore;
+  readonly decide: typeof decide;
+  /** SubjectPublicKeyInfo of a fresh TLS key. */
+  readonly tlsKey: () => Uint8Array;
 }

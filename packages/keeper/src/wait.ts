@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Waiting with bounds: a pause that an abort ends, patience that gives up with the last reason, and
 // trouble that is waited for longer and longer while it lasts.
-import { type Clock, CodedError } from '@cloister/core';
+import { type Clock, CodedError, type Timers } from '@cloister/core';
 import { keeperError } from './errors.ts';
 import { errorFields, type Log } from './log.ts';
 
@@ -11,15 +11,15 @@ const LONGEST_RETRY_MS = 2_000;
 const REMIND_MS = 30_000;
 
 /** Resolves after `ms`, or at once when the signal aborts. */
-export function sleep(ms: number, signal: AbortSignal): Promise<void> {
+export function sleep(timers: Timers, ms: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
     const done = () => {
-      clearTimeout(timer);
+      cancel();
       signal.removeEventListener('abort', done);
       resolve();
     };
-    const timer = setTimeout(done, ms);
+    const cancel = timers.after(ms, done);
     signal.addEventListener('abort', done);
   });
 }
@@ -30,11 +30,11 @@ export function sleep(ms: number, signal: AbortSignal): Promise<void> {
  */
 export async function patiently(
   what: string,
-  bounds: { readonly clock: Clock; readonly patienceMs: number; readonly signal: AbortSignal },
+  bounds: { readonly timers: Timers; readonly patienceMs: number; readonly signal: AbortSignal },
   attempt: () => Promise<boolean>,
 ): Promise<void> {
-  const { clock, patienceMs, signal } = bounds;
-  const until = clock.now() + patienceMs;
+  const { timers, patienceMs, signal } = bounds;
+  const until = timers.elapsed() + patienceMs;
   let last: unknown;
   while (!signal.aborted) {
     try {
@@ -43,8 +43,8 @@ export async function patiently(
       if (!(error instanceof CodedError)) throw error;
       last = error;
     }
-    if (clock.now() >= until) break;
-    await sleep(RETRY_MS, signal);
+    if (timers.elapsed() >= until) break;
+    await sleep(timers, RETRY_MS, signal);
   }
   const why = last === undefined ? '' : `: ${errorFields(last).message}`;
   const message = `gave up waiting for ${what}${why}`;

@@ -3,14 +3,13 @@
 // own fold of entries under a cosigned head has it, and as void when that head includes its bytes
 // at the named position and the fold does not. Where neither is so, the gateway lied, and the next
 // one is asked.
-import type { GatewayClient } from '@cloister/api';
 import { type EventBody, type EventKind, signEvent } from '@cloister/contract';
-import { type CodedError, equal } from '@cloister/core';
+import { type CodedError, equal, type Timers } from '@cloister/core';
 import type { TreeHead } from '@cloister/tlog';
 import { tidyCode, workerError } from './errors.ts';
 import { followPast, type WitnessRule } from './freshness.ts';
 import type { RunIdentity } from './identity.ts';
-import type { WorkerPorts } from './ports.ts';
+import type { Gateway, WorkerPorts } from './ports.ts';
 import { firstOf, isPassing, patiently, within } from './wait.ts';
 
 /** One gateway's time for an append. */
@@ -32,7 +31,7 @@ export interface Append {
 
 /** What one gateway claims. */
 interface Claim {
-  readonly gateway: GatewayClient;
+  readonly gateway: Gateway;
   readonly seq: number;
   readonly code: string | undefined;
   readonly sentence: string | undefined;
@@ -52,14 +51,16 @@ export function appendUntilLanded(
   const { gateways } = identity;
   let next = 0;
   let claim: Claim | undefined;
-  return patiently(`the ${append.what} on the ledger`, ports.config.patienceMs, async () => {
-    claim ??= await appendAt(gateways[next++ % gateways.length] as GatewayClient, append);
+  const { timers } = ports;
+  const bounds = { timers, patienceMs: ports.config.patienceMs };
+  return patiently(`the ${append.what} on the ledger`, bounds, async () => {
+    claim ??= await appendAt(timers, gateways[next++ % gateways.length] as Gateway, append);
     const { seq, since } = claim;
-    const suspect = performance.now() - since > SUSPECT_MS;
+    const suspect = timers.elapsed() - since > SUSPECT_MS;
     const { rule } = append;
     const head = await followPast(ports, gateways, { seq: suspect ? -1 : seq, rule });
     if (append.landed()) return head;
-    if (head.size > seq && (await isAt(identity, claim, append.bytes))) {
+    if (head.size > seq && (await isAt(timers, identity, claim, append.bytes))) {
       throw voided(append.what, claim);
     }
     claim = undefined;
@@ -68,19 +69,25 @@ export function appendUntilLanded(
   });
 }
 
-async function appendAt(gateway: GatewayClient, append: Append): Promise<Claim> {
-  const answer = await within('a gateway', APPEND_MS, gateway.append(append.bytes));
+async function appendAt(timers: Timers, gateway: Gateway, append: Append): Promise<Claim> {
+  const bounds = { timers, limitMs: APPEND_MS };
+  const answer = await within('a gateway', bounds, gateway.append(append.bytes));
   append.onAppended?.(answer.status);
   const { seq, code, sentence } = answer;
-  return { gateway, seq, code, sentence, since: performance.now() };
+  return { gateway, seq, code, sentence, since: timers.elapsed() };
 }
 
 /** Whether another gateway, where there is one, shows these bytes at a position. */
-async function isAt(identity: RunIdentity, claim: Claim, bytes: Uint8Array): Promise<boolean> {
+async function isAt(
+  timers: Timers,
+  identity: RunIdentity,
+  claim: Claim,
+  bytes: Uint8Array,
+): Promise<boolean> {
   const others = identity.gateways.filter((gateway) => gateway !== claim.gateway);
   const asked = others.length > 0 ? others : identity.gateways;
   try {
-    const { events } = await firstOf(asked, ENTRY_STEP_MS, (gateway) =>
+    const { events } = await firstOf(asked, { timers, stepMs: ENTRY_STEP_MS }, (gateway) =>
       gateway.entries(claim.seq, { limit: 1 }),
     );
     return events[0] !== undefined && equal(events[0], bytes);

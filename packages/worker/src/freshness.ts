@@ -5,7 +5,6 @@
 // Invariants: only signatures that hold count, each witness once; a head is used only after a
 // quorum's cosignatures over it were checked here; an owner whose witness the charter does not have
 // ends the run, it is never left out of those that must sign.
-import type { GatewayClient } from '@cloister/api';
 import { witnessesOf } from '@cloister/contract';
 import { isCoded } from '@cloister/core';
 import {
@@ -19,7 +18,7 @@ import {
   type WitnessKey,
 } from '@cloister/tlog';
 import { workerError } from './errors.ts';
-import type { WorkerPorts } from './ports.ts';
+import type { Gateway, WorkerPorts } from './ports.ts';
 import { firstOf, gather, patiently } from './wait.ts';
 
 /** How long one gateway may take before the next is asked too. */
@@ -52,10 +51,11 @@ export function witnessRule(ports: WorkerPorts, owners: readonly string[] = []):
  */
 export function cosignedHead(
   ports: WorkerPorts,
-  gateways: readonly GatewayClient[],
+  gateways: readonly Gateway[],
   by: { least: number; rule: WitnessRule },
 ): Promise<TreeHead> {
-  return firstOf(gateways, STEP_MS, async (gateway) => {
+  const { timers } = ports;
+  return firstOf(gateways, { timers, stepMs: STEP_MS }, async (gateway) => {
     const { note } = await gateway.checkpoint(by.least);
     const checkpoint = parseCheckpoint(parseNote(note).text);
     const { size, root, origin } = checkpoint;
@@ -88,7 +88,7 @@ interface Signing {
 /** Where a gateway's note lacks a witness that must sign, each is asked for its own. */
 async function cosignAgain(
   ports: WorkerPorts,
-  gateways: readonly GatewayClient[],
+  gateways: readonly Gateway[],
   { checkpoint, rule }: Signing,
 ): Promise<readonly string[]> {
   const asked = gateways.map(async (gateway) => {
@@ -97,7 +97,12 @@ async function cosignAgain(
   });
   const enough = (got: readonly { names: ReadonlySet<string> }[]) =>
     isMet(rule, new Set(got.flatMap(({ names }) => [...names])));
-  const { got } = await gather(asked, { enough, graceMs: 0, boundMs: WITNESS_MS });
+  const { got } = await gather(asked, {
+    timers: ports.timers,
+    enough,
+    graceMs: 0,
+    boundMs: WITNESS_MS,
+  });
   return got.map(({ note }) => note);
 }
 
@@ -117,7 +122,7 @@ async function signersOf(
  */
 export async function followPast(
   ports: WorkerPorts,
-  gateways: readonly GatewayClient[],
+  gateways: readonly Gateway[],
   by: { seq: number; rule: WitnessRule },
 ): Promise<TreeHead> {
   const head = await cosignedHead(ports, gateways, { least: by.seq + 1, rule: by.rule });
@@ -133,13 +138,13 @@ export async function followPast(
  */
 export async function freshnessNote(
   ports: WorkerPorts,
-  gateways: readonly GatewayClient[],
+  gateways: readonly Gateway[],
   asked: { head: TreeHead; challenges: readonly Uint8Array[]; owners: readonly string[] },
 ): Promise<string> {
-  const { config } = ports;
+  const { config, timers } = ports;
   const rule = witnessRule(ports, asked.owners);
   let { head } = asked;
-  return patiently('the witnesses', config.patienceMs, async () => {
+  return patiently('the witnesses', { timers, patienceMs: config.patienceMs }, async () => {
     const answer = await askWitnesses(ports, gateways, {
       head,
       rule,
@@ -159,7 +164,7 @@ export async function freshnessNote(
 
 async function askWitnesses(
   ports: WorkerPorts,
-  gateways: readonly GatewayClient[],
+  gateways: readonly Gateway[],
   of: { head: TreeHead; rule: WitnessRule; challenges: readonly Uint8Array[] },
 ): Promise<{ note: string | undefined; signed: number; stale: boolean }> {
   const { crypto, genesis } = ports;
@@ -173,6 +178,7 @@ async function askWitnesses(
     return { note, names: kept.times.map(({ name }) => name) };
   });
   const { got, failures } = await gather(asked, {
+    timers: ports.timers,
     enough: (answers) => isMet(rule, new Set(answers.flatMap(({ names }) => names))),
     graceMs: 0,
     boundMs: WITNESS_MS,

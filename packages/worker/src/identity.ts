@@ -1,51 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 // The identity of one run: keys made inside, evidence over them, and the join on the ledger. Fresh
 // for each run, so that what one run's key opened is worth nothing to the next.
-import { generateKeyPairSync } from 'node:crypto';
-import { GatewayClient, HttpBlobs, HttpJson } from '@cloister/api';
 import { type EventBody, reportData, signEvent } from '@cloister/contract';
-import { type BlobStore, parseCose, type Signer, toHex, utf8 } from '@cloister/core';
-import { ephemeralEd25519Signer } from '@cloister/core/node';
+import { parseCose, type Signer, toHex, utf8 } from '@cloister/core';
 import { generateHpkeKeyPair, type HpkeKeyPair } from '@cloister/threshold/node';
 import type { TreeHead } from '@cloister/tlog';
 import { appendUntilLanded } from './append.ts';
 import { workerError } from './errors.ts';
 import { witnessRule } from './freshness.ts';
-import type { WorkerPorts } from './ports.ts';
+import type { Links, WorkerPorts } from './ports.ts';
 import { gather, patiently } from './wait.ts';
 
 const PUT_MS = 5_000;
 
 /** A run that has joined: who it is, and signed ways to the gateways. */
-export interface RunIdentity {
+export interface RunIdentity extends Links {
   readonly task: Uint8Array;
   readonly run: Uint8Array;
   readonly signer: Signer;
   readonly hpke: HpkeKeyPair;
-  readonly gateways: readonly GatewayClient[];
-  /** Blobs of any gateway, and of each by itself. */
-  readonly blobs: BlobStore;
-  readonly blobsOf: readonly BlobStore[];
-  /** Http of each gateway and keeper with requests signed by this run's key. */
-  client(base: string): HttpJson;
 }
 
 export function newIdentity(ports: WorkerPorts, task: Uint8Array, run: Uint8Array): RunIdentity {
-  const signer = ephemeralEd25519Signer();
-  const { genesis, crypto, clock, config } = ports;
-  const sign = { signer, issuer: config.name, genesis, crypto, clock };
-  const client = (base: string) => new HttpJson({ base, sign });
-  const https = config.gateways.map(client);
-  return {
-    task,
-    run,
-    signer,
-    hpke: generateHpkeKeyPair(ports.random),
-    gateways: https.map((http) => new GatewayClient(http)),
-    blobs: new HttpBlobs(https, crypto),
-    blobsOf: https.map((http) => new HttpBlobs([http], crypto)),
-    client,
-  };
+  const signer = ports.keys.signer();
+  const hpke = generateHpkeKeyPair(ports.random);
+  return { task, run, signer, hpke, ...ports.links(signer) };
 }
 
 /** Evidence over the run's keys, bound to charter, task, run and checkpoint. */
@@ -53,12 +32,12 @@ export async function attest(
   ports: WorkerPorts,
   identity: RunIdentity,
 ): Promise<{ join: EventBody<'join'>; evidence: Uint8Array }> {
-  const { attester, follower, config, genesis, crypto } = ports;
-  const note = await patiently('a cosigned checkpoint', config.patienceMs, async () => {
+  const { attester, follower, config, genesis, crypto, timers } = ports;
+  const { patienceMs } = config;
+  const note = await patiently('a cosigned checkpoint', { timers, patienceMs }, async () => {
     await follower.step();
     return follower.note;
   });
-  const tls = generateKeyPairSync('ed25519').publicKey.export({ format: 'der', type: 'spki' });
   const unproved: Omit<EventBody<'join'>, 'evidence'> = {
     role: 'worker',
     operator: config.operator,
@@ -67,7 +46,7 @@ export async function attest(
     hardware: attester.hardware,
     task: identity.task,
     run: identity.run,
-    tls: crypto.digest('sha256', new Uint8Array(tls)),
+    tls: crypto.digest('sha256', ports.keys.tls()),
     hpke: identity.hpke.publicKey,
     checkpoint: utf8(note),
   };
@@ -118,9 +97,11 @@ function putEvidence(
 ): Promise<boolean> {
   const { faulty } = ports.follower.charter.witnesses;
   const wanted = Math.min(faulty + 1, identity.blobsOf.length);
-  return patiently('gateways for the evidence', ports.config.patienceMs, async () => {
+  const { timers } = ports;
+  const { patienceMs } = ports.config;
+  return patiently('gateways for the evidence', { timers, patienceMs }, async () => {
     const asked = identity.blobsOf.map((blobs) => blobs.put(evidence));
-    const bounds = { graceMs: 0, boundMs: PUT_MS };
+    const bounds = { timers, graceMs: 0, boundMs: PUT_MS };
     const enough = (got: readonly unknown[]) => got.length >= wanted;
     const { got, failures } = await gather(asked, { ...bounds, enough });
     if (enough(got)) return true;

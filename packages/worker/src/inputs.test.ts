@@ -2,7 +2,7 @@
 // Ranges of encrypted files over gateways that are cut off, silent or lying: what comes out is what
 // the digest tree says, or a code; chunks that held are not fetched again.
 import { digestTree } from '@cloister/contract';
-import { type BlobStore, CodedError } from '@cloister/core';
+import { type BlobStore, CodedError, systemTimers as timers } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { describe, expect, it } from 'vitest';
 import { steadyRanges } from './inputs.ts';
@@ -39,7 +39,7 @@ function store(range: Range): BlobStore & { calls: number } {
 
 function open(...ways: Range[]) {
   const blobsOf = ways.map(store);
-  const made = steadyRanges(tree, blob, { blobsOf, crypto: nodeCrypto, chunkMs: 50 });
+  const made = steadyRanges(tree, blob, { blobsOf, crypto: nodeCrypto, timers, chunkMs: 50 });
   return { ...made, blobsOf };
 }
 
@@ -95,7 +95,7 @@ describe('ranges over gateways', () => {
   it('are not begun under leaves that do not give the root', () => {
     const leaves = tree.leaves.slice().fill(0, 0, 1);
     const build = () =>
-      steadyRanges({ ...tree, leaves }, blob, { blobsOf: [], crypto: nodeCrypto });
+      steadyRanges({ ...tree, leaves }, blob, { blobsOf: [], crypto: nodeCrypto, timers });
     expect(build).toThrow(expect.objectContaining({ code: 'digest-tree-mismatch' }));
   });
 });

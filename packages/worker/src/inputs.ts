@@ -14,7 +14,7 @@ import {
   type TaskContents,
 } from '@cloister/contract';
 import type { RunTable, Suppression } from '@cloister/contract/policy';
-import { type BlobStore, type CryptoPort, isCoded } from '@cloister/core';
+import { type BlobStore, type CryptoPort, isCoded, type Timers } from '@cloister/core';
 import {
   decryptProjection,
   fileSink,
@@ -45,6 +45,7 @@ export interface ReadRequest {
   /** The blobs of each gateway by itself, for ranges; one at least. */
   readonly blobsOf: readonly BlobStore[];
   readonly crypto: CryptoPort;
+  readonly timers: Timers;
   /** Folder of the run, in memory. */
   readonly folder: string;
   readonly inputs: readonly RightInput[];
@@ -123,13 +124,22 @@ async function readFile(
 export function steadyRanges(
   file: { root: Uint8Array; length: number; leaves: Uint8Array },
   blob: Uint8Array,
-  from: { blobsOf: readonly BlobStore[]; crypto: CryptoPort; chunkMs?: number },
+  from: {
+    blobsOf: readonly BlobStore[];
+    crypto: CryptoPort;
+    timers: Timers;
+    chunkMs?: number;
+  },
 ): { source: RandomAccess; ranges: CheckedRanges } {
-  const { blobsOf, crypto, chunkMs = CHUNK_MS } = from;
+  const { blobsOf, crypto, timers, chunkMs: limitMs = CHUNK_MS } = from;
   let at = 0;
   const fetch = (start: number, end: number) => {
     const blobs = blobsOf[at % blobsOf.length] as BlobStore;
-    return within('a range of an encrypted file', chunkMs, blobs.range(blob, start, end));
+    return within(
+      'a range of an encrypted file',
+      { timers, limitMs },
+      blobs.range(blob, start, end),
+    );
   };
   const ranges = new CheckedRanges(file, fetch, { crypto });
   const read = async (offset: number, length: number): Promise<Uint8Array> => {

@@ -6,14 +6,13 @@
 // Invariants: what a keeper says of its seat is believed only as far as its answer later holds, so
 // two that claim one seat are both asked; a challenge that repeats another's is dropped; silent
 // keepers are waited for only as long as fewer than t have answered, and a little more.
-import { KeeperClient } from '@cloister/api';
 import type { Epoch } from '@cloister/contract';
-import { toHex } from '@cloister/core';
+import { type Timers, toHex } from '@cloister/core';
 import type { TreeHead } from '@cloister/tlog';
 import { workerError } from './errors.ts';
 import { freshnessNote } from './freshness.ts';
 import type { RunIdentity } from './identity.ts';
-import type { WorkerPorts } from './ports.ts';
+import type { KeeperPeer, WorkerPorts } from './ports.ts';
 import { type Gathered, gather, patiently } from './wait.ts';
 
 /** How long keepers beyond t may take: little at first, more when those that answered failed. */
@@ -24,7 +23,7 @@ const JOIN_SEEN_MS = 5_000;
 
 /** A keeper that says it holds a seat of the epoch. */
 export interface Holder {
-  readonly client: KeeperClient;
+  readonly client: KeeperPeer;
   readonly base: string;
   /** Its join, in hexadecimal, which the epoch has at this seat. */
   readonly join: string;
@@ -49,7 +48,7 @@ export interface Reached {
   readonly note: string | undefined;
   readonly failures: readonly unknown[];
   readonly pending: number;
-  /** Of `performance.now()`, when the challenges were drawn. */
+  /** Of `timers.elapsed()`, when the challenges were drawn. */
   readonly since: number;
 }
 
@@ -65,9 +64,11 @@ export async function reachKeepers(
   request: ReachRequest,
 ): Promise<Reached> {
   const { epoch, graceMs } = request;
-  const since = performance.now();
-  const asked = ports.config.keepers.map((base) => drawFrom(identity, base, request));
+  const { timers } = ports;
+  const since = timers.elapsed();
+  const asked = ports.config.keepers.map((base) => drawFrom(timers, identity, base, request));
   const drawn: Gathered<{ holder: Holder; challenge: Uint8Array }> = await gather(asked, {
+    timers,
     enough: (got) => seatsOf(got.map(({ holder }) => holder)) >= epoch.threshold,
     graceMs,
     boundMs: BOUND_MS,
@@ -86,18 +87,19 @@ export async function reachKeepers(
 }
 
 async function drawFrom(
+  timers: Timers,
   identity: RunIdentity,
   base: string,
   request: ReachRequest,
 ): Promise<{ holder: Holder; challenge: Uint8Array }> {
   const { epoch, epochKey } = request;
-  const client = new KeeperClient(identity.client(base));
+  const client = identity.keeper(base);
   const { join, seat, epoch: held } = await client.health();
   if (join === null || seat === null || held !== epochKey || epoch.joins[seat - 1] !== join) {
     throw notHolding(base);
   }
   // A keeper that has not followed to the join yet says so, and does within moments.
-  const challenge = await patiently('a challenge', JOIN_SEEN_MS, () =>
+  const challenge = await patiently('a challenge', { timers, patienceMs: JOIN_SEEN_MS }, () =>
     client.challenge(request.join),
   );
   return { holder: { client, base, join, seat }, challenge };

@@ -167,7 +167,7 @@ async function freshlyReached(
   start: KeyStart,
 ): Promise<Reached> {
   const reached = await start.reached;
-  if (performance.now() - reached.since < STALE_MS) return reached;
+  if (ports.timers.elapsed() - reached.since < STALE_MS) return reached;
   return reachAgain(ports, identity, start, QUICK_MS);
 }
 
@@ -224,6 +224,7 @@ async function askRound(
   let tried = false;
   const asked = holders.map((holder) => askOne(ports, identity, { asking, holder, note }));
   const { got, failures, pending } = await gather(asked, {
+    timers: ports.timers,
     enough: (answers) => {
       if (!tried && seatsOf(answers) >= threshold) {
         tried = true;
@@ -265,6 +266,7 @@ async function askOne(
     info: openingsInfo(genesis, 'keeper'),
     aad: NO_AAD,
     plaintext: asking.openings,
+    random: ports.random,
   });
   const answer = await holder.client.open({ join, freshness: [note], openings });
   const epoch = fromHex(rights.epoch);
@@ -326,7 +328,8 @@ async function settleBlame(
   const settled = await Promise.all(
     answers.map(async (answer) => {
       const { seat, points } = answer;
-      const proving = within('a proof', PROVE_MS, answer.client.prove(start.join));
+      const bounds = { timers: ports.timers, limitMs: PROVE_MS };
+      const proving = within('a proof', bounds, answer.client.prove(start.join));
       const proof = await proving.then(
         (proved) => proved.proof,
         () => undefined,

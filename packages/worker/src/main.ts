@@ -2,19 +2,26 @@
 // The worker's process. A launcher starts it (in simulation: the hardware) and gives it its
 // configuration; it follows the ledger, serves, and ends when it is told to or the launcher is
 // gone.
-import { setTimeout as sleep } from 'node:timers/promises';
 import { GatewayClient, HttpJson } from '@cloister/api';
 import { launchedNode } from '@cloister/attester';
 import { CheckpointFollower, decodeFoundingCharter } from '@cloister/contract';
-import { fromBase64, fromHex, isCoded, systemClock, systemRandom } from '@cloister/core';
+import {
+  fromBase64,
+  fromHex,
+  isCoded,
+  systemClock,
+  systemRandom,
+  systemTimers,
+} from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { createDuckdbEngine } from '@cloister/engine-duckdb';
 import { pino } from 'pino';
 import { parseWorkerConfig } from './config.ts';
+import { ephemeralKeys, fileData, httpLinks } from './links.ts';
 import { briskPeer } from './peers.ts';
 import { sweepScratch } from './scratch.ts';
 import { serveWorker } from './server.ts';
-import { patiently } from './wait.ts';
+import { patiently, pause } from './wait.ts';
 import { Worker } from './worker.ts';
 
 const LAST_RUN_MS = 5_000;
@@ -34,7 +41,7 @@ async function main(): Promise<void> {
     const crypto = nodeCrypto;
     const follower = new CheckpointFollower({
       crypto,
-      peers: gateways.map(briskPeer),
+      peers: gateways.map((gateway) => briskPeer(gateway, systemTimers)),
       genesis,
       founding: charter,
     });
@@ -45,10 +52,13 @@ async function main(): Promise<void> {
       charter,
       attester: node.attester,
       follower,
-      gateways,
+      links: httpLinks(config, { genesis, crypto, clock: systemClock }),
+      keys: ephemeralKeys,
+      data: fileData,
       engine,
       crypto,
       clock: systemClock,
+      timers: systemTimers,
       random: systemRandom,
       log,
     });
@@ -72,7 +82,9 @@ async function main(): Promise<void> {
     process.on('SIGTERM', () => void end('SIGTERM', 0));
     process.on('SIGINT', () => void end('SIGINT', 0));
     void node.lost.then(() => end('the launcher is gone', 1));
-    await patiently('the charter in force', config.patienceMs, async () => {
+    const { patienceMs } = config;
+    const bounds = { timers: systemTimers, patienceMs };
+    await patiently('the charter in force', bounds, async () => {
       await follower.step();
       return follower.state.charter === null ? undefined : true;
     });
@@ -95,7 +107,7 @@ async function keepUp(worker: Worker): Promise<void> {
     else await worker.ports.follower.step(FOLLOW_MS);
   } catch (error) {
     if (!isCoded(error)) throw error;
-    await sleep(TROUBLE_MS);
+    await pause(systemTimers, TROUBLE_MS);
   }
 }
 

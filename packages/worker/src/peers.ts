@@ -2,6 +2,7 @@
 // Gateways as the follower's peers, with bounds of the worker's own: one that stays silent is given
 // up after seconds and passed over for a while, so it cannot hold up a run that others can serve.
 import type { CheckpointedPeer } from '@cloister/contract';
+import type { Timers } from '@cloister/core';
 import { workerError } from './errors.ts';
 import { isPassing, within } from './wait.ts';
 
@@ -9,17 +10,17 @@ const ANSWER_MS = 6_000;
 const PASSED_OVER_MS = 15_000;
 
 /** `peer`, bounded. */
-export function briskPeer(peer: CheckpointedPeer): CheckpointedPeer {
+export function briskPeer(peer: CheckpointedPeer, timers: Timers): CheckpointedPeer {
   let silentUntil = 0;
   const bounded = async <T>(limitMs: number, ask: () => Promise<T>): Promise<T> => {
-    if (performance.now() < silentUntil) {
+    if (timers.elapsed() < silentUntil) {
       throw workerError('timed-out', 'unavailable', 'a gateway did not answer a moment ago');
     }
     try {
-      return await within('a gateway', limitMs, ask());
+      return await within('a gateway', { timers, limitMs }, ask());
     } catch (error) {
       const silent = isPassing(error) && error.code.endsWith('timed-out');
-      if (silent) silentUntil = performance.now() + PASSED_OVER_MS;
+      if (silent) silentUntil = timers.elapsed() + PASSED_OVER_MS;
       throw error;
     }
   };

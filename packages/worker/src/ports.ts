@@ -1,24 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a run needs of the world. Everything here outlives a run; a run's own keys do not.
-import type { GatewayClient } from '@cloister/api';
+import type { GatewayClient, KeeperClient } from '@cloister/api';
 import type { Attester } from '@cloister/attester';
-import type { CharterBody, CheckpointFollower } from '@cloister/contract';
+import type { CharterBody, Follower } from '@cloister/contract';
 import type { EnginePort } from '@cloister/contract/policy';
-import type { Clock, CryptoPort, Random } from '@cloister/core';
+import type { BlobStore, Clock, CryptoPort, Random, Signer, Timers } from '@cloister/core';
 import type { Logger } from 'pino';
 import type { WorkerConfig } from './config.ts';
+import type { ReadRequest, ReadyInput } from './inputs.ts';
+import type { ResultRequest, SealedResult } from './result.ts';
+
+/** A gateway, as far as a run needs one. */
+export type Gateway = Pick<
+  GatewayClient,
+  'health' | 'entries' | 'checkpoint' | 'append' | 'cosign' | 'freshness' | 'openings'
+>;
+
+/** A keeper, as far as a run needs one. */
+export type KeeperPeer = Pick<KeeperClient, 'health' | 'challenge' | 'open' | 'prove'>;
+
+/** One run's ways to the others: requests are signed by its key. */
+export interface Links {
+  readonly gateways: readonly Gateway[];
+  /** Blobs of any gateway. */
+  readonly blobs: BlobStore;
+  /** Blobs of each gateway by itself, in the order of `gateways`. */
+  readonly blobsOf: readonly BlobStore[];
+  keeper(base: string): KeeperPeer;
+}
+
+/** Where plain columns and results are handled: files in memory, encrypted Parquet. */
+export interface DataPlane {
+  /** A fresh folder under `scratch`. */
+  makeScratch(scratch: string): Promise<string>;
+  dropScratch(folder: string): Promise<void>;
+  readInputs(request: ReadRequest): Promise<ReadyInput[]>;
+  sealResult(request: ResultRequest): Promise<SealedResult>;
+}
+
+/** Keys that a run makes inside. */
+export interface KeyMaker {
+  signer(): Signer;
+  /** SubjectPublicKeyInfo of a fresh TLS key. */
+  tls(): Uint8Array;
+}
 
 export interface WorkerPorts {
   readonly config: WorkerConfig;
   readonly genesis: Uint8Array;
   readonly charter: CharterBody;
   readonly attester: Attester;
-  readonly follower: CheckpointFollower;
-  /** Unsigned clients, one a configured gateway; each run makes signed ones of its own. */
-  readonly gateways: readonly GatewayClient[];
+  readonly follower: Follower;
+  links(signer: Signer): Links;
+  readonly keys: KeyMaker;
+  readonly data: DataPlane;
   readonly engine: EnginePort;
   readonly crypto: CryptoPort;
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly random: Random;
   readonly log: Logger;
 }

@@ -12,7 +12,7 @@
 // - A run that fails after its join says so on the ledger with a code; the engine's words never do.
 // - Whatever happens, the run's folder and keys are gone when it returns.
 import { join as joinPath } from 'node:path';
-import { HttpBlobs, type RunStatus } from '@cloister/api';
+import type { RunStatus } from '@cloister/api';
 import {
   decodeTaskOpenings,
   type EventBody,
@@ -30,7 +30,7 @@ import {
   type RunResult,
   type Suppression,
 } from '@cloister/contract/policy';
-import { CodedError, equal, fromHex, isCoded, toHex } from '@cloister/core';
+import { type BlobStore, CodedError, equal, fromHex, isCoded, toHex } from '@cloister/core';
 import { hpkeOpen } from '@cloister/threshold/node';
 import type { TreeHead } from '@cloister/tlog';
 import { publish } from './append.ts';
@@ -38,11 +38,10 @@ import { Directory } from './directory.ts';
 import { tidyCode, workerError } from './errors.ts';
 import { witnessRule } from './freshness.ts';
 import { attest, joinTask, newIdentity, type RunIdentity } from './identity.ts';
-import { type ReadyInput, readInputs } from './inputs.ts';
+import type { ReadyInput } from './inputs.ts';
 import { type InputKeys, obtainKeys, startKeys } from './keys.ts';
 import type { WorkerPorts } from './ports.ts';
-import { recipientKeys, type SealedResult, sealResult } from './result.ts';
-import { dropScratch, makeScratch } from './scratch.ts';
+import { recipientKeys, type SealedResult } from './result.ts';
 import { patiently } from './wait.ts';
 
 type Phase = RunStatus['state'];
@@ -63,11 +62,11 @@ export async function execute(
   about: { task: Uint8Array; run: Uint8Array },
   onPhase: OnPhase,
 ): Promise<void> {
-  const folder = await makeScratch(ports.config.scratch);
+  const folder = await ports.data.makeScratch(ports.config.scratch);
   const identity = newIdentity(ports, about.task, about.run);
   try {
     onPhase('attesting');
-    const directory = new Directory(identity.gateways, ports.genesis);
+    const directory = new Directory(identity.gateways, ports);
     const attested = await attest(ports, identity);
     onPhase('joining');
     const { join, head } = await joinTask(ports, identity, attested);
@@ -79,7 +78,7 @@ export async function execute(
     }
   } finally {
     identity.hpke.wipe();
-    await dropScratch(folder);
+    await ports.data.dropScratch(folder);
   }
 }
 
@@ -106,16 +105,17 @@ async function runJoined(ports: WorkerPorts, identity: RunIdentity, joined: Join
   recipientKeys(sealing);
   const keys = await obtainKeys(ports, identity, start, { openings, contents, suppression });
   onPhase('reading');
-  const { genesis, crypto, random } = ports;
+  const { genesis, crypto, random, timers, data } = ports;
   const { blobs, blobsOf, task, run } = identity;
   const { inputs } = rights;
-  const reading = { genesis, crypto, blobs, blobsOf, folder, inputs, contents, suppression, keys };
-  const ready = await readInputs(reading).finally(() => wipe(keys));
+  const from = { genesis, crypto, timers, blobs, blobsOf };
+  const reading = { ...from, folder, inputs, contents, suppression, keys };
+  const ready = await data.readInputs(reading).finally(() => wipe(keys));
   onPhase('computing');
   const file = joinPath(folder, 'result.parquet');
   const { computed, milliseconds } = await compute(ports, { plan, ready, file });
   onPhase('recording');
-  const sealed = await sealResult({ ...sealing, file, genesis, task, run, crypto, random });
+  const sealed = await data.sealResult({ ...sealing, file, genesis, task, run, crypto, random });
   const peak = computed.metrics.find((metric) => metric.name === 'peak-memory-bytes')?.value ?? 0;
   const host = { milliseconds, peakMemoryBytes: Math.max(0, Math.ceil(peak)) };
   const usage = usageOf(identity, { join, rights, ready, sealed, rowsOut: computed.rows, host });
@@ -129,11 +129,12 @@ async function compute(
   ports: WorkerPorts,
   of: { plan: EnginePlan; ready: readonly ReadyInput[]; file: string },
 ): Promise<{ computed: RunResult; milliseconds: number }> {
+  const { timers } = ports;
   const { limits } = ports.config;
   const tables = of.ready.map((input) => input.table);
-  const started = performance.now();
+  const started = timers.elapsed();
   const computed = await ports.engine.run({ plan: of.plan, tables, limits, resultFile: of.file });
-  return { computed, milliseconds: Math.max(0, Math.ceil(performance.now() - started)) };
+  return { computed, milliseconds: Math.max(0, Math.ceil(timers.elapsed() - started)) };
 }
 
 /** The fold's word on the join, at the newest head that was followed. */
@@ -156,12 +157,13 @@ async function fetchOpenings(
   const gateways = await directory.of(rights.task.proposer);
   const info = openingsInfo(ports.genesis, 'worker');
   const datasets = rights.inputs.map((input) => input.body);
+  const { timers } = ports;
+  const { patienceMs } = ports.config;
   let last: unknown;
   for (const gateway of gateways) {
     try {
-      const sealed = await patiently('the openings', ports.config.patienceMs, () =>
-        gateway.openings(join),
-      );
+      const asked = () => gateway.openings(join);
+      const sealed = await patiently('the openings', { timers, patienceMs }, asked);
       const opened = hpkeOpen({ keyPair: identity.hpke, info, aad: join, sealed });
       const openings = decodeTaskOpenings(opened);
       const events = { task: rights.task.body, datasets };
@@ -258,8 +260,9 @@ async function release(
   of: { rights: Allowed; sealed: SealedResult },
 ): Promise<void> {
   const recipients = new Set(of.rights.task.body.outputs.flatMap((output) => output.recipients));
+  const { sealed } = of;
   await Promise.all(
-    [...recipients].map((member) => deliver(ports, directory, { member, sealed: of.sealed })),
+    [...recipients].map((member) => deliver(ports, identity, directory, { member, sealed })),
   );
   const { task, run } = identity;
   const key = toHex(run);
@@ -280,12 +283,15 @@ async function release(
 /** To every gateway that says it is the member's: an impostor cannot keep the result from it. */
 async function deliver(
   ports: WorkerPorts,
+  identity: RunIdentity,
   directory: Directory,
   { member, sealed }: { member: string; sealed: SealedResult },
 ): Promise<void> {
-  await patiently(`the gateway of ${member}`, ports.config.patienceMs, async () => {
+  const { timers } = ports;
+  const { patienceMs } = ports.config;
+  await patiently(`the gateway of ${member}`, { timers, patienceMs }, async () => {
     for (const gateway of await directory.of(member)) {
-      const blobs = new HttpBlobs([gateway.http], ports.crypto);
+      const blobs = identity.blobsOf[identity.gateways.indexOf(gateway)] as BlobStore;
       for (const blob of sealed.blobs) await blobs.put(blob);
     }
     return true;

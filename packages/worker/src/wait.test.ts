@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Patience: what is tried again, what is not, and nobody waits for the slowest.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CodedError } from '@cloister/core';
+import { CodedError, systemTimers as timers } from '@cloister/core';
 import { describe, expect, it } from 'vitest';
 import { firstOf, gather, patiently, within } from './wait.ts';
 
@@ -11,26 +11,30 @@ const never = new Promise<never>(() => undefined);
 describe('patiently', () => {
   it('tries again what may pass, and nothing else', async () => {
     let tries = 0;
-    const answer = await patiently('x', 1_000, async () => {
+    const answer = await patiently('x', { timers, patienceMs: 1_000 }, async () => {
       tries += 1;
       if (tries === 1) throw error('unavailable');
       return tries === 3 ? 'done' : undefined;
     });
     expect([answer, tries]).toEqual(['done', 3]);
-    const refused = patiently('x', 1_000, () => Promise.reject(error('policy')));
+    const refused = patiently('x', { timers, patienceMs: 1_000 }, () =>
+      Promise.reject(error('policy')),
+    );
     await expect(refused).rejects.toMatchObject({ code: 'is-policy' });
   });
 
   it('gives up with the last reason, or says that it waited', async () => {
-    const failing = patiently('x', 30, () => Promise.reject(error('unavailable')));
+    const failing = patiently('x', { timers, patienceMs: 30 }, () =>
+      Promise.reject(error('unavailable')),
+    );
     await expect(failing).rejects.toMatchObject({ code: 'is-unavailable' });
-    const waiting = patiently('x', 30, async () => undefined);
+    const waiting = patiently('x', { timers, patienceMs: 30 }, async () => undefined);
     await expect(waiting).rejects.toMatchObject({ code: 'timed-out' });
   });
 });
 
 describe('gather', () => {
-  const bounds = { graceMs: 0, boundMs: 50 };
+  const bounds = { timers, graceMs: 0, boundMs: 50 };
 
   it('ends when there is enough, and counts who was not heard', async () => {
     const asked = [Promise.resolve(1), Promise.reject(error('policy')), never, Promise.resolve(2)];
@@ -50,7 +54,7 @@ describe('gather', () => {
   it('leaves the others a grace', async () => {
     const asked = [Promise.resolve(1), sleep(10, 2), sleep(10_000, 3, { ref: false })];
     const enough = (got: readonly number[]) => got.length >= 1;
-    const { got, pending } = await gather(asked, { graceMs: 80, boundMs: 5_000, enough });
+    const { got, pending } = await gather(asked, { timers, graceMs: 80, boundMs: 5_000, enough });
     expect([got, pending]).toEqual([[1, 2], 1]);
   });
 
@@ -65,21 +69,27 @@ describe('gather', () => {
 describe('firstOf', () => {
   it('asks the next at once after a failure, and soon after silence', async () => {
     const asked: string[] = [];
-    const answer = await firstOf(['fails', 'silent', 'well', 'not asked'], 20, async (peer) => {
-      asked.push(peer);
-      if (peer === 'fails') throw error('unavailable');
-      return peer === 'silent' ? never : peer;
-    });
+    const answer = await firstOf(
+      ['fails', 'silent', 'well', 'not asked'],
+      { timers, stepMs: 20 },
+      async (peer) => {
+        asked.push(peer);
+        if (peer === 'fails') throw error('unavailable');
+        return peer === 'silent' ? never : peer;
+      },
+    );
     expect([answer, asked]).toEqual(['well', ['fails', 'silent', 'well']]);
   });
 
   it('fails with the last failure when all fail', async () => {
-    const failing = firstOf([1, 2], 20, () => Promise.reject(error('policy')));
+    const failing = firstOf([1, 2], { timers, stepMs: 20 }, () => Promise.reject(error('policy')));
     await expect(failing).rejects.toMatchObject({ code: 'is-policy' });
   });
 });
 
 it('within gives up on what takes too long', async () => {
-  await expect(within('x', 10, never)).rejects.toMatchObject({ code: 'timed-out' });
-  expect(await within('x', 1_000, Promise.resolve(5))).toBe(5);
+  await expect(within('x', { timers, limitMs: 10 }, never)).rejects.toMatchObject({
+    code: 'timed-out',
+  });
+  expect(await within('x', { timers, limitMs: 1_000 }, Promise.resolve(5))).toBe(5);
 });

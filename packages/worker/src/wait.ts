@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Patience with bounds: try again while others catch up, give up with the last reason; ask many at
 // once and go on when enough have answered. Nothing here waits for the slowest of a crowd.
-import { setTimeout as sleep } from 'node:timers/promises';
-import { type CodedError, isCoded } from '@cloister/core';
+import { type CodedError, isCoded, type Timers } from '@cloister/core';
 import { workerError } from './errors.ts';
 
 const FIRST_PAUSE_MS = 5;
@@ -21,10 +20,11 @@ export function isPassing(error: unknown): error is CodedError {
  */
 export async function patiently<T>(
   what: string,
-  patienceMs: number,
+  bounds: { readonly timers: Timers; readonly patienceMs: number },
   attempt: () => Promise<T | undefined>,
 ): Promise<T> {
-  const until = performance.now() + patienceMs;
+  const { timers, patienceMs } = bounds;
+  const until = timers.elapsed() + patienceMs;
   let last: unknown;
   let pauseMs = FIRST_PAUSE_MS;
   do {
@@ -35,10 +35,17 @@ export async function patiently<T>(
       if (!isPassing(error)) throw error;
       last = error;
     }
-    await sleep(pauseMs);
+    await pause(timers, pauseMs);
     pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
-  } while (performance.now() < until);
+  } while (timers.elapsed() < until);
   throw last ?? timedOut(what, patienceMs);
+}
+
+/** Resolves after `ms`. */
+export function pause(timers: Timers, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    timers.after(ms, resolve);
+  });
 }
 
 /** What a crowd answered. */
@@ -50,6 +57,7 @@ export interface Gathered<T> {
 }
 
 export interface GatherBounds<T> {
+  readonly timers: Timers;
   /** Whether these answers are enough; called after each. */
   readonly enough: (got: readonly T[]) => boolean;
   /** How long the others may still take once there are enough. */
@@ -66,24 +74,25 @@ export function gather<T>(
   const got: T[] = [];
   const failures: unknown[] = [];
   return new Promise((resolve, reject) => {
+    const { timers } = bounds;
     const end = () => {
-      clearTimeout(bound);
-      clearTimeout(grace);
+      unbind();
+      grace?.();
       const pending = asked.length - got.length - failures.length;
       resolve({ got: [...got], failures: [...failures], pending });
     };
-    const bound = setTimeout(end, bounds.boundMs);
-    let grace: NodeJS.Timeout | undefined;
+    const unbind = timers.after(bounds.boundMs, end);
+    let grace: (() => void) | undefined;
     const settled = () => {
       if (got.length + failures.length === asked.length) end();
     };
     const keep = (value: T) => {
       got.push(value);
       try {
-        if (grace === undefined && bounds.enough(got)) grace = setTimeout(end, bounds.graceMs);
+        if (grace === undefined && bounds.enough(got)) grace = timers.after(bounds.graceMs, end);
         if (grace !== undefined && bounds.graceMs === 0) end();
       } catch (error) {
-        clearTimeout(bound);
+        unbind();
         reject(error);
       }
       settled();
@@ -104,21 +113,22 @@ export function gather<T>(
  */
 export function firstOf<P, T>(
   peers: readonly P[],
-  stepMs: number,
+  bounds: { readonly timers: Timers; readonly stepMs: number },
   ask: (peer: P) => Promise<T>,
 ): Promise<T> {
+  const { timers, stepMs } = bounds;
   return new Promise((resolve, reject) => {
     let next = 0;
     let failed = 0;
-    let step: NodeJS.Timeout | undefined;
+    let step: (() => void) | undefined;
     const askNext = () => {
-      clearTimeout(step);
+      step?.();
       const peer = peers[next++];
       if (peer === undefined) return;
-      if (next < peers.length) step = setTimeout(askNext, stepMs);
+      if (next < peers.length) step = timers.after(stepMs, askNext);
       ask(peer).then(
         (value) => {
-          clearTimeout(step);
+          step?.();
           next = peers.length;
           resolve(value);
         },
@@ -134,12 +144,17 @@ export function firstOf<P, T>(
 }
 
 /** `work`, or `timed-out` after `limitMs`; the work itself is not ended by that. */
-export function within<T>(what: string, limitMs: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
+export function within<T>(
+  what: string,
+  bounds: { readonly timers: Timers; readonly limitMs: number },
+  work: Promise<T>,
+): Promise<T> {
+  const { timers, limitMs } = bounds;
+  let cancel = () => {};
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(timedOut(what, limitMs)), limitMs);
+    cancel = timers.after(limitMs, () => reject(timedOut(what, limitMs)));
   });
-  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+  return Promise.race([work, late]).finally(cancel);
 }
 
 function timedOut(what: string, limitMs: number): CodedError {

@@ -55,7 +55,7 @@ export class Worker {
     const run = random.bytes(16);
     const id = toHex(run);
     const status: RunStatus = { run: id, task: key, state: 'starting', phases: {} };
-    const entry = { status, since: performance.now(), waiting: new Set<() => void>() };
+    const entry = { status, since: this.ports.timers.elapsed(), waiting: new Set<() => void>() };
     this.#remember(id, entry);
     this.#current = this.#execute(entry, { task, run }).finally(() => {
       this.#current = undefined;
@@ -72,11 +72,11 @@ export class Worker {
     if (entry.status.state === known && waitMs > 0) {
       await new Promise<void>((resolve) => {
         const wake = () => {
-          clearTimeout(timer);
+          cancel();
           entry.waiting.delete(wake);
           resolve();
         };
-        const timer = setTimeout(wake, waitMs);
+        const cancel = this.ports.timers.after(waitMs, wake);
         entry.waiting.add(wake);
       });
     }
@@ -105,7 +105,7 @@ export class Worker {
   }
 
   #enter(entry: Entry, change: Pick<RunStatus, 'state' | 'code' | 'sentence'>): void {
-    const now = performance.now();
+    const now = this.ports.timers.elapsed();
     this.metrics.addPhase(entry.status.state, now - entry.since);
     const spent = (entry.status.phases[entry.status.state] ?? 0) + (now - entry.since);
     const phases = { ...entry.status.phases, [entry.status.state]: Math.round(spent * 10) / 10 };

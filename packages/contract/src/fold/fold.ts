@@ -87,15 +87,19 @@ export function foldInadmissible(state: FoldState, reason: string): Outcome {
   return outcome(state, voided('inadmissible', reason));
 }
 
+/** How bytes become an event: `admit`, or one that shares its answers among several readers. */
+export type Admission = typeof admit;
+
 /** Admits and folds an entry as the ledger gives it: whatever the bytes, there is an outcome. */
 export async function foldEntry(
   state: FoldState,
   bytes: Uint8Array,
   crypto: CryptoPort,
+  admission: Admission = admit,
 ): Promise<{ outcome: Outcome; event?: AnyEvent }> {
   let event: AnyEvent;
   try {
-    event = await admit(bytes, crypto);
+    event = await admission(bytes, crypto);
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
     return { outcome: foldInadmissible(state, error.code) };

@@ -12,7 +12,7 @@ import {
 } from '@cloister/attester';
 import type { CharterBody, Environment } from '@cloister/contract';
 import { charterSpecimen, START_MS, World } from '@cloister/contract/testing';
-import { systemClock, systemRandom, utf8 } from '@cloister/core';
+import { systemClock, systemRandom, systemTimers, utf8 } from '@cloister/core';
 import { ephemeralEd25519Signer, nodeCrypto } from '@cloister/core/node';
 import { encodeCollateral, encodeRoot } from '@cloister/evidence';
 import {
@@ -165,6 +165,7 @@ export class Committee {
       {
         crypto: nodeCrypto,
         clock: systemClock,
+        timers: systemTimers,
         random: systemRandom,
         attester: inProcessAttester(duties),
         signer: ephemeralEd25519Signer(),

@@ -19,13 +19,14 @@ import {
 } from '@cloister/contract';
 import { type EnginePort, encodePolicy, encodeUses, type Policy } from '@cloister/contract/policy';
 import { type FormedEpoch, World } from '@cloister/contract/testing';
-import { fromBase64, systemClock, systemRandom, toHex, utf8 } from '@cloister/core';
+import { fromBase64, systemClock, systemRandom, systemTimers, toHex, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { BufferSink, bufferSource, encryptParquet } from '@cloister/parquet-crypto';
 import { encodeLabel } from '@cloister/threshold';
 import { sealMasterKey } from '@cloister/threshold/node';
 import { pino } from 'pino';
 import { parseWorkerConfig } from '../config.ts';
+import { ephemeralKeys, fileData, httpLinks } from '../links.ts';
 import type { WorkerPorts } from '../ports.ts';
 import { FakeGateway, type Shared } from './gateway.ts';
 import { FakeKeeper } from './keeper.ts';
@@ -258,10 +259,13 @@ export class Stage {
         signJoin: (inner) => countersignJoin(world.operator('bank'), 'bank', inner),
       },
       follower: new CheckpointFollower({ crypto, peers: gateways, genesis, founding: charter }),
-      gateways,
+      links: httpLinks(config, { genesis, crypto, clock: systemClock }),
+      keys: ephemeralKeys,
+      data: fileData,
       engine: change.computes === true ? this.engine : copying(this.engine),
       crypto,
       clock: systemClock,
+      timers: systemTimers,
       random: systemRandom,
       log: pino({ level: 'silent' }),
     };

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a worker's process runs on: HTTP to the configured gateways and keepers, keys from OpenSSL,
+// files in memory. run.ts sees ports only.
+import { generateKeyPairSync } from 'node:crypto';
+import {
+  GatewayClient,
+  HttpBlobs,
+  HttpJson,
+  KeeperClient,
+  type RequestSigner,
+} from '@cloister/api';
+import type { Signer } from '@cloister/core';
+import { ephemeralEd25519Signer } from '@cloister/core/node';
+import type { WorkerConfig } from './config.ts';
+import { readInputs } from './inputs.ts';
+import type { DataPlane, KeyMaker, Links } from './ports.ts';
+import { sealResult } from './result.ts';
+import { dropScratch, makeScratch } from './scratch.ts';
+
+/** Signed HTTP clients, one a configured gateway, and of keepers by their address. */
+export function httpLinks(
+  config: Pick<WorkerConfig, 'gateways' | 'name'>,
+  about: Pick<RequestSigner, 'genesis' | 'crypto' | 'clock'>,
+): (signer: Signer) => Links {
+  return (signer) => {
+    const sign = { signer, issuer: config.name, ...about };
+    const gateways = config.gateways.map((base) => new HttpJson({ base, sign }));
+    return {
+      gateways: gateways.map((http) => new GatewayClient(http)),
+      blobs: new HttpBlobs(gateways, about.crypto),
+      blobsOf: gateways.map((http) => new HttpBlobs([http], about.crypto)),
+      keeper: (base) => new KeeperClient(new HttpJson({ base, sign })),
+    };
+  };
+}
+
+/** Keys that exist in this process only. */
+export const ephemeralKeys: KeyMaker = {
+  signer: ephemeralEd25519Signer,
+  tls() {
+    const { publicKey } = generateKeyPairSync('ed25519');
+    return new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }));
+  },
+};
+
+export const fileData: DataPlane = { makeScratch, dropScratch, readInputs, sealResult };
