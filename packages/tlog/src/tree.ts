@@ -1,14 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // A growing Merkle tree that holds its tiles. Appending a leaf costs O(log n) hashes at worst and
-// about one on average; the root costs O(log n). All full tiles and the partial one of each level
-// stay in memory, 32 bytes a leaf and 0.4 per cent more; `take` hands out the full tiles that have
-// come about since the last call, for whoever keeps them on disk.
+// about one on average; the root costs O(log n), because the complete subtrees inside the last tile
+// of each level are kept. All full tiles and the partial one of each level stay in memory, 32 bytes
+// a leaf and 0.4 per cent more; `take` hands out the full tiles that have come about since the last
+// call, for whoever keeps them on disk.
 //
 // Invariant: tile (L, N) holds the hashes of the complete subtrees of 256^L leaves numbered from
 // 256 N, and level L+1 gets a hash exactly when a tile of level L becomes full (C2SP tlog-tiles).
 import { assert, type CryptoPort } from '@cloister/core';
 import { tlogError } from './errors.ts';
-import { checkHash, checkPosition, emptyRoot, HASH_SIZE, leafHash, type TreeHead } from './hash.ts';
+import {
+  checkHash,
+  checkPosition,
+  emptyRoot,
+  HASH_SIZE,
+  leafHash,
+  nodeHash,
+  type TreeHead,
+} from './hash.ts';
 import { type HashReader, proveConsistency, proveInclusion, tileHashReader } from './prove.ts';
 import { foldRange, rangeNodes, type TreeNode } from './ranges.ts';
 import { treeNodeHash } from './tile-nodes.ts';
@@ -29,6 +38,8 @@ export class MerkleTree implements TileReader {
   readonly #tiles: Uint8Array[][] = [];
   /** Complete subtrees of 256^level leaves, by level. */
   readonly #counts: number[] = [];
+  /** [level][height]: in the last tile of each level, its complete subtrees in order. */
+  readonly #inner: Uint8Array[][][] = [];
   #fresh: HashTile[] = [];
 
   constructor(crypto: CryptoPort) {
@@ -58,15 +69,32 @@ export class MerkleTree implements TileReader {
     const tiles = this.#tiles[level] ?? [];
     this.#tiles[level] = tiles;
     const at = count % TILE_WIDTH;
-    if (at === 0) tiles.push(new Uint8Array(TILE_WIDTH * HASH_SIZE));
+    if (at === 0) {
+      tiles.push(new Uint8Array(TILE_WIDTH * HASH_SIZE));
+      this.#inner[level] = Array.from({ length: LEVELS_PER_TILE }, () => []);
+    }
     const tile = tiles.at(-1);
     assert(tile !== undefined, 'a level with a partial tile holds it');
     tile.set(hash, at * HASH_SIZE);
     this.#counts[level] = count + 1;
-    if (at + 1 < TILE_WIDTH) return;
+    const full = this.#close(level, at, tile.subarray(at * HASH_SIZE, (at + 1) * HASH_SIZE));
+    if (full === undefined) return;
     const index = tiles.length - 1;
     this.#fresh.push({ id: { level, index, width: TILE_WIDTH }, bytes: tile });
-    this.#push(level + 1, treeNodeHash(this.#crypto, tile, LEVELS_PER_TILE, 0));
+    this.#push(level + 1, full);
+  }
+
+  /** Hashes the subtrees that number `at` of a tile completes; the tile's own when it is full. */
+  #close(level: number, at: number, hash: Uint8Array): Uint8Array | undefined {
+    let node = hash;
+    for (let height = 0; height < LEVELS_PER_TILE; height++) {
+      const row = this.#inner[level]?.[height];
+      assert(row !== undefined, 'a level with a partial tile has its rows');
+      row.push(node);
+      if (((at >> height) & 1) === 0) return undefined;
+      node = nodeHash(this.#crypto, row[row.length - 2] as Uint8Array, node);
+    }
+    return node;
   }
 
   /** The full tiles that came about since the last call. */
@@ -137,8 +165,13 @@ export class MerkleTree implements TileReader {
     const level = Math.floor(node.level / LEVELS_PER_TILE);
     const height = node.level % LEVELS_PER_TILE;
     const first = node.index * 2 ** height;
-    const tile = this.#tiles[level]?.[Math.floor(first / TILE_WIDTH)];
+    const index = Math.floor(first / TILE_WIDTH);
+    const tile = this.#tiles[level]?.[index];
     assert(tile !== undefined, 'a node of the tree lies in a tile');
+    if (index === (this.#tiles[level]?.length ?? 0) - 1) {
+      const known = this.#inner[level]?.[height]?.[(first % TILE_WIDTH) / 2 ** height];
+      if (known !== undefined) return known;
+    }
     return treeNodeHash(this.#crypto, tile, height, (first % TILE_WIDTH) / 2 ** height);
   }
 
