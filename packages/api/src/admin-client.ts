@@ -81,9 +81,15 @@ export class AdminClient {
     return this.http.json(runStatus, { path: `/admin/v1/runs/${run}${query}`, timeoutMs });
   }
 
-  /** The columns of a result that this member may open, as one file. */
-  async openResult(run: string, format: 'csv' | 'json' | 'parquet') {
-    const path = `/admin/v1/results/${run}/open?format=${format}`;
+  /** The statements of a run's code of whose results this member may open columns, from 1. */
+  result(run: string) {
+    return this.http.json(admin.resultAnswer, { path: `/admin/v1/results/${run}` });
+  }
+
+  /** The columns of one statement's result that this member may open, as one file. */
+  async openResult(run: string, format: 'csv' | 'json' | 'parquet', statement?: number) {
+    const which = statement === undefined ? '' : `&statement=${statement}`;
+    const path = `/admin/v1/results/${run}/open?format=${format}${which}`;
     return (await this.http.bytes({ path, method: 'POST', timeoutMs: WORK_TIMEOUT_MS })).bytes;
   }
 

@@ -126,8 +126,13 @@ export const taskRequest = z.strictObject({
   workers: z.array(slug).default([]),
 });
 
+/** An output column, and which statement of the code it is of, from 1. */
+const outputJson = { id: count, statement: count, name: z.string(), type: z.string() };
+
 /** One reason why a task may not run: whose rule on which column, and what would unblock it. */
 export const findingJson = z.object({
+  /** Position of the statement in the code, from 1; 0 where the code as a whole is refused. */
+  statement: count,
   table: z.string(),
   owner: z.string(),
   column: z.string(),
@@ -141,9 +146,15 @@ export const checkAnswer = z.object({
   ok: z.boolean(),
   findings: z.array(findingJson),
   uses: z.array(
-    z.object({ table: z.string(), column: z.string(), role: z.string(), how: z.string() }),
+    z.object({
+      statement: count,
+      table: z.string(),
+      column: z.string(),
+      role: z.string(),
+      how: z.string(),
+    }),
   ),
-  outputs: z.array(z.object({ id: count, name: z.string(), type: z.string() })),
+  outputs: z.array(z.object(outputJson)),
   cost: z.object({
     bytes: count,
     rows: count,
@@ -180,9 +191,7 @@ export const taskJson = z.object({
       runsLeft: count,
     }),
   ),
-  outputs: z.array(
-    z.object({ id: count, name: z.string(), type: z.string(), recipients: z.array(slug) }),
-  ),
+  outputs: z.array(z.object({ ...outputJson, recipients: z.array(slug) })),
   declines: z.array(z.object({ by: z.string(), code: z.string() })),
   refusals: z.array(z.object({ by: z.string(), code: z.string() })),
   runs: z.array(runJson),
@@ -202,6 +211,9 @@ export const declineRequest = z.strictObject({ code: z.string().regex(/^[a-z][a-
 
 /** POST /admin/v1/tasks/:task/run */
 export const startRunRequest = z.strictObject({ worker: z.string().url() });
+
+/** GET /admin/v1/results/:run: the statements of which this member may open columns. */
+export const resultAnswer = z.array(z.object({ statement: count, columns: z.array(z.string()) }));
 
 /** A decimal integer that may be larger than a JSON number holds. */
 const decimal = z.string().regex(/^-?[0-9]{1,40}$/);

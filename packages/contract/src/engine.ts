@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The port of a computing engine. `plan` says what a code does with each column, without any data;
-// `run` runs a planned statement over plain Parquet files that hold granted columns only. An engine
-// refuses what it cannot account for. design.md, "Engines"; protocol.md, "Uses and SQL".
+// `run` runs planned statements over plain Parquet files that hold granted columns only. An engine
+// refuses what it cannot account for. A code is one or several statements over the same inputs,
+// each with a result of its own. design.md, "Engines"; spec/policy.md, "Uses".
 import type { Suppression } from './policy/judge.ts';
 import type { Use } from './policy/use.ts';
+
+/** The most statements that a code may have. */
+export const STATEMENTS_MAX = 100;
 
 /** A column of an input's schema. */
 export interface EngineColumn {
@@ -36,21 +40,23 @@ export interface PlanRequest {
 
 /** An output column. */
 export interface EngineOutput {
-  /** Position, from 1. */
+  /** Position among the outputs of the whole code, from 1. */
   readonly id: number;
+  /** Position of the statement that it is of, from 0; every statement has one output at least. */
+  readonly statement: number;
   readonly name: string;
   readonly type: string;
 }
 
-/** A planned statement. */
+/** A planned code. */
 export interface EnginePlan {
   /** What the code itself does, canonical; suppression predicates are not among them. */
   readonly uses: readonly Use[];
   readonly outputs: readonly EngineOutput[];
-  /** The suppressions that `statement` carries; the re-planned uses differ by exactly these. */
+  /** The suppressions that `statements` carry; the re-planned uses differ by exactly these. */
   readonly suppression: readonly Suppression[];
-  /** What the engine will run: for `run` only. */
-  readonly statement: string;
+  /** What the engine will run, in order: for `run` only. */
+  readonly statements: readonly string[];
 }
 
 /** A grouping bound on its owner's own table: what a policy stores and uses are compared with. */
@@ -68,7 +74,7 @@ export interface RunTable extends EngineTable {
   readonly files: readonly string[];
 }
 
-/** Limits of one run. */
+/** Limits of one run, of all its statements together. */
 export interface RunLimits {
   readonly memoryBytes: number;
   readonly threads: number;
@@ -82,8 +88,8 @@ export interface RunRequest {
   readonly plan: EnginePlan;
   readonly tables: readonly RunTable[];
   readonly limits: RunLimits;
-  /** Absolute path that does not exist yet: the result, plain Parquet, goes there. */
-  readonly resultFile: string;
+  /** A path for each statement, absolute, that does not exist yet: plain Parquet goes there. */
+  readonly resultFiles: readonly string[];
 }
 
 /** One measured number, and whom to believe for it. */
@@ -94,9 +100,8 @@ export interface EngineMetric {
   readonly trust: 'counted-inside' | 'host-influenced';
 }
 
-/** A finished run. */
+/** A finished run; rows and bytes of all results together. */
 export interface RunResult {
-  readonly file: string;
   readonly rows: number;
   readonly bytes: number;
   readonly metrics: readonly EngineMetric[];

@@ -18,10 +18,16 @@ import {
 
 const key = new Uint8Array(32).fill(7);
 const KEYS: ResultKeys = {
-  length: 4_711,
-  columns: [
-    { id: 0, name: '', key },
-    { id: 2, name: 'mean', key: key.slice().fill(9) },
+  files: [
+    {
+      statement: 0,
+      length: 4_711,
+      columns: [
+        { id: 0, name: '', key },
+        { id: 2, name: 'mean', key: key.slice().fill(9) },
+      ],
+    },
+    { statement: 3, length: 5, columns: [] },
   ],
 };
 const code = 'result-malformed';
@@ -34,19 +40,33 @@ describe('result keys', () => {
   });
 
   const column = { id: 1, name: 'a', key };
+  const file = { statement: 0, length: 5, columns: [column] };
+  const { length: _, ...noLength } = file;
+  const { statement: __, ...noStatement } = file;
+  const { columns: ___, ...noColumns } = file;
+  const withColumn = (change: object) => ({ ...file, columns: [{ ...column, ...change }] });
+  const wrongFiles: Record<string, unknown[]> = {
+    'no file': [],
+    'no length': [noLength],
+    'no statement': [noStatement],
+    'no columns': [noColumns],
+    'a negative statement': [{ ...file, statement: -1 }],
+    'a statement twice': [file, file],
+    'statements out of order': [{ ...file, statement: 1 }, file],
+    'a length of zero': [{ ...file, length: 0 }],
+    'a negative length': [{ ...file, length: -1 }],
+    'a length that is text': [{ ...file, length: '5' }],
+    'a short key': [withColumn({ key: key.slice(1) })],
+    'a key that is text': [withColumn({ key: 'k' })],
+    'a negative id': [withColumn({ id: -1 })],
+    'a name too long': [withColumn({ name: 'x'.repeat(1_001) })],
+    'an unknown field in a file': [{ ...file, more: 1 }],
+    'an unknown field in a column': [withColumn({ more: 1 })],
+  };
   const wrong: Record<string, unknown> = {
-    'no length': { columns: [column] },
-    'a length of zero': { length: 0, columns: [column] },
-    'a negative length': { length: -1, columns: [column] },
-    'a length that is text': { length: '5', columns: [column] },
-    'no columns': { length: 5 },
-    'a short key': { length: 5, columns: [{ ...column, key: key.slice(1) }] },
-    'a key that is text': { length: 5, columns: [{ ...column, key: 'k' }] },
-    'a negative id': { length: 5, columns: [{ ...column, id: -1 }] },
-    'a name too long': { length: 5, columns: [{ ...column, name: 'x'.repeat(1_001) }] },
-    'an unknown field': { length: 5, columns: [column], more: 1 },
-    'an unknown field in a column': { length: 5, columns: [{ ...column, more: 1 }] },
-    'an array': [5, [column]],
+    'an unknown field': { files: [file], more: 1 },
+    'an array': [[file]],
+    ...Object.fromEntries(Object.entries(wrongFiles).map(([what, files]) => [what, { files }])),
   };
   for (const [what, value] of Object.entries(wrong)) {
     it(`refuse ${what}`, () => {
@@ -108,12 +128,14 @@ describe('prefixes and infos', () => {
       Uint8Array,
     ];
     const about = { genesis: a, task: a, run: a, member: 'bank' };
+    const result = { genesis: a, task: a, run: a, statement: 0 };
     const dataset = { genesis: a, dataset: a, version: 1, file: 0 };
     const all = [
-      resultAadPrefix(a, a, a),
-      resultAadPrefix(b, a, a),
-      resultAadPrefix(a, b, a),
-      resultAadPrefix(a, a, b),
+      resultAadPrefix(result),
+      resultAadPrefix({ ...result, genesis: b }),
+      resultAadPrefix({ ...result, task: b }),
+      resultAadPrefix({ ...result, run: b }),
+      resultAadPrefix({ ...result, statement: 1 }),
       resultKeysInfo(about),
       resultKeysInfo({ ...about, genesis: b }),
       resultKeysInfo({ ...about, task: c }),

@@ -1,16 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// A result as its recipients get it: two blobs, in this order in the usage record.
+// A result as its recipients get it: a blob for each statement and one more, in this order in the
+// usage record.
 //
-//   1. the result file: Parquet in the dataset mode (a master key a column, masterKeyID the output
-//      column's id, 0 the footer; AAD prefix `resultAadPrefix`), followed by random padding
+//   1. the result files: Parquet in the dataset mode (a master key a column, masterKeyID the output
+//      column's id, 0 the footer; AAD prefix `resultAadPrefix`), each followed by random padding
 //   2. the key bundle: [version, [[member, HPKE(sealed keys)], ...]]
 //
-// Each recipient's sealed keys hold the file's true length and only the columns it may open, with
-// the footer key. Padding follows Padme (at most 12 % longer): a blob's size tells the order of
-// magnitude of the result and little more. spec/events.md, "Results".
+// Each recipient's sealed keys hold, for each file of which it gets a column, the true length and
+// only the columns it may open, with the footer key. Padding follows Padme (at most 12 % longer): a
+// blob's size tells the order of magnitude of the result and little more.
+// spec/dataset.md, "Result".
 import { type Cbor, CodedError, coded, decodeCbor, encodeCbor } from '@cloister/core';
 import { z } from 'zod';
-import { bytesOf, bytesUpTo, columnId, positive, slug } from './events/shapes.ts';
+import {
+  bytesOf,
+  bytesUpTo,
+  columnId,
+  count,
+  positive,
+  slug,
+  strictlyAscending,
+} from './events/shapes.ts';
 
 export type ResultErrorCode = 'result-malformed';
 
@@ -21,14 +31,24 @@ const bundle = z.tuple([
     .min(1)
     .max(200),
 ]);
-const keys = z.strictObject({
+const fileKeys = z.strictObject({
+  statement: count,
   length: positive,
   columns: z.array(z.strictObject({ id: columnId, name: z.string().max(1_000), key: bytesOf(32) })),
 });
+const keys = z.strictObject({
+  files: z
+    .array(fileKeys)
+    .min(1)
+    .refine(
+      (files) => strictlyAscending(files.map(({ statement }) => statement)),
+      'wanted ascending, distinct statements',
+    ),
+});
 
-/**
- * What one recipient's sealed keys hold; `columns` include id 0, the footer, with an empty name.
- */
+/** Keys to one statement's file; `columns` include id 0, the footer, with an empty name. */
+export type ResultFileKeys = z.infer<typeof fileKeys>;
+/** What one recipient's sealed keys hold: the files of which it gets a column. */
 export type ResultKeys = z.infer<typeof keys>;
 
 /** HPKE info of the keys sealed to `member`. */
@@ -47,13 +67,15 @@ export function resultKeysInfo(about: {
   ]);
 }
 
-/** AAD prefix of a result file. */
-export function resultAadPrefix(
-  genesis: Uint8Array,
-  task: Uint8Array,
-  run: Uint8Array,
-): Uint8Array {
-  return encodeCbor(['cloister/result/v1', genesis, task, run]);
+/** AAD prefix of the result file of one statement (from 0). */
+export function resultAadPrefix(about: {
+  genesis: Uint8Array;
+  task: Uint8Array;
+  run: Uint8Array;
+  statement: number;
+}): Uint8Array {
+  const { genesis, task, run, statement } = about;
+  return encodeCbor(['cloister/result/v1', genesis, task, run, statement]);
 }
 
 /** AAD prefix of file `file` (from 0) of a dataset version. */

@@ -37,7 +37,7 @@ const SCHEMAS = ['claims', 'visits'].map((name) => ({
 const PARAMETERS = {
   tables: ['c', 'v'],
   params: { limit: 5, what: 'x', flag: true, nothing: null },
-  outputs: [{ id: 1, name: 'a', type: 'BIGINT' }],
+  outputs: [{ id: 1, statement: 0, name: 'a', type: 'BIGINT' }],
 };
 const code = commitTo(utf8('SELECT a FROM c'), ports);
 const parameters = commitTo(encodeParameters(PARAMETERS), ports);
@@ -207,12 +207,23 @@ describe('schemas and parameters', () => {
   });
 
   it('refuse unknown fields, empty names and values that are no constants', () => {
+    const output = { ...column, statement: 0 };
     const wrong: unknown[] = [
       { ...PARAMETERS, more: 1 },
       { ...PARAMETERS, tables: [] },
       { ...PARAMETERS, tables: [''] },
       { ...PARAMETERS, outputs: [] },
-      { ...PARAMETERS, outputs: [{ ...column, id: 0 }] },
+      { ...PARAMETERS, outputs: [{ ...output, id: 0 }] },
+      { ...PARAMETERS, outputs: [column] },
+      { ...PARAMETERS, outputs: [{ ...output, statement: -1 }] },
+      { ...PARAMETERS, outputs: [{ ...output, statement: 100 }] },
+      { ...PARAMETERS, outputs: [{ ...output, statement: 1 }] },
+      { ...PARAMETERS, outputs: [output, output] },
+      { ...PARAMETERS, outputs: [output, { ...output, id: 2, statement: 2 }] },
+      {
+        ...PARAMETERS,
+        outputs: [output, { ...output, id: 2, statement: 1 }, { ...output, id: 3 }],
+      },
       { ...PARAMETERS, params: { a: [1] } },
     ];
     for (const value of wrong) {
@@ -224,7 +235,15 @@ describe('schemas and parameters', () => {
 
 describe('columnsRead', () => {
   const use = (input: number, column: number) =>
-    ({ input, column, role: 'output', function: '', expression: '', output: 1 }) as const;
+    ({
+      statement: 0,
+      input,
+      column,
+      role: 'output',
+      function: '',
+      expression: '',
+      output: 1,
+    }) as const;
 
   it('is what the code uses and what suppression counts, once each, in order', () => {
     const suppression = [{ input: 0, subjects: [4, 2] }] as unknown as Parameters<

@@ -20,6 +20,7 @@ import {
   decodePolicy,
   decodeUses,
   type Policy,
+  STATEMENTS_MAX,
   type Suppression,
   type TaskFacts,
   type Use,
@@ -37,12 +38,16 @@ export interface DatasetSchema {
   }[];
 }
 
-/** What a code needs besides data: table names in input order, constants, the outputs' names. */
+/**
+ * What a code needs besides data: table names in input order, constants, the outputs' names and
+ * the statement (from 0) that each is of.
+ */
 export interface TaskParameters {
   readonly tables: readonly string[];
   readonly params: Readonly<Record<string, string | number | boolean | null>>;
   readonly outputs: readonly {
     readonly id: number;
+    readonly statement: number;
     readonly name: string;
     readonly type: string;
   }[];
@@ -74,11 +79,18 @@ export function openingsInfo(genesis: Uint8Array, to: 'worker' | 'keeper'): Uint
 
 const name = z.string().min(1).max(1_000);
 const column = z.strictObject({ id: z.number().int().min(1).max(65_535), name, type: name });
+const output = column.extend({
+  statement: z
+    .number()
+    .int()
+    .min(0)
+    .max(STATEMENTS_MAX - 1),
+});
 const schemaValue = z.strictObject({ name, columns: z.array(column).min(1).max(10_000) });
 const parametersValue = z.strictObject({
   tables: z.array(name).min(1).max(100),
   params: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
-  outputs: z.array(column).min(1).max(10_000),
+  outputs: z.array(output).min(1).max(10_000),
 });
 
 export function encodeSchema(schema: DatasetSchema): Uint8Array {
@@ -100,9 +112,20 @@ export function encodeParameters(parameters: TaskParameters): Uint8Array {
   return encodeCbor(parameters as unknown as Cbor);
 }
 
-/** @throws CodedError `task-openings-malformed`, `cbor-malformed` */
+/**
+ * Outputs are in the order of their ids and of their statements, and no statement is without one.
+ * @throws CodedError `task-openings-malformed`, `cbor-malformed`
+ */
 export function decodeParameters(bytes: Uint8Array): TaskParameters {
-  return parse(parametersValue, bytes, 'parameters');
+  const parameters = parse(parametersValue, bytes, 'parameters');
+  const { outputs } = parameters;
+  const ordered = outputs.every(({ id, statement }, at) => {
+    const before = outputs[at - 1] ?? { id: 0, statement: -1 };
+    const next = at === 0 ? statement === 0 : statement - before.statement <= 1;
+    return id > before.id && statement >= before.statement && next;
+  });
+  if (!ordered) throw malformed('the outputs of the statements are out of order');
+  return parameters;
 }
 
 export function encodeTaskOpenings(openings: TaskOpenings): Uint8Array {

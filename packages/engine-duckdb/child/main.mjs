@@ -7,7 +7,7 @@
 // before it sees a statement of anybody's; a statement is run only if it is one SELECT; engine
 // messages are told while planning (the tables are empty then) and never of a run.
 // @ts-check
-import { closeSync, writeSync } from 'node:fs';
+import { closeSync, statSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { DuckDBInstance, StatementType } from '@duckdb/node-api';
 
@@ -73,6 +73,27 @@ async function prepareSelect(sql) {
   return prepared;
 }
 
+/**
+ * Runs one SELECT into its file; what it puts out is taken from what is left to the run.
+ * @param {import('@duckdb/node-api').DuckDBConnection} opened
+ * @param {{ sql: string, file: string, outputs: { name: string, type: string }[] }} statement
+ * @param {{ rows: bigint, bytes: number }} left
+ */
+async function runOne(opened, { sql, file, outputs }, left) {
+  (await prepareSelect(sql)).destroySync();
+  await opened.run(`CREATE TEMP TABLE cloister_result AS ${sql}`);
+  left.rows -= BigInt(String(await one('SELECT count(*) FROM temp.main.cloister_result')));
+  if (left.rows < 0n) throw new Error('too many rows');
+  const casts = outputs.map((o) => `CAST(${name(o.name)} AS ${o.type}) AS ${name(o.name)}`);
+  await opened.run(
+    `COPY (SELECT ${casts.join(', ')} FROM temp.main.cloister_result) ` +
+      `TO ${text(file)} (FORMAT parquet, COMPRESSION snappy)`,
+  );
+  await opened.run('DROP TABLE temp.main.cloister_result');
+  left.bytes -= statSync(file).size;
+  if (left.bytes < 0) throw new Error('too many bytes');
+}
+
 const operations = {
   /** Empty tables with every schema column. @param {any} request */
   async tables({ id: _id, ...request }) {
@@ -112,7 +133,7 @@ const operations = {
     return { json, outputs, parameters };
   },
 
-  /** Runs a planned statement over the files and writes the result. @param {any} request */
+  /** Runs planned statements over the files and writes the results. @param {any} request */
   async run(request) {
     planned = '';
     const opened = await open(request);
@@ -128,19 +149,11 @@ const operations = {
       await opened.run(`CREATE VIEW ${name(table.name)} AS ${select}`);
       rowsIn += BigInt(String(await one(`SELECT count(*) FROM ${name(table.name)}`)));
     }
-    (await prepareSelect(request.statement)).destroySync();
-    await opened.run(`CREATE TEMP TABLE cloister_result AS ${request.statement}`);
-    const rows = BigInt(String(await one('SELECT count(*) FROM temp.main.cloister_result')));
-    if (rows > BigInt(request.outputRows)) throw new Error('too many rows');
-    const casts = request.outputs.map(
-      (/** @type {any} */ o) => `CAST(${name(o.name)} AS ${o.type}) AS ${name(o.name)}`,
-    );
-    await opened.run(
-      `COPY (SELECT ${casts.join(', ')} FROM temp.main.cloister_result) ` +
-        `TO ${text(request.resultFile)} (FORMAT parquet, COMPRESSION snappy)`,
-    );
+    const left = { rows: BigInt(request.outputRows), bytes: request.outputBytes };
+    for (const statement of request.statements) await runOne(opened, statement, left);
+    const rowsOut = Number(BigInt(request.outputRows) - left.rows);
     const peakKb = process.resourceUsage().maxRSS;
-    return { rowsIn: Number(rowsIn), rowsOut: Number(rows), peakBytes: peakKb * 1024 };
+    return { rowsIn: Number(rowsIn), rowsOut, peakBytes: peakKb * 1024 };
   },
 };
 

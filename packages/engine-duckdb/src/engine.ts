@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The DuckDB engine: the contract's engine port over locked-down child processes. One child plans
 // (its tables are always empty) and is reused; every run has a child of its own, which plans the
-// statement once more before it sees a file, and is gone when the run ends.
+// statements once more before it sees a file, and is gone when the run ends.
 import { rm, stat } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import {
@@ -15,13 +15,16 @@ import {
   type RunLimits,
   type RunRequest,
   type RunResult,
+  type Use,
 } from '@cloister/contract/policy';
 import { equal, isCoded } from '@cloister/core';
 import { type ChildLimits, EngineChild } from './child-process.ts';
 import { engineError, runFailed } from './errors.ts';
 import {
+  type Bound,
   bindStatement,
   checkTables,
+  inOnePlan,
   PLANNING_LIMITS,
   planningAsk,
   planWith,
@@ -85,7 +88,7 @@ class DuckdbEngine implements EnginePort {
       await recheck(child, request, this.#planTimeMs);
       return await runIn(child, request);
     } catch (error) {
-      await rm(request.resultFile, { force: true });
+      for (const file of request.resultFiles) await rm(file, { force: true });
       throw error;
     } finally {
       await child.kill();
@@ -127,7 +130,7 @@ class DuckdbEngine implements EnginePort {
     const code = `SELECT count(*) FROM ${quoteName(table.name)} GROUP BY (${sql}\n)`;
     const inputs = checkTables([table]);
     const plan = await planWith(ask, { code, tables: [table] });
-    const { lineage } = await bindStatement(ask, plan.statement, inputs);
+    const { lineage } = await bindStatement(ask, plan.statements[0] ?? '', inputs);
     const [group, ...more] = lineage.groups;
     const columns = group === undefined ? [] : columnsOf(group).map(({ column }) => column);
     const only = plan.uses.every((use) => use.role === 'group' || use.function === 'count_star');
@@ -177,7 +180,7 @@ function childLimits(limits: RunLimits): ChildLimits {
   return { memoryBytes, threads, fileBytes, cpuSeconds };
 }
 
-function checkRun({ tables, limits, resultFile }: RunRequest): void {
+function checkRun({ plan, tables, limits, resultFiles }: RunRequest): void {
   const wrong = (message: string) => engineError('engine-run-invalid', 'usage', message);
   checkTables(tables);
   for (const [name, value] of Object.entries(limits)) {
@@ -188,32 +191,32 @@ function checkRun({ tables, limits, resultFile }: RunRequest): void {
     const unknown = table.granted.find((id) => table.columns[id - 1] === undefined);
     if (unknown !== undefined) throw wrong(`table ${table.name} has no column ${unknown}`);
   }
-  const paths = [resultFile, ...tables.flatMap((table) => table.files)];
+  if (resultFiles.length !== plan.statements.length) throw wrong('a file a statement is wanted');
+  const paths = [...resultFiles, ...tables.flatMap((table) => table.files)];
   const bad = paths.find(
     (path) => !isAbsolute(path) || path.includes('\u0000') || /[*?[\]{}]/.test(path),
   );
   if (bad !== undefined) throw wrong('paths must be absolute and without NUL or glob characters');
 }
 
-/** Plans the statement again in the run's own child: nothing is run that was not planned so. */
+/** Plans the statements again in the run's own child: nothing is run that was not planned so. */
 async function recheck(child: EngineChild, request: RunRequest, timeMs: number): Promise<void> {
   const { plan, tables } = request;
   const ask = planningAsk(child, timeMs);
   const inputs = checkTables(tables);
   await ask({ op: 'tables', tables: schemas(tables), ...PLANNING_LIMITS });
-  const { lineage, outputs } = await bindStatement(ask, plan.statement, inputs);
-  const rows = plan.uses.filter((use) => use.column === 0 && use.role === 'group');
-  const from = plan.suppression.length === 0 ? [] : [...new Set(rows.map((use) => use.input))];
-  const expected = [...plan.uses, ...suppressionUses(from, plan.suppression)];
+  const bound: Bound[] = [];
+  for (const sql of plan.statements) bound.push(await bindStatement(ask, sql, inputs));
+  const { uses, outputs } = inOnePlan(bound);
   const same =
-    equal(encodeUses(expected), encodeUses(lineage.uses)) &&
+    equal(encodeUses(expectedUses(plan)), encodeUses(uses)) &&
     JSON.stringify(outputs) === JSON.stringify(plan.outputs);
   if (!same) {
-    const message = 'the statement does not do what its plan says; plan it again';
+    const message = 'the statements do not do what their plan says; plan them again';
     throw engineError('engine-plan-changed', 'verification', message);
   }
   const granted = new Map(tables.map((table, at) => [at, new Set(table.granted)]));
-  const missing = lineage.uses.find(
+  const missing = uses.find(
     (use) => use.column > 0 && granted.get(use.input)?.has(use.column) !== true,
   );
   if (missing !== undefined) {
@@ -222,12 +225,25 @@ async function recheck(child: EngineChild, request: RunRequest, timeMs: number):
   }
 }
 
+/** What the code does and what its suppressions add, statement by statement. */
+function expectedUses({ uses, statements, suppression }: EnginePlan): Use[] {
+  const added = statements.flatMap((_, statement) => {
+    const own = suppression.filter((one) => one.statement === statement);
+    const rows = uses.filter((use) => {
+      return use.statement === statement && use.column === 0 && use.role === 'group';
+    });
+    const from = own.length === 0 ? [] : [...new Set(rows.map((use) => use.input))];
+    return suppressionUses(from, own).map((use) => ({ ...use, statement }));
+  });
+  return [...uses, ...added];
+}
+
 function schemas(tables: readonly EngineTable[]): EngineTable[] {
   return tables.map(({ name, columns }) => ({ name, columns }));
 }
 
 async function runIn(child: EngineChild, request: RunRequest): Promise<RunResult> {
-  const { plan, limits, resultFile } = request;
+  const { plan, limits, resultFiles } = request;
   let bytesIn = 0;
   const files = request.tables.flatMap((table) => table.files);
   try {
@@ -245,16 +261,17 @@ async function runIn(child: EngineChild, request: RunRequest): Promise<RunResult
       granted: table.granted.includes(column.id),
     })),
   }));
-  const { memoryBytes, threads, outputRows } = limits;
-  const { statement, outputs } = plan;
-  const work = { op: 'run', tables, statement, outputs, outputRows, resultFile };
-  const allowed = [...files, resultFile];
-  const answer = await child.ask({ ...work, memoryBytes, threads, allowed }, limits.timeMs);
+  const { timeMs, ...limit } = limits;
+  const statements = plan.statements.map((sql, at) => ({
+    sql,
+    outputs: plan.outputs.filter(({ statement }) => statement === at),
+    file: resultFiles[at],
+  }));
+  const allowed = [...files, ...resultFiles];
+  const answer = await child.ask({ op: 'run', tables, statements, ...limit, allowed }, timeMs);
   if (answer === undefined || 'failed' in answer) throw runFailed();
-  const bytes = await stat(resultFile).then(
-    (found) => found.size,
-    () => Number.POSITIVE_INFINITY,
-  );
+  const sizes = await Promise.all(resultFiles.map((file) => stat(file))).catch(() => undefined);
+  const bytes = sizes?.reduce((sum, { size }) => sum + size, 0) ?? Number.POSITIVE_INFINITY;
   if (bytes > limits.outputBytes) throw runFailed();
   const rows = Number(answer.ok['rowsOut']);
   const metric = (
@@ -263,7 +280,6 @@ async function runIn(child: EngineChild, request: RunRequest): Promise<RunResult
     trust: EngineMetric['trust'] = 'counted-inside',
   ): EngineMetric => ({ name, value, trust });
   return {
-    file: resultFile,
     rows,
     bytes,
     metrics: [

@@ -11,6 +11,7 @@ export type EngineErrorCode =
   | 'engine-schema-invalid'
   | 'engine-params-invalid'
   | 'engine-not-one-statement'
+  | 'engine-statement-count'
   | 'engine-not-select'
   | 'engine-syntax'
   | 'engine-bind-failed'

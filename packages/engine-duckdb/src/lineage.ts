@@ -9,10 +9,13 @@ import { arrayOf, type Json, type JsonObject, objectOf, visit } from './json.ts'
 import { type Inputs, scanOf } from './plan-check.ts';
 import { aggregateOf, bare, columnsOf, leaves, print, type Term, termOf } from './term.ts';
 
+/** A use by one statement: which one it is, and what was put out before, is for the planner. */
+export type StatementUse = Omit<Use, 'statement'>;
+
 /** What a plan does. */
 export interface Lineage {
   readonly shape: 'grouped' | 'row-by-row' | 'nested';
-  readonly uses: readonly Use[];
+  readonly uses: readonly StatementUse[];
   /** Printed with absolute columns (`@0#1`): the conditions on groups, and the groups. */
   readonly having: readonly string[];
   readonly groups: readonly Term[];
@@ -32,7 +35,7 @@ class Nested {
 
 interface State {
   readonly inputs: Inputs;
-  readonly uses: Use[];
+  readonly uses: StatementUse[];
   readonly from: number[];
   readonly having: Term[];
   readonly order: Term[];
@@ -262,7 +265,7 @@ function aggregated(
   }
 }
 
-function uses(state: State, one: Use): void {
+function uses(state: State, one: StatementUse): void {
   state.uses.push(one);
 }
 
@@ -272,14 +275,14 @@ function use(
   name: string,
   expression: string,
   output: number,
-): Use {
+): StatementUse {
   const { input, column: id } = column;
   return { input, column: id, role, function: name, expression, output };
 }
 
 /** The fallback: every column that any scan binds may reach every output. */
 function nested(plan: Json, inputs: Inputs, reason: string): Lineage {
-  const found: Use[] = [];
+  const found: StatementUse[] = [];
   visit(plan, (node) => {
     if (node['type'] !== 'LOGICAL_GET') return;
     const { input, columns } = scanOf(node, inputs);

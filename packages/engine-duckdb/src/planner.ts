@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Planning: code over empty tables to uses, outputs and the statement to run. Reads as the steps it
-// takes: one SELECT, parameters in, bound plan, allow-list, lineage, suppression, the same again
-// over the edited statement, and a comparison that lets nothing but the added conditions differ.
+// Planning: code over empty tables to uses, outputs and the statements to run. Reads as the steps
+// that it takes for each statement of the code: one SELECT, parameters in, bound plan, allow-list,
+// lineage, suppression, the same again over the edited statement, and a comparison that lets
+// nothing but the added conditions differ.
 import {
   canonicalUses,
   type EngineOutput,
@@ -12,11 +13,12 @@ import {
   type Suppression,
   type Use,
 } from '@cloister/contract/policy';
+import { equal } from '@cloister/core';
 import { COLUMN_TYPES } from './allow-list.ts';
 import type { Answer, EngineChild } from './child-process.ts';
 import { engineError } from './errors.ts';
 import { type JsonObject, objectOf, parseLossless, printLossless } from './json.ts';
-import { type Lineage, lineageOf, onlyPlan } from './lineage.ts';
+import { type Lineage, lineageOf, onlyPlan, type StatementUse } from './lineage.ts';
 import { checkPlan, type Inputs } from './plan-check.ts';
 import {
   aliasesOf,
@@ -25,6 +27,7 @@ import {
   moreThanOneBlock,
   onlySelect,
   selectExpression,
+  selects,
   suppressionSql,
   suppressionTexts,
   withParams,
@@ -32,10 +35,16 @@ import {
 } from './statement.ts';
 import { bare, leaves, type Term } from './term.ts';
 
-/** A statement, bound: what it does and what it puts out. */
+/** A statement, bound by itself: what it does and what it puts out, outputs counted from 1. */
 export interface Bound {
   readonly lineage: Lineage;
-  readonly outputs: readonly EngineOutput[];
+  readonly outputs: readonly Omit<EngineOutput, 'statement'>[];
+}
+
+/** A statement on its way into a plan. */
+interface Planned extends Bound {
+  /** What is run: the code's own statement, or that with the suppressions. */
+  readonly sql: string;
 }
 
 /** Asks a child, and turns silence into a code. */
@@ -98,33 +107,66 @@ function isColumnType(type: string): boolean {
 
 /** Plans a request. @throws CodedError, see `errors.ts` */
 export async function planWith(ask: Ask, request: PlanRequest): Promise<EnginePlan> {
-  const { tables } = request;
+  const { tables, suppress = [] } = request;
   const inputs = checkTables(tables);
-  const suppress = (request.suppress ?? []).toSorted((a, b) => a.input - b.input);
   if (request.code.includes('\u0000') || request.code.length > 1_000_000) {
     throw engineError('engine-syntax', 'malformed', 'the code holds a NUL or is over a megabyte');
   }
   await ask({ op: 'tables', tables, ...PLANNING_LIMITS });
-  const root = onlySelect(await parse(ask, request.code));
+  const roots = selects(await parse(ask, request.code));
   const constants = new Map<string, JsonObject>();
   for (const [name, value] of Object.entries(request.params ?? {})) {
     const parsed = onlySelect(await parse(ask, constantSql(value)));
     constants.set(name, selectExpression(parsed));
   }
-  withParams(root, constants);
+  withParams(roots, constants);
+  const planned: Planned[] = [];
+  for (const [statement, root] of roots.entries()) {
+    const own = suppress.filter((one) => one.statement === statement);
+    planned.push(await planStatement(ask, root, { tables, inputs, suppress: own }));
+  }
+  const { uses, outputs } = inOnePlan(planned);
+  const suppression = suppress.toSorted((a, b) => a.statement - b.statement || a.input - b.input);
+  if (suppression.some(({ statement }) => roots[statement] === undefined)) {
+    const message = 'a suppression is of a statement that the code does not have';
+    throw engineError('engine-suppression-failed', 'unsupported', message);
+  }
+  const statements = planned.map(({ sql }) => sql);
+  return { uses: canonicalUses(uses), outputs, suppression, statements };
+}
+
+/** Plans one statement; with suppressions the bound form is still that of the code's own. */
+async function planStatement(
+  ask: Ask,
+  root: JsonObject,
+  by: { tables: readonly EngineTable[]; inputs: Inputs; suppress: readonly Suppression[] },
+): Promise<Planned> {
+  const { tables, inputs, suppress } = by;
   const plain = await toSql(ask, root);
   const bound = await bindStatement(ask, plain, inputs);
-  const uses = canonicalUses(bound.lineage.uses);
-  if (suppress.length === 0) {
-    return { uses, outputs: bound.outputs, suppression: [], statement: plain };
-  }
+  if (suppress.length === 0) return { ...bound, sql: plain };
   const aliases = aliasesOf(root, tables);
   const added = onlySelect(await parse(ask, suppressionSql(suppress, tables, aliases)));
   withSuppression(root, added);
-  const statement = await toSql(ask, root);
-  const again = await bindStatement(ask, statement, inputs);
+  const sql = await toSql(ask, root);
+  const again = await bindStatement(ask, sql, inputs);
   checkSuppressed(bound, again, suppress);
-  return { uses, outputs: again.outputs, suppression: suppress, statement };
+  return { ...bound, sql };
+}
+
+/** Statements in order as one plan: their outputs are counted through. */
+export function inOnePlan(bound: readonly Bound[]): { uses: Use[]; outputs: EngineOutput[] } {
+  const uses: Use[] = [];
+  const outputs: EngineOutput[] = [];
+  for (const [statement, { lineage, outputs: own }] of bound.entries()) {
+    const before = outputs.length;
+    for (const use of lineage.uses) {
+      const output = use.output === 0 ? 0 : before + use.output;
+      uses.push({ ...use, statement, output });
+    }
+    outputs.push(...own.map(({ id, ...rest }) => ({ id: before + id, statement, ...rest })));
+  }
+  return { uses, outputs };
 }
 
 /** Limits of a database that only ever holds empty tables. */
@@ -159,7 +201,7 @@ export async function bindStatement(ask: Ask, sql: string, inputs: Inputs): Prom
   return { lineage, outputs };
 }
 
-function outputsOf(value: unknown, width: number | undefined): EngineOutput[] {
+function outputsOf(value: unknown, width: number | undefined): Bound['outputs'] {
   const list = value as readonly { name: string; type: string }[];
   const wrong = (message: string) => engineError('engine-outputs-invalid', 'unsupported', message);
   if (list.length === 0 || (width !== undefined && width !== list.length)) {
@@ -179,14 +221,17 @@ function outputsOf(value: unknown, width: number | undefined): EngineOutput[] {
   });
 }
 
-/** The uses that suppression adds, beside the code's own. */
-export function suppressionUses(from: readonly number[], suppress: readonly Suppression[]): Use[] {
+/** The uses that suppression adds to a statement, beside the code's own. */
+export function suppressionUses(
+  from: readonly number[],
+  suppress: readonly Suppression[],
+): StatementUse[] {
   const role = 'aggregate' as const;
-  const rows = from.map((input): Use => {
+  const rows = from.map((input): StatementUse => {
     return { input, column: 0, role, function: 'count_star', expression: '', output: 0 };
   });
   const subjects = suppress.flatMap(({ input, subjects: columns }) =>
-    columns.map((column): Use => {
+    columns.map((column): StatementUse => {
       const expression = `#${column}`;
       return { input, column, role, function: 'count_distinct', expression, output: 0 };
     }),
@@ -212,7 +257,7 @@ function checkSuppressed(bound: Bound, again: Bound, suppress: readonly Suppress
   const from = bound.lineage.uses.filter((use) => use.column === 0 && use.role === 'group');
   const inputs = [...new Set(from.map((use) => use.input))];
   const expected = [...bound.lineage.uses, ...suppressionUses(inputs, suppress)];
-  if (hex(encodeUses(expected)) !== hex(encodeUses(again.lineage.uses))) {
+  if (!equal(encoded(expected), encoded(again.lineage.uses))) {
     throw failed('the added conditions changed what else the statement does');
   }
   const having = [...bound.lineage.having, ...suppressionTexts(suppress)].sort();
@@ -250,6 +295,6 @@ function isSafeCast(from: string, to: string): boolean {
   return to === 'DOUBLE' && /^(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|DECIMAL.*|FLOAT)$/.test(from);
 }
 
-function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+function encoded(uses: readonly StatementUse[]): Uint8Array {
+  return encodeUses(uses.map((use) => ({ ...use, statement: 0 })));
 }

@@ -92,7 +92,8 @@ describe.skipIf(!existsSync(csv))('credit-default [skip: shared]', () => {
         ),
       ];
       expect(granted(1)).toHaveLength(4);
-      const result = await engine.run({
+      const file = join(folder, 'result.parquet');
+      await engine.run({
         plan,
         tables: tables.map((table, at) => ({
           ...table,
@@ -106,9 +107,9 @@ describe.skipIf(!existsSync(csv))('credit-default [skip: shared]', () => {
           outputRows: 1000,
           outputBytes: 1024 * 1024,
         },
-        resultFile: join(folder, 'result.parquet'),
+        resultFiles: [file],
       });
-      const got = await db.runAndReadAll(`FROM read_parquet('${result.file}')`);
+      const got = await db.runAndReadAll(`FROM read_parquet('${file}')`);
       const wanted =
         await db.runAndReadAll(`SELECT EDUCATION, ${BAND} AS band, avg(${LABEL}) AS rate,
         avg(BILL_AMT1) AS bill, count(*) AS n FROM clients GROUP BY 1, 2 HAVING count(*) >= 20

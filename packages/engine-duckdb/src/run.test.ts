@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs: small groups suppressed, results and metrics right, limits kept, and every failure inside
-// the child told as the one code. Files are made by a DuckDB of the test's own.
+// the child told as the one code. Files are made by a DuckDB of the test's own. It is long
+// because one database and one engine serve all of it.
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { EnginePort, EngineTable, RunLimits, RunTable } from '@cloister/contract/policy';
+import {
+  type EnginePort,
+  type EngineTable,
+  type RunLimits,
+  type RunRequest,
+  type RunTable,
+  STATEMENTS_MAX,
+} from '@cloister/contract/policy';
 import { isCoded } from '@cloister/core';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -72,6 +80,18 @@ async function rowsOf(file: string): Promise<unknown[]> {
   return reader.getRowObjectsJson();
 }
 
+/** Runs a plan into fresh files; `file` is the first statement's. */
+async function runTo(
+  by: EnginePort,
+  request: Omit<RunRequest, 'limits' | 'resultFiles'> & {
+    limits?: RunLimits;
+  },
+) {
+  const resultFiles = request.plan.statements.map(fresh);
+  const result = await by.run({ limits: LIMITS, ...request, resultFiles });
+  return { ...result, files: resultFiles, file: resultFiles[0] as string };
+}
+
 async function codeOf(work: Promise<unknown>): Promise<string> {
   try {
     await work;
@@ -90,18 +110,22 @@ describe('results', () => {
       GROUP BY TOWN ORDER BY TOWN`;
     const tables = [people, visits];
     const suppress = [
-      { input: 0, k: 3, subjects: [1] },
-      { input: 1, k: 2, subjects: [1] },
+      { statement: 0, input: 0, k: 3, subjects: [1] },
+      { statement: 0, input: 1, k: 2, subjects: [1] },
     ];
     const plan = await engine.plan({ code, tables, suppress });
-    const resultFile = fresh();
-    const result = await engine.run({ plan, tables: inputs(), limits: LIMITS, resultFile });
+    const result = await runTo(engine, { plan, tables: inputs() });
     // C has 50 rows of one person: enough rows, not enough subjects.
     expect(await rowsOf(result.file)).toEqual([
       { TOWN: 'A', age: 35, cost: '225', n: '15' },
       { TOWN: 'B', age: 53, cost: '99', n: '3' },
     ]);
-    expect(plan.outputs[2]).toEqual({ id: 3, name: 'cost', type: 'DECIMAL(38,0)' });
+    expect(plan.outputs[2]).toEqual({
+      id: 3,
+      statement: 0,
+      name: 'cost',
+      type: 'DECIMAL(38,0)',
+    });
     const value = Object.fromEntries(result.metrics.map((one) => [one.name, one.value]));
     expect(value['rows-in']).toBe(36 + 18 + 50);
     expect(value['rows-out']).toBe(2);
@@ -110,15 +134,14 @@ describe('results', () => {
     expect(bent.map((one) => one.name).sort()).toEqual(['peak-memory-bytes', 'run-ms']);
 
     const unsuppressed = await engine.plan({ code, tables });
-    const all = fresh();
-    await engine.run({ plan: unsuppressed, tables: inputs(), limits: LIMITS, resultFile: all });
-    expect(await rowsOf(all)).toHaveLength(3);
+    const all = await runTo(engine, { plan: unsuppressed, tables: inputs() });
+    expect(await rowsOf(all.file)).toHaveLength(3);
   });
 
   test('columns that are not granted need not be in the files', async () => {
     const plan = await engine.plan({ code: 'SELECT max(AGE) AS m FROM people', tables: [people] });
     const tables = [{ ...people, granted: [3], files: [join(folder, 'people.parquet')] }];
-    const result = await engine.run({ plan, tables, limits: LIMITS, resultFile: fresh() });
+    const result = await runTo(engine, { plan, tables });
     expect(await rowsOf(result.file)).toEqual([{ m: 56 }]);
   });
 
@@ -127,8 +150,7 @@ describe('results', () => {
     const plan = async (town: string) =>
       engine.plan({ code, params: { town, age: 30 }, tables: [people] });
     const tables = inputs().slice(0, 1);
-    const run = async (town: string) =>
-      engine.run({ plan: await plan(town), tables, limits: LIMITS, resultFile: fresh() });
+    const run = async (town: string) => runTo(engine, { plan: await plan(town), tables });
     expect(await rowsOf((await run('A')).file)).toEqual([{ n: '20' }]);
     expect(await rowsOf((await run(`A' OR 'x' = 'x`)).file)).toEqual([{ n: '0' }]);
     expect(await codeOf(engine.plan({ code, params: { town: 'A' }, tables: [people] }))).toBe(
@@ -147,15 +169,15 @@ describe('results', () => {
     const values = columns.map(({ name, type }) => `CAST(NULL AS ${type}) AS "${name}"`);
     await db.run(`COPY (SELECT ${values.join(', ')}) TO '${folder}/every.parquet'`);
     const plan = await engine.plan({ code: 'SELECT * FROM every', tables: [every] });
-    expect(plan.outputs).toEqual(columns);
+    expect(plan.outputs).toEqual(columns.map((column) => ({ ...column, statement: 0 })));
     const granted = columns.map(({ id }) => id);
     const tables = [{ ...every, granted, files: [join(folder, 'every.parquet')] }];
-    const result = await engine.run({ plan, tables, limits: LIMITS, resultFile: fresh() });
+    const result = await runTo(engine, { plan, tables });
     expect(result.rows).toBe(1);
     const none = [{ ...every, granted: [], files: [join(folder, 'every.parquet')] }];
     const count = await engine.plan({ code: 'SELECT count(*) AS n FROM every', tables: [every] });
-    const counted = { plan: count, tables: none, limits: LIMITS, resultFile: fresh() };
-    expect(await rowsOf((await engine.run(counted)).file)).toEqual([{ n: '1' }]);
+    const counted = { plan: count, tables: none };
+    expect(await rowsOf((await runTo(engine, counted)).file)).toEqual([{ n: '1' }]);
   });
 
   test('rows keep the order that the code asks for', async () => {
@@ -164,8 +186,115 @@ describe('results', () => {
       tables: [people],
     });
     const tables = inputs().slice(0, 1);
-    const result = await engine.run({ plan, tables, limits: LIMITS, resultFile: fresh() });
+    const result = await runTo(engine, { plan, tables });
     expect(await rowsOf(result.file)).toEqual([{ ID: '36' }, { ID: '35' }, { ID: '34' }]);
+  });
+});
+
+describe('several statements', () => {
+  const code = `SELECT TOWN, count(*) AS n FROM people GROUP BY TOWN ORDER BY TOWN;
+    SELECT count(*) AS n FROM people WHERE AGE > 40;
+    SELECT TOWN, sum("cost.eur") AS n ${JOINED} GROUP BY TOWN ORDER BY TOWN`;
+  const tables = [people, visits];
+
+  test('run over inputs that were read once, each into a file of its own', async () => {
+    const plan = await engine.plan({ code, tables });
+    expect(plan.outputs.map(({ id, statement, name }) => [id, statement, name])).toEqual([
+      [1, 0, 'TOWN'],
+      [2, 0, 'n'],
+      [3, 1, 'n'],
+      [4, 2, 'TOWN'],
+      [5, 2, 'n'],
+    ]);
+    const shown = plan.uses.filter(({ column, role }) => column === 2 && role === 'output');
+    const where = shown.map(({ statement, output }) => [statement, output]);
+    expect(where).toEqual(
+      expect.arrayContaining([
+        [0, 1],
+        [2, 4],
+      ]),
+    );
+    const result = await runTo(engine, { plan, tables: inputs() });
+    const [first, second, third] = await Promise.all(result.files.map(rowsOf));
+    expect(first).toEqual([
+      { TOWN: 'A', n: '30' },
+      { TOWN: 'B', n: '5' },
+      { TOWN: 'C', n: '1' },
+    ]);
+    expect(second).toEqual([{ n: '16' }]);
+    expect(third).toHaveLength(3);
+    expect(result.rows).toBe(7);
+    // Each by itself puts out the same.
+    for (const [at, sql] of code.split(';').entries()) {
+      const alone = await engine.plan({ code: sql, tables });
+      const { file } = await runTo(engine, { plan: alone, tables: inputs() });
+      expect(await rowsOf(file)).toEqual([first, second, third][at]);
+    }
+  });
+
+  test('small groups are suppressed in the statement that is named, and in no other', async () => {
+    const suppress = [{ statement: 2, input: 1, k: 2, subjects: [1] }];
+    const plan = await engine.plan({ code, tables, suppress });
+    const { files } = await runTo(engine, { plan, tables: inputs() });
+    expect(await Promise.all(files.map(rowsOf))).toMatchObject([
+      [{ TOWN: 'A' }, { TOWN: 'B' }, { TOWN: 'C' }],
+      [{}],
+      [{ TOWN: 'A' }, { TOWN: 'B' }],
+    ]);
+    const none = [{ statement: 3, input: 1, k: 2, subjects: [1] }];
+    expect(await codeOf(engine.plan({ code, tables, suppress: none }))).toBe(
+      'engine-suppression-failed',
+    );
+    // A plan that says that another statement was suppressed is not run.
+    const moved = { ...plan, suppression: suppress.map((one) => ({ ...one, statement: 0 })) };
+    expect(await codeOf(runTo(engine, { plan: moved, tables: inputs() }))).toBe(
+      'engine-plan-changed',
+    );
+  });
+
+  test('statements of a plan cannot change places, be left out or be added', async () => {
+    const plan = await engine.plan({ code, tables });
+    const [a = '', b = '', c = ''] = plan.statements;
+    for (const statements of [
+      [b, a, c],
+      [a, b],
+      [a, b, c, a],
+    ]) {
+      const changed = { ...plan, statements };
+      expect(await codeOf(runTo(engine, { plan: changed, tables: inputs() }))).toBe(
+        'engine-plan-changed',
+      );
+    }
+  });
+
+  test('one that fails ends all, and limits are of all together', async () => {
+    const kept = readdirSync(folder).length;
+    const failing = `SELECT ID FROM people; SELECT CAST(TOWN AS INTEGER) AS n FROM people`;
+    const two = 'SELECT ID FROM people; SELECT AGE FROM people';
+    const run = async (sql: string, limits = LIMITS) => {
+      const plan = await engine.plan({ code: sql, tables: [people] });
+      return runTo(engine, { plan, tables: inputs().slice(0, 1), limits });
+    };
+    expect(await codeOf(run(failing))).toBe('engine-run-failed');
+    expect(await codeOf(run(two, { ...LIMITS, outputRows: 71 }))).toBe('engine-run-failed');
+    const { bytes } = await run(two, { ...LIMITS, outputRows: 72 });
+    expect(await codeOf(run(two, { ...LIMITS, outputBytes: bytes - 1 }))).toBe('engine-run-failed');
+    expect(readdirSync(folder).length).toBe(kept + 2);
+  });
+
+  test('parameters are for all of them; too many statements are refused', async () => {
+    const params = { town: 'A' };
+    const each = 'SELECT count(*) AS n FROM people WHERE TOWN = $town;';
+    const { statements } = await engine.plan({
+      code: `${each} SELECT 1 AS one; ${each}`,
+      params,
+      tables: [people],
+    });
+    expect(statements).toHaveLength(3);
+    const many = 'SELECT 1 AS a;'.repeat(STATEMENTS_MAX + 1);
+    expect(await codeOf(engine.plan({ code: many, tables: [people] }))).toBe(
+      'engine-statement-count',
+    );
   });
 });
 
@@ -175,13 +304,7 @@ describe('refusals and failures', () => {
     code: string,
     limits: Partial<RunLimits> = {},
     tables = inputs().slice(0, 1),
-  ) =>
-    engine.run({
-      plan: await plain(code),
-      tables,
-      limits: { ...LIMITS, ...limits },
-      resultFile: fresh(),
-    });
+  ) => runTo(engine, { plan: await plain(code), tables, limits: { ...LIMITS, ...limits } });
 
   test('a failure that depends on data is one code and says nothing', async () => {
     const error = await run('SELECT CAST(TOWN AS INTEGER) AS n FROM people').catch((one) => one);
@@ -230,21 +353,14 @@ describe('refusals and failures', () => {
     const plan = await plain('SELECT count(*) AS n FROM people');
     const tables = inputs().slice(0, 1);
     const with_ = (statement: string) =>
-      engine.run({
-        plan: { ...plan, statement },
-        tables,
-        limits: LIMITS,
-        resultFile: fresh(),
-      });
+      runTo(engine, { plan: { ...plan, statements: [statement] }, tables });
     expect(await codeOf(with_('SELECT max(AGE) AS n FROM people'))).toBe('engine-plan-changed');
     expect(await codeOf(with_(`COPY people TO '${folder}/x.csv'`))).toBe('engine-not-select');
     expect(existsSync(join(folder, 'x.csv'))).toBe(false);
     const ungranted = [{ ...people, granted: [1], files: [join(folder, 'people.parquet')] }];
-    const run2 = engine.run({
+    const run2 = runTo(engine, {
       plan: await plain('SELECT AGE FROM people'),
       tables: ungranted,
-      limits: LIMITS,
-      resultFile: fresh(),
     });
     expect(await codeOf(run2)).toBe('engine-run-invalid');
   });
@@ -271,7 +387,7 @@ describe('refusals and failures', () => {
     const plan = await other.plan({ code: 'SELECT count(*) AS n FROM people', tables: [people] });
     const tables = inputs().slice(0, 1);
     for (const limits of [LIMITS, LIMITS, { ...LIMITS, threads: 1 }]) {
-      const result = await other.run({ plan, tables, limits, resultFile: fresh() });
+      const result = await runTo(other, { plan, tables, limits });
       expect(await rowsOf(result.file)).toEqual([{ n: '36' }]);
     }
     await other.close();
@@ -293,7 +409,8 @@ describe('the child by itself', () => {
     onTestFinished(() => child.kill());
     const ask = async (statement: string) => {
       const outputs = [{ name: 'a', type: 'BIGINT' }];
-      const work = { op: 'run', tables: [], statement, outputs, outputRows: 10, resultFile };
+      const statements = [{ sql: statement, outputs, file: resultFile }];
+      const work = { op: 'run', tables: [], statements, outputRows: 10, outputBytes: 10_000 };
       const answer = await child.ask({ ...work, ...settings, allowed: [resultFile] }, 5000);
       return answer === undefined || 'failed' in answer ? answer : 'ran';
     };
@@ -330,18 +447,12 @@ describe('the child by itself', () => {
     const rows = 'range(100000000) a, range(100000000) b';
     const forever = child.ask({ op: 'parse', sql: 'SELECT 1' }, 5000);
     expect(await forever).toMatchObject({ ok: {} });
-    const statement = `SELECT sum(a.range + b.range)::DOUBLE AS a FROM ${rows}`;
+    const sql = `SELECT sum(a.range + b.range)::DOUBLE AS a FROM ${rows}`;
     const outputs = [{ name: 'a', type: 'DOUBLE' }];
-    const resultFile = join(folder, 'never.parquet');
-    const work = {
-      op: 'run',
-      tables: [],
-      statement,
-      outputs,
-      outputRows: 10,
-      allowed: [resultFile],
-    };
-    const answer = await child.ask({ ...work, ...settings, resultFile }, 300);
+    const file = join(folder, 'never.parquet');
+    const limit = { outputRows: 10, outputBytes: 10_000, allowed: [file] };
+    const work = { op: 'run', tables: [], statements: [{ sql, outputs, file }] };
+    const answer = await child.ask({ ...work, ...settings, ...limit }, 300);
     expect(answer === undefined || 'failed' in answer).toBe(true);
     await child.kill();
     expect(child.dead).toBe(true);

@@ -2,28 +2,51 @@
 // The parse tree of a statement: parameters become constants, and small groups are suppressed by
 // conditions added to HAVING. Trees are edited, never text; whoever edits plans the result again
 // and checks that nothing else changed. protocol.md, "Uses and SQL".
-import type { EngineParams, EngineTable, Suppression } from '@cloister/contract/policy';
+import {
+  type EngineParams,
+  type EngineTable,
+  STATEMENTS_MAX,
+  type Suppression,
+} from '@cloister/contract/policy';
 import { engineError } from './errors.ts';
 import { arrayOf, type Json, type JsonObject, objectOf, visit } from './json.ts';
 
+/**
+ * The SELECTs of a serialised code, each a list of its own.
+ * @throws `engine-syntax`, `engine-not-select`, `engine-statement-count`
+ */
+export function selects(answer: Json): JsonObject[] {
+  const { statements, ...rest } = rootOf(answer);
+  const all = arrayOf(statements);
+  if (all.length === 0 || all.length > STATEMENTS_MAX) {
+    const message = `a task is 1 to ${STATEMENTS_MAX} SELECT statements, not ${all.length}`;
+    throw engineError('engine-statement-count', 'unsupported', message);
+  }
+  return all.map((one) => ({ ...rest, statements: [one] }));
+}
+
 /** The one SELECT of a serialised statement list. @throws `engine-syntax`, `engine-not-select` */
 export function onlySelect(answer: Json): JsonObject {
+  const root = rootOf(answer);
+  const statements = arrayOf(root['statements']);
+  if (statements.length !== 1 || objectOf(statements[0]) === undefined) {
+    const message = `exactly one SELECT statement is wanted, not ${statements.length}`;
+    throw engineError('engine-not-one-statement', 'unsupported', message);
+  }
+  return root;
+}
+
+function rootOf(answer: Json): JsonObject {
   const root = objectOf(answer);
   if (root?.['error'] === true) {
     const select = root['error_type'] === 'not implemented';
     const engine = String(root['error_message']).slice(0, 300);
     if (select && engine.startsWith('Only SELECT')) {
-      throw engineError('engine-not-select', 'unsupported', 'a task is a SELECT statement');
+      throw engineError('engine-not-select', 'unsupported', 'a task is SELECT statements only');
     }
     throw engineError('engine-syntax', 'malformed', `the statement does not parse: ${engine}`);
   }
-  const statements = arrayOf(root?.['statements']);
-  const only = objectOf(statements[0]);
-  if (root === undefined || statements.length !== 1 || only === undefined) {
-    const message = `a task is exactly one SELECT statement, not ${statements.length}`;
-    throw engineError('engine-not-one-statement', 'unsupported', message);
-  }
-  return root;
+  return root ?? {};
 }
 
 function statementOf(root: JsonObject): JsonObject {
@@ -53,8 +76,21 @@ export function moreThanOneBlock(root: JsonObject): string | undefined {
   return other ?? (node?.['type'] !== 'SELECT_NODE' || blocks !== 1 ? 'subquery' : undefined);
 }
 
-/** Replaces parameters by constants; `constants` are parsed expressions by parameter name. */
-export function withParams(root: JsonObject, constants: ReadonlyMap<string, JsonObject>): void {
+/** Replaces parameters by constants, each of which is wanted by one of the statements at least. */
+export function withParams(
+  roots: readonly JsonObject[],
+  constants: ReadonlyMap<string, JsonObject>,
+): void {
+  const used = new Set(roots.flatMap((root) => [...replaceParams(root, constants)]));
+  const extra = [...constants.keys()].find((name) => !used.has(name));
+  if (extra !== undefined) throw paramsError(`the code has no parameter $${extra}`);
+}
+
+/** `constants` are parsed expressions by parameter name; answers the names that were met. */
+function replaceParams(
+  root: JsonObject,
+  constants: ReadonlyMap<string, JsonObject>,
+): ReadonlySet<string> {
   const used = new Set<string>();
   visit(root, (node) => {
     if (node['class'] !== 'PARAMETER') return;
@@ -68,10 +104,9 @@ export function withParams(root: JsonObject, constants: ReadonlyMap<string, Json
       if (key !== 'alias') node[key] = value;
     }
   });
-  const extra = [...constants.keys()].find((name) => !used.has(name));
-  if (extra !== undefined) throw paramsError(`the code has no parameter $${extra}`);
   const statement = statementOf(root);
   if ('named_param_map' in statement) statement['named_param_map'] = [];
+  return used;
 }
 
 function paramsError(message: string) {

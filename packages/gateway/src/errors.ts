@@ -37,5 +37,6 @@ export type GatewayErrorCode =
   | 'worker-not-accepted'
   | 'result-not-found'
   | 'result-not-for-you'
+  | 'result-many-statements'
   | 'collateral-malformed'
   | 'epoch-impossible';

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sealed result: the engine's plain Parquet becomes Parquet in the dataset mode with a fresh
-// master key a column, padded, and each recipient gets the keys of its own columns by HPKE. The
-// sealed result is held in memory as one buffer (about three times its size while it is made),
-// which `limits.outputBytes` bounds: a file longer than that is no result, the run has failed.
+// The sealed result: the engine's plain Parquet, a file a statement, becomes Parquet in the dataset
+// mode with a fresh master key a column and a footer key a file, padded, and each recipient gets
+// the keys of its own columns by HPKE. The sealed result is held in memory (a file takes about
+// three times its size while it is made), which `limits.outputBytes` bounds: more than that is no
+// result, the run has failed.
 import { open } from 'node:fs/promises';
 import {
   type CharterBody,
@@ -30,14 +31,15 @@ import { workerError } from './errors.ts';
 const NO_AAD = new Uint8Array(0);
 const FOOTER = 0;
 
-/** Both blobs of a result, in the order of the usage record. */
+/** The blobs of a result in the order of the usage record: a file a statement, the key bundle. */
 export interface SealedResult {
   readonly blobs: readonly Uint8Array[];
   readonly digests: readonly Uint8Array[];
 }
 
 export interface ResultRequest {
-  readonly file: string;
+  /** The plain result of each statement, in order. */
+  readonly files: readonly string[];
   readonly genesis: Uint8Array;
   readonly task: Uint8Array;
   readonly run: Uint8Array;
@@ -48,27 +50,40 @@ export interface ResultRequest {
   readonly random: Random;
 }
 
+/** One statement's file and its keys by column id, 0 the footer's. */
+interface SealedFile {
+  readonly statement: number;
+  readonly bytes: Uint8Array;
+  readonly keys: ReadonlyMap<number, Uint8Array>;
+}
+
 /**
  * Encrypts, proves it, pads, and seals the keys to the recipients.
  * @throws CodedError `outputs-differ`, `recipient-unknown`, `run-failed`
  */
 export async function sealResult(request: ResultRequest): Promise<SealedResult> {
-  const { genesis, task, run, parameters, random } = request;
+  const { files, parameters, random } = request;
   const recipients = recipientKeys(request);
-  const ids = [FOOTER, ...parameters.outputs.map((o) => o.id)];
-  const keys = new Map(ids.map((id) => [id, random.bytes(32)]));
+  const keys = files.map((_, statement) => {
+    const own = parameters.outputs.filter((output) => output.statement === statement);
+    return new Map([FOOTER, ...own.map(({ id }) => id)].map((id) => [id, random.bytes(32)]));
+  });
   try {
-    const aadPrefix = resultAadPrefix(genesis, task, run);
-    const encrypted = await encrypt(request, keys, aadPrefix).catch(() => {
-      // What could not be sealed may tell of the data in it.
-      throw workerError('run-failed', 'verification', 'the result could not be sealed');
+    const sealed: SealedFile[] = [];
+    for (const [statement, own] of keys.entries()) {
+      const bytes = await encrypt(request, statement, own).catch(() => {
+        // What could not be sealed may tell of the data in it.
+        throw workerError('run-failed', 'verification', 'the result could not be sealed');
+      });
+      sealed.push({ statement, bytes, keys: own });
+    }
+    const blobs = sealed.map(({ bytes }): Uint8Array => {
+      return concat(bytes, random.bytes(paddedLength(bytes.length) - bytes.length));
     });
-    const padding = random.bytes(paddedLength(encrypted.length) - encrypted.length);
-    const bundle = sealBundle(request, { keys, recipients, length: encrypted.length });
-    const blobs = [concat(encrypted, padding), bundle];
+    blobs.push(sealBundle(request, recipients, sealed));
     return { blobs, digests: blobs.map((blob) => request.crypto.digest('sha256', blob)) };
   } finally {
-    for (const key of keys.values()) key.fill(0);
+    for (const own of keys) for (const key of own.values()) key.fill(0);
   }
 }
 
@@ -82,7 +97,9 @@ export function recipientKeys(
   const { outputs, parameters, charter } = about;
   const named = new Set(parameters.outputs.map(({ id }) => id));
   const given = new Set(outputs.map(({ id }) => id));
-  const names = new Set(parameters.outputs.map(({ name }) => name));
+  const names = new Set(
+    parameters.outputs.map(({ statement, name }) => JSON.stringify([statement, name])),
+  );
   const alike = named.size === given.size && outputs.every(({ id }) => named.has(id));
   if (!alike || named.size !== parameters.outputs.length || names.size !== named.size) {
     const message = "the task's outputs on the ledger are not those of its parameters";
@@ -102,18 +119,21 @@ export function recipientKeys(
 
 async function encrypt(
   request: ResultRequest,
+  statement: number,
   keys: ReadonlyMap<number, Uint8Array>,
-  aadPrefix: Uint8Array,
 ): Promise<Uint8Array> {
+  const { genesis, task, run } = request;
+  const aadPrefix = resultAadPrefix({ genesis, task, run, statement });
   const keyOf = (id: number) => ({ id: String(id), masterKey: keys.get(id) as Uint8Array });
-  const file = await open(request.file, 'r');
+  const own = request.parameters.outputs.filter((output) => output.statement === statement);
+  const file = await open(request.files[statement] as string, 'r');
   const sink = new BufferSink();
   try {
     await encryptParquet({
       source: await fileSource(file),
       sink,
       footerKey: keyOf(FOOTER),
-      columnKeys: new Map(request.parameters.outputs.map((o) => [o.name, keyOf(o.id)])),
+      columnKeys: new Map(own.map((o) => [o.name, keyOf(o.id)])),
       aadPrefix,
     });
   } finally {
@@ -127,22 +147,24 @@ async function encrypt(
 
 function sealBundle(
   request: ResultRequest,
-  of: {
-    keys: ReadonlyMap<number, Uint8Array>;
-    recipients: ReadonlyMap<string, Uint8Array>;
-    length: number;
-  },
+  recipients: ReadonlyMap<string, Uint8Array>,
+  files: readonly SealedFile[],
 ): Uint8Array {
   const { genesis, task, run, outputs, parameters } = request;
   const sealed = new Map<string, Uint8Array>();
-  for (const [member, publicKey] of of.recipients) {
-    const mine = outputs.filter((output) => output.recipients.includes(member)).map((o) => o.id);
-    const columns = [FOOTER, ...mine].map((id) => ({
-      id,
-      name: parameters.outputs.find((output) => output.id === id)?.name ?? '',
-      key: of.keys.get(id) as Uint8Array,
-    }));
-    const plaintext = encodeResultKeys({ length: of.length, columns });
+  for (const [member, publicKey] of recipients) {
+    const mine = new Set(outputs.filter((o) => o.recipients.includes(member)).map((o) => o.id));
+    const given = files.flatMap(({ statement, bytes, keys }) => {
+      const ids = [...keys.keys()].filter((id) => mine.has(id));
+      if (ids.length === 0) return [];
+      const columns = [FOOTER, ...ids].map((id) => ({
+        id,
+        name: parameters.outputs.find((output) => output.id === id)?.name ?? '',
+        key: keys.get(id) as Uint8Array,
+      }));
+      return [{ statement, length: bytes.length, columns }];
+    });
+    const plaintext = encodeResultKeys({ files: given });
     const info = resultKeysInfo({ genesis, task, run, member });
     sealed.set(member, hpkeSeal({ publicKey, info, aad: NO_AAD, plaintext }));
     plaintext.fill(0);

@@ -55,28 +55,66 @@ async function run(task: Uint8Array, change: Parameters<Stage['ports']>[0] = {})
   return { id, phases, error: error as CodedError | undefined, code, folded };
 }
 
-/** Names and rows of what a member opens of a run. */
-async function opened(task: Uint8Array, id: Uint8Array, member: string) {
+/** Names and rows of what a member opens of a run, a statement after the other. */
+async function openedAll(task: Uint8Array, id: Uint8Array, member: string) {
   const usage = stage.world.state.runs.get(toHex(id))?.usage?.body as EventBody<'usage'>;
-  const [file, bundle] = usage.result.map((digest) => stage.shared.blobs.get(toHex(digest)));
+  const blobs = usage.result.map((digest) => stage.shared.blobs.get(toHex(digest)) as Uint8Array);
   const { genesis, seed } = stage.world;
-  const sealed = decodeKeyBundle(bundle as Uint8Array).get(member) as Uint8Array;
+  const sealed = decodeKeyBundle(blobs.at(-1) as Uint8Array).get(member) as Uint8Array;
   const info = resultKeysInfo({ genesis, task, run: id, member });
   const keyPair = hpkeKeyPairFrom(namedSecret(seed, `${member}/hpke`));
   const keys = decodeResultKeys(hpkeOpen({ keyPair, info, aad: new Uint8Array(0), sealed }));
-  const sink = new BufferSink();
-  const known = masterKeys(new Map(keys.columns.map(({ id: key, key: k }) => [String(key), k])));
-  const columns = keys.columns.filter(({ id: key }) => key > 0).map(({ name }) => name);
-  const { rows } = await decryptProjection({
-    source: bufferSource((file as Uint8Array).subarray(0, keys.length)),
-    sink,
-    keys: known,
-    columns,
-    aadPrefix: resultAadPrefix(genesis, task, id),
-    algorithms: ['AES_GCM_V1'],
-  });
-  return { columns, rows };
+  const opened = [];
+  for (const { statement, length, columns: own } of keys.files) {
+    const columns = own.filter(({ id: key }) => key > 0).map(({ name }) => name);
+    const { rows } = await decryptProjection({
+      source: bufferSource((blobs[statement] as Uint8Array).subarray(0, length)),
+      sink: new BufferSink(),
+      keys: masterKeys(new Map(own.map(({ id: key, key: k }) => [String(key), k]))),
+      columns,
+      aadPrefix: resultAadPrefix({ genesis, task, run: id, statement }),
+      algorithms: ['AES_GCM_V1'],
+    });
+    opened.push({ statement, columns, rows });
+  }
+  return opened;
 }
+
+/** The same of a code of one statement. */
+async function opened(task: Uint8Array, id: Uint8Array, member: string) {
+  const [only, ...more] = await openedAll(task, id, member);
+  expect(more).toEqual([]);
+  return { columns: only?.columns, rows: only?.rows };
+}
+
+describe('a run of several statements', () => {
+  it('gives each recipient the files of which it gets a column, and their keys only', async () => {
+    const code = 'SELECT a, c FROM t; SELECT count(*) AS n FROM t; SELECT a AS c FROM t LIMIT 1';
+    const to = (statement: number, name: string, ...recipients: string[]) => {
+      return { statement, name, type: 'BIGINT', recipients };
+    };
+    const outputs = [
+      to(0, 'a', 'bank'),
+      to(0, 'c', 'bank', 'hospital'),
+      to(1, 'n', 'bank'),
+      to(2, 'c', 'hospital'),
+    ];
+    const task = await stage.addTask(dataset, { code, columns: [1, 3], outputs });
+    const ended = await run(task, { computes: true });
+    expect(ended.code).toBe('none');
+    const usage = ended.folded?.usage?.body;
+    expect(usage?.result).toHaveLength(4);
+    expect(usage?.counted.rowsOut).toBe(3 + 1 + 1);
+    expect(await openedAll(task, ended.id, 'bank')).toEqual([
+      { statement: 0, columns: ['a', 'c'], rows: 3 },
+      { statement: 1, columns: ['n'], rows: 1 },
+    ]);
+    expect(await openedAll(task, ended.id, 'hospital')).toEqual([
+      { statement: 0, columns: ['c'], rows: 3 },
+      { statement: 2, columns: ['c'], rows: 1 },
+    ]);
+  });
+});
 
 describe('a run', () => {
   it('releases to each recipient exactly its columns, and the ledger tells it', async () => {

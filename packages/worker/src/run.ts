@@ -112,10 +112,10 @@ async function runJoined(ports: WorkerPorts, identity: RunIdentity, joined: Join
   const reading = { ...from, folder, inputs, contents, suppression, keys };
   const ready = await data.readInputs(reading).finally(() => wipe(keys));
   onPhase('computing');
-  const file = joinPath(folder, 'result.parquet');
-  const { computed, milliseconds } = await compute(ports, { plan, ready, file });
+  const files = plan.statements.map((_, i) => joinPath(folder, `result-${i}.parquet`));
+  const { computed, milliseconds } = await compute(ports, { plan, ready, files });
   onPhase('recording');
-  const sealed = await data.sealResult({ ...sealing, file, genesis, task, run, crypto, random });
+  const sealed = await data.sealResult({ ...sealing, files, genesis, task, run, crypto, random });
   const peak = computed.metrics.find((metric) => metric.name === 'peak-memory-bytes')?.value ?? 0;
   const host = { milliseconds, peakMemoryBytes: Math.max(0, Math.ceil(peak)) };
   const usage = usageOf(identity, { join, rights, ready, sealed, rowsOut: computed.rows, host });
@@ -127,13 +127,14 @@ async function runJoined(ports: WorkerPorts, identity: RunIdentity, joined: Join
 /** Milliseconds are by this machine's clock, which its host can influence. */
 async function compute(
   ports: WorkerPorts,
-  of: { plan: EnginePlan; ready: readonly ReadyInput[]; file: string },
+  of: { plan: EnginePlan; ready: readonly ReadyInput[]; files: readonly string[] },
 ): Promise<{ computed: RunResult; milliseconds: number }> {
   const { timers } = ports;
   const { limits } = ports.config;
   const tables = of.ready.map((input) => input.table);
+  const { plan, files: resultFiles } = of;
   const started = timers.elapsed();
-  const computed = await ports.engine.run({ plan: of.plan, tables, limits, resultFile: of.file });
+  const computed = await ports.engine.run({ plan, tables, limits, resultFiles });
   return { computed, milliseconds: Math.max(0, Math.ceil(timers.elapsed() - started)) };
 }
 

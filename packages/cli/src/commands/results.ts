@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // results, bill: what runs gave and what they cost.
 import { writeFile } from 'node:fs/promises';
+import { join, parse } from 'node:path';
+import type { AdminClient } from '@cloister/api';
 import { type Command, Option } from 'commander';
 import { adminOf } from '../admin.ts';
+import { cliError } from '../errors.ts';
 import { money, print, table } from '../output.ts';
 import { findRun, findTask } from '../task-lookup.ts';
-import { withExample, withHome } from './options.ts';
+import { count, withExample, withHome } from './options.ts';
+
+type Format = 'csv' | 'json' | 'parquet';
 
 export function resultCommands(program: Command): void {
   const results = program.command('results').description('what runs gave');
@@ -16,18 +21,26 @@ export function resultCommands(program: Command): void {
         .choices(['csv', 'json', 'parquet'])
         .default('csv'),
     )
+    .option('--statement <n>', 'of which statement of the code, from 1; all when absent', count)
     .option('--out <file>', 'where to write it, closed to others; stdout when absent')
     .description('decrypt the columns of a result that we may open')
+    .addHelpText(
+      'after',
+      '\nOf several statements each is printed under its number, or written to <file>-<n>.',
+    )
     .action(async (id: string, options, command: Command) => {
       const admin = await adminOf(options.home);
       const run = await findRun(admin, id);
-      const bytes = await admin.openResult(run, options.format);
-      if (options.out === undefined) {
-        process.stdout.write(bytes);
-        return;
+      const there = await admin.result(run);
+      const all = there.map(({ statement }) => statement);
+      const statements = options.statement === undefined ? all : [options.statement as number];
+      const open = { run, format: options.format as Format, statements };
+      if (options.out === undefined) await printResults(admin, open);
+      else {
+        const written = await writeResults(admin, open, options.out);
+        const lines = written.map(({ out }) => `wrote ${out}`);
+        print(command, written.length === 1 ? written[0] : written, lines);
       }
-      await writeFile(options.out, bytes, { mode: 0o600 });
-      print(command, { run, bytes: bytes.length, out: options.out }, [`wrote ${options.out}`]);
     });
   withExample(open, 'cloister results open --home bank 3f9a --format json');
   const bill = withHome(program.command('bill'))
@@ -41,6 +54,39 @@ export function resultCommands(program: Command): void {
       print(command, bills, bills.length === 0 ? ['nothing is owed'] : billLines(bills));
     });
   withExample(bill, 'cloister bill --home bank --task 3f9a');
+}
+
+interface OpenRequest {
+  readonly run: string;
+  readonly format: Format;
+  readonly statements: readonly number[];
+}
+
+async function printResults(admin: AdminClient, open: OpenRequest): Promise<void> {
+  const { run, format, statements } = open;
+  const several = statements.length > 1;
+  if (several && format === 'parquet') {
+    const message = 'several Parquet files cannot go to stdout: give --out or --statement';
+    throw cliError('option-malformed', 'usage', message);
+  }
+  for (const statement of statements) {
+    const bytes = await admin.openResult(run, format, statement);
+    if (several) process.stdout.write(`-- statement ${statement}\n`);
+    process.stdout.write(bytes);
+  }
+}
+
+async function writeResults(admin: AdminClient, open: OpenRequest, out: string) {
+  const { run, format, statements } = open;
+  const { dir, name, ext } = parse(out);
+  const written = [];
+  for (const statement of statements) {
+    const bytes = await admin.openResult(run, format, statement);
+    const path = statements.length === 1 ? out : join(dir, `${name}-${statement}${ext}`);
+    await writeFile(path, bytes, { mode: 0o600 });
+    written.push({ run, statement, bytes: bytes.length, out: path });
+  }
+  return written;
 }
 
 function billLines(

@@ -174,11 +174,15 @@ async function requestOf(options: {
 function checkLines(check: CheckAnswer): string[] {
   const { cost } = check;
   const mebibytes = Math.ceil(cost.memoryBytes / 1_048_576);
-  const rows = check.uses.map((u) => [`  ${u.table}.${u.column}`, u.role, u.how]);
+  const several = new Set(check.outputs.map((o) => o.statement)).size > 1;
+  const where = (statement: number) => (several && statement > 0 ? `statement ${statement}, ` : '');
+  const rows = check.uses.map((u) => {
+    return [`  ${where(u.statement)}${u.table}.${u.column}`, u.role, u.how];
+  });
   return [
     check.ok ? 'the policies allow it' : 'the policies do not allow it:',
     ...check.findings.flatMap((f) => [
-      `  ${whatIsBlocked(f)}: ${f.sentence} [${f.code}]`,
+      `  ${where(f.statement)}${whatIsBlocked(f)}: ${f.sentence} [${f.code}]`,
       ...(f.unblock === undefined ? [] : [`    would be unblocked by ${f.unblock}`]),
     ]),
     ...(rows.length === 0 ? [] : ['it uses', ...table([['  column', 'as', 'how'], ...rows])]),
@@ -193,6 +197,7 @@ function whatIsBlocked(f: CheckAnswer['findings'][number]): string {
 }
 
 function taskLines(task: TaskJson): string[] {
+  const several = new Set(task.outputs.map((o) => o.statement)).size > 1;
   return [
     `task ${task.task}: ${task.state}, proposed by ${task.proposer} for ${task.purpose}`,
     ...task.code
@@ -204,7 +209,10 @@ function taskLines(task: TaskJson): string[] {
         `reads ${i.table} of ${i.owner}: ${i.columns.join(', ')}; ` +
         (i.approved ? `approved, ${i.runsLeft} run(s) left` : 'not approved'),
     ),
-    ...task.outputs.map((o) => `gives ${o.name} to ${o.recipients.join(', ')}`),
+    ...task.outputs.map((o) => {
+      const of = several ? ` of statement ${o.statement}` : '';
+      return `gives ${o.name}${of} to ${o.recipients.join(', ')}`;
+    }),
     ...task.declines.map((d) => `declined by ${d.by}: ${d.code}`),
     ...task.refusals.map((r) => `refused by the keeper of ${r.by}: ${r.code}`),
     ...task.runs.map(

@@ -35,6 +35,8 @@ export type Grant =
 
 /** One reason why a task may not run as it is. */
 export interface Finding {
+  /** Position of the statement in the code, from 0. */
+  readonly statement: number;
   readonly input: number;
   /** Column id; 0 for the input's rows. */
   readonly column: number;

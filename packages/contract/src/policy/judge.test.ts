@@ -48,7 +48,8 @@ const task = (over: Partial<TaskFacts> = {}): TaskFacts => ({
 });
 
 function use(column: number, role: UseRole, over: Partial<Use> = {}): Use {
-  return { input: 0, column, role, function: '', expression: `#${column}`, output: 0, ...over };
+  const of = { statement: 0, input: 0, column, role };
+  return { ...of, function: '', expression: `#${column}`, output: 0, ...over };
 }
 const rows = (shape: string, input = 0): Use =>
   use(0, shape === ROWS.grouped ? 'group' : 'output', { input, function: shape, expression: '' });
@@ -61,6 +62,54 @@ const single = rows(ROWS.rowByRow);
 
 const codes = (uses: Use[], policies: Policy[] = [policy()], facts = task()) =>
   [...new Set(judge({ uses, policies, task: facts }).findings.map((one) => one.code))].sort();
+
+describe('several statements', () => {
+  const nth = (statement: number, ...uses: Use[]) => uses.map((one) => ({ ...one, statement }));
+  const bySex = nth(0, grouped, avg(), use(3, 'group'));
+  const list = nth(1, single, use(3, 'output', { output: 2 }));
+
+  test('are judged each by itself: what one may do is no excuse for another', () => {
+    const both = judge({ uses: [...bySex, ...list], policies: [policy()], task: task() });
+    expect(both.ok).toBe(true);
+    // Row by row beside a grouping is no mixture of shapes, and has no groups to suppress.
+    expect(both.suppression).toEqual([{ statement: 0, input: 0, k: 20, subjects: [1] }]);
+    const shown = nth(1, single, use(2, 'output', { output: 2 }));
+    const { findings } = judge({
+      uses: [...bySex, ...shown],
+      policies: [policy()],
+      task: task(),
+    });
+    expect(findings.map(({ statement, code }) => [statement, code])).toEqual([
+      [1, 'aggregate-row-by-row'],
+    ]);
+  });
+
+  test('each must say how it treats the rows of each of its inputs', () => {
+    const borrowed = [...bySex, ...nth(1, use(3, 'output', { output: 2 }))];
+    const { findings } = judge({ uses: borrowed, policies: [policy()], task: task() });
+    expect(findings.map(({ statement, code }) => [statement, code])).toEqual([
+      [1, 'uses-incomplete'],
+    ]);
+  });
+
+  test('each with a small group to hide gets its own suppression, in order', () => {
+    const uses = [...nth(2, grouped, avg()), ...nth(0, grouped, avg())];
+    const { suppression } = judge({ uses, policies: [policy({ k: 30 })], task: task() });
+    expect(suppression.map(({ statement, k }) => [statement, k])).toEqual([
+      [0, 30],
+      [2, 30],
+    ]);
+  });
+
+  test('what bears on all outputs is judged for everyone who receives anything of the task', () => {
+    // The bureau receives output 2 only, which is of the other statement.
+    const toBank: Rule = { ...reveal, for: ['bank'] };
+    const filtered = nth(0, single, use(3, 'filter', { function: 'where' }));
+    expect(codes([...filtered, ...nth(1, single)], [policy({ sex: [toBank] })])).toEqual([
+      'column-hidden',
+    ]);
+  });
+});
 
 describe('which rule holds', () => {
   const shown = [single, use(3, 'output', { output: 1 })];
@@ -101,7 +150,7 @@ describe('which rule holds', () => {
     expect(result).toEqual({
       ok: true,
       findings: [],
-      suppression: [{ input: 0, k: 50, subjects: [1] }],
+      suppression: [{ statement: 0, input: 0, k: 50, subjects: [1] }],
     });
     expect(codes([grouped, avg({ function: 'count' })], policies)).toEqual(['aggregate-function']);
     expect(codes([grouped, use(2, 'group', { expression: band.bound })], policies)).toEqual([
@@ -174,8 +223,8 @@ describe('joins', () => {
     const result = judge({ uses, policies: both, task: task() });
     expect(result.ok).toBe(true);
     expect(result.suppression).toEqual([
-      { input: 0, k: 20, subjects: [1] },
-      { input: 1, k: 30, subjects: [1] },
+      { statement: 0, input: 0, k: 20, subjects: [1] },
+      { statement: 0, input: 1, k: 30, subjects: [1] },
     ]);
   });
 
@@ -242,8 +291,8 @@ describe('rows and nonsense', () => {
 
   test('a join of an input that has no policy is refused', () => {
     const uses: Use[] = [
-      { input: 2, column: 1, role: 'join', function: 'equal', expression: '@1#1', output: 0 },
-      { input: 1, column: 0, role: 'group', function: 'grouped', expression: '', output: 0 },
+      use(1, 'join', { input: 2, function: 'equal', expression: '@1#1' }),
+      rows(ROWS.grouped, 1),
     ];
     const result = judge({ uses, policies: [policy(), policy()], task: task() });
     expect(result.findings.map((finding) => finding.code)).toContain('input-unknown');
@@ -251,6 +300,7 @@ describe('rows and nonsense', () => {
 
   test('total, and a hidden column never passes', () => {
     const someUse: fc.Arbitrary<Use> = fc.record({
+      statement: fc.nat(1),
       input: fc.nat(2),
       column: fc.nat(5),
       role: fc.constantFrom<UseRole>('join', 'filter', 'group', 'aggregate', 'output'),

@@ -6,6 +6,7 @@
 //
 // Invariants: a use that no branch allows is refused; a task is judged by its plan, never by data;
 // every input whose policy has a k, or whose subject is joined on, gets a suppression or a finding.
+// Each statement of a code is judged by itself, for everyone who receives anything of the task.
 
 import {
   type Effective,
@@ -20,6 +21,8 @@ import { ROWS, type Use } from './use.ts';
 
 /** Small groups of this input must be dropped: fewer than k rows, or than k distinct subjects. */
 export interface Suppression {
+  /** Position of the statement in the code, from 0. */
+  readonly statement: number;
   readonly input: number;
   readonly k: number;
   /** The subject columns, each of which must have k distinct values in a group. */
@@ -33,15 +36,16 @@ export interface Judgement {
   readonly suppression: readonly Suppression[];
 }
 
-/** Judged together: the uses of one statement, the inputs' policies by position, the task. */
+/** Judged together: the uses of a code, the inputs' policies by position, the task. */
 export interface JudgeInput {
   readonly uses: readonly Use[];
   readonly policies: readonly Policy[];
   readonly task: TaskFacts;
 }
 
-/** What is known of the statement as a whole while its uses are judged. */
+/** What is known of one statement as a whole while its uses are judged. */
 interface Case extends JudgeInput {
+  readonly statement: number;
   readonly shape: string;
   /** Why the shape is `nested`. */
   readonly reason: string;
@@ -51,15 +55,32 @@ interface Case extends JudgeInput {
   readonly minimums: ReadonlyMap<number, number>;
 }
 
-/** Judges a task's uses. Never throws on any list of uses. */
+/** Judges a task's uses, statement by statement. Never throws on any list of uses. */
 export function judge(input: JudgeInput): Judgement {
+  const statements = new Map<number, Use[]>();
+  for (const use of input.uses) {
+    const own = statements.get(use.statement);
+    if (own === undefined) statements.set(use.statement, [use]);
+    else own.push(use);
+  }
+  const judged = [...statements]
+    .sort(([a], [b]) => a - b)
+    .map(([statement, uses]) => judgeStatement(statement, { ...input, uses }));
+  return {
+    ok: judged.every(({ ok }) => ok),
+    findings: judged.flatMap(({ findings }) => findings),
+    suppression: judged.flatMap(({ suppression }) => suppression),
+  };
+}
+
+function judgeStatement(statement: number, input: JudgeInput): Judgement {
   const { uses, policies, task } = input;
   const findings: Finding[] = [];
   const rows = uses.filter((use) => use.column === 0 && use.role !== 'aggregate');
   const from = [...new Set(rows.map((use) => use.input))].sort((a, b) => a - b);
   for (const at of new Set(uses.map((use) => use.input))) {
-    if (policies[at] === undefined) findings.push(plain(at, 'input-unknown'));
-    else if (!from.includes(at)) findings.push(plain(at, 'uses-incomplete'));
+    if (policies[at] === undefined) findings.push(plain(statement, at, 'input-unknown'));
+    else if (!from.includes(at)) findings.push(plain(statement, at, 'uses-incomplete'));
   }
   const known = from.filter((at) => policies[at] !== undefined);
   const minimums = new Map<number, number>();
@@ -69,7 +90,7 @@ export function judge(input: JudgeInput): Judgement {
   }
   const shape = shapeOf(rows);
   const reason = rows.find((use) => use.function === ROWS.nested)?.expression ?? '';
-  const theCase: Case = { ...input, shape, reason, from: known, minimums };
+  const theCase: Case = { ...input, statement, shape, reason, from: known, minimums };
   for (const use of uses) {
     if (policies[use.input] === undefined) continue;
     findings.push(...(use.column === 0 ? judgeRows(use, theCase) : judgeUse(use, theCase)));
@@ -87,9 +108,10 @@ function shapeOf(rows: readonly Use[]): string {
 }
 
 function judgeRows(use: Use, theCase: Case): Finding[] {
-  if (!isOpen(theCase, use.input, use.output)) return [plain(use.input, 'rows-hidden')];
+  const { statement } = theCase;
+  if (!isOpen(theCase, use.input, use.output)) return [plain(statement, use.input, 'rows-hidden')];
   if (use.role === 'aggregate' && use.function !== 'count_star') {
-    return [plain(use.input, 'uses-incomplete')];
+    return [plain(statement, use.input, 'uses-incomplete')];
   }
   return [];
 }
@@ -105,7 +127,7 @@ function isOpen({ policies, task }: Case, input: number, output: number): boolea
 function judgeUse(use: Use, theCase: Case): Finding[] {
   const policy = theCase.policies[use.input] as Policy;
   if (!policy.columns.some(({ id }) => id === use.column)) {
-    return [{ ...plain(use.input, 'column-unknown'), column: use.column }];
+    return [{ ...plain(theCase.statement, use.input, 'column-unknown'), column: use.column }];
   }
   const effective = effectiveRule(policy, use.column, theCase.task, use.output);
   switch (effective.rule) {
@@ -203,15 +225,16 @@ function joinsSubjects(use: Use, { policies, task }: Case): boolean {
 function suppressions(theCase: Case): { suppression: Suppression[]; missing: Finding[] } {
   const suppression: Suppression[] = [];
   const missing: Finding[] = [];
+  const { statement } = theCase;
   for (const [input, k] of theCase.minimums) {
     if (theCase.shape === ROWS.grouped) {
       const subjects = subjectsOf(theCase.policies[input] as Policy, theCase.task);
       if (subjects.length === 0 && isOpen(theCase, input, 0)) {
-        missing.push(plain(input, 'no-subject'));
+        missing.push(plain(statement, input, 'no-subject'));
       }
-      suppression.push({ input, k, subjects });
+      suppression.push({ statement, input, k, subjects });
     } else if (theCase.from.length > 1) {
-      missing.push({ ...plain(input, 'join-row-by-row'), rule: 'k' });
+      missing.push({ ...plain(statement, input, 'join-row-by-row'), rule: 'k' });
     }
   }
   return { suppression, missing };
@@ -232,7 +255,8 @@ function unconnected(theCase: Case): Finding[] {
     grown = reached.size > before;
   }
   const loose = theCase.from.filter((input) => !reached.has(input));
-  return loose.map((input) => ({ ...plain(input, 'join-not-subject'), rule: 'k' }));
+  const { statement } = theCase;
+  return loose.map((input) => ({ ...plain(statement, input, 'join-not-subject'), rule: 'k' }));
 }
 
 function grant(use: Use, theCase: Case, rule: 'subject' | 'reveal'): Grant {
@@ -258,9 +282,9 @@ function nameOf(use: Use, { policies }: Case): string {
   return column?.name ?? `column ${use.column}`;
 }
 
-function plain(input: number, code: FindingCode): Finding {
+function plain(statement: number, input: number, code: FindingCode): Finding {
   const sentence = SENTENCES[code]({ name: 'the rows', reason: '', by: '' });
-  return { input, column: 0, rule: 'hidden', code, sentence };
+  return { statement, input, column: 0, rule: 'hidden', code, sentence };
 }
 
 function finding(
@@ -272,8 +296,9 @@ function finding(
 ): Finding {
   const by = use.function === '' ? use.role : use.function.toUpperCase();
   const sentence = SENTENCES[code]({ name: nameOf(use, theCase), reason: theCase.reason, by });
-  const { input, column } = use;
-  return { input, column, rule, code, sentence, ...(unblock === undefined ? {} : { unblock }) };
+  const { statement, input, column } = use;
+  const found = { statement, input, column, rule, code, sentence };
+  return unblock === undefined ? found : { ...found, unblock };
 }
 
 const SENTENCES: Record<FindingCode, (on: { name: string; reason: string; by: string }) => string> =

@@ -7,6 +7,7 @@ import { canonicalUses, decodeUses, encodeUses, type Use, type UseRole } from '.
 
 const roles: UseRole[] = ['join', 'filter', 'group', 'aggregate', 'output'];
 const anyUse: fc.Arbitrary<Use> = fc.record({
+  statement: fc.nat(2),
   input: fc.nat(3),
   column: fc.nat(40),
   role: fc.constantFrom(...roles),
@@ -28,6 +29,7 @@ function codeOf(bytes: Uint8Array): string {
 describe('uses', () => {
   test('the wire form of one use', () => {
     const use: Use = {
+      statement: 0,
       input: 1,
       column: 3,
       role: 'aggregate',
@@ -35,7 +37,7 @@ describe('uses', () => {
       expression: '#3',
       output: 2,
     };
-    expect(toHex(encodeUses([use]))).toBe('818601036961676772656761746563617667622333' + '02');
+    expect(toHex(encodeUses([use]))).toBe('81870001036961676772656761746563617667622333' + '02');
     expect(decodeUses(encodeUses([use]))).toEqual([use]);
     expect(toHex(encodeUses([]))).toBe('80');
   });
@@ -52,29 +54,30 @@ describe('uses', () => {
   });
 
   test('only the canonical encoding is read', () => {
-    const a = [0, 1, 'output', '', '#1', 1];
-    const b = [0, 2, 'output', '', '#2', 2];
+    const a = [0, 0, 1, 'output', '', '#1', 1];
+    const b = [0, 0, 2, 'output', '', '#2', 2];
     expect(codeOf(encodeCbor([a, b]))).toBe('ok');
     expect(codeOf(encodeCbor([b, a]))).toBe('uses-not-canonical');
     expect(codeOf(encodeCbor([a, a]))).toBe('uses-not-canonical');
   });
 
   test('every field is checked', () => {
-    const good = [0, 1, 'output', '', '#1', 1];
+    const good = [0, 0, 1, 'output', '', '#1', 1];
     for (const [at, wrong] of [
       [0, -1],
       [0, 1.5],
       [0, '0'],
-      [1, 2 ** 40],
-      [2, 'outputs'],
-      [2, 4],
-      [3, null],
-      [4, 7],
-      [5, null],
+      [1, -1],
+      [2, 2 ** 40],
+      [3, 'outputs'],
+      [3, 4],
+      [4, null],
+      [5, 7],
+      [6, null],
     ] as const) {
       expect(codeOf(encodeCbor([good.with(at, wrong as never)]))).toBe('uses-malformed');
     }
-    expect(codeOf(encodeCbor([good.slice(0, 5)]))).toBe('uses-malformed');
+    expect(codeOf(encodeCbor([good.slice(0, 6)]))).toBe('uses-malformed');
     expect(codeOf(encodeCbor([[...good, 1]]))).toBe('uses-malformed');
     expect(codeOf(encodeCbor({ uses: [good] }))).toBe('uses-malformed');
     expect(codeOf(encodeCbor('x'))).toBe('uses-malformed');

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Uses: what a task's code does with each column, as the engine read it off the bound plan. A list
 // of uses is sorted and unique, so that one code over one schema has one encoding; the worker's own
-// list must equal the task's byte for byte. spec: protocol.md, "Uses and SQL".
+// list must equal the task's byte for byte. spec/policy.md, "Uses".
 //
-// Wire form, one use: [input, column, role, function, expression, output], for example
-//   [1, 3, "aggregate", "avg", "#3", 2]   avg over column 3 of input 1 is in output 2
-//   [0, 1, "join", "equal", "@1#1", 0]    column 1 of input 0 meets column 1 of input 1
-// Column 0 stands for the input's rows: every input in FROM has such a use, and its function says
-// how the statement treats them (`ROWS`).
+// Wire form, one use: [statement, input, column, role, function, expression, output], for example
+//   [0, 1, 3, "aggregate", "avg", "#3", 2]   avg over column 3 of input 1 is in output 2
+//   [0, 0, 1, "join", "equal", "@1#1", 0]    column 1 of input 0 meets column 1 of input 1
+// Column 0 stands for the input's rows: every input that a statement has in FROM has such a use,
+// and its function says how the statement treats them (`ROWS`).
 import { type Cbor, CodedError, compare, decodeCbor, encodeCbor } from '@cloister/core';
 import { policyError } from './errors.ts';
 
@@ -28,6 +28,8 @@ export const ROWS = {
 
 /** One use of one column by one statement. */
 export interface Use {
+  /** Position of the statement in the code, from 0. */
+  readonly statement: number;
   /** Position of the input in the task, from 0. */
   readonly input: number;
   /** Column id, from 1; 0 stands for the input's rows. */
@@ -37,12 +39,13 @@ export interface Use {
   readonly function: string;
   /** Normalised bound expression; `#3` is column 3 of this input, `@1#3` of input 1. */
   readonly expression: string;
-  /** Output id, from 1; 0 when it bears on all of them (filters, joins, order). */
+  /** Output id, from 1; 0 when it bears on all of the statement's (filters, joins, order). */
   readonly output: number;
 }
 
 function toCbor(use: Use): Cbor {
-  return [use.input, use.column, use.role, use.function, use.expression, use.output];
+  const { statement, input, column, role, function: name, expression, output } = use;
+  return [statement, input, column, role, name, expression, output];
 }
 
 /** Sorts by encoding and drops repeats: the one canonical order of a list of uses. */
@@ -86,14 +89,14 @@ function fromCbor(item: Cbor): Use {
     policyError(
       'uses-malformed',
       'malformed',
-      'a use is [input, column id, role, function, expression, output]',
+      'a use is [statement, input, column id, role, function, expression, output]',
     );
-  if (!Array.isArray(item) || item.length !== 6) throw wrong();
-  const [input, column, role, name, expression, output] = item as readonly Cbor[];
-  if (!isId(input) || !isId(column) || !isId(output)) throw wrong();
+  if (!Array.isArray(item) || item.length !== 7) throw wrong();
+  const [statement, input, column, role, name, expression, output] = item as readonly Cbor[];
+  if (!isId(statement) || !isId(input) || !isId(column) || !isId(output)) throw wrong();
   if (typeof name !== 'string' || typeof expression !== 'string') throw wrong();
   if (typeof role !== 'string' || !(ROLES as readonly string[]).includes(role)) throw wrong();
-  return { input, column, role: role as UseRole, function: name, expression, output };
+  return { statement, input, column, role: role as UseRole, function: name, expression, output };
 }
 
 function isId(value: Cbor | undefined): value is number {

@@ -31,7 +31,7 @@ import { billsOf } from '../work/bills.ts';
 import { publishCollateral } from '../work/collateral.ts';
 import { addDataset, listDatasets, resealDatasets } from '../work/datasets.ts';
 import { formEpoch, listKeepers } from '../work/keepers.ts';
-import { openResult } from '../work/results.ts';
+import { listResult, openResult } from '../work/results.ts';
 import type { RunBook } from '../work/runs.ts';
 import { approveTask, checkTask, declineTask, proposeTask } from '../work/tasks.ts';
 import { eventsPage, listTasks, statusOf, taskView, verifyLedger } from '../work/views.ts';
@@ -49,7 +49,10 @@ const uploadQuery = z.object({ name: z.string().min(1).max(255) });
 const eventsQuery = z.object({ from: natural.default(0), limit: natural.max(1_000).default(200) });
 const billQuery = z.object({ task: hex(32).optional() });
 const runQuery = z.object({ known: z.string().max(40).default(''), wait: natural.default(0) });
-const resultQuery = z.object({ format: z.enum(['csv', 'json', 'parquet']).default('csv') });
+const resultQuery = z.object({
+  format: z.enum(['csv', 'json', 'parquet']).default('csv'),
+  statement: z.coerce.number().int().min(1).optional(),
+});
 
 export interface AdminRoutesOptions {
   readonly token: string;
@@ -163,9 +166,11 @@ function taskRoutes(app: FastifyInstance, gateway: Gateway, runs: RunBook): void
     return runs.status(gateway, runOf(request), { known, waitMs });
   });
 
+  app.get('/admin/v1/results/:run', (request) => listResult(gateway, runOf(request)));
+
   app.post('/admin/v1/results/:run/open', async (request, reply) => {
-    const { format } = parseQuery(resultQuery, request);
-    const bytes = await openResult(gateway, runOf(request), format);
+    const as = parseQuery(resultQuery, request);
+    const bytes = await openResult(gateway, runOf(request), as);
     return reply.header('content-type', 'application/octet-stream').send(Buffer.from(bytes));
   });
 }

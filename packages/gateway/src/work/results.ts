@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import {
   decodeKeyBundle,
   decodeResultKeys,
+  type ResultFileKeys,
   type ResultKeys,
   resultAadPrefix,
   resultKeysInfo,
@@ -23,49 +24,80 @@ const NO_AAD = new Uint8Array(0);
 
 export type ResultFormat = 'csv' | 'json' | 'parquet';
 
-/** The result of `run` (hexadecimal id) in `format`. @throws CodedError `result-not-found`... */
+/** A statement of which this member may open columns, numbered from 1. */
+export interface OpenableStatement {
+  readonly statement: number;
+  readonly columns: readonly string[];
+}
+
+/** What of the result of `run` this member may open. @throws CodedError `result-not-found`... */
+export async function listResult(gateway: Gateway, run: string): Promise<OpenableStatement[]> {
+  const { keys } = await findResult(gateway, run);
+  return keys.files.map(({ statement, columns }) => ({
+    statement: statement + 1,
+    columns: columns.filter(({ id }) => id > 0).map(({ name }) => name),
+  }));
+}
+
+/**
+ * The result of `run` (hexadecimal id): of one statement, numbered from 1, or of the only one that
+ * there is for this member. @throws CodedError `result-not-found`, `result-many-statements`...
+ */
 export async function openResult(
   gateway: Gateway,
   run: string,
-  format: ResultFormat,
+  as: { format: ResultFormat; statement?: number | undefined },
 ): Promise<Uint8Array> {
-  const { file, keys, task } = await fetchResult(gateway, run);
+  const { keys, task, blobs } = await findResult(gateway, run);
+  const file = chosen(keys, as.statement);
+  const blob = blobs[file.statement];
+  if (blob === undefined) throw notFound(`run ${run} has no file of its statement`);
+  const bytes = await gateway.allBlobs.get(blob);
   const folder = await homeFolder(gateway.home, 'results');
   const plain = join(folder, `${run}-${toHex(gateway.random.bytes(6))}.parquet`);
   const sink = await open(plain, 'wx', 0o600);
+  const about = { genesis: gateway.genesis, task: fromHex(task), run: fromHex(run) };
   try {
     await decryptProjection({
-      source: bufferSource(file.subarray(0, keys.length)),
+      source: bufferSource(bytes.subarray(0, file.length)),
       sink: fileSink(sink),
-      keys: masterKeys(new Map(keys.columns.map(({ id, key }) => [String(id), key]))),
-      columns: keys.columns.filter(({ id }) => id > 0).map(({ name }) => name),
-      aadPrefix: resultAadPrefix(gateway.genesis, fromHex(task), fromHex(run)),
+      keys: masterKeys(new Map(file.columns.map(({ id, key }) => [String(id), key]))),
+      columns: file.columns.filter(({ id }) => id > 0).map(({ name }) => name),
+      aadPrefix: resultAadPrefix({ ...about, statement: file.statement }),
       algorithms: ['AES_GCM_V1'],
     });
-    return format === 'parquet'
+    return as.format === 'parquet'
       ? new Uint8Array(await readFile(plain))
-      : await exportParquet(plain, format);
+      : await exportParquet(plain, as.format);
   } finally {
     await sink.close();
     await rm(plain, { force: true });
   }
 }
 
-async function fetchResult(
+function chosen({ files }: ResultKeys, statement: number | undefined): ResultFileKeys {
+  const numbers = files.map((file) => file.statement + 1).join(', ');
+  if (statement === undefined) {
+    const [only, ...more] = files;
+    if (only !== undefined && more.length === 0) return only;
+    const message = `the result has ${files.length} statements: name one of ${numbers}`;
+    throw new CodedError<GatewayErrorCode>('result-many-statements', 'usage', message);
+  }
+  const file = files.find((one) => one.statement === statement - 1);
+  if (file !== undefined) return file;
+  throw notFound(`statement ${statement} gives us nothing: there are ${numbers}`);
+}
+
+async function findResult(
   gateway: Gateway,
   runKey: string,
-): Promise<{ file: Uint8Array; keys: ResultKeys; task: string }> {
+): Promise<{ blobs: readonly Uint8Array[]; keys: ResultKeys; task: string }> {
   const run = stateInForce(gateway).runs.get(runKey);
-  const [fileBlob, bundleBlob] = run?.usage?.body.result ?? [];
-  if (
-    run === undefined ||
-    run.status !== 'released' ||
-    fileBlob === undefined ||
-    bundleBlob === undefined
-  ) {
+  const blobs = run?.usage?.body.result ?? [];
+  const bundleBlob = blobs.at(-1);
+  if (run === undefined || run.status !== 'released' || bundleBlob === undefined) {
     const status = run?.status ?? 'not on the ledger';
-    const message = `run ${runKey} has no released result: it is ${status}`;
-    throw new CodedError<GatewayErrorCode>('result-not-found', 'not-found', message);
+    throw notFound(`run ${runKey} has no released result: it is ${status}`);
   }
   const bundle = decodeKeyBundle(await gateway.allBlobs.get(bundleBlob));
   const sealed = bundle.get(gateway.card.id);
@@ -78,5 +110,9 @@ async function fetchResult(
   const keys = decodeResultKeys(
     hpkeOpen({ keyPair: gateway.keys.hpke, info, aad: NO_AAD, sealed }),
   );
-  return { file: await gateway.allBlobs.get(fileBlob), keys, task: run.task };
+  return { blobs: blobs.slice(0, -1), keys, task: run.task };
+}
+
+function notFound(message: string): CodedError {
+  return new CodedError<GatewayErrorCode>('result-not-found', 'not-found', message);
 }

@@ -22,7 +22,7 @@ import { listDatasets, readDataset } from './datasets.ts';
  */
 const REFUSED_CODE = /^engine-(not-select|[a-z]+-refused)$/;
 /** What stands for the plan of refused code: no uses, and an output that will never be. */
-const NO_PLAN = { uses: [], outputs: [{ id: 1, name: 'none', type: 'VARCHAR' }] };
+const NO_PLAN = { uses: [], outputs: [{ id: 1, statement: 0, name: 'none', type: 'VARCHAR' }] };
 
 /** A request with its datasets found and its code planned. */
 export interface PlannedTask {
@@ -134,6 +134,7 @@ export function answerOf(planned: PlannedTask): CheckAnswer {
     findings: [
       ...(refused === undefined ? [] : [codeFinding(refused)]),
       ...judgement.findings.map((finding) => ({
+        statement: finding.statement + 1,
         table: tables[finding.input] ?? '',
         owner: inputs[finding.input]?.owner ?? '',
         column: column(finding.input, finding.column),
@@ -144,12 +145,13 @@ export function answerOf(planned: PlannedTask): CheckAnswer {
       })),
     ],
     uses: plan.uses.map((use) => ({
+      statement: use.statement + 1,
       table: tables[use.input] ?? '',
       column: column(use.input, use.column),
       role: use.role,
       how: use.function === '' ? use.expression : `${use.function}(${use.expression})`,
     })),
-    outputs: plan.outputs.map(({ id, name, type }) => ({ id, name, type })),
+    outputs: plan.outputs.map((output) => ({ ...output, statement: output.statement + 1 })),
     cost: estimateCost(
       inputsOf(planned),
       inputs.map((i) => i.body),
@@ -160,7 +162,7 @@ export function answerOf(planned: PlannedTask): CheckAnswer {
 /** The engine's no: of nobody's column, and no grant unblocks it. */
 function codeFinding(refused: CodedError): CheckAnswer['findings'][number] {
   const { code, message: sentence } = refused;
-  return { table: '', owner: '', column: '', rule: 'code', code, sentence };
+  return { statement: 0, table: '', owner: '', column: '', rule: 'code', code, sentence };
 }
 
 /** A request that is no task. */

@@ -104,9 +104,7 @@ export async function approveTask(
   const begins = Math.max(from, gateway.clock.now());
   const days = Math.min(DEFAULT_DAYS, limits.days);
   const until = grant.until ?? Math.min(begins + days * DAY_MS, from + limits.days * DAY_MS);
-  if (grant.runs > limits.runs) {
-    throw exceeds(`${limits.runs} runs in one approval, asked for ${grant.runs}`);
-  }
+  if (limits.runs !== Number.POSITIVE_INFINITY) await refuseTooMany(gateway, task, grant, limits);
   if (until - from > limits.days * DAY_MS) {
     const asked = Math.ceil((until - from) / DAY_MS);
     throw exceeds(`${limits.days} days in one approval, asked for ${asked}`);
@@ -120,6 +118,20 @@ export async function approveTask(
     until,
     person,
   });
+}
+
+/** Each statement is an answer, so it counts as a run. @throws `grant-exceeds-policy` */
+async function refuseTooMany(
+  gateway: Gateway,
+  task: Uint8Array,
+  grant: { runs: number },
+  limits: { runs: number },
+): Promise<void> {
+  const { contents } = await readTask(gateway, toHex(task));
+  const statements = new Set(contents.parameters.outputs.map(({ statement }) => statement)).size;
+  if (grant.runs * statements <= limits.runs) return;
+  const each = statements === 1 ? '' : ` of ${statements} statements, each of which counts`;
+  throw exceeds(`${limits.runs} runs in one approval, asked for ${grant.runs}${each}`);
 }
 
 /** What the policies of these inputs allow one grant: the strictest wins. */

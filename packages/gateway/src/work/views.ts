@@ -104,7 +104,8 @@ export async function taskView(gateway: Gateway, key: string): Promise<TaskJson>
     }),
     outputs: known.body.outputs.map(({ id, recipients }) => {
       const named = contents?.parameters.outputs.find((output) => output.id === id);
-      return { id, name: named?.name ?? `#${id}`, type: named?.type ?? '', recipients };
+      const statement = (named?.statement ?? 0) + 1;
+      return { id, statement, name: named?.name ?? `#${id}`, type: named?.type ?? '', recipients };
     }),
     declines: [...known.declines].map(([by, code]) => ({ by, code })),
     refusals: known.runs.flatMap((run) =>

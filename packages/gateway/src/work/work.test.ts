@@ -160,6 +160,7 @@ describe('approvals', () => {
   it('stay within what the policy of the dataset allows', async () => {
     await add(bank, 'limited', policy({ limits: { runs: 2, days: 3 } }));
     const task = await propose('bank/limited');
+    const twice = await propose('bank/limited', 'SELECT age FROM t; SELECT id FROM t');
     const person = 'Ana Diaz';
     const DAY = 86_400_000;
     const from = bank.gateway.follower.state.clock;
@@ -174,6 +175,10 @@ describe('approvals', () => {
       expect((error as Error).message).toMatch(/allows (2 runs|3 days) in one approval, asked for/);
     }
     expect(await inputOf(bank, task)).toMatchObject({ approved: false });
+    const error = await bank.admin.approve(twice, { person, runs: 2 }).catch((e: unknown) => e);
+    expect(isCoded(error, 'grant-exceeds-policy')).toBe(true);
+    expect((error as Error).message).toContain('of 2 statements, each of which counts');
+    await bank.admin.approve(twice, { person, runs: 1 });
     await bank.admin.approve(task, { person, runs: 2 });
     expect(await inputOf(bank, task)).toMatchObject({ approved: true, runsLeft: 2 });
     const grants = bank.gateway.follower.state.tasks.get(task)?.grants.values() ?? [];

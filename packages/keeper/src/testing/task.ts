@@ -91,6 +91,7 @@ export interface TestTask {
 function showing(columns: readonly number[], inputs: number): Use[] {
   return Array.from({ length: inputs }, (_, input) => [
     {
+      statement: 0,
       input,
       column: 0,
       role: 'output' as const,
@@ -99,6 +100,7 @@ function showing(columns: readonly number[], inputs: number): Use[] {
       output: 0,
     },
     ...columns.map((column, i) => ({
+      statement: 0,
       input,
       column,
       role: 'output' as const,
@@ -123,7 +125,7 @@ export async function proposeTask(
   const { world } = committee;
   const columns = change.columns ?? [1, 3];
   const code = commitTo(utf8('SELECT A, C FROM t'), ports);
-  const outputs = [1, 2].map((id) => ({ id, name: `o${id}`, type: 'BIGINT' }));
+  const outputs = [1, 2].map((id) => ({ id, statement: 0, name: `o${id}`, type: 'BIGINT' }));
   const tables = datasets.map((_, i) => `t${i}`);
   const parameters = commitTo(encodeParameters({ tables, params: {}, outputs }), ports);
   const uses = commitTo(encodeUses(showing(change.used ?? [1, 3], datasets.length)), ports);

@@ -83,7 +83,7 @@ export async function addTask(
   const ports = { crypto: nodeCrypto, random };
   const columns = change.columns ?? [1, 3];
   const code = commitTo(utf8('SELECT A, C FROM t'), ports);
-  const outputs = [1, 2].map((id) => ({ id, name: `o${id}`, type: 'BIGINT' }));
+  const outputs = [1, 2].map((id) => ({ id, statement: 0, name: `o${id}`, type: 'BIGINT' }));
   const parameters = commitTo(encodeParameters({ tables: ['t0'], params: {}, outputs }), ports);
   const uses = commitTo(encodeUses(showing(change.used ?? [1, 3])), ports);
   const purpose = commitTo(utf8('testing'), ports);
@@ -121,11 +121,11 @@ async function submitted(stage: Stage, bytes: Uint8Array) {
 
 function showing(columns: readonly number[]): Use[] {
   const role = 'output' as const;
-  const whole = { input: 0, column: 0, role, function: 'row-by-row', expression: '', output: 0 };
+  const of = { statement: 0, input: 0, role };
   return [
-    whole,
+    { ...of, column: 0, function: 'row-by-row', expression: '', output: 0 },
     ...columns.map((column, i) => {
-      return { input: 0, column, role, function: '', expression: `#${column}`, output: i + 1 };
+      return { ...of, column, function: '', expression: `#${column}`, output: i + 1 };
     }),
   ];
 }

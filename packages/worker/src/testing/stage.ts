@@ -73,9 +73,9 @@ function copying(engine: EnginePort): EnginePort {
     plan: (request) => engine.plan(request),
     bindGrouping: (table, sql) => engine.bindGrouping(table, sql),
     close: () => engine.close(),
-    run: async ({ tables, resultFile }) => {
-      await copyFile(tables[0]?.files[0] ?? '', resultFile);
-      return { file: resultFile, rows: 3, bytes: 1, metrics: [] };
+    run: async ({ tables, resultFiles }) => {
+      for (const file of resultFiles) await copyFile(tables[0]?.files[0] ?? '', file);
+      return { rows: 3, bytes: 1, metrics: [] };
     },
   };
 }
@@ -185,7 +185,7 @@ export class Stage {
     about: {
       code: string;
       columns: number[];
-      outputs: { name: string; type: string; recipients: string[] }[];
+      outputs: { statement?: number; name: string; type: string; recipients: string[] }[];
       /** Code that the uses are taken from, where they are to differ. */
       usesOf?: string;
     },
@@ -196,7 +196,9 @@ export class Stage {
       params: {},
       tables,
     });
-    const outputs = about.outputs.map(({ name, type }, i) => ({ id: i + 1, name, type }));
+    const outputs = about.outputs.map(({ statement = 0, name, type }, i) => {
+      return { id: i + 1, statement, name, type };
+    });
     const value = encodeParameters({ tables: ['t'], params: {}, outputs });
     const parts = {
       code: commitTo(utf8(about.code), ports),
