@@ -13,7 +13,10 @@ import { charterSpecimen, namedSigner, wholeStory } from './testing/index.ts';
 
 type Body = Record<string, Cbor>;
 const KINDS = Object.keys(EVENT_KINDS) as EventKind[];
-const ONE_OF: Record<string, readonly string[]> = { join: ['task', 'run'], epoch: ['from'] };
+const ONE_OF: Record<string, readonly string[]> = {
+  join: ['task', 'run', 'place'],
+  epoch: ['from'],
+};
 const specimens = new Map<EventKind, Uint8Array>();
 let genesis: Uint8Array;
 const stranger = namedSigner('admit', 'stranger');

@@ -38,6 +38,8 @@ it('binds every field', () => {
     { ...input, join: { ...join, tls: other } },
     { ...input, join: { ...join, hpke: new Uint8Array(65) } },
     { ...input, join: { ...join, checkpoint: other } },
+    { ...input, join: { ...join, place: 1 } },
+    { ...input, join: { ...join, place: 2 } },
   ];
   for (const length of [32, 64] as const) {
     const all = [input, ...changed].map((i) => toHex(reportData(i, length, nodeCrypto)));

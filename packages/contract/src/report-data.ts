@@ -32,6 +32,7 @@ export function encodeReportData(input: ReportDataInput): Uint8Array {
     join.hpke,
     input.signing,
     join.checkpoint,
+    join.place ?? null,
   ]);
 }
 

@@ -21,6 +21,7 @@ export type KeeperErrorCode =
   | 'open-other-key'
   | 'open-unanswered'
   | 'run-not-open'
+  | 'roster-incomplete'
   | 'ledger-moved'
   | 'run-expired'
   | 'evidence-expired'

@@ -7,7 +7,8 @@
 //   2 included  the keeper's own fold, at that head or past it, has accepted the join
 //   3 rights    the task is approved and the run is open, now (contract/fold/rights.ts)
 //   4 in time   the witnesses' own times are before the end of the grants and of the evidence
-//   5 attested  the worker's evidence holds and is what the charter and the task name
+//   5 attested  the evidence of every node of the run holds and is what charter and task name: a
+//               distributed run with one that does not match opens for none of them
 //   6 openings  every part is what the ledger has a commitment to
 //   7 policy    the uses are allowed by every owner's policy
 //   8 columns   granted and read, and the footer key; each sealed key is the newest event's blob
@@ -83,7 +84,7 @@ export async function decide(
 ): Promise<Decision> {
   const fresh = await checkFreshness(ports, request);
   const rights = await checkRights(ports, share, request, fresh);
-  await checkTimes(ports, toHex(request.join), rights, fresh);
+  await checkTimes(ports, rights, fresh);
   const contents = checkOpenings(ports, rights, request.openings);
   const suppression = checkPolicy(contents);
   const wanted = rights.inputs.flatMap((input, at) =>
@@ -147,7 +148,9 @@ async function checkRights(
 function rightsNow(ports: OpenPorts, request: OpenRequest): Allowed {
   const rights = rightsOfJoin(ports.follower.state, toHex(request.join));
   if (rights.ok) return rights;
-  throw keeperError(rights.code as 'run-not-open', 'policy', rights.sentence);
+  // Who comes early asks again; nothing was judged, so nothing goes on the ledger.
+  const kind = rights.code === 'roster-incomplete' ? 'unavailable' : 'policy';
+  throw keeperError(rights.code as 'run-not-open', kind, rights.sentence);
 }
 
 /** The fold moves while blobs are fetched: what was judged must still be so when points leave. */
@@ -160,28 +163,30 @@ function checkUnmoved(ports: OpenPorts, request: OpenRequest, before: Allowed): 
 }
 
 /** Steps 4 and 5. The (f+1)-th largest witness time is one that an honest witness has reached. */
-async function checkTimes(
-  ports: OpenPorts,
-  key: string,
-  rights: Allowed,
-  fresh: Freshness,
-): Promise<void> {
-  const { state, charter } = ports.follower;
+async function checkTimes(ports: OpenPorts, rights: Allowed, fresh: Freshness): Promise<void> {
+  const { charter } = ports.follower;
   const times = fresh.times.map((time) => time.timeSeconds * 1000).sort((a, b) => b - a);
   const now = times[charter.witnesses.faulty] ?? Number.MAX_SAFE_INTEGER;
   if (now >= rights.run.until) {
     const message = `the grants of this run ended at ${rights.run.until}, the witnesses say ${now}`;
     throw keeperError('run-expired', 'policy', message);
   }
+  for (const key of rights.roster) await checkEvidence(ports, key, now);
+}
+
+async function checkEvidence(ports: OpenPorts, key: string, now: number): Promise<void> {
+  const { state } = ports.follower;
+  const place = state.joins.get(key)?.body.place;
+  const whose = place === undefined ? "the worker's" : `the node's at place ${place}`;
   const appraised = await ports.appraiser.appraise(state, key);
   if (!appraised.ok) {
     const { code, wanted, got } = appraised.mismatch;
-    const message = `the worker's evidence is refused: wanted ${wanted}, got ${got}`;
+    const message = `evidence is refused, ${whose}: wanted ${wanted}, got ${got}`;
     throw keeperError(code as 'appraisal-failed', 'verification', message);
   }
   if (now > appraised.claims.time.validUntil) {
-    const ended = `what vouches for the evidence ended at ${appraised.claims.time.validUntil}`;
-    const message = `${ended}, the witnesses say ${now}`;
+    const until = appraised.claims.time.validUntil;
+    const message = `evidence, ${whose}, was good until ${until}; the witnesses say ${now}`;
     throw keeperError('evidence-expired', 'verification', message);
   }
 }

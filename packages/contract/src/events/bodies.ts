@@ -48,6 +48,8 @@ export const joinBody = z.strictObject({
   /** Workers only: the task, and 16 random bytes that name the run. */
   task: digest.optional(),
   run: id16.optional(),
+  /** A distributed task's workers only: 1 is the driver, which opens the run. */
+  place: seat.optional(),
   /** SHA-256 of the SubjectPublicKeyInfo of the node's TLS key. */
   tls: digest,
   hpke: point,
@@ -145,6 +147,8 @@ export const taskBody = z.strictObject({
   worker: z.strictObject({
     measurements: z.array(bytesUpTo(64, 16)).min(1).max(100),
     operators: distinctSlugs,
+    /** A distributed task's driver and executors, counted; absent, one worker runs it alone. */
+    nodes: z.number().int().min(2).max(255).optional(),
   }),
   /** The prices that the proposer accepts, one an input, in the order of the inputs. */
   prices: z.array(price).min(1).max(100),

@@ -11,7 +11,7 @@ import type { AnyEvent } from '../events/event.ts';
 import { START_MS, type World, wholeStory } from '../testing/index.ts';
 import { fold } from './fold.ts';
 import { rightsOfJoin } from './rights.ts';
-import { cloneState, emptyState, encodeState, type FoldState } from './state.ts';
+import { cloneState, emptyState, encodeState, type FoldState, type Join } from './state.ts';
 import { missingGrants, taskState } from './task-state.ts';
 import { VOID_CODES } from './void-codes.ts';
 
@@ -77,6 +77,13 @@ function check(state: FoldState, before: { clock: number; seq: number }): void {
   for (const [key, run] of state.runs) {
     expect(toHex(state.joins.get(run.join)?.body.run ?? new Uint8Array())).toBe(key);
     expect(run.usage === null).toBe(run.status === 'joined' || run.status === 'failed');
+    expect(run.roster.get(1)).toBe(run.join);
+    const nodes = state.tasks.get(run.task)?.body.worker.nodes ?? 1;
+    expect(run.roster.size).toBeLessThanOrEqual(nodes);
+    for (const [place, join] of run.roster) {
+      const { body } = state.joins.get(join) as Join;
+      expect([toHex(body.run ?? new Uint8Array()), body.place ?? 1]).toEqual([key, place]);
+    }
   }
   for (const key of state.joins.keys()) expect(typeof rightsOfJoin(state, key).ok).toBe('boolean');
   const epochs = [...state.epochs];

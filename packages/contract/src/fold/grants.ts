@@ -12,6 +12,9 @@ import { isMember, memberByIdentity, versionKey } from './lookup.ts';
 import type { DatasetVersion, FoldState, Grant, Task } from './state.ts';
 import { type Verdict, type VoidCode, voided } from './void-codes.ts';
 
+/** The place in a run's roster whose join opens the run. */
+export const DRIVER = 1;
+
 /** `before` a join a run must be left; `after` it the run has been taken already. */
 export type Moment = 'before' | 'after';
 
@@ -139,6 +142,7 @@ export function consumeRun(state: FoldState, event: AdmittedEvent<'join'>): void
   state.runs.set(runKey, {
     task: taskKey,
     join: event.key,
+    roster: new Map([[DRIVER, event.key]]),
     status: 'joined',
     at: state.clock,
     until,

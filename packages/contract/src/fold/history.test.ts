@@ -70,6 +70,70 @@ describe('a history', () => {
   });
 });
 
+describe('a distributed run', () => {
+  /** A task for a driver and two executors; `enter` joins a place in the run. */
+  async function roster(runs = 1) {
+    const world = await World.create();
+    await world.formEpoch();
+    const claims = await world.addDataset('insurer');
+    const worker = { ...world.taskBody([claims]).worker, nodes: 3 };
+    const task = await world.propose('bank', [claims], { worker });
+    await world.approve('insurer', task, [claims], { runs });
+    const run = world.freshBytes(16);
+    const enter = async (operator: string, place: number): Promise<Node> => {
+      const { submitted, node } = await world.tryJoinWorker(operator, task, { run, place });
+      expect(submitted.outcome).toMatchObject({ status: 'accepted' });
+      return node;
+    };
+    const rights = (node: Node) => rightsOfJoin(world.state, toHex(node.id));
+    return { world, task, run, enter, rights };
+  }
+
+  it('gives no right before its roster is complete, then one run to all', async () => {
+    const { world, task, enter, rights } = await roster();
+    const driver = await enter('bank', 1);
+    const third = await enter('hospital', 3);
+    for (const node of [driver, third]) {
+      expect(rights(node)).toMatchObject({ ok: false, code: 'roster-incomplete' });
+    }
+    const second = await enter('bank', 2);
+    for (const node of [driver, second, third]) {
+      const keys = [driver, second, third].map(({ id }) => toHex(id));
+      expect(rights(node)).toMatchObject({ ok: true, roster: keys });
+    }
+    const [grant] = [...(world.state.tasks.get(toHex(task))?.grants.values() ?? [])];
+    expect([...(grant?.values() ?? [])].map(({ used }) => used)).toEqual([1]);
+  });
+
+  it('gives nobody a right once the charter has no place for one of its nodes', async () => {
+    const { world, enter, rights } = await roster();
+    const nodes = [await enter('bank', 1), await enter('bank', 2), await enter('hospital', 3)];
+    const charter = structuredClone(world.state.charter) as NonNullable<typeof world.state.charter>;
+    for (const operator of charter.operators) {
+      if (operator.id === 'hospital') operator.hardware.length = 0;
+    }
+    world.state.charter = charter;
+    for (const node of nodes) {
+      expect(rights(node)).toMatchObject({ ok: false, code: 'join-hardware-not-enrolled' });
+    }
+  });
+
+  it('is recorded by its driver alone, and ended for all by any node that fails', async () => {
+    const { world, task, run, enter, rights } = await roster();
+    const nodes = [await enter('bank', 1), await enter('bank', 2), await enter('hospital', 3)];
+    const [driver, second, third] = nodes as [Node, Node, Node];
+    const wrong = await world.put(second.signer, 'usage', world.usageBody(second));
+    expect(wrong.outcome).toMatchObject({ code: 'run-not-signer' });
+    const body = { task, run, join: third.id, code: 'lost-peer' };
+    const lent = await world.put(second.signer, 'run-failed', body);
+    expect(lent.outcome).toMatchObject({ code: 'run-unknown' });
+    await world.must(third.signer, 'run-failed', body);
+    for (const node of nodes) expect(rights(node)).toMatchObject({ code: 'run-ended' });
+    const late = await world.put(driver.signer, 'usage', world.usageBody(driver));
+    expect(late.outcome).toMatchObject({ code: 'run-already-failed' });
+  });
+});
+
 describe('epochs', () => {
   it('reshare: the key stays, datasets stay sealed, the old epoch is superseded', async () => {
     const world = await World.create();

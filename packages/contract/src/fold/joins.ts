@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Joins. A node enters by name: its operator signed it, its environment and hardware are in the
 // charter, its keys are new. A keeper's join waits for a seat; a worker's is judged against its
-// task at this position and, accepted, consumes one run. spec/events.md, "join".
+// task at this position and, accepted, consumes one run; the executors of a distributed task enter
+// the run that their driver opened. spec/events.md, "join".
 import { toHex } from '@cloister/core';
 import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
-import { consumeRun, judgeRun } from './grants.ts';
+import { consumeRun, DRIVER, judgeRun } from './grants.ts';
 import { charterOf, indexOf } from './lookup.ts';
-import type { FoldState } from './state.ts';
+import type { FoldState, Run, Task } from './state.ts';
 import { type Verdict, voided } from './void-codes.ts';
 
 export function foldJoin(state: FoldState, event: AdmittedEvent<'join'>): Verdict {
@@ -17,7 +18,8 @@ export function foldJoin(state: FoldState, event: AdmittedEvent<'join'>): Verdic
   if (body.role === 'worker') {
     const unfit = judgeWorker(state, body);
     if (unfit !== undefined) return unfit;
-    consumeRun(state, event);
+    if ((body.place ?? DRIVER) === DRIVER) consumeRun(state, event);
+    else runOf(state, body)?.roster.set(body.place as number, event.key);
   }
   for (const key of keysOf(event)) state.nodeKeys.set(key, event.key);
   state.joins.set(event.key, {
@@ -42,7 +44,8 @@ function judgeNode(state: FoldState, event: AdmittedEvent<'join'>): Verdict {
     return voided('join-operator-key', body.operator);
   }
   const worker = body.role === 'worker';
-  if ((body.task !== undefined) !== worker || (body.run !== undefined) !== worker) {
+  const placed = body.place !== undefined && !worker;
+  if ((body.task !== undefined) !== worker || (body.run !== undefined) !== worker || placed) {
     return voided('join-fields', `a ${body.role}`);
   }
   return judgePlace(state, body);
@@ -84,8 +87,29 @@ function judgeWorker(state: FoldState, body: EventBody<'join'>): Verdict {
   const taskKey = toHex(body.task as Uint8Array);
   const task = state.tasks.get(taskKey);
   if (task === undefined) return voided('join-task-unknown', taskKey.slice(0, 16));
-  if (state.runs.has(toHex(body.run as Uint8Array))) return voided('join-run-reused');
+  const { nodes } = task.body.worker;
+  const { place } = body;
+  if ((place === undefined) !== (nodes === undefined) || (place ?? 0) > (nodes ?? 0)) {
+    return voided('join-place', `got ${place ?? 'none'}, the task has ${nodes ?? 'one worker'}`);
+  }
+  if ((place ?? DRIVER) !== DRIVER) return judgeExecutor(state, body, taskKey);
+  if (runOf(state, body) !== undefined) return voided('join-run-reused');
   return judgeAgainstTask(state, body, taskKey) ?? judgeRun(state, task, 'before');
+}
+
+/** An executor enters a run that its driver has opened and that has not ended. */
+function judgeExecutor(state: FoldState, body: EventBody<'join'>, taskKey: string): Verdict {
+  const run = runOf(state, body);
+  if (run === undefined) return voided('join-run-unknown');
+  if (run.task !== taskKey) return voided('join-run-reused');
+  if (run.status !== 'joined') return voided('join-run-ended', run.status);
+  if (run.roster.has(body.place as number)) return voided('join-place-taken', `${body.place}`);
+  const task = state.tasks.get(taskKey) as Task;
+  return judgeAgainstTask(state, body, taskKey) ?? judgeRun(state, task, 'after');
+}
+
+function runOf(state: FoldState, body: EventBody<'join'>): Run | undefined {
+  return body.run === undefined ? undefined : state.runs.get(toHex(body.run));
 }
 
 /** Operator and measurement against the task's; the evidence itself is the keepers' to appraise. */

@@ -18,6 +18,8 @@ export const RIGHTS_CODES = {
   'join-not-accepted': 'The ledger has no accepted join of this id; wait until it is folded.',
   'join-not-worker': "The join is a keeper's; columns open for workers only.",
   'run-ended': 'The run has been recorded, released or has failed; nothing opens for it any more.',
+  'roster-incomplete':
+    'Nodes of this distributed run have not joined yet; until all have, nothing opens for any.',
 } as const;
 
 export type RightsCode = VoidCode | keyof typeof RIGHTS_CODES;
@@ -34,6 +36,8 @@ export type Rights =
   | {
       readonly ok: true;
       readonly join: Join;
+      /** Event keys of all joins of the run, in the order of their places: all must hold. */
+      readonly roster: readonly string[];
       readonly run: Run;
       readonly runKey: string;
       readonly task: Task;
@@ -59,12 +63,16 @@ export function rightsOfJoin(state: FoldState, joinKey: string): Rights {
   const run = state.runs.get(runKey);
   if (task === undefined || run === undefined) return refuse('join-not-accepted');
   if (run.status !== 'joined') return refuse('run-ended', run.status);
-  const { version } = charterOf(state);
-  if (join.body.charter !== version) return refuse('join-charter-version');
-  const wrong =
-    judgePlace(state, join.body) ??
-    judgeAgainstTask(state, join.body, taskKey) ??
-    judgeRun(state, task, 'after');
+  const nodes = task.body.worker.nodes ?? 1;
+  if (run.roster.size < nodes) return refuse('roster-incomplete', `${run.roster.size} of ${nodes}`);
+  const roster = [...run.roster].sort(([a], [b]) => a - b).map(([, key]) => key);
+  for (const key of roster) {
+    const { body } = state.joins.get(key) as Join;
+    if (body.charter !== charterOf(state).version) return refuse('join-charter-version');
+    const unfit = judgePlace(state, body) ?? judgeAgainstTask(state, body, taskKey);
+    if (unfit !== undefined) return { ok: false, ...unfit };
+  }
+  const wrong = judgeRun(state, task, 'after');
   if (wrong !== undefined) return { ok: false, ...wrong };
   const epoch = state.activeEpoch === null ? undefined : state.epochs.get(state.activeEpoch);
   if (state.activeEpoch === null || epoch === undefined || epoch.groupKey === null) {
@@ -74,7 +82,7 @@ export function rightsOfJoin(state: FoldState, joinKey: string): Rights {
   const owners = [...new Set(inputs.map(({ owner }) => owner))];
   const { groupKey } = epoch;
   const opened = { epoch: state.activeEpoch, groupKey };
-  return { ok: true, join, run, runKey, task, taskKey, inputs, owners, ...opened };
+  return { ok: true, join, roster, run, runKey, task, taskKey, inputs, owners, ...opened };
 }
 
 /**

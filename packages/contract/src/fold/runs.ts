@@ -45,11 +45,14 @@ export function foldReleased(state: FoldState, event: AdmittedEvent<'released'>)
   return undefined;
 }
 
+/** Any node of a distributed run ends it for all: a part that fails leaves no result. */
 export function foldRunFailed(state: FoldState, event: AdmittedEvent<'run-failed'>): Verdict {
-  const found = ownRun(state, event.signer, event.body);
-  if ('sentence' in found) return found;
-  const { run } = found;
-  if (toHex(event.body.join) !== run.join) return voided('run-unknown', 'another join');
+  const node = joinBySigner(state, event.signer);
+  if (node === undefined) return voided('not-a-node');
+  const run = findRun(state, event.body);
+  if (run === undefined) return voided('run-unknown');
+  if (!inRoster(run, node.key)) return voided('run-not-signer');
+  if (toHex(event.body.join) !== node.key) return voided('run-unknown', 'another join');
   const ended = judgeOpen(run);
   if (ended !== undefined) return ended;
   run.status = 'failed';
@@ -65,10 +68,14 @@ export function foldRefusal(state: FoldState, event: AdmittedEvent<'refusal'>): 
   );
   if (!seated) return voided('refusal-not-seated');
   const run = findRun(state, event.body);
-  if (run === undefined || run.join !== toHex(event.body.join)) return voided('run-unknown');
+  if (run === undefined || !inRoster(run, toHex(event.body.join))) return voided('run-unknown');
   if (run.refusals.has(keeper.key)) return voided('refusal-repeated');
   run.refusals.set(keeper.key, event.body.code);
   return undefined;
+}
+
+function inRoster(run: Run, join: string): boolean {
+  return [...run.roster.values()].includes(join);
 }
 
 function findRun(state: FoldState, of: { task: Uint8Array; run: Uint8Array }): Run | undefined {

@@ -120,7 +120,10 @@ export type RunStatus = 'joined' | 'recorded' | 'released' | 'failed';
 
 export interface Run {
   task: string;
+  /** The join that opened the run: the one worker's, or the driver's. */
   join: string;
+  /** Place to join: the worker alone at 1, or a distributed run's nodes so far. */
+  roster: Map<number, string>;
   status: RunStatus;
   at: number;
   /** When the grants it was admitted under run out. */

@@ -73,6 +73,19 @@ async function joined(
   return (await world.tryJoinWorker('bank', task)).submitted;
 }
 
+/** A distributed task of three nodes, approved for one run, and its driver. */
+async function distributed(s: Stage) {
+  const { world, claims } = s;
+  const worker = { ...world.taskBody([claims]).worker, nodes: 3 };
+  const task = await world.propose('bank', [claims], { worker });
+  await world.approve('insurer', task, [claims], { runs: 1 });
+  const { node } = await world.tryJoinWorker('bank', task, { place: 1 });
+  const run = node.body.run as Uint8Array;
+  const enter = async (change: Partial<EventBody<'join'>>) =>
+    (await world.tryJoinWorker('bank', task, { run, place: 2, ...change })).submitted;
+  return { world, task, driver: node, run, enter };
+}
+
 async function workerJoin(s: Stage, change: Partial<EventBody<'join'>>): Promise<Submitted> {
   return (await s.world.tryJoinWorker('bank', s.task, change)).submitted;
 }
@@ -592,6 +605,38 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
     },
   ],
   ['join-run-reused', (s) => workerJoin(s, { run: s.worker.body.run as Uint8Array })],
+  ['join-run-reused', async (s) => (await distributed(s)).enter({ place: 1 })],
+  [
+    'join-run-reused',
+    async (s) => (await distributed(s)).enter({ run: s.worker.body.run as Uint8Array }),
+  ],
+  ['join-place', (s) => workerJoin(s, { place: 1 })],
+  ['join-place', async (s) => (await distributed(s)).enter({ place: 4 })],
+  [
+    'join-place',
+    async (s) => {
+      const { task } = await distributed(s);
+      return workerJoin(s, { task });
+    },
+  ],
+  [
+    'join-place-taken',
+    async (s) => {
+      const { enter } = await distributed(s);
+      accepted(await enter({ place: 2 }));
+      return enter({ place: 2 });
+    },
+  ],
+  ['join-run-unknown', async (s) => (await distributed(s)).enter({ run: ID.slice(16) })],
+  [
+    'join-run-ended',
+    async (s) => {
+      const { world, driver, task, run, enter } = await distributed(s);
+      const body = { task, run, join: driver.id, code: 'x' };
+      await world.must(driver.signer, 'run-failed', body);
+      return enter({});
+    },
+  ],
   ['join-proposer-removed', (s) => removed(s, 'bank')],
   ['join-owner-removed', (s) => removed(s, 'hospital')],
   ['join-recipient-removed', (s) => removed(s, 'insurer')],

@@ -29,7 +29,7 @@ export const VOID_CODES = {
   'join-environment-role': 'The environment is for the other role.',
   'join-hardware-not-enrolled': 'The hardware is not enrolled under this operator for this TEE.',
   'join-key-reused': 'A key of the node was brought by an earlier join or belongs to the charter.',
-  'join-fields': 'A worker names a task and a run; a keeper names neither.',
+  'join-fields': 'A worker names a task and a run; a keeper names neither, and no place.',
   // keys
   'epoch-forming': 'Another epoch is forming; wait until it is active or has ended.',
   'epoch-seats': 'The number of joins is not the number of keepers in the charter.',
@@ -86,7 +86,12 @@ export const VOID_CODES = {
   'join-task-unknown': 'The task that the worker joins was not accepted.',
   'join-operator-not-allowed': "The task does not allow this worker's operator.",
   'join-measurement-not-allowed': 'The environment has no measurement that the task allows.',
-  'join-run-reused': 'A run of this id exists; a run id is made fresh for each join.',
+  'join-run-reused': 'A run of this id exists; a run id is made fresh for each run.',
+  'join-place':
+    'A node of a distributed task names its place, from 1 to the number of nodes; others none.',
+  'join-place-taken': 'Another node has this place in the run; a roster is never changed.',
+  'join-run-unknown': 'No driver has opened this run; its join, at place 1, comes first.',
+  'join-run-ended': 'The run has been recorded or has failed; its roster takes no more nodes.',
   'join-proposer-removed': 'The proposer of the task is no member any more.',
   'join-owner-removed': 'The owner of an input is no member any more, so its approvals are void.',
   'join-recipient-removed': 'A recipient of the task is no member any more.',

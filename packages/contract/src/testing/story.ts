@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // One history in which every kind of event occurs and is accepted: a charter, an aborted attempt at
 // a key, one that a complaint ends, one that succeeds, datasets, a task with two runs (one
-// released, one failed after a refusal), a second task that is declined.
+// released, one failed after a refusal), a distributed one that an executor ends, and one that is
+// declined.
 import { complain, type Dealing, hpkeKeyPairFrom, sealDeal } from '@cloister/threshold/node';
+import type { EventBody } from '../events/bodies.ts';
 import type { CharterOptions } from './charter-specimen.ts';
-import { type FormedEpoch, type Node, World } from './world.ts';
+import { accepted, type FormedEpoch, type Node, World } from './world.ts';
 
 export interface Story {
   readonly world: World;
@@ -35,9 +37,25 @@ export async function wholeStory(options: CharterOptions = {}): Promise<Story> {
   const keeper = (epoch.nodes[0] as Node).signer;
   await world.must(keeper, 'refusal', { ...of, code: 'evidence-stale' });
   await world.must(failing.signer, 'run-failed', { ...of, code: 'keys-refused' });
+  await distributedRun(world, { proposer: third, owner: first, dataset: claims });
   const unwanted = await world.propose(third, datasets);
   await world.must(world.identity(first), 'decline', { task: unwanted, code: 'policy-hidden' });
   return { world, epoch, task };
+}
+
+/** A driver and an executor share a run; the executor's failure ends it. */
+async function distributedRun(
+  world: World,
+  of: { proposer: string; owner: string; dataset: EventBody<'dataset'> },
+): Promise<void> {
+  const worker = { ...world.taskBody([of.dataset]).worker, nodes: 2 };
+  const task = await world.propose(of.proposer, [of.dataset], { worker });
+  await world.approve(of.owner, task, [of.dataset], { runs: 1 });
+  const run = world.freshBytes(16);
+  accepted((await world.tryJoinWorker(of.proposer, task, { run, place: 1 })).submitted);
+  const { submitted, node } = await world.tryJoinWorker(of.proposer, task, { run, place: 2 });
+  accepted(submitted);
+  await world.must(node.signer, 'run-failed', { task, run, join: node.id, code: 'lost-peer' });
 }
 
 /** Joins and an epoch event; a keeper finds another's evidence wrong. */

@@ -120,6 +120,8 @@ export async function proposeTask(
     /** Columns asked for; 1 and 3 by default. */
     columns?: number[];
     approve?: readonly string[];
+    /** Nodes of a distributed task. */
+    nodes?: number;
   } = {},
 ): Promise<TestTask> {
   const { world } = committee;
@@ -141,7 +143,11 @@ export async function proposeTask(
       uses: uses.commitment,
       purpose: purpose.commitment,
       inputs,
-      worker: { measurements: [measurement], operators: ['insurer', 'hospital', 'bank'] },
+      worker: {
+        measurements: [measurement],
+        operators: ['insurer', 'hospital', 'bank'],
+        ...(change.nodes === undefined ? {} : { nodes: change.nodes }),
+      },
     },
   );
   for (const owner of change.approve ?? datasets.map((dataset) => dataset.owner)) {
@@ -177,6 +183,8 @@ export async function joinTask(
     program?: Uint8Array;
     /** Applied to the join after the evidence is made. */
     body?: Partial<EventBody<'join'>>;
+    /** Run and place in a distributed run; the evidence is over them. */
+    at?: { run: Uint8Array; place: number };
     bendEvidence?: (evidence: Uint8Array) => Uint8Array;
   } = {},
 ): Promise<TestWorker> {
@@ -195,6 +203,7 @@ export async function joinTask(
     tls: systemRandom.bytes(32),
     hpke: hpke.publicKey,
     checkpoint: utf8((await committee.ledger.checkpoint()).note),
+    ...change.at,
   };
   const input = { genesis: world.genesis, signing: signer.key, join: body };
   const quote = await hardware.quote(reportData(input, 64, nodeCrypto));
@@ -231,6 +240,18 @@ export function sealOpeningsTo(
   });
 }
 
+/** Asks a keeper with everything as it should be, once its fold has the join. */
+export async function askKeeper(
+  committee: Committee,
+  { keeper, task, worker }: { keeper: Keeper; task: TestTask; worker: TestWorker },
+): ReturnType<Keeper['open']> {
+  await keeper.signerOfJoin(worker.join);
+  const { challenge } = keeper.challenge(worker.join);
+  const freshness = await committee.ledger.freshness([challenge]);
+  const openings = sealOpenings(committee, keeper, task.openings);
+  return keeper.open({ join: worker.join, freshness, openings });
+}
+
 /** The master key of one column of the task's first input, opened by these keepers. */
 export async function openWith(
   committee: Committee,
@@ -242,11 +263,7 @@ export async function openWith(
   const { groupKey, dataset, version, policy } = body;
   const partials = [];
   for (const keeper of by.keepers) {
-    await keeper.signerOfJoin(worker.join);
-    const { challenge } = keeper.challenge(worker.join);
-    const freshness = await committee.ledger.freshness([challenge]);
-    const openings = sealOpenings(committee, keeper, task.openings);
-    const { epoch, seat, sealed } = await keeper.open({ join: worker.join, freshness, openings });
+    const { epoch, seat, sealed } = await askKeeper(committee, { keeper, task, worker });
     const info = openAnswerInfo(genesis, { join: worker.join, epoch, seat });
     const aad = new Uint8Array(0);
     const list = decodePartials(hpkeOpen({ keyPair: worker.hpke, info, aad, sealed }));
