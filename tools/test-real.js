@@ -6,9 +6,9 @@
 // line. Plain JavaScript, because Node 20 cannot run TypeScript by itself.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { CACHE, peerProgram } from './peers.js';
 
 const LANE_TIMEOUT_MS = 20 * 60_000;
 const SETUP_TIMEOUT_MS = 8 * 60_000;
@@ -16,7 +16,6 @@ const PYARROW = '26.0.0';
 const PYSPARK = '4.3.0';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const cache = process.env['CLOISTER_CACHE'] ?? join(homedir(), '.cache', 'cloister');
 const ci = process.env['CI'] === 'true';
 
 /**
@@ -38,6 +37,10 @@ const LANES = {
     CLOISTER_SWTPM_SETUP: program(['swtpm_setup'], ['swtpm-tools']),
     CLOISTER_TPM2: program(['tpm2'], ['tpm2-tools']),
   }),
+  go: () => ({ CLOISTER_GO_PEER: peerProgram('go-guests', program(['go'], ['golang-go'])) }),
+  rust: () => ({ CLOISTER_RUST_PEER: peerProgram('dcap-qvl', program(['cargo'], ['cargo'])) }),
+  // Long, not outside: nothing to set up.
+  bits: () => ({}),
 };
 
 /**
@@ -68,12 +71,12 @@ function onPath(names) {
 
 /** An environment with the pinned pyarrow and pyspark, made once in the cache. @returns {string} */
 function pythonWithPyarrowAndSpark() {
-  const folder = join(cache, `pyarrow-${PYARROW}-pyspark-${PYSPARK}`);
+  const folder = join(CACHE, `pyarrow-${PYARROW}-pyspark-${PYSPARK}`);
   const python = join(folder, 'bin', 'python');
   const versions = `(pyarrow.__version__, pyspark.__version__) == ('${PYARROW}', '${PYSPARK}')`;
   const check = ['-c', `import pyarrow, pyspark; assert ${versions}`];
   if (existsSync(python) && spawnSync(python, check).status === 0) return python;
-  mkdirSync(cache, { recursive: true });
+  mkdirSync(CACHE, { recursive: true });
   const packages = [`pyarrow==${PYARROW}`, `pyspark==${PYSPARK}`];
   setUp('python3', ['-m', 'venv', '--clear', folder], process.env);
   setUp(python, ['-m', 'pip', 'install', '--quiet', ...packages], process.env);

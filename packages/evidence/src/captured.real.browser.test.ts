@@ -24,7 +24,7 @@ import {
 import { openPolicy } from './policy.ts';
 import { encodeRoot } from './roots/encode.ts';
 import { VENDOR_ROOTS } from './roots/vendors.ts';
-import { type Case, cases, hasShared, quoteBytes, read, teeOf, text } from './testing.ts';
+import { type Case, cases, hasShared, quoteBytes, read, teeOf, text } from './testing/cases.ts';
 import { ALG } from './tpm2/constants.ts';
 import { parseAttest } from './tpm2/structures.ts';
 import {

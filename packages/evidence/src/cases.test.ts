@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every shared case of the kinds that this package verifies: evidence, collateral and time as
 // recorded, and the recorded outcome. Where we differ on purpose, the case is listed here by id
-// with our code, and in README.md with the reason; a listed case that comes out as recorded fails
-// too.
+// with our code, and in docs/design/evidence-differences.md with the reason; a listed case that
+// comes out as recorded fails too.
 import { CodedError, fromHex, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { describe, expect, it } from 'vitest';
@@ -14,7 +14,16 @@ import { opteeOutputHolds } from './op-tee/verify.ts';
 import { VENDOR_ROOTS } from './roots/vendors.ts';
 import { verifyCcel } from './tdx-dcap/ccel.ts';
 import { parseTdReport } from './tdx-dcap/parse.ts';
-import { type Case, cases, codeOf, hasShared, quoteBytes, read, teeOf, text } from './testing.ts';
+import {
+  type Case,
+  cases,
+  codeOf,
+  hasShared,
+  quoteBytes,
+  read,
+  teeOf,
+  text,
+} from './testing/cases.ts';
 import type { Claims, EvidenceKind } from './types.ts';
 import { verifyEvidence } from './verify.ts';
 

@@ -36,6 +36,7 @@ export const OID_PPID = `${OID_SGX}.1`;
 export const OID_TCB = `${OID_SGX}.2`;
 export const OID_PCEID = `${OID_SGX}.3`;
 export const OID_FMSPC = `${OID_SGX}.4`;
+export const OID_SGX_TYPE = `${OID_SGX}.5`;
 
 /** Attribute bit 1 of an SGX report (Intel SDM vol. 3D, 34.7.1). */
 export const SGX_ATTRIBUTE_DEBUG = 0x02;

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { concat, toHex, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
-import { int, name, octets, oid, seq } from '../mint/der.ts';
+import { der, int, name, octets, oid, seq } from '../mint/der.ts';
 import { mintKey, mintSign, publicOf } from '../mint/keys.ts';
 import type {
   DevelopmentRoot,
@@ -16,6 +16,7 @@ import type {
 import {
   caExtensions,
   leafExtensions,
+  linkExtensions,
   type MintIssuer,
   mintCertificate,
   mintCrl,
@@ -24,7 +25,16 @@ import {
 } from '../mint/x509.ts';
 import { rootFromCertificate } from '../roots/make.ts';
 import { parseCertificate } from '../x509/certificate.ts';
-import { OID_FMSPC, OID_PCEID, OID_PPID, OID_SGX, OID_TCB, QE_VENDOR_INTEL } from './constants.ts';
+import { TAG } from '../x509/der.ts';
+import {
+  OID_FMSPC,
+  OID_PCEID,
+  OID_PPID,
+  OID_SGX,
+  OID_SGX_TYPE,
+  OID_TCB,
+  QE_VENDOR_INTEL,
+} from './constants.ts';
 
 const YEAR_MS = 365 * 86_400_000;
 const DEFAULT_FROM = Date.UTC(2025, 0, 1);
@@ -66,7 +76,10 @@ export function createDcapRoot(
       serial: serialOf(publicOf(secret)),
       from,
       to,
-      extensions: ca === undefined ? leafExtensions() : caExtensions(ca),
+      extensions: [
+        ...linkExtensions(publicOf(secret), publicOf(keys.root)),
+        ...(ca === undefined ? leafExtensions() : caExtensions(ca)),
+      ],
     });
   const certificates = {
     root: issue(ROOT_NAME, keys.root, 1),
@@ -114,6 +127,7 @@ function pckChain(root: DevelopmentRoot, ppid: Uint8Array, svn: MintRequest['svn
     ),
     pair(OID_PCEID, octets(new Uint8Array(2))),
     pair(OID_FMSPC, octets(Uint8Array.from(Buffer.from(root.subject, 'hex')))),
+    pair(OID_SGX_TYPE, der(TAG.enumerated, Uint8Array.of(0))),
   );
   const { from, to } = validity(root);
   const leaf = mintCertificate({
@@ -123,7 +137,11 @@ function pckChain(root: DevelopmentRoot, ppid: Uint8Array, svn: MintRequest['svn
     serial: pckSerial(root, ppid),
     from,
     to,
-    extensions: [...leafExtensions(), { oid: OID_SGX, value: extension }],
+    extensions: [
+      ...linkExtensions(publicOf(secret(root, 'pck')), publicOf(secret(root, 'pck-ca'))),
+      ...leafExtensions(),
+      { oid: OID_SGX, value: extension },
+    ],
   });
   const chain = pem(leaf, certificate(root, 'pck-ca'), certificate(root, 'root'));
   known.set(id, chain);
@@ -295,7 +313,8 @@ function tcbInfoOf(
     version: 3,
     issueDate: iso(window.from),
     nextUpdate: iso(window.to),
-    fmspc: root.subject.toUpperCase(),
+    // Intel signs the one in capitals and the other not.
+    fmspc: tdx ? root.subject : root.subject.toUpperCase(),
     pceId: '0000',
     tcbType: 0,
     tcbEvaluationDataNumber: number,
@@ -330,7 +349,7 @@ function identityOf(root: DevelopmentRoot, number: number, window: Window): unkn
     tcbEvaluationDataNumber: number,
     miscselect: '00000000',
     miscselectMask: 'FFFFFFFF',
-    attributes: `05${'00'.repeat(15)}`,
+    attributes: `01${'00'.repeat(15)}`,
     attributesMask: `FB${'FF'.repeat(7)}${'00'.repeat(8)}`,
     mrsigner: toHex(QE_MRSIGNER).toUpperCase(),
     isvprodid: root.kind === 'tdx-dcap' ? 2 : 1,

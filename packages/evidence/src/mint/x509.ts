@@ -90,6 +90,28 @@ export function leafExtensions(): MintExtension[] {
   ];
 }
 
+/**
+ * What ties a certificate to its issuer in the vendors' chains: the identifiers of both keys
+ * (RFC 5280 sections 4.2.1.1 and 4.2.1.2) and where the issuer's list would be (4.2.1.13).
+ */
+export function linkExtensions(subjectKey: Uint8Array, issuerKey: Uint8Array): MintExtension[] {
+  return [
+    { oid: '2.5.29.35', value: seq(der(0x80, keyId(issuerKey))) },
+    listExtension(),
+    { oid: '2.5.29.14', value: octets(keyId(subjectKey)) },
+  ];
+}
+
+/** The CRL distribution point by itself: an address that nobody serves. */
+export function listExtension(): MintExtension {
+  const address = der(0x86, utf8('https://development.invalid/list.crl'));
+  return { oid: '2.5.29.31', value: seq(seq(der(0xa0, der(0xa0, address)))) };
+}
+
+function keyId(spki: Uint8Array): Uint8Array {
+  return new Uint8Array(createHash('sha1').update(spki).digest());
+}
+
 export interface MintCrl {
   readonly issuer: MintIssuer;
   /** Milliseconds. */

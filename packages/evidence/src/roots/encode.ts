@@ -67,7 +67,7 @@ function bad(): Error {
 }
 
 const checked = new WeakSet<Root>();
-/** The organisation in every certificate of a development root. */
+/** The organisation that the certificate of every development root names. */
 export const DEVELOPMENT_ORGANISATION = 'Cloister development';
 
 /**

@@ -26,6 +26,7 @@ export const PLATFORM_TSME = 1n << 1n;
 export const PLATFORM_CIPHERTEXT_HIDING = 1n << 4n;
 export const PLATFORM_ALIAS_CHECK = 1n << 5n;
 
+export const OID_STRUCT_VERSION = '1.3.6.1.4.1.3704.1.1';
 export const OID_PRODUCT = '1.3.6.1.4.1.3704.1.2';
 export const OID_SPL = '1.3.6.1.4.1.3704.1.3';
 export const OID_HWID = '1.3.6.1.4.1.3704.1.4';
@@ -45,13 +46,13 @@ export const CPUID_PRODUCTS: readonly {
   { family: 0x1a, from: 0x00, to: 0x1f, product: 'Turin' },
 ];
 
-/** GUIDs of the certificate table, in the mixed-endian form that it stores. */
+/** GUIDs of the certificate table (AMD 56421, section 4.1.8.1), in the order of RFC 4122. */
 export const GUIDS = {
-  vcek: fromHex('8d75da6364e66445adc5f4b93be8accd'),
-  vlek: fromHex('c24b07a85aa23e48aae639c045a0b8a1'),
-  ask: fromHex('79b3b74aacbbe44fa02f05aef327c782'),
-  ark: fromHex('a406b4c003a8524997433fb6014cd0ae'),
-  crl: fromHex('c35bf99211583d4d97ffd19f88dc67ea'),
+  vcek: fromHex('63da758de6644564adc5f4b93be8accd'),
+  vlek: fromHex('a8074bc2a25a483eaae639c045a0b8a1'),
+  ask: fromHex('4ab7b379bbac4fe4a02f05aef327c782'),
+  ark: fromHex('c0b406a4a803495297433fb6014cd0ae'),
+  crl: fromHex('92f81bc358114d3d97ffd19f88dc67ea'),
 } as const;
 export const MAX_TABLE_ENTRIES = 16;
 export const MAX_TABLE_BYTES = 65_536;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Mints SNP reports v3 of a Genoa with their certificate table, and bundles of ASK and CRL, under a
-// development root in AMD's shapes. RSA keys have 2,048 bits where AMD's have 4,096. `measurement`
-// is the launch digest, `signer` the id key digest, the hardware id the chip id; SVNs: bootloader,
-// tee, snp, microcode, guest.
-import { concat } from '@cloister/core';
+// development root in AMD's shapes: below the root even the names are AMD's. RSA keys have 2,048
+// bits where AMD's have 4,096. `measurement` is the launch digest, `signer` the id key digest, the
+// hardware id the chip id; SVNs: bootloader, tee, snp, microcode, guest.
+import { concat, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { makeCollateral } from '../collateral.ts';
 import { usage } from '../errors.ts';
-import { ia5, int, name } from '../mint/der.ts';
+import { der, ia5, int, name, oid, seq } from '../mint/der.ts';
 import { mintKey, mintSign, publicOf } from '../mint/keys.ts';
 import { checkedRequest } from '../mint/request.ts';
 import type {
@@ -16,18 +16,33 @@ import type {
   MintCollateralOptions,
   MintRequest,
 } from '../mint/types.ts';
-import { caExtensions, type MintIssuer, mintCertificate, mintCrl, serialOf } from '../mint/x509.ts';
+import {
+  caExtensions,
+  listExtension,
+  type MintIssuer,
+  mintCertificate,
+  mintCrl,
+  serialOf,
+} from '../mint/x509.ts';
 import { rootFromCertificate } from '../roots/make.ts';
 import type { Collateral } from '../types.ts';
 import { parseCertificate } from '../x509/certificate.ts';
-import { GUIDS, OID_HWID, OID_PRODUCT, OID_SPL, REPORT_BYTES, SIGNED_BYTES } from './constants.ts';
+import {
+  GUIDS,
+  OID_HWID,
+  OID_PRODUCT,
+  OID_SPL,
+  OID_STRUCT_VERSION,
+  REPORT_BYTES,
+  SIGNED_BYTES,
+} from './constants.ts';
 
 const YEAR_MS = 365 * 86_400_000;
 const DEFAULT_FROM = Date.UTC(2025, 0, 1);
 const LIFETIME_MS = 30 * 86_400_000;
 const PRODUCT = 'Genoa';
 const ARK_NAME = name(`ARK-${PRODUCT}`);
-const ASK_NAME = name(`SEV-${PRODUCT}`);
+const ASK_NAME = amdName(`SEV-${PRODUCT}`);
 const SCHEME = 'rsa-pss-sha384';
 const DEFAULT_SVN = { bootloader: 10, tee: 0, snp: 24, microcode: 84 } as const;
 /** ABI 1.55 and reserved bit 17, which is always one. */
@@ -36,6 +51,20 @@ const POLICY_MIGRATE = 1n << 18n;
 const POLICY_DEBUG = 1n << 19n;
 /** Alias check complete, ciphertext hiding off. */
 const PLATFORM_INFO = 0x20n;
+
+/** A Name as AMD's key distribution service writes it (57230, tables 8 and 9). */
+function amdName(commonName: string): Uint8Array {
+  const attribute = (id: string, text: string): Uint8Array =>
+    der(0x31, seq(oid(id), der(0x0c, utf8(text))));
+  return seq(
+    attribute('2.5.4.11', 'Engineering'),
+    attribute('2.5.4.6', 'US'),
+    attribute('2.5.4.7', 'Santa Clara'),
+    attribute('2.5.4.8', 'CA'),
+    attribute('2.5.4.10', 'Advanced Micro Devices'),
+    attribute('2.5.4.3', commonName),
+  );
+}
 
 export function createSnpRoot(options: DevelopmentRootOptions): DevelopmentRoot {
   const { seed, from = DEFAULT_FROM } = options;
@@ -53,7 +82,7 @@ export function createSnpRoot(options: DevelopmentRootOptions): DevelopmentRoot 
       serial: serialOf(publicOf(secret)),
       from,
       to: from + 25 * YEAR_MS,
-      extensions: caExtensions(pathLength),
+      extensions: [...caExtensions(pathLength), listExtension()],
     });
   const certificates = { ark: issue(ARK_NAME, keys.ark, 1), ask: issue(ASK_NAME, keys.ask, 0) };
   const root = rootFromCertificate(nodeCrypto, certificates.ark, {
@@ -78,16 +107,18 @@ function vcek(root: DevelopmentRoot, chipId: Uint8Array, svn: Svn): Uint8Array {
   const spl = (n: number, value: number) => ({ oid: `${OID_SPL}.${n}`, value: int(value) });
   const made = mintCertificate({
     issuer: { name: ASK_NAME, key: root.keys['ask'] as Uint8Array, scheme: SCHEME },
-    subject: name('SEV-VCEK'),
+    subject: amdName('SEV-VCEK'),
     publicKey: publicOf(root.keys['vcek'] as Uint8Array),
     serial: 0,
     from: ask.notBefore,
     to: ask.notAfter,
     extensions: [
+      { oid: OID_STRUCT_VERSION, value: int(0) },
       { oid: OID_PRODUCT, value: ia5(PRODUCT) },
       spl(1, svn.bootloader),
       spl(2, svn.tee),
       spl(3, svn.snp),
+      ...[4, 5, 6, 7].map((n) => spl(n, 0)),
       spl(8, svn.microcode),
       { oid: OID_HWID, value: chipId },
     ],
