@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One column chunk of an open file: its metadata, decrypted where it is encrypted, its key, and
 // where its bytes are. What the footer says of a chunk must agree with the schema.
-import { toHex } from '@cloister/core';
 import { malformed, refused, unsupported } from './errors.ts';
 import type { OpenFile } from './footer.ts';
 import { CHUNK, COLUMN, COLUMN_CRYPTO, COLUMN_KEY, GROUP, PHYSICAL_TYPES } from './format.ts';
@@ -40,7 +39,7 @@ export class DataKeys {
   }
 
   column(keyMetadata: Uint8Array, path: string): Promise<AesKey> {
-    const name = toHex(keyMetadata);
+    const name = Buffer.from(keyMetadata).toString('latin1');
     const known = this.known.get(name) ?? this.fetch(keyMetadata, path);
     this.known.set(name, known);
     return known;
@@ -166,21 +165,46 @@ function extentOf(
   return { start, end, hasDictionary };
 }
 
-/** Chunks that together are larger than their file overlap: reading them has no bound. */
-export class Extents {
-  private readonly file: OpenFile;
-  private total = 0;
+/** Which chunks to open: some leaves of some row groups. */
+export interface ChunkChoice {
+  readonly leaves: readonly LeafColumn[];
+  readonly rowGroups: readonly number[];
+}
 
-  constructor(file: OpenFile) {
-    this.file = file;
-  }
+/** Every chunk of an open file. */
+export function allChunks(file: OpenFile): ChunkChoice {
+  return { leaves: file.schema.leaves, rowGroups: file.rowGroups.map((_, g) => g) };
+}
 
-  /** @throws CodedError `parquet-malformed` */
-  add({ start, end }: OpenColumn): void {
-    this.total += end - start;
-    if (this.total > this.file.footerStart) {
-      const sizes = `${this.total} bytes in a file of ${this.file.source.size}`;
-      throw malformed('parquet-malformed', `column chunks overlap: ${sizes}`);
+/**
+ * Opens chunks, row group by row group, before any page is read. Chunks that together are larger
+ * than their file overlap, and reading them has no bound: they are refused.
+ * @param provider where keys of columns come from
+ * @param check called with each chunk and its column before it is opened
+ */
+export async function openColumns(
+  file: OpenFile,
+  provider: KeyProvider | undefined,
+  choice: ChunkChoice,
+  check?: (chunk: ThriftStruct, leaf: LeafColumn) => void,
+): Promise<OpenColumn[]> {
+  const keys = new DataKeys(provider);
+  const out: OpenColumn[] = [];
+  let total = 0;
+  for (const rowGroup of choice.rowGroups) {
+    const chunks = chunksOf(file, rowGroup);
+    for (const leaf of choice.leaves) {
+      const chunk = chunks[leaf.ordinal];
+      if (chunk === undefined) throw new Error('assertion failed: a chunk for each leaf');
+      check?.(chunk, leaf);
+      const column = await openColumn(file, keys, { rowGroup, chunk, leaf });
+      total += column.end - column.start;
+      if (total > file.footerStart) {
+        const sizes = `${total} bytes in a file of ${file.source.size}`;
+        throw malformed('parquet-malformed', `column chunks overlap: ${sizes}`);
+      }
+      out.push(column);
     }
   }
+  return out;
 }

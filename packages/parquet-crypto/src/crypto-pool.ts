@@ -1,181 +1,143 @@
 // SPDX-License-Identifier: Apache-2.0
-// Worker threads for large modules: the calling thread parses and orders, the pool does AES. Work
-// goes in by memory shared with the workers (one copy) and comes back by transfer (none). Workers
-// are born with the first large module and do not keep the process alive when idle.
+// Worker threads that recode column chunks: a chunk stays with one thread, which parses its pages
+// and does its AES, so that small pages gain as much as large ones. Windows go in by memory shared
+// with the threads, what comes of them comes back by transfer. Threads are born with the first
+// chunk and do not keep the process alive when idle.
 //
-// Invariants: a job is answered once, or its pool's failure rejects it; a worker holds a key only
-// within a job; `close` ends all workers.
-
-import type { KeyObject } from 'node:crypto';
+// Invariants: a message is answered once, or the end of its thread rejects it; a thread holds a key
+// only within a chunk; `close` ends all threads.
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import { CodedError } from '@cloister/core';
+import type { ChunkTask } from './chunk-task.ts';
+import type { ThreadAnswer, ThreadRequest } from './crypto-thread.ts';
+import type { RecodedChunk, RecodedWindow } from './recode-chunk.ts';
+import { Slabs } from './windows.ts';
 
-/** One module for a worker. */
-export interface PoolJob {
-  readonly sealing: boolean;
-  readonly cipher: string;
-  readonly key: KeyObject;
-  readonly iv: Uint8Array;
-  /** Absent for CTR. */
-  readonly aad?: Uint8Array;
-  /** The tag to check, when opening under GCM. */
-  readonly tag?: Uint8Array;
-  readonly parts: readonly Uint8Array[];
-  readonly length: number;
-}
-
-/** Output, and the tag that sealing under GCM gives; undefined where a tag does not hold. */
-export type PoolAnswer = { readonly parts: Uint8Array[]; readonly tag?: Uint8Array } | undefined;
+/** A thread loads no source: the built file serves tests too. */
+const ENTRY = new URL('../dist/crypto-thread.js', import.meta.url);
 
 interface Waiting {
-  readonly job: PoolJob;
-  readonly resolve: (answer: PoolAnswer) => void;
+  readonly resolve: (answer: ThreadAnswer) => void;
   readonly reject: (error: unknown) => void;
-  /** The input, where workers see it. */
-  readonly slab: SharedArrayBuffer;
 }
 
-const SLAB_BYTES_MIN = 1024 * 1024;
-
-class PoolWorker {
+/** One thread, and what it has not answered yet. */
+class PoolThread {
   readonly worker: Worker;
-  /** Jobs sent and not yet answered, and their bytes. */
-  readonly running = new Map<number, Waiting>();
-  load = 0;
+  private readonly waiting = new Map<number, Waiting>();
+  private nextId = 0;
+  private lost: unknown;
+  /** Chunks that it has. */
+  chunks = 0;
 
-  constructor(worker: Worker) {
-    this.worker = worker;
+  constructor() {
+    this.worker = new Worker(ENTRY, { name: 'parquet-crypto', execArgv: [] });
+    this.worker.on('message', (answer: ThreadAnswer) => {
+      const asked = this.waiting.get(answer.id);
+      this.waiting.delete(answer.id);
+      if (this.waiting.size === 0) this.worker.unref();
+      asked?.resolve(answer);
+    });
+    this.worker.on('error', (error) => this.lose(error));
+    this.worker.on('exit', () => this.lose(new Error('a thread of the crypto pool has ended')));
+    this.worker.unref();
+  }
+
+  get isLost(): boolean {
+    return this.lost !== undefined;
+  }
+
+  ask(request: Omit<ThreadRequest, 'id'>): Promise<ThreadAnswer> {
+    if (this.lost !== undefined) return Promise.reject(this.lost);
+    const id = this.nextId++;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject });
+      this.worker.ref();
+      this.worker.postMessage({ id, ...request });
+    });
+  }
+
+  private lose(error: unknown): void {
+    this.lost ??= error;
+    for (const { reject } of this.waiting.values()) reject(this.lost);
+    this.waiting.clear();
   }
 }
 
-/** A pool of worker threads. Close it when done. */
+/** A chunk that a thread is at work on. */
+export class PooledChunk {
+  private readonly thread: PoolThread;
+  private readonly chunk: number;
+
+  constructor(thread: PoolThread, chunk: number, task: ChunkTask) {
+    this.thread = thread;
+    this.chunk = chunk;
+    thread.chunks++;
+    // Its answer says nothing; what fails fails again with the first window.
+    thread.ask({ chunk, task }).catch(() => undefined);
+  }
+
+  async push(window: Uint8Array): Promise<RecodedWindow> {
+    const { parts = [], spent = 0 } = checked(await this.thread.ask({ chunk: this.chunk, window }));
+    return { parts, spent };
+  }
+
+  /** Ends a chunk that has failed or is not wanted any more. */
+  abandon(): void {
+    this.end().catch(() => undefined);
+  }
+
+  /** What came of the chunk. */
+  async end(): Promise<RecodedChunk> {
+    this.thread.chunks--;
+    const { done } = checked(await this.thread.ask({ chunk: this.chunk }));
+    if (done === undefined) throw new Error('assertion failed: a chunk that has ended');
+    return done;
+  }
+}
+
+/** A pool of threads. Close it when done. */
 export class CryptoPool {
   readonly threads: number;
-  private readonly workers: PoolWorker[] = [];
-  private slabs: SharedArrayBuffer[] = [];
-  private nextId = 0;
+  readonly slabs = new Slabs();
+  private running: PoolThread[] = [];
+  private nextChunk = 0;
   private closed = false;
 
-  /** @param threads how many workers; all cores where absent */
+  /** @param threads how many; as many as there are cores where absent */
   constructor(threads: number = availableParallelism()) {
     this.threads = Math.max(1, Math.floor(threads));
   }
 
-  /** Runs one job on a worker. Its input is copied before this returns. */
-  run(job: PoolJob): Promise<PoolAnswer> {
-    if (this.closed) return Promise.reject(new Error('assertion failed: a pool that is open'));
-    const slab = this.slabOf(job.length);
-    const input = new Uint8Array(slab, 0, job.length);
-    let at = 0;
-    for (const part of job.parts) {
-      input.set(part, at);
-      at += part.length;
-    }
-    const worker = this.freest();
-    const id = this.nextId++;
-    const { parts: _, length, ...rest } = job;
-    return new Promise((resolve, reject) => {
-      worker.running.set(id, { job, slab, resolve, reject });
-      worker.load += length;
-      worker.worker.ref();
-      worker.worker.postMessage({ id, ...rest, input });
-    });
+  /** Begins a chunk on the thread that has the least to do. */
+  begin(task: ChunkTask): PooledChunk {
+    if (this.closed) throw new Error('assertion failed: a pool that is open');
+    return new PooledChunk(this.freest(), this.nextChunk++, task);
   }
 
-  /** Ends all workers; jobs that are not answered yet are rejected. */
+  /** Ends all threads; what they have not answered yet is rejected. */
   async close(): Promise<void> {
     this.closed = true;
-    await Promise.all(this.workers.map(({ worker }) => worker.terminate()));
+    await Promise.all(this.running.map(({ worker }) => worker.terminate()));
   }
 
-  /** A new worker while there may be more, else the one with the least to do. */
-  private freest(): PoolWorker {
-    let best: PoolWorker | undefined;
-    for (const worker of this.workers) {
-      if (best === undefined || worker.load < best.load) best = worker;
+  private freest(): PoolThread {
+    this.running = this.running.filter((thread) => !thread.isLost);
+    const [first] = [...this.running].sort((a, b) => a.chunks - b.chunks);
+    if (first !== undefined && (first.chunks === 0 || this.running.length === this.threads)) {
+      return first;
     }
-    const busy = best === undefined || best.load > 0;
-    if (best === undefined || (busy && this.workers.length < this.threads)) return this.spawn();
-    return best;
-  }
-
-  private spawn(): PoolWorker {
-    const source = `(${workerMain.toString()})(require)`;
-    const made = new PoolWorker(new Worker(source, { eval: true, name: 'parquet-crypto' }));
-    made.worker.on('message', ({ id, answer }: { id: number; answer: PoolAnswer }) => {
-      const waiting = made.running.get(id);
-      if (waiting === undefined) return;
-      made.running.delete(id);
-      made.load -= waiting.job.length;
-      this.slabs.push(waiting.slab);
-      if (made.running.size === 0) made.worker.unref();
-      waiting.resolve(answer);
-    });
-    const lost = (error: unknown): void => {
-      const at = this.workers.indexOf(made);
-      if (at >= 0) this.workers.splice(at, 1);
-      const waiting = [...made.running.values()];
-      made.running.clear();
-      for (const { reject } of waiting) reject(error);
-    };
-    made.worker.on('error', lost);
-    made.worker.on('exit', () => {
-      lost(new Error('a thread of the crypto pool ended before its pages were done'));
-    });
-    this.workers.push(made);
-    return made;
-  }
-
-  private slabOf(length: number): SharedArrayBuffer {
-    const at = this.slabs.findIndex((slab) => slab.byteLength >= length);
-    const [found] = at < 0 ? [] : this.slabs.splice(at, 1);
-    if (found !== undefined) return found;
-    // None is large enough: those that are too small for today's pages are let go.
-    this.slabs = [];
-    const size = Math.max(SLAB_BYTES_MIN, 2 ** Math.ceil(Math.log2(Math.max(1, length))));
-    return new SharedArrayBuffer(size);
+    const thread = new PoolThread();
+    this.running.push(thread);
+    return thread;
   }
 }
 
-interface WorkerJob {
-  readonly id: number;
-  readonly sealing: boolean;
-  readonly cipher: string;
-  readonly key: KeyObject;
-  readonly iv: Uint8Array;
-  readonly aad?: Uint8Array;
-  readonly tag?: Uint8Array;
-  readonly input: Uint8Array;
-}
-
-/**
- * What a worker runs. It is sent as text, so that no file has to be found at run time; it refers to
- * nothing outside itself.
- */
-function workerMain(require: NodeJS.Require): void {
-  const { parentPort } = require('node:worker_threads');
-  const { createCipheriv, createDecipheriv } = require('node:crypto');
-  const PIECE_BYTES = 256 * 1024;
-  const work = (job: WorkerJob): { parts: Uint8Array[]; tag?: Uint8Array } | undefined => {
-    const { sealing, cipher, key, iv, aad, tag, input } = job;
-    const options = aad === undefined ? undefined : { authTagLength: 16 };
-    const run = (sealing ? createCipheriv : createDecipheriv)(cipher, key, iv, options);
-    if (aad !== undefined) run.setAAD(aad);
-    if (tag !== undefined) run.setAuthTag(tag);
-    const parts: Uint8Array[] = [];
-    for (let at = 0; at < input.length; at += PIECE_BYTES) {
-      parts.push(run.update(input.subarray(at, at + PIECE_BYTES)));
-    }
-    try {
-      run.final();
-    } catch {
-      return undefined;
-    }
-    return sealing && aad !== undefined ? { parts, tag: run.getAuthTag() } : { parts };
-  };
-  parentPort.on('message', (job: WorkerJob) => {
-    const answer = work(job);
-    const transfer = answer?.parts.map((part) => part.buffer) ?? [];
-    parentPort.postMessage({ id: job.id, answer }, transfer);
-  });
+/** The answer, or its error thrown as the thread threw it. */
+function checked(answer: ThreadAnswer): ThreadAnswer {
+  const { coded, fault } = answer;
+  if (coded !== undefined) throw new CodedError(coded.code, coded.kind, coded.message, coded);
+  if (fault !== undefined) throw fault;
+  return answer;
 }

@@ -8,20 +8,17 @@
 // sink holds a file without an end, which no reader opens; columns in clear inside an encrypted
 // file are refused unless the caller allows them, since nothing authenticates their bytes.
 import { BatchedSink } from './batched-sink.ts';
-import type { ChunkReader } from './chunk-reader.ts';
-import { chunksOf, DataKeys, Extents, type OpenColumn, openColumn } from './columns.ts';
+import { type ChunkChoice, type OpenColumn, openColumns } from './columns.ts';
 import type { CryptoPool } from './crypto-pool.ts';
 import { footerTail } from './encrypted-metadata.ts';
 import { misused, overLimit, refused } from './errors.ts';
 import { type OpenFile, openParquet } from './footer.ts';
-import { CHUNK, COLUMN, FILE, GROUP, MAGIC_CLEAR, PAGE, type ParquetLimits } from './format.ts';
+import { CHUNK, FILE, GROUP, MAGIC_CLEAR, type ParquetLimits } from './format.ts';
 import type { ByteSink, Progress, RandomAccess } from './io.ts';
 import type { KeyProvider } from './keys.ts';
 import type { EncryptionAlgorithm } from './modules.ts';
-import { moveOffsetIndex, type PageLocation } from './offset-index.ts';
-import { pagesOf, startReading } from './pages.ts';
+import { byRowGroup, type MovedChunk, moveChunks, moveSideModules } from './move-chunks.ts';
 import { type LeafColumn, LeafIndex, projectSchema } from './schema.ts';
-import { readBloomFilter, readIndex } from './side-modules.ts';
 import { TYPE } from './thrift/compact.ts';
 import {
   type Edits,
@@ -29,7 +26,6 @@ import {
   i32,
   i64,
   list,
-  parseStruct,
   struct,
   structList,
   type ThriftStruct,
@@ -52,7 +48,7 @@ export interface DecryptOptions {
   readonly allowClearColumns?: boolean;
   /** Accept V2 pages whose levels are in clear, as parquet-java writes them; false where absent. */
   readonly allowClearLevels?: boolean;
-  /** Threads for large pages; the calling thread alone where absent. */
+  /** Threads to do the work; the calling thread alone where absent. */
   readonly pool?: CryptoPool;
   /** Called after each column chunk. */
   readonly onProgress?: (progress: Progress) => void;
@@ -71,17 +67,6 @@ export interface DecryptReport {
   readonly bytesWritten: number;
 }
 
-interface PlainChunk {
-  readonly column: OpenColumn;
-  readonly edits: Record<number, Edits[number]>;
-  readonly chunkEdits: Record<number, Edits[number]>;
-  readonly locations: readonly PageLocation[];
-  readonly start: number;
-  readonly size: number;
-  readonly uncompressedSize: number;
-  readonly authenticated: boolean;
-}
-
 /**
  * Writes a plain Parquet file of the named columns.
  * @throws CodedError `parquet-clear`, `key-missing`, `tag-invalid`, `aad-prefix-mismatch`,
@@ -97,11 +82,14 @@ export async function decryptProjection(options: DecryptOptions): Promise<Decryp
   if (options.columns.length === 0) throw misused('options-invalid', 'no columns were named');
   const leaves = new LeafIndex(file.schema).select(options.columns);
   const groups = rowGroupsOf(file, options.rowGroups);
-  const opened = await openColumns(file, options, leaves, groups);
-  const out = new BatchedSink(options.sink, options.pool?.threads);
-  const written = await out.settled(() =>
-    writeProjection(file, leaves, groups, opened, out, options),
-  );
+  const choice = { leaves, rowGroups: groups };
+  const columns = await openColumns(file, options.keys, choice);
+  const clear = columns.find((column) => column.key === undefined);
+  if (clear !== undefined && options.allowClearColumns !== true) {
+    throw refused('column-clear', `column ${clear.leaf.path} is in clear: nothing vouches for it`);
+  }
+  const out = new BatchedSink(options.sink);
+  const written = await out.settled(() => writeProjection(file, choice, columns, out, options));
   return {
     rows: rowsOf(file, groups),
     rowGroups: groups.length,
@@ -115,20 +103,23 @@ export async function decryptProjection(options: DecryptOptions): Promise<Decryp
 
 async function writeProjection(
   file: OpenFile,
-  leaves: readonly LeafColumn[],
-  groups: readonly number[],
-  opened: readonly OpenColumn[][],
+  choice: ChunkChoice,
+  columns: readonly OpenColumn[],
   out: BatchedSink,
   options: DecryptOptions,
-): Promise<PlainChunk[]> {
+): Promise<MovedChunk[]> {
+  const { leaves, rowGroups } = choice;
+  const { pool, onProgress } = options;
   await out.write([Buffer.from(MAGIC_CLEAR, 'latin1')]);
-  const written = await copyChunks(file, opened, out, options.onProgress);
-  for (const chunk of written.flat()) await copySideModules(file, chunk, out);
-  const rowGroups = written.map((chunks, i) => rowGroupOf(file, groups[i] ?? 0, i, chunks));
-  const footer = plainFooter(file, leaves, rowsOf(file, groups), rowGroups);
+  const sealOf = () => undefined;
+  const written = await moveChunks(file, columns, { out, sealOf, pool, onProgress });
+  for (const chunk of written) await moveSideModules(file, chunk, out, undefined);
+  const groups = byRowGroup(written, rowGroups.length, leaves.length);
+  const encoded = groups.map((chunks, i) => rowGroupOf(file, rowGroups[i] ?? 0, i, chunks));
+  const footer = plainFooter(file, leaves, rowsOf(file, rowGroups), encoded);
   await out.write([footer, footerTail(footer.length, MAGIC_CLEAR)]);
   await out.flush();
-  return written.flat();
+  return written;
 }
 
 function rowsOf(file: OpenFile, groups: readonly number[]): number {
@@ -148,139 +139,24 @@ function rowGroupsOf(file: OpenFile, wanted: readonly number[] | undefined): rea
   return wanted;
 }
 
-/** All chunks that will be read, with their keys: a missing key shows before any page is read. */
-async function openColumns(
-  file: OpenFile,
-  options: DecryptOptions,
-  leaves: readonly LeafColumn[],
-  groups: readonly number[],
-): Promise<OpenColumn[][]> {
-  const keys = new DataKeys(options.keys);
-  const extents = new Extents(file);
-  const out: OpenColumn[][] = [];
-  for (const rowGroup of groups) {
-    const chunks = chunksOf(file, rowGroup);
-    const columns: OpenColumn[] = [];
-    for (const leaf of leaves) {
-      const chunk = chunks[leaf.ordinal];
-      if (chunk === undefined) throw new Error('assertion failed: a chunk for each leaf');
-      const column = await openColumn(file, keys, { rowGroup, chunk, leaf });
-      if (column.key === undefined && options.allowClearColumns !== true) {
-        throw refused('column-clear', `column ${leaf.path} is in clear: nothing vouches for it`);
-      }
-      extents.add(column);
-      columns.push(column);
-    }
-    out.push(columns);
-  }
-  return out;
-}
-
-/** Copies all chunks in order; while one is copied the next is already being read. */
-async function copyChunks(
-  file: OpenFile,
-  opened: readonly OpenColumn[][],
-  out: BatchedSink,
-  onProgress: DecryptOptions['onProgress'],
-): Promise<PlainChunk[][]> {
-  const order = opened.flat();
-  const copied: PlainChunk[] = [];
-  let ahead = order[0] && startReading(file, order[0]);
-  for (const [i, column] of order.entries()) {
-    const reader = ahead ?? startReading(file, column);
-    const next = order[i + 1];
-    ahead = next && startReading(file, next);
-    copied.push(await copyChunk(file, column, reader, out));
-    onProgress?.({ done: i + 1, of: order.length, bytesRead: file.source.bytesRead });
-  }
-  let at = 0;
-  return opened.map((columns) => {
-    at += columns.length;
-    return copied.slice(at - columns.length, at);
-  });
-}
-
-async function copyChunk(
-  file: OpenFile,
-  column: OpenColumn,
-  reader: ChunkReader,
-  out: BatchedSink,
-): Promise<PlainChunk> {
-  const { metadata, chunk } = column;
-  const indexed = chunk.has(CHUNK.offsetIndexOffset);
-  const start = out.position;
-  const locations: PageLocation[] = [];
-  let dictionary: number | undefined;
-  let firstData: number | undefined;
-  let authenticated = true;
-  for await (const page of pagesOf(file, column, reader)) {
-    const at = out.position;
-    const edits = { [PAGE.compressedSize]: i32(page.bodyLength), [PAGE.crc]: undefined };
-    await out.write([page.header.edit(edits)]);
-    await out.push(page.body, page.bodyLength);
-    authenticated &&= page.authenticated;
-    if (page.isDictionary) dictionary = at;
-    else firstData ??= at;
-    if (indexed && !page.isDictionary) {
-      locations.push({ from: page.offset, to: at, size: out.position - at });
-    }
-  }
-  const size = out.position - start;
-  const shrunk = column.end - column.start - size;
-  const uncompressedSize = Math.max(0, metadata.requiredSize(COLUMN.uncompressedSize) - shrunk);
-  const edits = {
-    [COLUMN.compressedSize]: i64(size),
-    [COLUMN.uncompressedSize]: i64(uncompressedSize),
-    [COLUMN.dataPageOffset]: i64(firstData ?? out.position),
-    [COLUMN.dictionaryPageOffset]: dictionary === undefined ? undefined : i64(dictionary),
-    [COLUMN.indexPageOffset]: undefined,
-  };
-  const chunkEdits = {
-    [CHUNK.fileOffset]: i64(0),
-    [CHUNK.cryptoMetadata]: undefined,
-    [CHUNK.encryptedMetadata]: undefined,
-  };
-  return { column, edits, chunkEdits, locations, start, size, uncompressedSize, authenticated };
-}
-
-async function copySideModules(file: OpenFile, chunk: PlainChunk, out: BatchedSink): Promise<void> {
-  const { column, edits, chunkEdits } = chunk;
-  const bloom = await readBloomFilter(file, column);
-  if (bloom !== undefined) {
-    edits[COLUMN.bloomFilterOffset] = i64(out.position);
-    edits[COLUMN.bloomFilterLength] = i32(bloom.header.length + bloom.bitset.length);
-    await out.write([bloom.header, bloom.bitset]);
-  }
-  const columnIndex = await readIndex(file, column, 'column');
-  if (columnIndex !== undefined) {
-    chunkEdits[CHUNK.columnIndexOffset] = i64(out.position);
-    chunkEdits[CHUNK.columnIndexLength] = i32(columnIndex.length);
-    await out.write([columnIndex]);
-  }
-  const offsetIndex = await readIndex(file, column, 'offset');
-  if (offsetIndex !== undefined) {
-    const moved = moveOffsetIndex(parseStruct('OffsetIndex', offsetIndex), chunk.locations);
-    chunkEdits[CHUNK.offsetIndexOffset] = i64(out.position);
-    chunkEdits[CHUNK.offsetIndexLength] = i32(moved.length);
-    await out.write([moved]);
-  }
-}
-
 function rowGroupOf(
   file: OpenFile,
   from: number,
   ordinal: number,
-  chunks: readonly PlainChunk[],
+  chunks: readonly MovedChunk[],
 ): Uint8Array {
   const group = file.rowGroups[from];
   if (group === undefined) throw new Error('assertion failed: a row group');
   const columns = chunks.map((chunk) =>
     chunk.column.chunk.edit({
-      ...chunk.chunkEdits,
-      [CHUNK.metadata]: struct(chunk.column.metadata.edit(chunk.edits)),
+      ...chunk.chunk,
+      [CHUNK.fileOffset]: i64(0),
+      [CHUNK.metadata]: struct(chunk.column.metadata.edit(chunk.metadata)),
+      [CHUNK.cryptoMetadata]: undefined,
+      [CHUNK.encryptedMetadata]: undefined,
     }),
   );
-  const total = (size: (chunk: PlainChunk) => number): number =>
+  const total = (size: (chunk: MovedChunk) => number): number =>
     chunks.reduce((sum, chunk) => sum + size(chunk), 0);
   return group.edit({
     [GROUP.columns]: structList(columns),
@@ -293,7 +169,7 @@ function rowGroupOf(
 }
 
 /** The order of rows that still holds: the sorting columns up to the first that is not here. */
-function projectSorting(group: ThriftStruct, chunks: readonly PlainChunk[]): Edits[number] {
+function projectSorting(group: ThriftStruct, chunks: readonly MovedChunk[]): Edits[number] {
   const sorting = group.structs(GROUP.sortingColumns, 'SortingColumn', 0x8000);
   if (sorting === undefined) return undefined;
   const kept: Uint8Array[] = [];

@@ -9,7 +9,8 @@
 // metadata and page headers.
 import { randomBytes } from 'node:crypto';
 import { BatchedSink } from './batched-sink.ts';
-import { chunksOf, DataKeys, Extents, openColumn } from './columns.ts';
+import { type ChunkSeal, chunkSeal } from './chunk-task.ts';
+import { allChunks, type OpenColumn, openColumns } from './columns.ts';
 import type { CryptoPool } from './crypto-pool.ts';
 import {
   type AlgorithmParameters,
@@ -29,8 +30,8 @@ import {
 import type { ByteSink, Progress, RandomAccess } from './io.ts';
 import { type FileKeys, type MasterKey, wrapDataKeys } from './key-wrapping.ts';
 import { type AesKey, type EncryptionAlgorithm, FileAad } from './modules.ts';
+import { byRowGroup, type MovedChunk, moveChunks, moveSideModules } from './move-chunks.ts';
 import { type LeafColumn, LeafIndex } from './schema.ts';
-import { type SealedChunk, type Sealer, sealPages, sealSideModules } from './seal-chunk.ts';
 import { i16, i64, structList } from './thrift/struct.ts';
 
 const AAD_FILE_UNIQUE_BYTES = 8;
@@ -61,7 +62,7 @@ export interface EncryptOptions {
   /** `internal` where absent; `external` comes back in the report. */
   readonly keyMaterial?: 'internal' | 'external';
   readonly limits?: Partial<ParquetLimits>;
-  /** Threads for large pages; the calling thread alone where absent. */
+  /** Threads to do the work; the calling thread alone where absent. */
   readonly pool?: CryptoPool;
   /** Called after each column chunk. */
   readonly onProgress?: (progress: Progress) => void;
@@ -88,11 +89,7 @@ export interface EncryptReport {
  *   `options-invalid`, and what a malformed source gives
  */
 export async function encryptParquet(options: EncryptOptions): Promise<EncryptReport> {
-  const file = await openParquet({
-    source: options.source,
-    limits: options.limits,
-    pool: options.pool,
-  });
+  const file = await openParquet({ source: options.source, limits: options.limits });
   if (file.mode !== 'clear') throw misused('parquet-encrypted', 'the file is encrypted already');
   if (file.schema.leaves.length > ORDINAL_MAX) {
     throw overLimit('the number of columns', file.schema.leaves.length, ORDINAL_MAX);
@@ -110,11 +107,9 @@ export async function encryptParquet(options: EncryptOptions): Promise<EncryptRe
     storeAadPrefix: options.storeAadPrefix ?? true,
     footer: options.footer ?? 'encrypted',
   } as const;
-  const out = new BatchedSink(options.sink, options.pool?.threads);
+  const out = new BatchedSink(options.sink);
   const aad = new FileAad(aadPrefix, parameters.aadFileUnique);
-  const sealer: Sealer = { file, out, aad, algorithm: parameters.algorithm };
-  const { onProgress } = options;
-  const job: Job = { sealer, keys, parameters, onProgress, extents: new Extents(file) };
+  const job: Job = { file, out, aad, keys, parameters, options };
   const chunks = await out.settled(() => sealFile(job));
   return {
     rows: file.rows,
@@ -128,24 +123,31 @@ export async function encryptParquet(options: EncryptOptions): Promise<EncryptRe
 }
 
 interface Job {
-  readonly sealer: Sealer;
+  readonly file: OpenFile;
+  readonly out: BatchedSink;
+  readonly aad: FileAad;
   readonly keys: FileKeys;
   readonly parameters: AlgorithmParameters & { readonly footer: 'encrypted' | 'plaintext' };
-  readonly onProgress: EncryptOptions['onProgress'];
-  readonly extents: Extents;
+  readonly options: Pick<EncryptOptions, 'pool' | 'onProgress'>;
 }
 
 /** Writes the whole encrypted file: pages, then what stands beside them, then the footer. */
-async function sealFile(job: Job): Promise<SealedChunk[]> {
-  const { sealer, keys, parameters } = job;
-  const { file, out, aad } = sealer;
+async function sealFile(job: Job): Promise<MovedChunk[]> {
+  const { file, out, aad, keys, parameters } = job;
+  const { pool, onProgress } = job.options;
+  const columns = await openColumns(file, undefined, allChunks(file));
   const magic = parameters.footer === 'encrypted' ? MAGIC_ENCRYPTED : MAGIC_CLEAR;
   await out.write([Buffer.from(magic, 'latin1')]);
-  const chunks: SealedChunk[] = [];
-  const groups: SealedChunk[][] = [];
-  for (let g = 0; g < file.rowGroups.length; g++) groups.push(await sealRowGroup(job, g, chunks));
-  for (const chunk of chunks) await sealSideModules(sealer, chunk);
-  const rowGroups = groups.map((columns, g) => encodeRowGroup(job, g, columns));
+  const sealOf = (column: OpenColumn): ChunkSeal => {
+    const { algorithm } = parameters;
+    return chunkSeal(aad, column, { key: keyOf(keys, column.leaf), algorithm });
+  };
+  const chunks = await moveChunks(file, columns, { out, sealOf, pool, onProgress });
+  for (const chunk of chunks) {
+    await moveSideModules(file, chunk, out, { aad, under: sealOf(chunk.column) });
+  }
+  const groups = byRowGroup(chunks, file.rowGroups.length, file.schema.leaves.length);
+  const rowGroups = groups.map((group, g) => encodeRowGroup(job, g, group));
   const { key, metadata: keyMetadata } = keys.footer;
   const seal = { ...parameters, aad, key, keyMetadata };
   await out.write(encodeFooter(file.metadata, { [FILE.rowGroups]: structList(rowGroups) }, seal));
@@ -178,42 +180,19 @@ function keyOf(keys: FileKeys, leaf: LeafColumn): AesKey {
   return keys.columns[leaf.ordinal]?.key ?? keys.footer.key;
 }
 
-async function sealRowGroup(job: Job, g: number, all: SealedChunk[]): Promise<SealedChunk[]> {
-  const { sealer, keys } = job;
-  const { file } = sealer;
-  const none = new DataKeys(undefined);
-  const chunks = chunksOf(file, g);
-  const of = file.rowGroups.length * file.schema.leaves.length;
-  const out: SealedChunk[] = [];
-  for (const leaf of file.schema.leaves) {
-    const chunk = chunks[leaf.ordinal];
-    if (chunk === undefined) throw new Error('assertion failed: a chunk for each leaf');
-    const column = await openColumn(file, none, { rowGroup: g, chunk, leaf });
-    job.extents.add(column);
-    const sealed = await sealPages(sealer, column, keyOf(keys, leaf));
-    out.push(sealed);
-    all.push(sealed);
-    job.onProgress?.({ done: all.length, of, bytesRead: file.source.bytesRead });
-  }
-  return out;
-}
-
-function encodeRowGroup(job: Job, g: number, chunks: readonly SealedChunk[]): Uint8Array {
-  const { sealer, keys, parameters } = job;
-  const group = sealer.file.rowGroups[g];
+function encodeRowGroup(job: Job, g: number, chunks: readonly MovedChunk[]): Uint8Array {
+  const { file, aad, keys, parameters } = job;
+  const { footer } = parameters;
+  const group = file.rowGroups[g];
   if (group === undefined) throw new Error('assertion failed: a row group');
   const columns = chunks.map((chunk) => {
-    const keyMetadata = keys.columns[chunk.column.leaf.ordinal]?.metadata;
-    const { footer } = parameters;
-    return encodeSealedColumn(chunk.column, chunk, {
-      key: chunk.key,
-      aad: sealer.aad,
-      keyMetadata,
-      footer,
-    });
+    const { leaf } = chunk.column;
+    const keyMetadata = keys.columns[leaf.ordinal]?.metadata;
+    const key = keyOf(keys, leaf);
+    return encodeSealedColumn(chunk.column, chunk, { key, aad, keyMetadata, footer });
   });
-  const growth = chunks.reduce((sum, c) => sum + c.growth, 0);
   const size = chunks.reduce((sum, c) => sum + c.size, 0);
+  const growth = chunks.reduce((sum, c) => sum + c.size - (c.column.end - c.column.start), 0);
   return group.edit({
     [GROUP.columns]: structList(columns),
     [GROUP.totalByteSize]: i64(Math.max(0, (group.size(GROUP.totalByteSize) ?? 0) + growth)),

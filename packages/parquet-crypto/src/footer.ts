@@ -9,7 +9,6 @@
 // Invariants: the magics of head and tail agree; the AAD prefix is the expected one; with keys, no
 // metadata is answered before the footer's tag or signature has held.
 import { equal, toHex } from '@cloister/core';
-import type { CryptoPool } from './crypto-pool.ts';
 import { malformed, misused, overLimit, refused, truncated } from './errors.ts';
 import {
   ALGORITHM,
@@ -66,7 +65,6 @@ export interface OpenFile {
   /** Where the footer begins: all other modules are before it. */
   readonly footerStart: number;
   readonly allowClearLevels: boolean;
-  readonly pool: CryptoPool | undefined;
 }
 
 export interface OpenOptions {
@@ -76,7 +74,6 @@ export interface OpenOptions {
   readonly aadPrefix?: Uint8Array | undefined;
   readonly limits?: Partial<ParquetLimits> | undefined;
   readonly allowClearLevels?: boolean | undefined;
-  readonly pool?: CryptoPool | undefined;
 }
 
 const TAIL_READ = 64 * 1024;
@@ -89,7 +86,7 @@ export async function openParquet(options: OpenOptions): Promise<OpenFile> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const { magic, footer, footerStart } = await readFooter(source, limits);
   const allowClearLevels = options.allowClearLevels === true;
-  const base = { source, limits, footerStart, allowClearLevels, pool: options.pool };
+  const base = { source, limits, footerStart, allowClearLevels };
   if (magic === MAGIC_ENCRYPTED) return openEncrypted(base, footer, options);
   const { struct, end } = parseStructPrefix('FileMetaData', footer);
   if (!struct.has(FILE.encryptionAlgorithm)) {
@@ -103,7 +100,7 @@ export async function openParquet(options: OpenOptions): Promise<OpenFile> {
   return openSigned(base, struct, footer, end, options);
 }
 
-type Base = Pick<OpenFile, 'source' | 'limits' | 'footerStart' | 'allowClearLevels' | 'pool'>;
+type Base = Pick<OpenFile, 'source' | 'limits' | 'footerStart' | 'allowClearLevels'>;
 
 async function openEncrypted(
   base: Base,

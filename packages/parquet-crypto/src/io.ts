@@ -13,6 +13,8 @@ export interface RandomAccess {
   readonly size: number;
   /** Exactly `length` bytes from `offset`. The caller may keep them; they must not change later. */
   read(offset: number, length: number): Promise<Uint8Array>;
+  /** The same into memory of the caller; answers how many bytes it put there. */
+  readInto?(offset: number, target: Uint8Array): Promise<number>;
 }
 
 /** Takes bytes in order; a call begins only after the one before it has resolved. */
@@ -53,17 +55,21 @@ export function bufferSource(bytes: Uint8Array): RandomAccess {
 /** A source over an open file, its size taken now. The caller closes the file. */
 export async function fileSource(file: FileHandle): Promise<RandomAccess> {
   const { size } = await file.stat();
+  const readInto = async (offset: number, target: Uint8Array): Promise<number> => {
+    let done = 0;
+    while (done < target.length) {
+      const { bytesRead } = await file.read(target, done, target.length - done, offset + done);
+      if (bytesRead === 0) break;
+      done += bytesRead;
+    }
+    return done;
+  };
   return {
     size,
+    readInto,
     async read(offset, length) {
       const buffer = Buffer.allocUnsafeSlow(length);
-      let done = 0;
-      while (done < length) {
-        const { bytesRead } = await file.read(buffer, done, length - done, offset + done);
-        if (bytesRead === 0) break;
-        done += bytesRead;
-      }
-      return buffer.subarray(0, done);
+      return buffer.subarray(0, await readInto(offset, buffer));
     },
   };
 }
@@ -132,17 +138,35 @@ export class CheckedSource {
   }
 
   async read(offset: number, length: number, what: string): Promise<Uint8Array> {
-    if (offset < 0 || length < 0 || offset + length > this.size) {
-      const range = `bytes ${offset} to ${offset + length}`;
-      throw refused('parquet-malformed', `${what} is said to be at ${range} of ${this.size}`);
-    }
+    this.checkRange(offset, length, what);
     if (length === 0) return new Uint8Array(0);
     const bytes = await this.source.read(offset, length);
-    if (bytes.length !== length) {
-      const message = `${what}: asked for ${length} bytes at ${offset}, got ${bytes.length}`;
+    this.count(offset, length, bytes.length, what);
+    return bytes;
+  }
+
+  /** Reads as many bytes as `target` has. */
+  async readInto(offset: number, target: Uint8Array, what: string): Promise<void> {
+    const { length } = target;
+    if (this.source.readInto === undefined) {
+      target.set(await this.read(offset, length, what));
+      return;
+    }
+    this.checkRange(offset, length, what);
+    this.count(offset, length, await this.source.readInto(offset, target), what);
+  }
+
+  private checkRange(offset: number, length: number, what: string): void {
+    if (offset >= 0 && length >= 0 && offset + length <= this.size) return;
+    const range = `bytes ${offset} to ${offset + length}`;
+    throw refused('parquet-malformed', `${what} is said to be at ${range} of ${this.size}`);
+  }
+
+  private count(offset: number, wanted: number, got: number, what: string): void {
+    if (got !== wanted) {
+      const message = `${what}: asked for ${wanted} bytes at ${offset}, got ${got}`;
       throw refused('source-short-read', message);
     }
-    this.bytesRead += length;
-    return bytes;
+    this.bytesRead += got;
   }
 }

@@ -19,7 +19,6 @@ import {
 } from 'node:crypto';
 import { concat } from '@cloister/core';
 import { joinBytes } from './bytes.ts';
-import type { CryptoPool } from './crypto-pool.ts';
 import { misused, overLimit, refused } from './errors.ts';
 import { ORDINAL_MAX } from './format.ts';
 
@@ -48,6 +47,9 @@ export const GCM_OVERHEAD = LENGTH_BYTES + NONCE_BYTES + TAG_BYTES;
 export const CTR_OVERHEAD = LENGTH_BYTES + NONCE_BYTES;
 
 const PIECE = 64 * 1024;
+
+/** What AES needs of a key; may be posted to another thread. */
+export type AesKeyParts = Pick<AesKey, 'bits' | 'object'>;
 
 /** An AES key of 128, 192 or 256 bits. */
 export class AesKey {
@@ -108,11 +110,8 @@ function freshNonce(): Uint8Array {
 /** What is sealed or opened: bytes, whole or in parts. */
 export type Bytes = Uint8Array | readonly Uint8Array[];
 
-/** A module's bytes: here, or on their way from another thread. */
-export type Body = readonly Uint8Array[] | Promise<readonly Uint8Array[]>;
-
 /** Encrypts one module, with its framing. */
-export function sealGcm(key: AesKey, aad: Uint8Array, plain: Bytes): Uint8Array[] {
+export function sealGcm(key: AesKeyParts, aad: Uint8Array, plain: Bytes): Uint8Array[] {
   const nonce = freshNonce();
   const cipher = createCipheriv(`aes-${key.bits}-gcm`, key.object, nonce);
   cipher.setAAD(aad);
@@ -124,7 +123,7 @@ export function sealGcm(key: AesKey, aad: Uint8Array, plain: Bytes): Uint8Array[
 }
 
 /** Encrypts one page under AES_GCM_CTR_V1, with its framing; nothing authenticates it. */
-export function sealCtr(key: AesKey, plain: Bytes): Uint8Array[] {
+export function sealCtr(key: AesKeyParts, plain: Bytes): Uint8Array[] {
   const nonce = freshNonce();
   const cipher = createCipheriv(`aes-${key.bits}-ctr`, key.object, counterBlock(nonce));
   const parts: Uint8Array[] = [frame(nonce, byteLength(plain))];
@@ -144,7 +143,7 @@ export interface Framed {
 
 /** Decrypts one framed module and checks its tag. @throws CodedError `tag-invalid`, and framing */
 export function openGcm(
-  key: AesKey,
+  key: AesKeyParts,
   aad: Uint8Array,
   module: Uint8Array | Framed,
   where: () => string,
@@ -168,7 +167,7 @@ export function openGcm(
 }
 
 /** Decrypts one framed page of AES_GCM_CTR_V1. */
-export function openCtr(key: AesKey, module: Framed, where: () => string): Uint8Array[] {
+export function openCtr(key: AesKeyParts, module: Framed, where: () => string): Uint8Array[] {
   const { head, ciphertext } = checkedFrame(module, where);
   const iv = counterBlock(head.subarray(LENGTH_BYTES));
   const decipher = createDecipheriv(`aes-${key.bits}-ctr`, key.object, iv);
@@ -176,58 +175,6 @@ export function openCtr(key: AesKey, module: Framed, where: () => string): Uint8
   update(decipher, ciphertext, parts);
   decipher.final();
   return parts;
-}
-
-/** Modules smaller than this are not worth the way to another thread. */
-const POOL_BYTES_MIN = 128 * 1024;
-
-/** Seals a page, in the pool where there is one and the page is large. `aad` absent means CTR. */
-export function sealPageBody(
-  key: AesKey,
-  aad: Uint8Array | undefined,
-  plain: readonly Uint8Array[],
-  pool: CryptoPool | undefined,
-): Body {
-  const length = byteLength(plain);
-  if (pool === undefined || length < POOL_BYTES_MIN) {
-    return aad === undefined ? sealCtr(key, plain) : sealGcm(key, aad, plain);
-  }
-  const nonce = freshNonce();
-  const tagBytes = aad === undefined ? 0 : TAG_BYTES;
-  const job = { sealing: true, key: key.object, parts: plain, length, ...modeOf(key, aad, nonce) };
-  return pool.run(job).then((answer) => {
-    if (answer === undefined) throw new Error('assertion failed: sealing cannot fail');
-    const tag = answer.tag === undefined ? [] : [answer.tag];
-    return [frame(nonce, length + tagBytes), ...answer.parts, ...tag];
-  });
-}
-
-/** Opens a page, in the pool where there is one and the page is large. `aad` absent means CTR. */
-export function openPageBody(
-  key: AesKey,
-  aad: Uint8Array | undefined,
-  module: Framed,
-  options: { readonly pool: CryptoPool | undefined; readonly where: () => string },
-): Body {
-  const { pool, where } = options;
-  const length = byteLength(module.ciphertext);
-  if (pool === undefined || length < POOL_BYTES_MIN) {
-    return aad === undefined ? openCtr(key, module, where) : openGcm(key, aad, module, where);
-  }
-  const { head, ciphertext, tag } = checkedFrame(module, where);
-  const parts = ciphertext instanceof Uint8Array ? [ciphertext] : ciphertext;
-  const mode = modeOf(key, aad, head.subarray(LENGTH_BYTES));
-  const checked = aad === undefined ? {} : { tag: tag.slice() };
-  const job = { sealing: false, key: key.object, parts, length, ...mode, ...checked };
-  return pool.run(job).then((answer) => {
-    if (answer === undefined) throw tagInvalid(where);
-    return answer.parts;
-  });
-}
-
-function modeOf(key: AesKey, aad: Uint8Array | undefined, nonce: Uint8Array) {
-  if (aad === undefined) return { cipher: `aes-${key.bits}-ctr`, iv: counterBlock(nonce) };
-  return { cipher: `aes-${key.bits}-gcm`, iv: nonce.slice(), aad };
 }
 
 function tagInvalid(where: () => string): Error {
@@ -256,7 +203,8 @@ export function footerTag(
 
 /** The length that a module's first four bytes claim for the whole module, framing included. */
 export function moduleLength(head: Uint8Array): number {
-  return LENGTH_BYTES + new DataView(head.buffer, head.byteOffset, head.length).getUint32(0, true);
+  const [a = 0, b = 0, c = 0, d = 0] = head;
+  return LENGTH_BYTES + a + b * 0x100 + c * 0x10000 + d * 0x1000000;
 }
 
 /** Joins the parts of a small module. */
@@ -298,7 +246,8 @@ function wrongLength(length: number, where: () => string): Error {
 
 function frame(nonce: Uint8Array, payload: number): Uint8Array {
   const out = new Uint8Array(LENGTH_BYTES + NONCE_BYTES);
-  new DataView(out.buffer).setUint32(0, NONCE_BYTES + payload, true);
+  const length = NONCE_BYTES + payload;
+  for (let i = 0; i < LENGTH_BYTES; i++) out[i] = length >>> (8 * i);
   out.set(nonce, LENGTH_BYTES);
   return out;
 }

@@ -4,15 +4,15 @@
 // byte between the magic and the footer belongs to exactly one module whose tag has held. Leftovers
 // in clear, overlaps and columns that a writer left out are found, whoever wrote the file.
 
-import { chunksOf, DataKeys, type OpenColumn, openColumn, protectionOf } from './columns.ts';
+import { taskOf } from './chunk-task.ts';
+import { allChunks, type OpenColumn, openColumns, protectionOf } from './columns.ts';
 import type { CryptoPool } from './crypto-pool.ts';
 import { refused } from './errors.ts';
 import { type OpenFile, openParquet } from './footer.ts';
 import { CHUNK, MAGIC_ENCRYPTED, type ParquetLimits } from './format.ts';
 import type { RandomAccess } from './io.ts';
 import type { KeyProvider } from './keys.ts';
-import type { Body } from './modules.ts';
-import { pagesOf } from './pages.ts';
+import { recodeChunks } from './recode-chunks.ts';
 import { type LeafColumn, LeafIndex } from './schema.ts';
 import { readBloomFilter, readIndex } from './side-modules.ts';
 
@@ -23,7 +23,7 @@ export interface ProveOptions {
   /** Accept a signed footer in clear; false where absent. */
   readonly allowPlaintextFooter?: boolean;
   readonly limits?: Partial<ParquetLimits>;
-  /** Threads for large pages; the calling thread alone where absent. */
+  /** Threads to do the work; the calling thread alone where absent. */
   readonly pool?: CryptoPool;
 }
 
@@ -52,24 +52,21 @@ export async function assertFullyEncrypted(
     throw refused('parquet-clear', 'the footer of the file is in clear');
   }
   const allowed = new Set(new LeafIndex(file.schema).select(options.clearColumns ?? []));
-  const dataKeys = new DataKeys(keys);
-  const ranges: Range[] = [];
   const clear = new Set<string>();
-  for (let rowGroup = 0; rowGroup < file.rowGroups.length; rowGroup++) {
-    const chunks = chunksOf(file, rowGroup);
-    for (const leaf of file.schema.leaves) {
-      const chunk = chunks[leaf.ordinal];
-      if (chunk === undefined) throw new Error('assertion failed: a chunk for each leaf');
-      if (protectionOf(chunk, leaf).kind === 'clear') {
-        if (!allowed.has(leaf)) {
-          throw refused('column-clear', `column ${leaf.path} is in clear`, { column: leaf.path });
-        }
-        clear.add(leaf.path);
-      }
-      const column = await openColumn(file, dataKeys, { rowGroup, chunk, leaf });
-      await collect(file, column, ranges);
+  const columns = await openColumns(file, keys, allChunks(file), (chunk, leaf) => {
+    if (protectionOf(chunk, leaf).kind !== 'clear') return;
+    if (!allowed.has(leaf)) {
+      throw refused('column-clear', `column ${leaf.path} is in clear`, { column: leaf.path });
     }
-  }
+    clear.add(leaf.path);
+  });
+  await recodeChunks(
+    file.source,
+    columns.map((column) => taskOf(file, column, 'nothing')),
+    { pool: options.pool, take: async () => undefined, done: () => undefined },
+  );
+  const ranges: Range[] = [];
+  for (const column of columns) await collect(file, column, ranges);
   return {
     rows: file.rows,
     columns: file.schema.leaves,
@@ -83,18 +80,10 @@ interface Range {
   readonly end: number;
 }
 
-/** Reads all modules of a chunk, which checks their tags, and notes where they are. */
+/** Notes where a chunk is, and reads what stands beside its pages, which checks its tags. */
 async function collect(file: OpenFile, column: OpenColumn, ranges: Range[]): Promise<void> {
-  const checking: Body[] = [];
-  for await (const page of pagesOf(file, column)) {
-    ranges.push({ start: page.offset, end: page.offset + page.length });
-    if (page.body instanceof Promise) {
-      page.body.catch(() => undefined);
-      checking.push(page.body);
-    }
-    if (checking.length > 2 * (file.pool?.threads ?? 0)) await Promise.all(checking.splice(0));
-  }
-  await Promise.all(checking);
+  const { start, end } = column;
+  if (end > start) ranges.push({ start, end });
   const bloom = await readBloomFilter(file, column);
   if (bloom !== undefined) ranges.push({ start: bloom.offset, end: bloom.offset + bloom.length });
   const indexes = [

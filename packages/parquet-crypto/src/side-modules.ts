@@ -3,13 +3,11 @@
 // (parquet-format BloomFilter.md, PageIndex.md; Encryption.md section 5.2). Answered in clear,
 // decrypted and checked where the column is encrypted.
 
-import { ChunkReader } from './chunk-reader.ts';
 import type { OpenColumn } from './columns.ts';
-import { overLimit, refused } from './errors.ts';
+import { overLimit, refused, truncated } from './errors.ts';
 import type { OpenFile } from './footer.ts';
 import { CHUNK, COLUMN } from './format.ts';
-import { joined, MODULE, openGcm } from './modules.ts';
-import { takeModule } from './pages.ts';
+import { type AesKey, joined, LENGTH_BYTES, MODULE, moduleLength, openGcm } from './modules.ts';
 import { parseStructPrefix } from './thrift/struct.ts';
 
 /** A bloom filter as it would stand in a plain file, and where it is in this one. */
@@ -36,41 +34,60 @@ export async function readBloomFilter(
   if (said !== undefined && said > max) throw overLimit(name, said, max);
   const end = said === undefined ? file.footerStart : offset + said;
   if (end > file.footerStart) throw refused('parquet-malformed', `${name} is not within the file`);
-  const reader = new ChunkReader(file.source, offset, end, name);
-  const open = await bloomParts(file, column, reader, name);
-  const length = reader.position - offset;
+  const range = { at: offset, end, name, file };
+  const { header, bitset, length } = await (column.key === undefined
+    ? clearBloom(range)
+    : sealedBloom(range, column, column.key));
   if (said !== undefined && length !== said) {
     throw refused('parquet-malformed', `${name} has ${length} bytes, the footer says ${said}`);
   }
-  return { ...open, offset, length };
+  return { header, bitset, offset, length };
 }
 
-async function bloomParts(
-  file: OpenFile,
-  column: OpenColumn,
-  reader: ChunkReader,
-  name: string,
-): Promise<{ header: Uint8Array; bitset: Uint8Array }> {
-  const { key, rowGroup, leaf } = column;
+interface BloomRange {
+  readonly file: OpenFile;
+  readonly name: string;
+  readonly at: number;
+  readonly end: number;
+}
+
+type FoundBloom = Pick<BloomFilter, 'header' | 'bitset' | 'length'>;
+
+async function clearBloom({ file, name, at, end }: BloomRange): Promise<FoundBloom> {
+  const first = await file.source.read(at, Math.min(BLOOM_HEADER_MAX, end - at), name);
+  const parsed = parseStructPrefix('BloomFilterHeader', first);
+  const size = parsed.struct.requiredSize(1);
   const max = file.limits.moduleBytesMax;
-  if (key !== undefined && file.unlocked !== undefined) {
-    const { aad } = file.unlocked;
-    const open = async (type: number): Promise<Uint8Array> => {
-      const module = await takeModule(reader, max, name);
-      return joined(openGcm(key, aad.chunk(type, rowGroup, leaf.ordinal), module, () => name));
-    };
-    const sealed = await open(MODULE.bloomFilterHeader);
-    const header = sealed.subarray(0, parseStructPrefix('BloomFilterHeader', sealed).end);
-    return { header, bitset: await open(MODULE.bloomFilterBitset) };
-  }
-  const { struct, end } = parseStructPrefix(
-    'BloomFilterHeader',
-    await reader.peek(BLOOM_HEADER_MAX),
-  );
-  const size = struct.requiredSize(1);
   if (size > max) throw overLimit(name, size, max);
-  const header = await reader.take(end);
-  return { header, bitset: await reader.take(size) };
+  const length = parsed.end + size;
+  if (at + length > end) throw truncated(name);
+  const bitset = await file.source.read(at + parsed.end, size, name);
+  return { header: first.subarray(0, parsed.end), bitset, length };
+}
+
+async function sealedBloom(
+  { file, name, at, end }: BloomRange,
+  column: OpenColumn,
+  key: AesKey,
+): Promise<FoundBloom> {
+  const { rowGroup, leaf } = column;
+  const aad = file.unlocked?.aad;
+  if (aad === undefined) throw new Error('assertion failed: an open column has AADs');
+  let position = at;
+  const open = async (type: number): Promise<Uint8Array> => {
+    if (position + LENGTH_BYTES > end) throw truncated(name);
+    const length = moduleLength(await file.source.read(position, LENGTH_BYTES, name));
+    const max = file.limits.moduleBytesMax;
+    if (length > max) throw overLimit(name, length, max);
+    if (position + length > end) throw truncated(name);
+    const module = await file.source.read(position, length, name);
+    position += length;
+    return joined(openGcm(key, aad.chunk(type, rowGroup, leaf.ordinal), module, () => name));
+  };
+  const header = await open(MODULE.bloomFilterHeader);
+  const { end: headerEnd } = parseStructPrefix('BloomFilterHeader', header);
+  const bitset = await open(MODULE.bloomFilterBitset);
+  return { header: header.subarray(0, headerEnd), bitset, length: position - at };
 }
 
 const INDEXES = {

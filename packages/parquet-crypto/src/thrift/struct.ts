@@ -111,13 +111,11 @@ export class ThriftStruct {
 
   /** This struct with some fields replaced, as bytes. */
   edit(edits: Edits): Uint8Array<ArrayBuffer> {
-    const ids = new Set([...this.fields.map((f) => f.id), ...Object.keys(edits).map(Number)]);
-    const fields: RawField[] = [];
-    for (const id of [...ids].sort((a, b) => a - b)) {
-      const next = id in edits ? edits[id] : this.fields.find((f) => f.id === id);
-      if (next !== undefined) fields.push({ id, type: next.type, value: next.value });
+    const fields: RawField[] = this.fields.filter((field) => !(field.id in edits));
+    for (const [id, next] of Object.entries(edits)) {
+      if (next !== undefined) fields.push({ id: Number(id), type: next.type, value: next.value });
     }
-    return encodeFields(fields);
+    return encodeFields(fields.sort((a, b) => a.id - b.id));
   }
 
   private list<T>(
@@ -182,28 +180,58 @@ export function encodeStruct(edits: Edits): Uint8Array<ArrayBuffer> {
 }
 
 function encodeFields(fields: readonly RawField[]): Uint8Array<ArrayBuffer> {
-  const parts: Uint8Array[] = [];
+  let length = 1;
   let last = 0;
-  for (const { id, type, value } of fields) {
-    const delta = id - last;
-    if (delta >= 1 && delta <= 15) parts.push(Uint8Array.of((delta << 4) | type), value);
-    else parts.push(Uint8Array.of(type), zigzag(id), value);
+  for (const { id, value } of fields) {
+    length += 1 + (isShort(id - last) ? 0 : varintLength(zigzagged(id))) + value.length;
     last = id;
   }
-  parts.push(Uint8Array.of(0));
-  return joinBytes(parts);
+  // The zero that ends the struct is there already.
+  const out = new Uint8Array(length);
+  let at = 0;
+  last = 0;
+  for (const { id, type, value } of fields) {
+    const delta = id - last;
+    out[at++] = isShort(delta) ? (delta << 4) | type : type;
+    if (!isShort(delta)) at = putVarint(out, at, zigzagged(id));
+    out.set(value, at);
+    at += value.length;
+    last = id;
+  }
+  return out;
+}
+
+/** Whether the distance to the field before fits beside the type. */
+function isShort(delta: number): boolean {
+  return delta >= 1 && delta <= 15;
+}
+
+function putVarint(out: Uint8Array, start: number, value: number): number {
+  let at = start;
+  let rest = value;
+  for (; rest >= 128; rest = Math.floor(rest / 128)) out[at++] = (rest % 128) | 0x80;
+  out[at++] = rest;
+  return at;
+}
+
+function varintLength(value: number): number {
+  let length = 1;
+  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) length++;
+  return length;
 }
 
 function varint(value: number): Uint8Array {
-  const out: number[] = [];
-  let rest = value;
-  for (; rest >= 128; rest = Math.floor(rest / 128)) out.push((rest % 128) | 0x80);
-  out.push(rest);
-  return Uint8Array.from(out);
+  const out = new Uint8Array(varintLength(value));
+  putVarint(out, 0, value);
+  return out;
+}
+
+function zigzagged(value: number): number {
+  return value < 0 ? -2 * value - 1 : 2 * value;
 }
 
 function zigzag(value: number): Uint8Array {
-  return varint(value < 0 ? -2 * value - 1 : 2 * value);
+  return varint(zigzagged(value));
 }
 
 export function i16(value: number): ThriftValue {

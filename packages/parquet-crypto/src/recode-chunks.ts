@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// Recodes many column chunks, in order, on this thread or on all threads of a pool. Chunks behind
+// the one whose turn it is are begun ahead of it, and hold what came of them until their turn.
+//
+// Invariants: parts come out in the order of the tasks; memory is bounded by AHEAD_BYTES_MAX for
+// each chunk that was begun, whatever the sizes of chunks (or by one page, where it is larger);
+// when one fails the others are stopped and waited for.
+import type { ChunkTask } from './chunk-task.ts';
+import { type CryptoPool, PooledChunk } from './crypto-pool.ts';
+import type { CheckedSource } from './io.ts';
+import { ChunkRecoder, type RecodedChunk, type RecodedWindow } from './recode-chunk.ts';
+import { readWindows } from './windows.ts';
+
+/** What a chunk that is not yet due may hold: most chunks are smaller. */
+const AHEAD_BYTES_MAX = 32 * 1024 * 1024;
+/** On one thread it is enough that the next chunk is being read. */
+const AHEAD_BYTES_MAX_ALONE = 4 * 1024 * 1024;
+
+export interface RecodeOptions {
+  readonly pool: CryptoPool | undefined;
+  /** Takes what came of the chunks, in order. */
+  readonly take: (parts: Uint8Array[]) => Promise<void>;
+  /** Called after the last part of each chunk. */
+  readonly done: (chunk: RecodedChunk, i: number) => void;
+}
+
+/** Recodes all tasks. @throws CodedError what reading and recoding give, the earliest chunk's */
+export async function recodeChunks(
+  source: CheckedSource,
+  tasks: readonly ChunkTask[],
+  { pool, take, done }: RecodeOptions,
+): Promise<void> {
+  // One more than there are threads, so that none waits for its next chunk.
+  const atOnce = pool === undefined ? 2 : pool.threads + 1;
+  const begun: ChunkAhead[] = [];
+  let next = 0;
+  try {
+    for (let i = 0; i < tasks.length; i++) {
+      for (; next < Math.min(tasks.length, i + atOnce); next++) {
+        begun.push(new ChunkAhead(source, tasks[next] as ChunkTask, pool));
+      }
+      const [chunk] = begun;
+      if (chunk === undefined) throw new Error('assertion failed: a chunk that was begun');
+      for (let parts = await chunk.next(); parts !== undefined; parts = await chunk.next()) {
+        await take(parts);
+      }
+      done(await chunk.recoded, i);
+      begun.shift();
+    }
+  } finally {
+    await Promise.all(begun.map((chunk) => chunk.stop()));
+  }
+}
+
+/** A chunk that has been begun and is worked on by itself. */
+class ChunkAhead {
+  /** What came of it, once it is done. */
+  readonly recoded: Promise<RecodedChunk>;
+  private readonly ready: Uint8Array[][] = [];
+  private held = 0;
+  private ended = false;
+  private stopped = false;
+  /** Set while one side waits for the other; there is one of each. */
+  private wakeReader: (() => void) | undefined;
+  private wakeMaker: (() => void) | undefined;
+
+  constructor(source: CheckedSource, task: ChunkTask, pool: CryptoPool | undefined) {
+    this.recoded = this.run(source, task, pool).finally(() => {
+      this.ended = true;
+      this.wakeReader?.();
+    });
+    this.recoded.catch(() => undefined);
+  }
+
+  /** The next parts; undefined where there will be no more, for a reason that `recoded` says. */
+  async next(): Promise<Uint8Array[] | undefined> {
+    while (this.ready.length === 0 && !this.ended) {
+      await new Promise<void>((resolve) => {
+        this.wakeReader = resolve;
+      });
+    }
+    const parts = this.ready.shift();
+    for (const part of parts ?? []) this.held -= part.length;
+    this.wakeMaker?.();
+    return parts;
+  }
+
+  /** Ends the work; settles when it has ended. */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    this.wakeMaker?.();
+    await this.recoded.catch(() => undefined);
+  }
+
+  private async run(
+    source: CheckedSource,
+    task: ChunkTask,
+    pool: CryptoPool | undefined,
+  ): Promise<RecodedChunk> {
+    const slabs: Uint8Array[] = [];
+    const recoder = pool === undefined ? new ChunkRecoder(task) : pool.begin(task);
+    const max = pool === undefined ? AHEAD_BYTES_MAX_ALONE : AHEAD_BYTES_MAX;
+    try {
+      for await (const { bytes, slab } of readWindows(source, task, pool?.slabs)) {
+        if (slab !== undefined) slabs.push(slab);
+        const { parts, spent } = await recoder.push(bytes);
+        for (const free of slabs.splice(0, spent)) pool?.slabs.give(free);
+        await this.offer(parts, max);
+        if (this.stopped) throw new Error('stopped: another chunk failed');
+      }
+    } catch (error) {
+      if (recoder instanceof PooledChunk) recoder.abandon();
+      throw error;
+    }
+    return await recoder.end();
+  }
+
+  private async offer(parts: RecodedWindow['parts'], max: number): Promise<void> {
+    if (parts.length === 0) return;
+    this.ready.push(parts);
+    for (const part of parts) this.held += part.length;
+    this.wakeReader?.();
+    while (this.held > max && !this.stopped) {
+      await new Promise<void>((resolve) => {
+        this.wakeMaker = resolve;
+      });
+    }
+  }
+}

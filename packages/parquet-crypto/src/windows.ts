@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads a range of a source through windows of bounded size, with one window read ahead.
+import type { CheckedSource } from './io.ts';
+
+export const WINDOW_BYTES = 4 * 1024 * 1024;
+
+/** Memory that windows are read into and that serves again; shared with other threads. */
+export class Slabs {
+  private readonly free: Uint8Array[] = [];
+
+  take(): Uint8Array {
+    return this.free.pop() ?? new Uint8Array(new SharedArrayBuffer(WINDOW_BYTES));
+  }
+
+  give(slab: Uint8Array): void {
+    this.free.push(slab);
+  }
+}
+
+/** A window, and the slab that it is in where there is one. */
+export interface Window {
+  readonly bytes: Uint8Array;
+  readonly slab?: Uint8Array;
+}
+
+/** Bytes [start, end) of a source, in order. */
+export async function* readWindows(
+  source: CheckedSource,
+  range: { readonly start: number; readonly end: number; readonly name: string },
+  slabs?: Slabs,
+): AsyncGenerator<Window> {
+  const { end, name } = range;
+  const read = async (at: number): Promise<Window> => {
+    const length = Math.min(WINDOW_BYTES, end - at);
+    if (slabs === undefined) return { bytes: await source.read(at, length, name) };
+    const slab = slabs.take();
+    const bytes = slab.subarray(0, length);
+    await source.readInto(at, bytes, name);
+    return { bytes, slab };
+  };
+  let ahead: Promise<Window> | undefined;
+  for (let at = range.start; at < end; at += WINDOW_BYTES) {
+    const window = await (ahead ?? read(at));
+    ahead = at + WINDOW_BYTES < end ? read(at + WINDOW_BYTES) : undefined;
+    // An error of it shows when its turn comes, or never, where reading stops before.
+    ahead?.catch(() => undefined);
+    yield window;
+  }
+}
