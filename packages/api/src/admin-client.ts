@@ -42,7 +42,7 @@ export class AdminClient {
   }
 
   resealDatasets() {
-    return this.#post('/datasets/reseal', {}, z.array(admin.datasetAnswer));
+    return this.#post('/datasets/reseal', {}, z.array(admin.recorded));
   }
 
   checkTask(request: admin.TaskRequest) {
@@ -116,8 +116,27 @@ export class AdminClient {
     });
   }
 
-  formEpoch(joins: readonly string[] = []) {
-    return this.#post('/epochs', { joins }, admin.recorded);
+  /** Names the keepers of an epoch; with `from`, the active epoch, its key is dealt again. */
+  formEpoch(joins: readonly string[] = [], from: string | null = null) {
+    return this.#post('/epochs', { joins, from }, admin.recorded);
+  }
+
+  /** What a rotation would do; nothing is appended. */
+  planRotation(request: z.input<typeof admin.rotationRequest>) {
+    return this.#post('/epochs/plan', request, admin.rotationPlan);
+  }
+
+  /** One attempt at an epoch, and whom it waits for. */
+  attempt(id: string) {
+    return this.http.json(admin.attemptJson, { path: `/admin/v1/epochs/${id}` });
+  }
+
+  /** Who still has to seal what to the active group key. */
+  resealing() {
+    return this.http.json(admin.resealingAnswer, {
+      path: '/admin/v1/resealing',
+      timeoutMs: WORK_TIMEOUT_MS,
+    });
   }
 
   /** Publishes a collateral bundle (bytes as `cloister evidence collateral` makes them). */

@@ -14,6 +14,8 @@ export type CliErrorCode =
   | 'environment-missing'
   | 'option-malformed'
   | 'epoch-ended'
+  | 'epoch-timed-out'
+  | 'reseal-pending'
   | 'process-failed'
   | 'run-failed'
   | 'verification-failed'

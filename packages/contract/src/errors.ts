@@ -45,12 +45,16 @@ export type FoundingErrorCode = 'founding-charter-mismatch' | 'founding-charter-
 /** Why a node's own reading of the ledger stops, or a join cannot be appraised. */
 export type FollowErrorCode = 'join-unknown' | 'ledger-unreachable' | 'ledger-history-mismatch';
 
+/** Why a key generation on the ledger is not what its acknowledgements say. */
+export type TranscriptErrorCode = 'epoch-not-complete' | 'epoch-acknowledgements';
+
 export type ContractErrorCode =
   | CharterErrorCode
   | AdmitErrorCode
   | OpeningsErrorCode
   | FollowErrorCode
-  | FoundingErrorCode;
+  | FoundingErrorCode
+  | TranscriptErrorCode;
 
 /** A CodedError whose code is one of this package's. */
 export function contractError(

@@ -16,9 +16,10 @@ export interface VendorRule {
   readonly vendors: number;
 }
 
-export interface VendorBreach {
+/** What one operator, or a set of v-1 root families, holds beside the most that it may. */
+export interface Holding {
+  /** The rule that it breaks when `seats` is above `most`. */
   readonly code: 'vendor-rule' | 'operator-rule';
-  /** The families, or the operator, that hold too much. */
   readonly who: readonly string[];
   readonly seats: number;
   readonly most: number;
@@ -31,15 +32,17 @@ export function familiesOf(family: string): string[] {
   return [...new Set(family.split('+'))];
 }
 
-/** The first breach of the rule by these seats, or undefined. */
-export function vendorBreach(seats: readonly Seat[], rule: VendorRule): VendorBreach | undefined {
-  if (rule.threshold <= 1) return undefined;
+/**
+ * The numbers that the rule compares: every operator's seats, then those of the v-1 root families
+ * that together hold most. Empty with t = 1, where no rule can hold.
+ */
+export function vendorHoldings(seats: readonly Seat[], rule: VendorRule): Holding[] {
+  if (rule.threshold <= 1) return [];
   const most = rule.threshold - 1;
-  const operators = countBy(seats.map((s) => [s.operator]));
-  for (const [operator, held] of operators) {
-    if (held > most) return { code: 'operator-rule', who: [operator], seats: held, most };
-  }
-  if (rule.vendors <= 1) return undefined;
+  const operators = [...countBy(seats.map((s) => [s.operator]))].map(([operator, held]) => {
+    return { code: 'operator-rule' as const, who: [operator], seats: held, most };
+  });
+  if (rule.vendors <= 1 || seats.length === 0) return operators;
   const perSeat = seats.map((s) => familiesOf(s.family));
   const families = [...countBy(perSeat)].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
   const size = Math.min(rule.vendors - 1, families.length);
@@ -48,7 +51,12 @@ export function vendorBreach(seats: readonly Seat[], rule: VendorRule): VendorBr
     families.length > EXACT_FAMILIES || perSeat.every((f) => f.length === 1)
       ? { who: names.slice(0, size), seats: sum(families.slice(0, size).map(([, n]) => n)) }
       : worstSet(perSeat, names, size);
-  return worst.seats > most ? { code: 'vendor-rule', ...worst, most } : undefined;
+  return [...operators, { code: 'vendor-rule', ...worst, most }];
+}
+
+/** The first breach of the rule by these seats, or undefined. */
+export function vendorBreach(seats: readonly Seat[], rule: VendorRule): Holding | undefined {
+  return vendorHoldings(seats, rule).find((holding) => holding.seats > holding.most);
 }
 
 /**

@@ -29,6 +29,8 @@ export class Duties {
   #work: Promise<void> = Promise.resolve();
   #stopped = false;
   #tickQueued = false;
+  /** Whether sealing again has failed: it is tried anew as the ledger goes on. */
+  #owesSeals = false;
 
   constructor(gateway: Gateway, options: DutyOptions) {
     this.#gateway = gateway;
@@ -62,7 +64,11 @@ export class Duties {
       case 'ack':
         this.#queue('reseal', () => this.#reseal());
         break;
+      case 'collateral':
+        if (this.#owesSeals) this.#queue('reseal', () => this.#reseal());
+        break;
       case 'tick':
+        if (this.#owesSeals) this.#queue('reseal', () => this.#reseal());
         if (this.#isForgotten(event.signer, event.body.time)) {
           this.#gateway.witness.stop(keyReused());
         }
@@ -125,7 +131,9 @@ export class Duties {
   async #reseal(): Promise<void> {
     const { state } = this.#gateway.follower;
     if (state.charter === null || state.activeEpoch === null) return;
+    this.#owesSeals = true;
     const records = await resealDatasets(this.#gateway);
+    this.#owesSeals = false;
     if (records.length > 0) {
       this.#gateway.log.info({ datasets: records.length }, 'sealed to the new group key');
     }

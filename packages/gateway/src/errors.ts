@@ -39,4 +39,10 @@ export type GatewayErrorCode =
   | 'result-not-for-you'
   | 'result-many-statements'
   | 'collateral-malformed'
-  | 'epoch-impossible';
+  | 'epoch-unknown'
+  | 'epoch-impossible'
+  | 'epoch-holders-few'
+  | 'epoch-forming'
+  | 'epoch-vendor-rule'
+  | 'epoch-operator-rule'
+  | 'keeper-not-standing';

@@ -9,6 +9,7 @@ import { epochEnded } from '../epoch.ts';
 import { cliError } from '../errors.ts';
 import { print, progress, table } from '../output.ts';
 import { isPassing, patiently } from '../patience.ts';
+import { holdingLine, rotateCommand } from './keeper-rotate.ts';
 import { collect, count, withExample, withHome } from './options.ts';
 
 export function nodeCommands(program: Command): void {
@@ -49,14 +50,15 @@ function keeperCommands(program: Command): void {
     });
   withExample(list, 'cloister keeper list --home bank --checks');
   const verify = withHome(keeper.command('verify'))
-    .description('list with every check; fails when a seated keeper does not stand')
+    .description(
+      'check evidence, key generation and rule as before sealing; fails if one does not hold',
+    )
     .action(async (options, command: Command) => {
       const answer = await (await adminOf(options.home)).keepers();
       print(command, answer, keeperLines(answer, true));
-      const fallen = answer.keepers.filter((k) => k.seat !== null && !k.accepted);
-      if (fallen.length === 0) return;
-      const names = fallen.map((k) => k.operator).join(', ');
-      const message = `the evidence of ${names} does not stand`;
+      if (answer.fault === null) return;
+      const { code, sentence } = answer.fault;
+      const message = `nothing is sealed to this key (${code}): ${sentence}`;
       throw cliError('verification-failed', 'verification', message);
     });
   withExample(verify, 'cloister keeper verify --home bank');
@@ -78,6 +80,7 @@ function keeperCommands(program: Command): void {
       ]);
     });
   withExample(epoch, 'cloister keeper epoch --home bank');
+  rotateCommand(keeper);
 }
 
 /** Keepers that are still starting are waited for, and so is the key that they make. */
@@ -131,7 +134,31 @@ function keeperLines(answer: Keepers, checks: boolean): string[] {
         ],
   );
   const epoch = answer.epoch === null ? '(no group key yet)' : answer.epoch.slice(0, 16);
-  return [`rule   ${answer.rule}`, `epoch  ${epoch}`, ...(checks ? detailed : lines)];
+  const head = [`rule   ${answer.rule}`, `epoch  ${epoch}`];
+  return checks ? [...head, ...ceremonyLines(answer), ...detailed] : [...head, ...lines];
+}
+
+/** What this gateway computed again of the key generation, a line a step. */
+function ceremonyLines({ holdings, ceremony, fault, epoch }: Keepers): string[] {
+  if (epoch === null) return [];
+  const held = `seats  ${holdingLine(holdings)}`;
+  if (ceremony === null) return [held, `NOT    ${fault?.code}: ${fault?.sentence}`];
+  const { dealers, acknowledged, lineage } = ceremony;
+  const names = (seats: readonly { seat: number; operator: string }[]) =>
+    seats.map(({ seat, operator }) => `${seat} ${operator}`).join(', ');
+  const degree = `${dealers[0]?.commitments ?? 0} commitments each`;
+  const origin =
+    lineage.length === 1
+      ? 'a new key'
+      : `dealt again ${lineage.length - 1} time(s), each from the old public shares`;
+  const made = ceremony.transcript.slice(0, 16);
+  return [
+    held,
+    `from   ${origin}`,
+    `ok     reveals of dealers ${names(dealers)}: ${degree}, as committed, proofs hold`,
+    `ok     group key ${ceremony.groupKey.slice(0, 16)}... computed here from these reveals`,
+    `ok     transcript ${made}... acknowledged by seats ${names(acknowledged)}`,
+  ];
 }
 
 function workerCommands(program: Command): void {

@@ -50,6 +50,9 @@ export interface FormedEpoch {
   readonly dealings: readonly Dealing[];
 }
 
+/** Quotes for a join and stores what it gets; answers the digest of the evidence. */
+export type EvidenceOf = (signing: Uint8Array, join: EventBody<'join'>) => Promise<Uint8Array>;
+
 export class World {
   readonly seed: string;
   readonly random: Random;
@@ -59,6 +62,8 @@ export class World {
   /** Every entry submitted, in order. */
   readonly log: Uint8Array[] = [];
   readonly outcomes: Outcome[] = [];
+  /** Evidence of a node, its digest: by default a digest of nothing. */
+  evidenceOf: EvidenceOf | undefined;
   private names = 0;
 
   constructor(options: CharterOptions = {}, charter: CharterBody = charterSpecimen(options)) {
@@ -83,6 +88,7 @@ export class World {
     copy.log.push(...this.log);
     copy.outcomes.push(...this.outcomes);
     copy.names = this.names;
+    copy.evidenceOf = this.evidenceOf;
     return copy;
   }
 
@@ -163,12 +169,13 @@ export class World {
   ): EventBody<'join'> {
     const index = this.charter.operators.findIndex((o) => o.id === operator);
     const { make } = makeOf(role === 'keeper' ? index : 0);
+    const machine = this.charter.operators[index]?.hardware[role === 'keeper' ? 0 : 1];
     return {
       role,
       operator,
       charter: this.charter.version,
       environment: environmentId(role, make),
-      hardware: hardwareOf(this.seed, operator, role),
+      hardware: machine?.id ?? hardwareOf(this.seed, operator, role),
       ...of,
       tls: namedBytes(this.seed, `${name}/tls`),
       hpke: namedPoint(this.seed, `${name}/hpke`),
@@ -186,7 +193,9 @@ export class World {
   async joinKeeper(operator: string): Promise<Node> {
     const name = this.fresh(`keeper/${operator}`);
     const signer = namedSigner(this.seed, name);
-    const body = this.joinBody(operator, 'keeper', name);
+    const plain = this.joinBody(operator, 'keeper', name);
+    const evidence = (await this.evidenceOf?.(signer.key, plain)) ?? plain.evidence;
+    const body = { ...plain, evidence };
     const id = accepted(await this.submit(await this.joinBytes(signer, body)));
     return { signer, id, body, hpkeSecret: namedSecret(this.seed, `${name}/hpke`) };
   }

@@ -16,6 +16,7 @@ import {
   datasetRequest,
   declineRequest,
   epochRequest,
+  rotationRequest,
   startRunRequest,
   taskRequest,
 } from '@cloister/api';
@@ -30,8 +31,9 @@ import { convertToParquet, inspectInput } from '../ingest/index.ts';
 import { billsOf } from '../work/bills.ts';
 import { publishCollateral } from '../work/collateral.ts';
 import { addDataset, listDatasets, resealDatasets } from '../work/datasets.ts';
-import { formEpoch, listKeepers } from '../work/keepers.ts';
+import { attemptOf, formEpoch, listKeepers, resealing } from '../work/keepers.ts';
 import { listResult, openResult } from '../work/results.ts';
+import { planRotation } from '../work/rotation.ts';
 import type { RunBook } from '../work/runs.ts';
 import { approveTask, checkTask, declineTask, proposeTask } from '../work/tasks.ts';
 import { eventsPage, listTasks, statusOf, taskView, verifyLedger } from '../work/views.ts';
@@ -187,9 +189,13 @@ function ledgerRoutes(app: FastifyInstance, gateway: Gateway): void {
   });
   app.post('/admin/v1/ledger/verify', () => verifyLedger(gateway));
   app.post('/admin/v1/epochs', async (request) => {
-    const { joins } = parseBody(epochRequest, request);
-    return recordedAnswer(await formEpoch(gateway, joins));
+    return recordedAnswer(await formEpoch(gateway, parseBody(epochRequest, request)));
   });
+  app.post('/admin/v1/epochs/plan', (request) =>
+    planRotation(gateway, parseBody(rotationRequest, request)),
+  );
+  app.get('/admin/v1/epochs/:epoch', (request) => attemptOf(gateway, epochOf(request)));
+  app.get('/admin/v1/resealing', () => resealing(gateway));
   app.post('/admin/v1/collateral', { bodyLimit: MAX_COLLATERAL_BYTES }, async (request) =>
     recordedAnswer(await publishCollateral(gateway, bytesOf(request))),
   );
@@ -203,6 +209,11 @@ function taskOf(request: FastifyRequest): { key: string; id: Uint8Array } {
 function runOf(request: FastifyRequest): string {
   const { run } = request.params as { run: string };
   return toHex(fromHex(run, 16));
+}
+
+function epochOf(request: FastifyRequest): string {
+  const { epoch } = request.params as { epoch: string };
+  return toHex(fromHex(epoch, 32));
 }
 
 async function uploadPath(gateway: Gateway, upload: string): Promise<string> {

@@ -7,9 +7,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AdminClient, GatewayClient, HttpJson } from '@cloister/api';
 import { encodeFoundingCharter } from '@cloister/contract';
-import { charterSpecimen, namedBytes, World } from '@cloister/contract/testing';
+import { namedBytes, World } from '@cloister/contract/testing';
 import { isCoded, systemClock, toHex, utf8 } from '@cloister/core';
-import { ed25519Signer, makeFolderDurably, nodeCrypto, writeDurably } from '@cloister/core/node';
+import {
+  ed25519Signer,
+  FileBlobs,
+  makeFolderDurably,
+  nodeCrypto,
+  writeDurably,
+} from '@cloister/core/node';
 import { type LedgerServer, LogLedger, serveLedger } from '@cloister/ledger-log';
 import { deriveHpkeKeyPair } from '@cloister/threshold/node';
 import { logOrigin, MerkleTree, Witness } from '@cloister/tlog';
@@ -17,8 +23,11 @@ import { fileWitnessStore } from '@cloister/tlog/node';
 import { pino } from 'pino';
 import { CHARTER_FILE, readAdminToken, writeGatewayConfig } from '../home.ts';
 import { type RunningGateway, startGateway } from '../start.ts';
+import { charterOnHardware, giveEvidence } from './hardware.ts';
 
 const SEED = 'federation';
+/** The clock of the ledger when a history begins: gateways tick with the time of day. */
+const HISTORY_MS = Date.now() - 60_000;
 const MEMBERS = ['insurer', 'hospital', 'bank'] as const;
 export type MemberId = (typeof MEMBERS)[number];
 
@@ -42,16 +51,18 @@ export class Federation {
   }
 
   /** Folders and a ledger; `history` writes what is on it before any gateway starts. */
-  static async create(history?: (world: World) => Promise<void>): Promise<Federation> {
+  static async create(
+    history?: (world: World, put: (bytes: Uint8Array) => Promise<Uint8Array>) => Promise<void>,
+  ): Promise<Federation> {
     const root = await mkdtemp(join(tmpdir(), 'cloister-gateways-'));
-    const specimen = charterSpecimen({ seed: SEED, members: MEMBERS });
+    const specimen = charterOnHardware({ seed: SEED, members: MEMBERS });
     const members = specimen.members.map((m) => ({ ...m, hpke: hpkeOf(m.id).publicKey }));
     const world = new World({ seed: SEED }, { ...specimen, members });
     const ledger = await serve(join(root, 'ledger'), world);
     const federation = new Federation(root, world, ledger);
     for (const id of MEMBERS) await federation.#makeHome(id);
     if (history !== undefined) {
-      await history(world);
+      await history(world, (bytes) => federation.putEverywhere(bytes));
       await federation.publish();
       for (const id of MEMBERS) await federation.beginWitness(id);
     }
@@ -64,6 +75,13 @@ export class Federation {
 
   get origin(): string {
     return logOrigin(this.world.genesis);
+  }
+
+  /** Puts a blob into every member's store. */
+  async putEverywhere(bytes: Uint8Array): Promise<Uint8Array> {
+    const stores = MEMBERS.map((id) => new FileBlobs(join(this.home(id), 'blobs')));
+    const digests = await Promise.all(stores.map((store) => store.put(bytes)));
+    return digests[0] as Uint8Array;
   }
 
   /** Puts on the ledger what the world has submitted since the last time. */
@@ -171,10 +189,14 @@ export class Federation {
   }
 }
 
-/** A history with a founded charter, a clock and keepers that hold a key. */
-export async function withKeepers(world: World): Promise<void> {
+/** A history with a founded charter, a clock and keepers that hold a key and can prove it. */
+export async function withKeepers(
+  world: World,
+  put: (bytes: Uint8Array) => Promise<Uint8Array>,
+): Promise<void> {
   await world.found();
-  await world.tickAll(1_750_000_000_000);
+  await world.tickAll(HISTORY_MS);
+  await giveEvidence(world, put, HISTORY_MS);
   await world.formEpoch();
 }
 

@@ -9,6 +9,7 @@ import {
   CHUNK_BYTES,
   commitTo,
   type DatasetSchema,
+  type DatasetVersion,
   datasetAadPrefix,
   decodeSchema,
   digestTree,
@@ -38,6 +39,7 @@ import { type Gateway, publish, publishAccepted, refuseVoid, stateInForce } from
 import type { GatewayErrorCode } from '../errors.ts';
 import { homeFolder } from '../home.ts';
 import type { EntryRecord } from '../ledger/follower.ts';
+import { verifiedGroupKey } from './key-check.ts';
 import { readDatasetOpenings, sealForMembers } from './openings.ts';
 import { putVaultEntry, readVault, type VaultEntry } from './vault.ts';
 
@@ -54,12 +56,15 @@ export interface NewDataset {
   readonly price: Price;
 }
 
-/** Encrypts, seals and publishes a new dataset; answers its id and the entry on the ledger. */
+/**
+ * Encrypts, seals and publishes a new dataset; answers its id and the entry on the ledger.
+ * @throws CodedError those of `verifiedGroupKey`, `dataset-name-taken`, `event-void`
+ */
 export async function addDataset(
   gateway: Gateway,
   wanted: NewDataset,
 ): Promise<{ dataset: Uint8Array; record: EntryRecord }> {
-  const groupKey = currentGroupKey(gateway);
+  const groupKey = await verifiedGroupKey(gateway);
   await refuseTakenName(gateway, wanted.name);
   const schema: DatasetSchema = {
     name: wanted.name,
@@ -91,16 +96,18 @@ export async function addDataset(
 }
 
 /**
- * Seals every dataset of ours again that is sealed to another than the current group key: what a
- * new key needs. Answers the entries that were made.
+ * Seals every dataset of ours again that is sealed to another than the active group key, once that
+ * has been checked. Answers the entries that were made.
+ * @throws CodedError those of `verifiedGroupKey`: nothing has been sealed then
  */
 export async function resealDatasets(gateway: Gateway): Promise<EntryRecord[]> {
-  const groupKey = currentGroupKey(gateway);
+  const due = (await readVault(gateway.home)).filter((entry) => isSealedElsewhere(gateway, entry));
+  if (due.length === 0) return [];
+  const groupKey = await verifiedGroupKey(gateway);
   const records: EntryRecord[] = [];
-  for (const entry of await readVault(gateway.home)) {
+  for (const entry of due) {
     const known = stateInForce(gateway).datasets.get(toHex(entry.dataset));
-    const version = known?.versions.get(entry.version);
-    if (version === undefined || toHex(version.body.groupKey) === toHex(groupKey)) continue;
+    const version = known?.versions.get(entry.version) as DatasetVersion;
     const { rows, files, price, approvals } = version.body;
     const body = await sealDataset(gateway, entry, { groupKey, rows, files, price, approvals });
     const record = await publish(gateway, 'dataset', body);
@@ -110,6 +117,15 @@ export async function resealDatasets(gateway: Gateway): Promise<EntryRecord[]> {
     records.push(record);
   }
   return records;
+}
+
+/** Whether the ledger has this version under another key than the active one. */
+function isSealedElsewhere(gateway: Gateway, entry: VaultEntry): boolean {
+  const state = stateInForce(gateway);
+  const active = state.activeEpoch === null ? null : state.epochs.get(state.activeEpoch)?.groupKey;
+  const sealed = state.datasets.get(toHex(entry.dataset))?.versions.get(entry.version);
+  if (sealed === undefined || active == null) return false;
+  return toHex(sealed.body.groupKey) !== toHex(active);
 }
 
 /** Every dataset on the ledger, as this member may read it. */
@@ -166,15 +182,6 @@ export async function readDataset(
     schema: decodeSchema(openings.schema.value),
     policy: decodePolicy(openings.policy.value),
   };
-}
-
-/** @throws CodedError `no-group-key` */
-export function currentGroupKey(gateway: Gateway): Uint8Array {
-  const state = stateInForce(gateway);
-  const key = state.activeEpoch === null ? null : state.epochs.get(state.activeEpoch)?.groupKey;
-  if (key != null) return key;
-  const message = 'no keepers hold a group key yet: form an epoch first (cloister keeper epoch)';
-  throw new CodedError<GatewayErrorCode>('no-group-key', 'unavailable', message);
 }
 
 async function compile(

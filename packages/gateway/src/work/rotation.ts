@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a rotation of the keepers would do, before anybody does it: which joins take the seats,
+// which leave, whether the group key stays or another one is made, what the rule says of it, and
+// whose datasets are sealed again. It reads the ledger and this gateway's own appraisals only.
+//
+// A machine's newest join is its keeper: shares live in memory, so whoever joined anew holds none,
+// and a seat whose machine has a newer join has lost its share. A keeper that is silent without
+// having joined again is found out by the deadline of the attempt, excluded, and left out by the
+// next plan. docs/design/key-sharing.md, "Rotation".
+import type { RotationPlan } from '@cloister/api';
+import type { Epoch, Join, Mismatch } from '@cloister/contract';
+import { CodedError, toHex } from '@cloister/core';
+import { type Gateway, stateInForce } from '../context.ts';
+import type { GatewayErrorCode } from '../errors.ts';
+import { breach, holdingsOf, notStanding } from './key-check.ts';
+
+export interface RotationWish {
+  /** Joins for the seats, or none: then the newest that stand, holders of a share first. */
+  readonly joins: readonly string[];
+  /** Another group key, whoever lives: after a break, or when too few holders are left. */
+  readonly newKey: boolean;
+  /** Deal the shares again even when no seat changes. */
+  readonly refresh: boolean;
+}
+
+/** More choices of seats than this are not tried: the joins must be named. */
+const MOST_CHOICES = 20_000;
+const EXCLUDED = 'one that an attempt excluded';
+
+/**
+ * Plans a rotation as the ledger stands; nothing is appended.
+ * @throws CodedError `epoch-forming`, `epoch-impossible` (wait, or start keepers),
+ *   `epoch-holders-few` (wanted `newKey`), `keeper-not-standing`, `epoch-vendor-rule`,
+ *   `epoch-operator-rule`; of kind `unavailable` while evidence cannot be had
+ */
+export async function planRotation(gateway: Gateway, wish: RotationWish): Promise<RotationPlan> {
+  const state = stateInForce(gateway);
+  if (state.formingEpoch !== null) {
+    const message = `epoch ${state.formingEpoch.slice(0, 16)} is forming: wait until it is over`;
+    throw refused('epoch-forming', message);
+  }
+  const active = state.activeEpoch === null ? undefined : state.epochs.get(state.activeEpoch);
+  const from = active === undefined || wish.newKey ? null : state.activeEpoch;
+  const { stands, leftOut } = await candidates(gateway, wish.joins);
+  const chosen =
+    wish.joins.length > 0
+      ? namedSeats(gateway, stands)
+      : chooseSeats(gateway, { stands, leftOut }, active);
+  const missing = active?.joins.filter((join) => !chosen.includes(join)) ?? [];
+  const staying = active?.joins.filter((join) => chosen.includes(join)) ?? [];
+  const gone = (join: string) => goneBecause(gateway, join, leftOut);
+  const holdings = holdingsOf(gateway, chosen);
+  const fault = breach(holdings);
+  if (fault !== undefined) throw fault;
+  const kind = kindOf({ active, from, staying, chosen, wish });
+  const joins = kind === 'none' ? chosen : freshOrder(gateway, chosen, from);
+  return {
+    kind,
+    why: whyOf({
+      kind,
+      first: active === undefined,
+      gone: missing.map((join) => `${cardOf(gateway, join).operator} ${gone(join)}`),
+      wish,
+    }),
+    from,
+    threshold: state.charter.keepers.threshold,
+    seats: joins.map((join, i) => ({
+      ...cardOf(gateway, join),
+      seat: i + 1,
+      holds: staying.includes(join),
+    })),
+    leaving: missing.map((join) => ({ ...cardOf(gateway, join), why: gone(join) })),
+    leftOut: leftOut.map(({ join, mismatch }) => ({ ...cardOf(gateway, join), ...mismatch })),
+    holdings: holdings.map(({ who, seats, most }) => ({ who: [...who], seats, most })),
+    reseal: kind === 'new-key' ? ownersOf(gateway) : [],
+  };
+}
+
+function kindOf(of: {
+  active: Epoch | undefined;
+  from: string | null;
+  staying: readonly string[];
+  chosen: readonly string[];
+  wish: RotationWish;
+}): RotationPlan['kind'] {
+  const { active, from, staying, chosen, wish } = of;
+  if (active === undefined || from === null) return 'new-key';
+  if (staying.length < active.threshold) {
+    const left = `${staying.length} of these keepers hold a share of the group key`;
+    const needs = `${active.threshold} are needed to deal it again`;
+    const message = `${left}, ${needs}: make another (--new-key); every gateway seals to it`;
+    throw refused('epoch-holders-few', message);
+  }
+  const same = staying.length === chosen.length;
+  return same && !wish.refresh ? 'none' : 'reshare';
+}
+
+function whyOf(of: {
+  kind: RotationPlan['kind'];
+  first: boolean;
+  gone: readonly string[];
+  wish: RotationWish;
+}): string {
+  const { kind, first, gone, wish } = of;
+  if (first) return 'there is no group key yet';
+  if (kind === 'none') return 'the newest keeper of each machine holds a share already';
+  if (wish.newKey) return 'a new key was asked for: what the old shares open must be sealed again';
+  if (gone.length === 0) return 'fresh shares were asked for; the old ones are wiped';
+  return `${gone.join('; ')}; enough holders are left to deal the same key again`;
+}
+
+interface Candidates {
+  readonly stands: string[];
+  readonly leftOut: { join: string; mismatch: Mismatch }[];
+}
+
+/** Joins that could take a seat, oldest first: those named, or each machine's newest. */
+async function candidates(gateway: Gateway, named: readonly string[]): Promise<Candidates> {
+  const state = stateInForce(gateway);
+  const stands: string[] = [];
+  const leftOut: Candidates['leftOut'] = [];
+  for (const join of named) {
+    const excluded = state.joins.get(join)?.excluded ?? null;
+    if (excluded !== null) {
+      const { operator } = cardOf(gateway, join);
+      const message = `${operator} was excluded (${excluded}): start it again`;
+      throw refused('epoch-impossible', message);
+    }
+    const result = await gateway.appraiser.appraise(state, join);
+    if (!result.ok) throw notStanding(cardOf(gateway, join).operator, result.mismatch);
+    stands.push(join);
+  }
+  for (const [join, { excluded }] of named.length > 0 ? [] : newestJoins(gateway)) {
+    if (excluded !== null) {
+      const mismatch = { code: excluded, wanted: 'a keeper that does its part', got: EXCLUDED };
+      leftOut.push({ join, mismatch });
+      continue;
+    }
+    const result = await gateway.appraiser.appraise(state, join);
+    if (result.ok) stands.push(join);
+    else leftOut.push({ join, mismatch: result.mismatch });
+  }
+  return { stands, leftOut };
+}
+
+function namedSeats(gateway: Gateway, named: readonly string[]): string[] {
+  const { seats } = stateInForce(gateway).charter.keepers;
+  if (named.length === seats && new Set(named).size === seats) return [...named];
+  const message = `${named.length} joins are named; the charter wants ${seats}, each once`;
+  throw refused('epoch-impossible', message);
+}
+
+/** Holders first, then the newest; of these the first choice that the rule allows. */
+function chooseSeats(
+  gateway: Gateway,
+  { stands, leftOut }: Candidates,
+  active: Epoch | undefined,
+): string[] {
+  const { seats } = stateInForce(gateway).charter.keepers;
+  if (stands.length < seats) {
+    const got = `${stands.length} keepers have joined and stand, the charter wants ${seats}`;
+    const why = leftOut.map(({ join, mismatch: { code, wanted, got } }) => {
+      const { operator } = cardOf(gateway, join);
+      return got === EXCLUDED
+        ? `; that of ${operator} was excluded (${code}): start it again`
+        : `; the newest of ${operator} does not stand (${code}): wanted ${wanted}, got ${got}`;
+    });
+    throw refused('epoch-impossible', `${got}: start the others, or name the joins${why.join('')}`);
+  }
+  const holds = (join: string) => active?.joins.includes(join) === true;
+  const ranked = [...stands.filter(holds), ...stands.filter((join) => !holds(join)).reverse()];
+  let tries = 0;
+  for (const choice of choices(ranked, seats)) {
+    if (breach(holdingsOf(gateway, choice)) === undefined) {
+      return stands.filter((join) => choice.includes(join));
+    }
+    tries += 1;
+    if (tries === MOST_CHOICES) break;
+  }
+  // Let the rule's own sentence say what is wrong with the best of them.
+  return ranked.slice(0, seats);
+}
+
+/** Every choice of `size`, those of the first ones first. */
+function* choices(from: readonly string[], size: number): Generator<string[]> {
+  if (size === 0) yield [];
+  for (let i = 0; size > 0 && i + size <= from.length; i++) {
+    for (const rest of choices(from.slice(i + 1), size - 1)) yield [from[i] as string, ...rest];
+  }
+}
+
+/**
+ * An order of the seats that no epoch had: the same joins in the same order from the same origin
+ * would be the same event, and the ledger takes an event once.
+ * @throws CodedError `epoch-impossible`
+ */
+function freshOrder(gateway: Gateway, joins: readonly string[], from: string | null): string[] {
+  const had = new Set(
+    [...stateInForce(gateway).epochs.values()]
+      .filter((epoch) => epoch.from === from)
+      .map((epoch) => epoch.joins.join()),
+  );
+  for (const order of orders(joins)) if (!had.has(order.join())) return order;
+  const message = 'these keepers have made a key in every order of seats: start one of them again';
+  throw refused('epoch-impossible', message);
+}
+
+/** Every order, the given one first. */
+function* orders(of: readonly string[]): Generator<string[]> {
+  if (of.length <= 1) yield [...of];
+  for (let i = 0; of.length > 1 && i < of.length; i++) {
+    const others = [...of.slice(0, i), ...of.slice(i + 1)];
+    for (const rest of orders(others)) yield [of[i] as string, ...rest];
+  }
+}
+
+/** The newest join of each machine, oldest first. */
+function newestJoins(gateway: Gateway): [string, Join][] {
+  const newest = new Map<string, [string, Join]>();
+  for (const [key, join] of keeperJoins(gateway)) {
+    newest.delete(machineOf(join));
+    newest.set(machineOf(join), [key, join]);
+  }
+  return [...newest.values()];
+}
+
+export function keeperJoins(gateway: Gateway): [string, Join][] {
+  return [...stateInForce(gateway).joins].filter(([, join]) => join.body.role === 'keeper');
+}
+
+function machineOf({ body }: Join): string {
+  return `${body.operator}/${body.environment}/${toHex(body.hardware)}`;
+}
+
+/** Why a seat of the active epoch is not in the plan. */
+function goneBecause(
+  gateway: Gateway,
+  join: string,
+  leftOut: readonly { join: string; mismatch: Mismatch }[],
+): string {
+  const known = stateInForce(gateway).joins.get(join) as Join;
+  if (known.excluded !== null) return `was excluded (${known.excluded})`;
+  const refusal = leftOut.find((one) => one.join === join)?.mismatch.code;
+  if (refusal !== undefined) return `does not stand any more (${refusal})`;
+  const newest = keeperJoins(gateway).findLast(([, o]) => machineOf(o) === machineOf(known));
+  return newest?.[0] === join ? 'leaves' : 'has joined anew, so its old share is gone';
+}
+
+/** Who stands behind a join, for people. */
+export function cardOf(gateway: Gateway, join: string) {
+  const { joins, charter } = stateInForce(gateway);
+  const body = joins.get(join)?.body;
+  const environment = charter.environments.find((e) => e.id === body?.environment);
+  return {
+    join,
+    operator: body?.operator ?? '',
+    environment: body?.environment ?? '',
+    tee: environment?.tee ?? '',
+    family: environment?.family ?? '',
+  };
+}
+
+/** Dataset versions that a new key has sealed again, by owner. */
+function ownersOf(gateway: Gateway): { owner: string; datasets: number }[] {
+  const counts = new Map<string, number>();
+  for (const { owner, versions } of stateInForce(gateway).datasets.values()) {
+    counts.set(owner, (counts.get(owner) ?? 0) + versions.size);
+  }
+  return [...counts].map(([owner, datasets]) => ({ owner, datasets }));
+}
+
+function refused(code: GatewayErrorCode, message: string): CodedError<GatewayErrorCode> {
+  return new CodedError(code, 'conflict', message);
+}
