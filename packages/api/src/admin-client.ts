@@ -2,6 +2,7 @@
 // The typed client of a gateway's admin API.
 import { z } from 'zod';
 import * as admin from './admin.ts';
+import * as keepers from './admin-keepers.ts';
 import type { HttpJson } from './http-json.ts';
 import { runStatus } from './worker.ts';
 
@@ -110,7 +111,7 @@ export class AdminClient {
   }
 
   keepers() {
-    return this.http.json(admin.keepersAnswer, {
+    return this.http.json(keepers.keepersAnswer, {
       path: '/admin/v1/keepers',
       timeoutMs: WORK_TIMEOUT_MS,
     });
@@ -122,18 +123,18 @@ export class AdminClient {
   }
 
   /** What a rotation would do; nothing is appended. */
-  planRotation(request: z.input<typeof admin.rotationRequest>) {
-    return this.#post('/epochs/plan', request, admin.rotationPlan);
+  planRotation(request: z.input<typeof keepers.rotationRequest>) {
+    return this.#post('/epochs/plan', request, keepers.rotationPlan);
   }
 
   /** One attempt at an epoch, and whom it waits for. */
   attempt(id: string) {
-    return this.http.json(admin.attemptJson, { path: `/admin/v1/epochs/${id}` });
+    return this.http.json(keepers.attemptJson, { path: `/admin/v1/epochs/${id}` });
   }
 
   /** Who still has to seal what to the active group key. */
   resealing() {
-    return this.http.json(admin.resealingAnswer, {
+    return this.http.json(keepers.resealingAnswer, {
       path: '/admin/v1/resealing',
       timeoutMs: WORK_TIMEOUT_MS,
     });

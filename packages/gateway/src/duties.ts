@@ -7,7 +7,7 @@ import { equal, fromHex } from '@cloister/core';
 import { type Gateway, publish } from './context.ts';
 import type { EntryRecord } from './ledger/follower.ts';
 import { keyReused } from './ledger/open-witness.ts';
-import { resealDatasets } from './work/datasets.ts';
+import { resealDatasets } from './work/seal.ts';
 import { sweep } from './work/sweep.ts';
 import { declineIfForbidden } from './work/tasks.ts';
 
