@@ -4,16 +4,14 @@
 // lane whose program cannot be had is skipped for the reason `tool`; with CI=true that is a
 // failure. Ends with the minutes of each lane and `N passed, N failed, N skipped` alone on the last
 // line. Plain JavaScript, because Node 20 cannot run TypeScript by itself.
-import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { CACHE, peerProgram } from './peers.js';
+import { peerProgram } from './peers.js';
+import { PYARROW, PYSPARK, pythonWith, setUp } from './python.js';
 
 const LANE_TIMEOUT_MS = 20 * 60_000;
-const SETUP_TIMEOUT_MS = 8 * 60_000;
-const PYARROW = '26.0.0';
-const PYSPARK = '4.3.0';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const ci = process.env['CI'] === 'true';
@@ -26,7 +24,7 @@ const ci = process.env['CI'] === 'true';
 const LANES = {
   interop: () => {
     program(['javac'], ['default-jdk-headless']);
-    return { CLOISTER_PYTHON: pythonWithPyarrowAndSpark() };
+    return { CLOISTER_PYTHON: pythonWith({ pyarrow: PYARROW, pyspark: PYSPARK }) };
   },
   browser: () => {
     const chromium = ['chromium', 'chromium-browser', 'google-chrome'];
@@ -67,32 +65,6 @@ function onPath(names) {
   return names
     .flatMap((name) => folders.map((folder) => join(folder, name)))
     .find((path) => existsSync(path));
-}
-
-/** An environment with the pinned pyarrow and pyspark, made once in the cache. @returns {string} */
-function pythonWithPyarrowAndSpark() {
-  const folder = join(CACHE, `pyarrow-${PYARROW}-pyspark-${PYSPARK}`);
-  const python = join(folder, 'bin', 'python');
-  const versions = `(pyarrow.__version__, pyspark.__version__) == ('${PYARROW}', '${PYSPARK}')`;
-  const check = ['-c', `import pyarrow, pyspark; assert ${versions}`];
-  if (existsSync(python) && spawnSync(python, check).status === 0) return python;
-  mkdirSync(CACHE, { recursive: true });
-  const packages = [`pyarrow==${PYARROW}`, `pyspark==${PYSPARK}`];
-  setUp('python3', ['-m', 'venv', '--clear', folder], process.env);
-  setUp(python, ['-m', 'pip', 'install', '--quiet', ...packages], process.env);
-  setUp(python, check, process.env);
-  return python;
-}
-
-/**
- * Runs one step of a lane's set-up; its output is shown only when it fails.
- * @param {string} command @param {string[]} args @param {NodeJS.ProcessEnv} env
- */
-function setUp(command, args, env) {
-  const run = spawnSync(command, args, { encoding: 'utf8', env, timeout: SETUP_TIMEOUT_MS });
-  if (run.status === 0) return;
-  const said = `${run.stdout ?? ''}${run.stderr ?? ''}`.trim().split('\n').slice(-5).join('\n');
-  throw new Error(`\`${command} ${args.join(' ')}\` failed: ${run.error?.message ?? said}`);
 }
 
 /** The lanes that have test files now. @returns {string[]} */
