@@ -20,6 +20,7 @@ import {
   type Collateral,
   decodeCollateral,
   decodeRoot,
+  detectKind,
   EvidenceCache,
   type EvidenceKind,
   type Policy,
@@ -94,6 +95,8 @@ export class JoinAppraiser {
     } catch (error) {
       if (!isCoded(error)) throw error;
       if (unread !== undefined && error.code === 'collateral-missing') throw unread;
+      const looks = detectKind(bytes);
+      if (looks !== undefined && looks !== kind) return refuse('kind-not-allowed', kind, looks);
       return refuse(error.code, `${kind} evidence that verifies`, error.message);
     }
   }

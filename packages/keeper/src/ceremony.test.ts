@@ -8,7 +8,8 @@ import { systemRandom, toHex, utf8 } from '@cloister/core';
 import { ephemeralEd25519Signer, nodeCrypto } from '@cloister/core/node';
 import { groupKeyOf, parseReveal } from '@cloister/threshold';
 import { createDealing, generateHpkeKeyPair, sealDeal } from '@cloister/threshold/node';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { Ceremony } from './ceremony.ts';
 import type { Keeper } from './keeper.ts';
 import { Committee, hardwareOf, KEEPER_PROGRAM, OPERATORS, until } from './testing/committee.ts';
 import { MemoryLedger } from './testing/ledger.ts';
@@ -75,7 +76,8 @@ describe('three keepers of three makes', () => {
     expect(again.state).toBe('joined');
   });
 
-  it('take the next key when a new epoch forms, and let go of the old share', async () => {
+  it('take the next key when a new epoch forms, and wipe the old shares', async () => {
+    const shares = vi.spyOn(Ceremony.prototype, 'share');
     const committee = await create();
     await committee.form();
     const [before, old] = [toHex(committee.groupKey), committee.world.state.activeEpoch];
@@ -87,6 +89,13 @@ describe('three keepers of three makes', () => {
     );
     expect(toHex(committee.groupKey)).not.toBe(before);
     expect(committee.world.state.epochs.get(old ?? '')?.status).toBe('superseded');
+    const held = new Set(shares.mock.results.flatMap(({ value }) => value ?? []));
+    const of = (epoch: string) => [...held].filter((share) => toHex(share.epoch) === epoch);
+    expect(of(old ?? '').map((share) => share.wiped)).toEqual([true, true, true]);
+    expect(of(toHex(id)).map((share) => share.wiped)).toEqual([false, false, false]);
+    await committee.stop();
+    expect([...held].every((share) => share.wiped)).toBe(true);
+    shares.mockRestore();
   });
 });
 
@@ -292,6 +301,31 @@ describe('a dealer whose deal does not fit its commitments', () => {
     const replacement = committee.keeper('bank');
     await replacement.start();
     const next = await committee.proposeEpoch([...honest, replacement]);
+    await until(() => epochOf(committee, next).status === 'active', 'the next attempt');
+  });
+});
+
+describe('a keeper that dies before it has done its part', () => {
+  it('is excluded at the deadline, and the attempt repeats without it', async () => {
+    const committee = await create();
+    const keepers = await startAll(committee);
+    const [one, two, dead] = keepers as [Keeper, Keeper, Keeper];
+    await dead.stop();
+    const id = await committee.proposeEpoch(keepers);
+    await until(() => epochOf(committee, id).commits.size === 2, 'the commits of those that live');
+    const { world } = committee;
+    await world.tickAll(world.state.clock + world.charter.deadlines.epochPhase);
+    expect(epochOf(committee, id).status).toBe('forming');
+    await world.tickAll(world.state.clock + 1);
+    const faults = [toHex(dead.join as Uint8Array)];
+    expect(epochOf(committee, id).end).toMatchObject({ code: 'deadline', faults });
+    const again = await world.put(world.identity('bank'), 'epoch', {
+      joins: keepers.map((keeper) => keeper.join as Uint8Array).reverse(),
+    });
+    expect(again.outcome).toMatchObject({ status: 'void', code: 'epoch-join-excluded' });
+    const replacement = committee.keeper('bank');
+    await replacement.start();
+    const next = await committee.proposeEpoch([one, two, replacement]);
     await until(() => epochOf(committee, next).status === 'active', 'the next attempt');
   });
 });

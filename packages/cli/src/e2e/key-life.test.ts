@@ -2,6 +2,9 @@
 // The life of a group key with real processes: a keeper is replaced and the key stays; keepers die
 // below t and the key is given up; a new one is made and every gateway seals to it by itself; what
 // was sealed before is used no more, and results are right all along.
+import { GatewayClient, HttpJson } from '@cloister/api';
+import { signEvent } from '@cloister/contract';
+import { readKeys } from '@cloister/gateway/home';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CAST, type MemberId } from '../demo/cast.ts';
 import { until } from '../demo/world.ts';
@@ -45,6 +48,18 @@ function addressOf(member: MemberId): string {
   return theatre.world.keepers[CAST.findIndex((role) => role.id === member)] as string;
 }
 
+/** Two of three witnesses say that it is later than it is: as if the time had passed. */
+async function tickAhead(ms: number): Promise<void> {
+  const { world } = theatre;
+  const time = Date.now() + ms;
+  for (const [i, member] of (['insurer', 'hospital'] as const).entries()) {
+    const { witness } = await readKeys(world.homes[member]);
+    const of = { genesis: world.charter.genesis, kind: 'tick' as const, body: { time } };
+    const gateway = new GatewayClient(new HttpJson({ base: world.gateways[i] as string }));
+    await gateway.append(await signEvent(witness, member, of));
+  }
+}
+
 async function rotate(...options: string[]) {
   const home = theatre.world.homes.insurer;
   const said = await cloister(['--json', 'keeper', 'rotate', '--home', home, ...options], {
@@ -56,9 +71,9 @@ async function rotate(...options: string[]) {
 
 /** Sealed keys on the ledger, by dataset, as an owner's gateway has them. */
 async function keysInForce() {
-  const { epoch } = await theatre.admin('insurer').status();
+  const { epoch, ledger } = await theatre.admin('insurer').status();
   const datasets = await theatre.admin('insurer').datasets();
-  return { groupKey: epoch?.groupKey, states: datasets.map((d) => d.groupKey) };
+  return { size: ledger.size, groupKey: epoch?.groupKey, states: datasets.map((d) => d.groupKey) };
 }
 
 describe('a rotation', () => {
@@ -69,21 +84,33 @@ describe('a rotation', () => {
     expect(done.attempts).toEqual([]);
   });
 
-  it('replaces a keeper that crashed: the key stays, and so does every seal', async () => {
+  it('finds a dead keeper by the deadline, leaves it out and repeats by itself', async () => {
     const before = await keysInForce();
     await crash('bank');
+    const dry = await rotate('--dry-run', '--refresh');
+    // Nobody knows yet that it is dead.
+    expect(dry.done).toMatchObject({ kind: 'reshare', leaving: [], reseal: [], threshold: 2 });
+    expect(await keysInForce()).toEqual(before);
+    const running = rotate('--refresh');
+    const forming = await theatre.entry((e) => e.kind === 'epoch' && e.seq > before.size);
+    await until('the commits of the living', async () => {
+      const { waitsFor } = await theatre.admin('insurer').attempt(forming.id);
+      return waitsFor.length === 1 && waitsFor[0]?.operator === 'bank-ops';
+    });
     await startAgain('bank');
-    const dry = await rotate('--dry-run');
-    expect(dry.done).toMatchObject({ kind: 'reshare', threshold: 2, reseal: [] });
-    expect(dry.done.leaving).toMatchObject([
-      { operator: 'bank-ops', why: 'has joined anew, so its old share is gone' },
-    ]);
-    expect(await keysInForce()).toEqual(before);
-    const { exit, done } = await rotate();
+    await tickAhead(theatre.world.charter.body.deadlines.epochPhase + 60_000);
+    const { exit, done } = await running;
     expect(exit).toBe(0);
-    expect(done).toMatchObject({ groupKey: before.groupKey, attempts: [{ status: 'active' }] });
+    expect(done.attempts).toMatchObject([
+      { status: 'ended', end: { code: 'deadline', faults: [{ operator: 'bank-ops' }] } },
+      { status: 'active' },
+    ]);
+    expect(done.groupKey).toBe(before.groupKey);
+    expect(done.plan.leaving).toMatchObject([
+      { operator: 'bank-ops', why: 'was excluded (deadline)' },
+    ]);
     expect(done.plan.seats.filter((seat: { holds: boolean }) => seat.holds)).toHaveLength(2);
-    expect(await keysInForce()).toEqual(before);
+    expect(await keysInForce()).toMatchObject({ groupKey: before.groupKey, states: before.states });
     const checked = await theatre.admin('hospital').keepers();
     expect(checked).toMatchObject({ fault: null, ceremony: { groupKey: before.groupKey } });
     expect(checked.ceremony?.lineage).toHaveLength(2);

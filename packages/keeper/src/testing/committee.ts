@@ -19,7 +19,9 @@ import {
   createDevelopmentRoot,
   type DevelopmentRoot,
   hardwareIdOf,
+  type MintRequest,
   mintCollateral,
+  mintEvidence,
 } from '@cloister/evidence/mint';
 import { Keeper, type KeeperOptions } from '../keeper.ts';
 import { jsonLog } from '../log.ts';
@@ -47,13 +49,28 @@ export function hardwareOf(make: Make, program: Uint8Array) {
   return simulatedHardware({ make, developmentRoot: rootOf(make), program, clock: TEST_CLOCK });
 }
 
+/** A machine of this make that mints its evidence with something changed. */
+export function mintingHardware(
+  make: Make,
+  change: Partial<MintRequest>,
+  program: Uint8Array = KEEPER_PROGRAM,
+) {
+  const real = hardwareOf(make, program);
+  const { measurement, hardware: hardwareId } = real;
+  const quote = async (reportData: Uint8Array) => {
+    const about = { root: rootOf(make), measurement, reportData, hardwareId, at: TEST_CLOCK.time };
+    return mintEvidence({ ...about, ...change }).bytes;
+  };
+  return { ...real, quote };
+}
+
 /** What evidence is minted by; `Committee.create` sets it. */
 export const TEST_CLOCK = { time: START_MS, now: () => TEST_CLOCK.time };
 
 function environment(
   role: 'keeper' | 'worker',
   make: Make,
-  given?: Readonly<Record<Make, Uint8Array>>,
+  { keeperMeasurements: given, minimumSvn = {} }: CommitteeOptions = {},
 ): Environment {
   const program = role === 'keeper' ? KEEPER_PROGRAM : WORKER_PROGRAM;
   const measurement = given?.[make] ?? hardwareOf(make, program).measurement;
@@ -67,7 +84,7 @@ function environment(
     measurements: [{ measurement, source: 'commit 0', recipe: 'none' }],
     tcb: make === 'sgx' ? ['UpToDate'] : ['UpToDate', 'Unrated'],
     advisories: [],
-    minimumSvn: 'any',
+    minimumSvn: minimumSvn[make] ?? 'any',
   };
 }
 
@@ -82,7 +99,7 @@ function testCharter(options: CommitteeOptions): CharterBody {
       return { ...operator, hardware: [{ tee: MAKES[make], id: hardwareIdOf(rootOf(make)) }] };
     }),
     environments: [
-      ...makes.map((make) => environment('keeper', make, options.keeperMeasurements)),
+      ...makes.map((make) => environment('keeper', make, options)),
       environment('worker', 'sgx'),
     ],
   };
@@ -93,6 +110,15 @@ export interface CommitteeOptions {
   readonly at?: number;
   /** Measurements of a real keeper program, to pin instead of the tests' own. */
   readonly keeperMeasurements?: Readonly<Record<Make, Uint8Array>>;
+  /** Least security versions of the keepers' environments; any by default. */
+  readonly minimumSvn?: Readonly<Partial<Record<Make, number>>>;
+}
+
+/** What is other than usual about a keeper. */
+export interface KeeperChange {
+  readonly duties?: Partial<Duties>;
+  readonly options?: Partial<KeeperOptions>;
+  readonly peers?: MemoryLedger[];
 }
 
 export class Committee {
@@ -121,8 +147,9 @@ export class Committee {
     return committee;
   }
 
-  async addCollateral(make: Make, number = 1): Promise<void> {
-    const collateral = mintCollateral(rootOf(make), { at: TEST_CLOCK.time - 1_000, number });
+  async addCollateral(make: Make, number = 1, change: { status?: string } = {}): Promise<void> {
+    const about = { at: TEST_CLOCK.time - 1_000, number, ...change };
+    const collateral = mintCollateral(rootOf(make), about);
     const digest = await this.blobs.put(encodeCollateral(collateral));
     const { kind: tee, subject } = collateral;
     const body = { tee, subject, number: collateral.number, digest };
@@ -143,14 +170,7 @@ export class Committee {
   }
 
   /** A keeper that has not been started. */
-  keeper(
-    operator: string,
-    change: {
-      duties?: Partial<Duties>;
-      options?: Partial<KeeperOptions>;
-      peers?: MemoryLedger[];
-    } = {},
-  ): Keeper {
+  keeper(operator: string, change: KeeperChange = {}): Keeper {
     const duties = this.duties(operator, 'keeper', change.duties);
     const keeper = new Keeper(
       {
@@ -179,8 +199,8 @@ export class Committee {
   }
 
   /** Three keepers join and form an epoch; resolves when all hold their shares. */
-  async form(): Promise<void> {
-    const keepers = Object.keys(OPERATORS).map((operator) => this.keeper(operator));
+  async form(changes: Readonly<Record<string, KeeperChange>> = {}): Promise<void> {
+    const keepers = Object.keys(OPERATORS).map((id) => this.keeper(id, changes[id]));
     await Promise.all(keepers.map((keeper) => keeper.start()));
     await this.proposeEpoch(keepers);
     await until(() => keepers.every((keeper) => keeper.state === 'holding'), 'an active epoch');
