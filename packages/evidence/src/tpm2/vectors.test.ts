@@ -12,6 +12,7 @@ import { isDataMeasured, parseEventLog, replayEventLog } from '../eventlog/parse
 import { VENDOR_ROOTS } from '../roots/vendors.ts';
 import type { Claims, Collateral, EvidenceKind } from '../types.ts';
 import { verifyEvidence } from '../verify.ts';
+import { parseCertificate } from '../x509/certificate.ts';
 import { parsePem } from '../x509/pem.ts';
 import { ALG } from './constants.ts';
 import { type PcrBanks, verifyTpmEventLog, verifyTpmQuote } from './quote.ts';
@@ -113,11 +114,19 @@ function gceAttestation(path: string): { ak: Uint8Array; quotes: GceQuote[]; log
   return { ak: parseTpmPublic(ak).spki, quotes, log: messages(bytes, 3)[0] as Uint8Array };
 }
 
+const GCE: readonly [string, string][] = [
+  ['tpm/go-tpm-tools/attestations/gce-cos-85-no-nonce.pb', ''],
+  ['tpm/go-tpm-tools/attestations/gce-cos-85-nonce9009.pb', '9009'],
+];
+const TRUSTEE = 'tpm/trustee/tpm_evidence.json';
+/** One quote beside two certificates, of which one is the key's: the record tells no outcome. */
+const OPENEULER: readonly [string, string][] = [
+  ['tpm/openeuler-gta/test_evidence.json', 'signature-invalid'],
+  ['tpm/openeuler-gta/boot_test_evidence.json', 'verified'],
+];
+
 describe.skipIf(!hasShared)('quotes [skip: shared]', () => {
-  it.each([
-    ['tpm/go-tpm-tools/attestations/gce-cos-85-no-nonce.pb', ''],
-    ['tpm/go-tpm-tools/attestations/gce-cos-85-nonce9009.pb', '9009'],
-  ])('%s: three banks, and the log replays', async (path, nonce) => {
+  it.each(GCE)('%s: three banks, and the log replays', async (path, nonce) => {
     const { ak, quotes, log } = gceAttestation(path);
     expect(quotes).toHaveLength(3);
     for (const { attest, signature, pcrs } of quotes) {
@@ -129,8 +138,8 @@ describe.skipIf(!hasShared)('quotes [skip: shared]', () => {
     }
   });
 
-  it('tpm/trustee/tpm_evidence.json', async () => {
-    const { ak_public: ak, tpm_quote: quote } = json('tpm/trustee/tpm_evidence.json');
+  it(TRUSTEE, async () => {
+    const { ak_public: ak, tpm_quote: quote } = json(TRUSTEE);
     const attest = base64(quote.message);
     const signature = base64(quote.signature);
     const pcrs = bank(
@@ -155,15 +164,23 @@ describe.skipIf(!hasShared)('quotes [skip: shared]', () => {
     expect(await forged).toBe('signature-invalid');
   });
 
-  it.each([
-    ['tpm/openeuler-gta/test_evidence.json'],
-    ['tpm/openeuler-gta/boot_test_evidence.json'],
-  ])('%s: parses to what is recorded', (path) => {
-    const { evidence } = json(path);
-    const quote = parseAttest(base64((evidence ?? json(path)).quote.quote_data));
-    expect(toHex(quote.extraData)).toBe('96362bf2f60d62b12b14718a7a22f8be');
-    expect(quote.selections).toEqual([{ bank: ALG.sha256, indexes: [0, 1, 2, 3, 4, 5, 6, 7] }]);
-  });
+  it.each(OPENEULER)(
+    '%s: what is recorded, and what the key beside it says',
+    async (path, outcome) => {
+      const { quote, pcrs, ak_certs: certificates } = json(path).evidence;
+      const attest = base64(quote.quote_data);
+      const signature = base64(quote.signature);
+      const parsed = parseAttest(attest);
+      expect(toHex(parsed.extraData)).toBe('96362bf2f60d62b12b14718a7a22f8be');
+      expect(parsed.selections).toEqual([{ bank: ALG.sha256, indexes: [0, 1, 2, 3, 4, 5, 6, 7] }]);
+      const values = pcrs.pcr_values.map((p: { pcr_value: string }) => fromHex(p.pcr_value));
+      expect(nodeCrypto.digest('sha256', ...values)).toEqual(parsed.pcrDigest);
+      const { key } = parseCertificate(base64(certificates[0].cert_data));
+      const given = { attest, signature, pcrs: bank(ALG.sha256, values) };
+      const code = await codeOf(() => verifyTpmQuote(context, given, key.spki));
+      expect(code).toBe(outcome);
+    },
+  );
 });
 
 describe.skipIf(!hasShared)('event logs [skip: shared]', () => {
@@ -245,24 +262,24 @@ function tdxBundle(): Collateral {
   return parseCollateralJson('azure-tdx-vtpm', read(bundle));
 }
 
-describe.skipIf(!hasShared)('Azure captures [skip: shared]', () => {
-  const snp = 'snp/trustee/az-snp-vtpm';
-  const tdx = 'tdx/trustee/az-tdx-vtpm';
-  const captures: [string, EvidenceKind, () => Collateral, string][] = [
-    [`${snp}/evidence-v0.json`, 'azure-snp-vtpm', () => snpBundle('Milan'), '2025-03-01'],
-    [`${snp}/evidence-v1.json`, 'azure-snp-vtpm', () => snpBundle('Milan'), '2025-03-01'],
-    [`${snp}/evidence-v2.json`, 'azure-snp-vtpm', () => snpBundle('Milan'), '2025-03-01'],
-    [`${snp}/evidence-genoa.json`, 'azure-snp-vtpm', () => snpBundle('Genoa'), '2025-03-01'],
-    [`${tdx}/evidence-v0.json`, 'azure-tdx-vtpm', tdxBundle, '2025-07-22T09:13:34Z'],
-    [`${tdx}/evidence-v1.json`, 'azure-tdx-vtpm', tdxBundle, '2025-07-22T09:13:34Z'],
-  ];
+const AZURE_SNP = 'snp/trustee/az-snp-vtpm';
+const AZURE_TDX = 'tdx/trustee/az-tdx-vtpm';
+const AZURE: readonly [string, EvidenceKind, () => Collateral, string][] = [
+  [`${AZURE_SNP}/evidence-v0.json`, 'azure-snp-vtpm', () => snpBundle('Milan'), '2025-03-01'],
+  [`${AZURE_SNP}/evidence-v1.json`, 'azure-snp-vtpm', () => snpBundle('Milan'), '2025-03-01'],
+  [`${AZURE_SNP}/evidence-v2.json`, 'azure-snp-vtpm', () => snpBundle('Milan'), '2025-03-01'],
+  [`${AZURE_SNP}/evidence-genoa.json`, 'azure-snp-vtpm', () => snpBundle('Genoa'), '2025-03-01'],
+  [`${AZURE_TDX}/evidence-v0.json`, 'azure-tdx-vtpm', tdxBundle, '2025-07-22T09:13:34Z'],
+  [`${AZURE_TDX}/evidence-v1.json`, 'azure-tdx-vtpm', tdxBundle, '2025-07-22T09:13:34Z'],
+];
 
+describe.skipIf(!hasShared)('Azure captures [skip: shared]', () => {
   function judge(kind: EvidenceKind, bytes: Uint8Array, collateral: Collateral, at: string) {
     const options = { crypto: nodeCrypto, roots: VENDOR_ROOTS, collateral, at: Date.parse(at) };
     return verifyEvidence({ kind, bytes }, options);
   }
 
-  it.each(captures)('%s', async (path, kind, collateral, at) => {
+  it.each(AZURE)('%s', async (path, kind, collateral, at) => {
     const capture = azureCapture(path);
     const claims: Claims = await judge(kind, envelope(capture), collateral(), at);
     expect(claims).toMatchObject({ kind, trust: 'hardware', alsoFamilies: ['microsoft'] });
@@ -272,9 +289,9 @@ describe.skipIf(!hasShared)('Azure captures [skip: shared]', () => {
   });
 
   it('refuses a quote of another VM, and runtime data the hardware does not name', async () => {
-    const [path, kind, collateral, at] = captures[1] as (typeof captures)[0];
+    const [path, kind, collateral, at] = AZURE[1] as (typeof AZURE)[0];
     const mine = azureCapture(path);
-    const other = azureCapture((captures[2] as (typeof captures)[0])[0]);
+    const other = azureCapture((AZURE[2] as (typeof AZURE)[0])[0]);
     const { attest, signature, values } = other;
     const swapped = envelope({ ...mine, attest, signature, values });
     expect(await codeOf(() => judge(kind, swapped, collateral(), at))).toBe('signature-invalid');
@@ -287,4 +304,11 @@ describe.skipIf(!hasShared)('Azure captures [skip: shared]', () => {
     expect(await codeOf(() => judge(kind, changed, collateral(), at))).toBe('binding-invalid');
     expect(await codeOf(() => judge(kind, envelope(other), collateral(), at))).toBe('verified');
   });
+});
+
+it.skipIf(!hasShared)('every shared case of kind tpm is among these [skip: shared]', () => {
+  const all: { kind: string; id: string }[] = json('cases.json').cases;
+  const here = [...[...GCE, ...OPENEULER, ...AZURE].map(([path]) => path), TRUSTEE];
+  const wanted = all.filter((c) => c.kind === 'tpm').map((c) => c.id);
+  expect(here.sort()).toEqual(wanted.sort());
 });
