@@ -2,7 +2,7 @@
 // A bounded memory of what verification may remember between calls: signatures that held and
 // statements that were parsed. Keys are SHA-256 digests of everything that the remembered fact
 // depends on; nothing that depends on the time to judge at is ever kept.
-import { type CryptoPort, toHex } from '@cloister/core';
+import { type CryptoPort, concat, toHex } from '@cloister/core';
 
 const DEFAULT_ENTRIES = 1024;
 const DEFAULT_BYTES = 64 * 1024 * 1024;
@@ -77,5 +77,5 @@ export function factKey(
     new DataView(length.buffer).setUint32(0, part.length);
     framed.push(length, part);
   }
-  return `${label}:${toHex(crypto.digest('sha256', ...framed))}`;
+  return `${label}:${toHex(crypto.digest('sha256', concat(...framed)))}`;
 }

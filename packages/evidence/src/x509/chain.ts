@@ -193,13 +193,15 @@ function badSignature(certificate: Certificate): Error {
 
 /** @throws CodedError `certificate-not-yet-valid`, `certificate-expired` */
 export function checkValidity(certificate: Certificate, at: number): void {
-  const name = commonName(certificate.subject);
-  if (at < certificate.notBefore) {
-    const message = `'${name}' is valid from ${iso(certificate.notBefore)}, judged at ${iso(at)}`;
+  const { notBefore, notAfter, subject } = certificate;
+  if (at < notBefore) {
+    const name = commonName(subject);
+    const message = `'${name}' is valid from ${iso(notBefore)}, judged at ${iso(at)}`;
     throw refused('certificate-not-yet-valid', message, { name });
   }
-  if (at > certificate.notAfter) {
-    const message = `'${name}' was valid until ${iso(certificate.notAfter)}, judged at ${iso(at)}`;
+  if (at > notAfter) {
+    const name = commonName(subject);
+    const message = `'${name}' was valid until ${iso(notAfter)}, judged at ${iso(at)}`;
     throw refused('certificate-expired', message, { name });
   }
 }

@@ -5,11 +5,13 @@ import { fromBase64 } from '@cloister/core';
 import { malformed } from '../errors.ts';
 
 const MAX_BLOCKS = 16;
+/** A character a byte, whatever the bytes are. */
+const latin1 = new TextDecoder('latin1');
 
 /** @throws CodedError `pem-malformed` when there is no block, too many, or bad base64 */
 export function parsePem(bytes: Uint8Array, label = 'CERTIFICATE'): Uint8Array[] {
   const nul = bytes.indexOf(0);
-  const text = ascii(nul === -1 ? bytes : bytes.subarray(0, nul));
+  const text = latin1.decode(nul === -1 ? bytes : bytes.subarray(0, nul));
   const begin = `-----BEGIN ${label}-----`;
   const end = `-----END ${label}-----`;
   const blocks: Uint8Array[] = [];
@@ -34,12 +36,4 @@ export function parsePem(bytes: Uint8Array, label = 'CERTIFICATE'): Uint8Array[]
 /** Certificates as PEM text, or as one DER certificate. */
 export function parseCertificates(bytes: Uint8Array): Uint8Array[] {
   return bytes[0] === 0x30 ? [bytes] : parsePem(bytes);
-}
-
-function ascii(bytes: Uint8Array): string {
-  let out = '';
-  for (let i = 0; i < bytes.length; i += 8192) {
-    out += String.fromCharCode(...bytes.subarray(i, i + 8192));
-  }
-  return out;
 }
