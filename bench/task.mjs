@@ -55,7 +55,7 @@ async function parquet(folder, name, sql) {
 
 async function add(admin, path, name, policy) {
   const { upload } = await admin.upload(`${name}.parquet`, await openAsBlob(path));
-  await admin.addDataset({ upload, name, policy, price: PRICE });
+  await admin.addDataset({ uploads: [upload], name, policy, price: PRICE });
 }
 
 async function approved(world, request) {

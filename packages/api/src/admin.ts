@@ -82,7 +82,12 @@ export const inspection = z.object({
 
 /** POST /admin/v1/datasets */
 export const datasetRequest = z.strictObject({
-  upload: hex(16),
+  /** Files of one schema, whose rows are taken in this order. */
+  uploads: z
+    .array(hex(16))
+    .min(1)
+    .max(200)
+    .refine((uploads) => new Set(uploads).size === uploads.length, 'wanted every upload once'),
   name: z.string().min(1).max(100),
   /** The field policy document; see spec/policy.md. */
   policy: z.unknown(),

@@ -24,6 +24,7 @@ export type GatewayErrorCode =
   | 'event-void'
   | 'dataset-not-found'
   | 'dataset-name-taken'
+  | 'dataset-files-differ'
   | 'dataset-not-yours'
   | 'policy-malformed'
   | 'no-group-key'

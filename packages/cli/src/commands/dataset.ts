@@ -24,8 +24,8 @@ export function datasetCommands(program: Command): void {
     });
   withExample(inspect, 'cloister dataset inspect --home bank accounts.csv');
   const add = withHome(dataset.command('add'))
-    .argument('<file>', 'CSV, JSON lines or Parquet')
-    .description('encrypt a file field by field, seal its keys to the group key, publish it')
+    .argument('<file...>', 'CSV, JSON lines or Parquet; several of one schema are one dataset')
+    .description('encrypt files field by field, seal their keys to the group key, publish them')
     .requiredOption('--name <text>', 'name of the dataset, for members only')
     .requiredOption('--policy <file>', 'the field policy (JSON)')
     .option('--type <column=type>', 'a type instead of the inferred one; repeat', pairs, {})
@@ -34,8 +34,8 @@ export function datasetCommands(program: Command): void {
     .option('--price-row <amount>', 'price of a row read', micros, 0)
     .option('--price-gb <amount>', 'price of a gigabyte read', micros, 0)
     .option('--price-second <amount>', 'price of a second', micros, 0)
-    .action(async (file: string, options, command: Command) => {
-      const added = await addFile(file, options, (line) => progress(command, line));
+    .action(async (files: string[], options, command: Command) => {
+      const added = await addFiles(files, options, (line) => progress(command, line));
       const { dataset: d, recorded } = added;
       print(command, added, [
         `${d.owner}/${d.name} version ${d.version}: ${d.rows} rows, ` +
@@ -81,13 +81,14 @@ interface AddOptions {
   readonly priceSecond: number;
 }
 
-async function addFile(file: string, options: AddOptions, say: (line: string) => void) {
+async function addFiles(
+  files: readonly string[],
+  options: AddOptions,
+  say: (line: string) => void,
+) {
   const { name, type: types, currency } = options;
   const policy = await readJson(options.policy);
   const admin = await adminOf(options.home);
-  const { upload: id, ...seen } = await upload(admin, file);
-  for (const line of inspectionLines(seen)) say(line);
-  say('encrypting and sealing');
   const price = {
     currency,
     run: options.priceRun,
@@ -95,10 +96,17 @@ async function addFile(file: string, options: AddOptions, say: (line: string) =>
     gigabyte: options.priceGb,
     second: options.priceSecond,
   };
+  const uploads: string[] = [];
   try {
-    return await admin.addDataset({ upload: id, name, policy, types, price });
+    for (const file of files) {
+      const { upload: id, ...seen } = await upload(admin, file);
+      uploads.push(id);
+      for (const line of inspectionLines(seen)) say(line);
+    }
+    say('encrypting and sealing');
+    return await admin.addDataset({ uploads, name, policy, types, price });
   } catch (error) {
-    await admin.discardUpload(id).catch(() => undefined);
+    for (const id of uploads) await admin.discardUpload(id).catch(() => undefined);
     throw error;
   }
 }

@@ -45,7 +45,12 @@ async function addDatasets(world: World, seed: number): Promise<void> {
         const admin = admins[role.id];
         const { upload } = await admin.upload(`${role.dataset}.csv`, await openAsBlob(path));
         const price = { currency: 'EUR', run: role.run, row: role.row, gigabyte: 0, second: 0 };
-        await admin.addDataset({ upload, name: role.dataset, policy: role.policy, price });
+        await admin.addDataset({
+          uploads: [upload],
+          name: role.dataset,
+          policy: role.policy,
+          price,
+        });
       }
       for (const admin of Object.values(admins)) {
         await until('all datasets', async () => (await admin.status()).datasets === CAST.length);

@@ -27,9 +27,10 @@ import { z } from 'zod';
 import type { Gateway } from '../context.ts';
 import type { GatewayErrorCode } from '../errors.ts';
 import { homeFolder } from '../home.ts';
-import { convertToParquet, inspectInput } from '../ingest/index.ts';
+import { inspectInput } from '../ingest/index.ts';
 import { billsOf } from '../work/bills.ts';
 import { publishCollateral } from '../work/collateral.ts';
+import { convertAll, parquetOf } from '../work/convert-all.ts';
 import { addDataset, listDatasets } from '../work/datasets.ts';
 import { attemptOf, formEpoch, listKeepers, resealing } from '../work/keepers.ts';
 import { listResult, openResult } from '../work/results.ts';
@@ -112,18 +113,17 @@ function datasetRoutes(app: FastifyInstance, gateway: Gateway): void {
   });
 
   app.post('/admin/v1/datasets', async (request) => {
-    const body = parseBody(datasetRequest, request);
-    const path = await uploadPath(gateway, body.upload);
-    const parquet = `${path}.parquet`;
+    const { uploads, types, ...about } = parseBody(datasetRequest, request);
+    const paths = await Promise.all(uploads.map((upload) => uploadPath(gateway, upload)));
     try {
-      const { rows, columns } = await convertToParquet(path, parquet, { types: body.types });
-      const { name, policy, price } = body;
-      const added = await addDataset(gateway, { parquet, rows, columns, name, policy, price });
+      const converted = await convertAll(paths, types);
+      const added = await addDataset(gateway, { ...converted, ...about });
       const dataset = (await listDatasets(gateway)).find((d) => d.dataset === toHex(added.dataset));
       return { dataset, recorded: recordedAnswer(added.record) };
     } finally {
-      await rm(path, { force: true });
-      await rm(parquet, { force: true });
+      for (const path of paths.flatMap((one) => [one, parquetOf(one)])) {
+        await rm(path, { force: true });
+      }
     }
   });
 

@@ -45,8 +45,8 @@ const FOOTER = 0;
 const VERSION_1 = 1;
 
 export interface NewDataset {
-  /** Absolute path of a plain Parquet file; it is removed on every path. */
-  readonly parquet: string;
+  /** Absolute paths of plain Parquet files of these columns; they are removed on every path. */
+  readonly parquets: readonly string[];
   readonly rows: number;
   readonly columns: readonly { readonly name: string; readonly type: string }[];
   readonly name: string;
@@ -82,11 +82,14 @@ export async function addDataset(
     policy: commitTo(encodePolicy(policy), ports).opening,
   };
   await putVaultEntry(gateway.home, entry);
-  const file = await encryptFile(gateway, wanted.parquet, schema, entry);
+  const files: EventBody<'dataset'>['files'] = [];
+  for (const plain of wanted.parquets) {
+    files.push(await encryptFile(gateway, { plain, schema, entry, file: files.length }));
+  }
   const body = await sealDataset(gateway, entry, {
     groupKey,
     rows: wanted.rows,
-    files: [file],
+    files,
     price: wanted.price,
     approvals: policy.approvals,
   });
@@ -171,14 +174,13 @@ async function refuseTakenName(gateway: Gateway, name: string): Promise<void> {
 
 async function encryptFile(
   gateway: Gateway,
-  plain: string,
-  schema: DatasetSchema,
-  entry: VaultEntry,
+  of: { plain: string; schema: DatasetSchema; entry: VaultEntry; file: number },
 ): Promise<EventBody<'dataset'>['files'][number]> {
+  const { plain, schema, entry, file } = of;
   const folder = await homeFolder(gateway.home, 'uploads');
   const encrypted = join(folder, `${toHex(entry.dataset)}.encrypted`);
   try {
-    const aadPrefix = datasetAadPrefix({ genesis: gateway.genesis, ...entry, file: 0 });
+    const aadPrefix = datasetAadPrefix({ genesis: gateway.genesis, ...entry, file });
     await encryptTo(encrypted, { plain, schema, entry, aadPrefix });
     await proveEncrypted(encrypted, entry, aadPrefix);
     const { leaves, root, length } = await digestTree(chunksOf(encrypted), nodeCrypto);

@@ -41,7 +41,7 @@ async function add(): Promise<string> {
     columns: { id: { rule: 'reveal' } },
   };
   const price = { currency: 'EUR' };
-  return codeOf(bank.admin.addDataset({ upload, name: `d${count}`, policy, price }));
+  return codeOf(bank.admin.addDataset({ uploads: [upload], name: `d${count}`, policy, price }));
 }
 
 /** The world makes an epoch, with evidence that `bend` changed, and the gateway follows it. */

@@ -44,7 +44,7 @@ afterAll(() => federation.close());
 
 async function add(at: Started, name: string, document: unknown, file = 'data.csv', text = CSV) {
   const { upload } = await at.admin.upload(file, new Blob([text]));
-  return at.admin.addDataset({ upload, name, policy: document, price: FREE });
+  return at.admin.addDataset({ uploads: [upload], name, policy: document, price: FREE });
 }
 
 /** A task of the hospital over the bank's dataset, seen by both. */
@@ -84,6 +84,25 @@ describe('a dataset', () => {
     expect(await codeOf(add(bank, 'refused', policy(change)))).toBe(code);
     expect(await namesIn(join(federation.home('bank'), 'uploads'))).toEqual([]);
     expect((await bank.admin.datasets()).some((d) => d.name === 'refused')).toBe(false);
+  });
+
+  it('of several files has the rows of all; files that differ are refused, and gone', async () => {
+    const csv = async (text: string) => (await bank.admin.upload('f.csv', new Blob([text]))).upload;
+    const about = { policy: policy(), price: FREE };
+    const uploads = [await csv(CSV), await csv('id,age,note\n5,33,e\n')];
+    const { dataset } = await bank.admin.addDataset({ uploads, name: 'parts', ...about });
+    expect(dataset.rows).toBe(5);
+    const version = bank.gateway.follower.state.datasets.get(dataset.dataset)?.versions.get(1);
+    expect(version?.body.files).toHaveLength(2);
+    for (const other of ['id,age\n1,2\n', 'id,note,age\n1,a,2\n', 'id,age,note\n1,x,a\n']) {
+      const differing = { uploads: [await csv(CSV), await csv(other)], name: 'other', ...about };
+      expect(await codeOf(bank.admin.addDataset(differing))).toBe('dataset-files-differ');
+    }
+    const twice = await csv(CSV);
+    const same = bank.admin.addDataset({ uploads: [twice, twice], name: 'other', ...about });
+    expect(await codeOf(same)).toBe('request-malformed');
+    await bank.admin.discardUpload(twice);
+    expect(await namesIn(join(federation.home('bank'), 'uploads'))).toEqual([]);
   });
 
   it('leaves nothing plain when its name is taken', async () => {

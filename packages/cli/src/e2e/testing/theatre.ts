@@ -53,7 +53,12 @@ export class Theatre {
     const { upload } = await this.admin(member).upload(`${of.name}.csv`, new Blob([of.text]));
     const { name, policy } = of;
     const before = await this.admin(member).status();
-    const added = await this.admin(member).addDataset({ upload, name, policy, price: FREE });
+    const added = await this.admin(member).addDataset({
+      uploads: [upload],
+      name,
+      policy,
+      price: FREE,
+    });
     for (const admin of Object.values(this.world.admins)) {
       await until('the dataset', async () => (await admin.status()).datasets > before.datasets);
     }

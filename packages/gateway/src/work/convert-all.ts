@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The files of one dataset, converted: whoever queries them sees one table, so their columns must be
+// the same, in name, type and order. What differs is said before anything is encrypted.
+import { rm } from 'node:fs/promises';
+import { CodedError } from '@cloister/core';
+import type { GatewayErrorCode } from '../errors.ts';
+import { type Converted, convertToParquet } from '../ingest/index.ts';
+
+/** Plain Parquet files of one schema, and their rows together. */
+export interface ConvertedFiles extends Converted {
+  readonly parquets: readonly string[];
+}
+
+/** Where the Parquet of an upload is put. */
+export function parquetOf(upload: string): string {
+  return `${upload}.parquet`;
+}
+
+/**
+ * Converts one after another, beside the uploads, each of which is removed when it is done.
+ * @throws CodedError `dataset-files-differ`, and those of `convertToParquet`
+ */
+export async function convertAll(
+  uploads: readonly string[],
+  types: Readonly<Record<string, string>>,
+): Promise<ConvertedFiles> {
+  const parquets: string[] = [];
+  let rows = 0;
+  let columns: Converted['columns'] = [];
+  for (const [at, upload] of uploads.entries()) {
+    const parquet = parquetOf(upload);
+    const converted = await convertToParquet(upload, parquet, { types });
+    await rm(upload, { force: true });
+    if (at === 0) columns = converted.columns;
+    refuseOther(at, converted.columns, columns);
+    rows += converted.rows;
+    parquets.push(parquet);
+  }
+  return { parquets, rows, columns };
+}
+
+function refuseOther(at: number, got: Converted['columns'], wanted: Converted['columns']): void {
+  const text = (column: Converted['columns'][number] | undefined) =>
+    column === undefined ? 'nothing' : `${column.name} ${column.type}`;
+  for (let i = 0; i < Math.max(got.length, wanted.length); i++) {
+    const [one, other] = [text(got[i]), text(wanted[i])];
+    if (one === other) continue;
+    const message =
+      `file ${at + 1} has ${one} where the first has ${other}: the files of a dataset have the ` +
+      'same columns in the same order; types can be chosen';
+    throw new CodedError<GatewayErrorCode>('dataset-files-differ', 'usage', message);
+  }
+}
