@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The files of one dataset, converted: whoever queries them sees one table, so their columns must be
-// the same, in name, type and order. What differs is said before anything is encrypted.
+// The files of one dataset, converted: whoever queries them sees one table, so their columns must
+// be the same, in name, type and order. What differs is said before anything is encrypted.
 import { rm } from 'node:fs/promises';
 import { CodedError } from '@cloister/core';
 import type { GatewayErrorCode } from '../errors.ts';
