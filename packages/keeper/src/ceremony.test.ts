@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keepers making a key on a ledger in memory: the happy path, a seat that is not what the charter
-// wants, a dealer that deals wrongly, gateways that are dead or lie, and what is left after a stop.
+// Keepers making a key on a ledger in memory: the happy path, a dealer that deals
+// wrongly or dies, gateways that are dead or lie, and what is left after a stop. Seats that are not
+// what the charter wants are in mismatch.test.ts.
 import { inProcessAttester } from '@cloister/attester';
 import { type EventBody, reportData, signEvent } from '@cloister/contract';
 import { accepted } from '@cloister/contract/testing';
@@ -27,14 +28,9 @@ async function create(): Promise<Committee> {
   return committee;
 }
 
-/** Starts a keeper for each operator; `change` is for the bank's. */
-async function startAll(
-  committee: Committee,
-  change: Parameters<Committee['keeper']>[1] = {},
-): Promise<Keeper[]> {
-  const keepers = Object.keys(OPERATORS).map((operator) =>
-    committee.keeper(operator, operator === 'bank' ? change : {}),
-  );
+/** Starts a keeper for each operator. */
+async function startAll(committee: Committee): Promise<Keeper[]> {
+  const keepers = Object.keys(OPERATORS).map((operator) => committee.keeper(operator));
   await Promise.all(keepers.map((keeper) => keeper.start()));
   return keepers;
 }
@@ -145,69 +141,6 @@ describe('a reshare', () => {
     expect(insurer.state).toBe('holding');
   });
 });
-
-describe('a seat that is not what the charter wants', () => {
-  it.each<[string, Parameters<Committee['keeper']>[1], string]>([
-    [
-      'another program',
-      { duties: { hardware: hardwareOf('optee', utf8('something else')) } },
-      'measurement-not-allowed',
-    ],
-    [
-      'a root that was not enrolled',
-      { duties: { hardware: forgedHardware() } },
-      'signature-invalid',
-    ],
-    [
-      'evidence over other report data',
-      { duties: { hardware: lyingHardware() } },
-      'report-data-mismatch',
-    ],
-  ])('ends the attempt with what was wanted and what came: %s', async (_what, change, code) => {
-    const committee = await create();
-    const keepers = await startAll(committee, change);
-    const id = await committee.proposeEpoch(keepers);
-    await until(() => epochOf(committee, id).status === 'ended', 'the end of the attempt');
-    const { end } = epochOf(committee, id);
-    expect(end).toMatchObject({ code, faults: [] });
-    expect(end?.got).toMatch(/^seat 3: /);
-    expect(end?.wanted).not.toBe('');
-    expect(committee.world.state.formingEpoch).toBeNull();
-    expect(epochOf(committee, id).reveals.size).toBe(0);
-  });
-
-  it('leaves a running epoch untouched', async () => {
-    const committee = await create();
-    await committee.form();
-    const running = committee.world.state.activeEpoch;
-    const hardware = hardwareOf('optee', utf8('something else'));
-    const wrong = committee.keeper('bank', { duties: { hardware } });
-    await wrong.start();
-    const [one, two] = committee.keepers as [Keeper, Keeper];
-    const id = await committee.proposeEpoch([one, two, wrong]);
-    await until(() => epochOf(committee, id).status === 'ended', 'the end of the attempt');
-    expect(committee.world.state.activeEpoch).toBe(running);
-    expect(one.seat?.epoch).toBeDefined();
-  });
-});
-
-/** The bank's device, had someone else made its key. */
-function forgedHardware() {
-  const real = hardwareOf('optee', KEEPER_PROGRAM);
-  const quote = async (data: Uint8Array) => {
-    const evidence = await real.quote(data);
-    const at = evidence.length - 5;
-    evidence[at] = (evidence[at] as number) ^ 1;
-    return evidence;
-  };
-  return { ...real, quote };
-}
-
-/** Quotes something else than it was asked for. */
-function lyingHardware() {
-  const real = hardwareOf('optee', KEEPER_PROGRAM);
-  return { ...real, quote: () => real.quote(new Uint8Array(64).fill(7)) };
-}
 
 describe('a dealer', () => {
   it.each<[string, (blob: Uint8Array) => Uint8Array, string]>([

@@ -10,6 +10,7 @@ import type { Keeper } from './keeper.ts';
 import {
   Committee,
   hardwareOf,
+  KEEPER_PROGRAM,
   mintingHardware,
   OPERATORS,
   until,
@@ -115,6 +116,30 @@ const CASES: readonly Case[] = [
     machine: () => mintingHardware('sgx', { ...good, root: strangeRoot() }),
     code: 'root-untrusted',
     wanted: /sgx-dcap evidence/,
+    got: /./,
+  },
+  {
+    what: 'keys: evidence over other report data than the join',
+    operator: 'bank',
+    machine: () => {
+      const real = hardwareOf('optee', KEEPER_PROGRAM);
+      return { ...real, quote: () => real.quote(new Uint8Array(64).fill(7)) };
+    },
+    code: 'report-data-mismatch',
+    wanted: /^[0-9a-f]{64}/,
+    got: /0707/,
+  },
+  {
+    what: 'signature: one byte of the evidence is another',
+    operator: 'bank',
+    machine: () => {
+      const real = hardwareOf('optee', KEEPER_PROGRAM);
+      const bent = (evidence: Uint8Array) =>
+        evidence.map((byte, i) => (i === evidence.length - 5 ? byte ^ 1 : byte));
+      return { ...real, quote: async (data) => bent(await real.quote(data)) };
+    },
+    code: 'signature-invalid',
+    wanted: /op-tee evidence/,
     got: /./,
   },
   {
