@@ -15,14 +15,14 @@ import { type Cbor, decodeCbor, equal, type Signer, toHex, verifyCose } from '@c
 import { nodeCrypto } from '@cloister/core/node';
 import type { Handler } from './channel.ts';
 import { attesterError } from './errors.ts';
+import type { Hardware } from './hardware.ts';
 import type { NodeRole } from './measure.ts';
-import type { SimulatedHardware } from './simulated.ts';
 
 /** The quotes of a node that are remembered, oldest forgotten first. */
 const MAX_QUOTES = 1_000;
 
 export interface Duties {
-  readonly hardware: SimulatedHardware;
+  readonly hardware: Hardware;
   readonly role: NodeRole;
   readonly operator: { readonly id: string; readonly signer: Signer };
   readonly genesis: Uint8Array;

@@ -9,7 +9,7 @@ import { MEASUREMENT_LENGTH, REPORT_DATA_LENGTH, verifyEvidence } from '@cloiste
 import { createDevelopmentRoot, mintCollateral } from '@cloister/evidence/mint';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type NodeSpec, type RunningNode, runUntilSignal, startNode } from './launcher.ts';
-import { MAKES, type Make, measureProgram } from './simulated.ts';
+import { MAKES, type Make, measureProgram, simulatedPlatform } from './simulated.ts';
 
 const DIST = new URL('../dist/index.js', import.meta.url).href;
 const MINT = new URL('../../evidence/dist/mint/index.js', import.meta.url).href;
@@ -60,11 +60,10 @@ afterEach(async () => {
 
 function spec(make: Make, config: Record<string, unknown> = {}): NodeSpec {
   return {
-    make,
+    platform: simulatedPlatform({ make, developmentRoot: developmentRoots[make] }),
     role: 'keeper',
     root,
     config: { byte: 0x5a, secret: SECRET, ...config },
-    developmentRoot: developmentRoots[make],
     operator: { id: 'bank', signer: ephemeralEd25519Signer() },
     genesis: new Uint8Array(32),
     environment: 'keeper',
@@ -93,7 +92,7 @@ describe('a launched node', () => {
     async (make) => {
       const node = await start(make);
       const kind = MAKES[make];
-      const { developmentRoot } = spec(make);
+      const developmentRoot = developmentRoots[make];
       const at = Date.now();
       const collateral = make === 'optee' ? null : mintCollateral(developmentRoot, { at });
       const bytes = new Uint8Array(Buffer.from(String(node.ready['evidence']), 'base64'));
@@ -157,8 +156,8 @@ describe('a launched node', () => {
   });
 
   it('is not started with a development root of another make', async () => {
-    const { developmentRoot } = spec('optee');
-    await expect(startNode({ ...spec('snp'), developmentRoot })).rejects.toMatchObject({
+    const platform = simulatedPlatform({ make: 'snp', developmentRoot: developmentRoots.optee });
+    await expect(startNode({ ...spec('snp'), platform })).rejects.toMatchObject({
       code: 'make-unknown',
     });
   });
@@ -169,11 +168,13 @@ describe('a launcher that is gone', () => {
     const launcher = join(root, 'launcher.mjs');
     await writeFile(
       launcher,
-      `import { startNode, MAKES } from '${DIST}';
+      `import { startNode, simulatedPlatform, MAKES } from '${DIST}';
        import { createDevelopmentRoot } from '${MINT}';
        const node = await startNode({
-         make: 'optee', role: 'keeper', root: ${JSON.stringify(root)}, config: { byte: 1 },
-         developmentRoot: createDevelopmentRoot(MAKES.optee),
+         platform: simulatedPlatform({
+           make: 'optee', developmentRoot: createDevelopmentRoot(MAKES.optee),
+         }),
+         role: 'keeper', root: ${JSON.stringify(root)}, config: { byte: 1 },
          operator: { id: 'bank', signer: { key: new Uint8Array(32), sign: async () => null } },
          genesis: new Uint8Array(32), environment: 'keeper',
        });

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Simulated hardware: the launcher starts a node's program, having measured it, and answers its
-// requests for evidence and for the operator's countersignature. The node gets its configuration
-// over the same private channel, a socket pair inherited as descriptor 3 that no other process can
-// open: nothing secret is in its arguments or its environment.
+// The launcher starts a node's program, having measured it and loaded it on a platform
+// (hardware.ts), and answers its requests for evidence and for the operator's countersignature. On
+// simulated platforms it is the hardware itself. The node gets its configuration over the same
+// private channel, a socket pair inherited as descriptor 3 that no other process can open: nothing
+// secret is in its arguments or its environment.
 //
 // Invariants
-// - The development root and the operator's key never leave this process.
+// - What the platform is reached by (a development root, a TPM) and the operator's key never leave
+//   this process.
 // - The evidence always carries the measurement of the files that were measured before the start.
 // - The launcher countersigns only a join of the role, operator, environment, charter, hardware and
 //   keys that it started and quoted (launcher-duties.ts), so a node cannot pass as another.
@@ -14,19 +16,19 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { dirname, join, resolve } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { Cbor, Signer } from '@cloister/core';
-import type { DevelopmentRoot } from '@cloister/evidence/mint';
 import { Channel } from './channel.ts';
 import { attesterError } from './errors.ts';
+import type { Hardware, Platform } from './hardware.ts';
 import { type Duties, launcherHandlers } from './launcher-duties.ts';
 import { type Manifest, measureFiles, type NodeRole, REPOSITORY_ROOT } from './measure.ts';
-import { type Make, type SimulatedHardware, simulatedHardware } from './simulated.ts';
 
 const DEFAULT_READY_MS = 30_000;
 const DEFAULT_GRACE_MS = 5_000;
 
 /** What a node is started as. */
 export interface NodeSpec {
-  readonly make: Make;
+  /** What it runs on; let go when the node has ended. */
+  readonly platform: Platform;
   readonly role: NodeRole;
   /** Entry file; by default `packages/<role>/dist/main.js`. */
   readonly program?: string;
@@ -34,15 +36,11 @@ export interface NodeSpec {
   readonly root?: string;
   /** Handed to the node as it is (JSON): addresses, the charter's bytes in base64, limits. */
   readonly config: unknown;
-  /** The simulated maker's box of keys; stays here. */
-  readonly developmentRoot: DevelopmentRoot;
   /** The operator that answers for the node; its key stays here. */
   readonly operator: { readonly id: string; readonly signer: Signer };
   /** What the joins that it countersigns must say. */
   readonly genesis: Uint8Array;
   readonly environment: string;
-  /** Identity of the simulated platform; by default the make's own for this root. */
-  readonly hardware?: Uint8Array;
   /** Where the node's output goes; by default this process's stderr. */
   readonly stdio?: {
     readonly stdout?: 'inherit' | 'ignore' | number;
@@ -61,12 +59,12 @@ export interface NodeExit {
 export interface RunningNode {
   readonly pid: number;
   readonly role: NodeRole;
-  readonly make: Make;
+  readonly make: string;
   readonly manifest: Manifest;
   readonly measurement: Uint8Array;
   /** What the node said when it was ready: its address, the id of its join. */
   readonly ready: Readonly<Record<string, unknown>>;
-  /** Resolves when the process has ended, for whatever reason. */
+  /** Resolves when the process has ended, for whatever reason, and the hardware is let go. */
   readonly exited: Promise<NodeExit>;
   /** SIGTERM, then SIGKILL after `graceMs` (5 s by default); both by pid. Idempotent. */
   stop(graceMs?: number): Promise<NodeExit>;
@@ -74,17 +72,18 @@ export interface RunningNode {
 
 /**
  * Measures and starts a node, and resolves once it says that it is ready.
- * @throws CodedError `program-unreadable`, `node-start-failed`, and whatever refusal ended it
+ * @throws CodedError `program-unreadable`, `node-start-failed`, the platform's codes, and whatever
+ *   refusal ended it
  */
 export async function startNode(spec: NodeSpec): Promise<RunningNode> {
   const measured = await measureFiles(spec);
-  const hardware = simulatedHardware({ ...spec, program: measured.encoded });
+  const hardware = await spec.platform.load(measured.encoded);
   const root = resolve(spec.root ?? REPOSITORY_ROOT);
   const child = spawnProgram(join(root, measured.manifest.entry), spec.stdio);
   const exited = new Promise<NodeExit>((done) => {
     child.once('exit', (code, signal) => done({ code, signal }));
     child.once('error', () => done({ code: null, signal: null }));
-  });
+  }).finally(() => hardware.close?.());
   const ready = serve(child, spec, hardware);
   const stop = stopper(child, exited);
   try {
@@ -95,7 +94,7 @@ export async function startNode(spec: NodeSpec): Promise<RunningNode> {
     return {
       pid: child.pid as number,
       role: spec.role,
-      make: spec.make,
+      make: spec.platform.make,
       manifest: measured.manifest,
       measurement: hardware.measurement,
       ready: info,
@@ -139,7 +138,7 @@ function spawnProgram(entry: string, stdio: NodeSpec['stdio']): ChildProcess {
 function serve(
   child: ChildProcess,
   spec: NodeSpec,
-  hardware: SimulatedHardware,
+  hardware: Hardware,
 ): Promise<Record<string, unknown>> {
   return new Promise((done, fail) => {
     const stream = child.stdio[3] as Duplex | null;

@@ -8,6 +8,7 @@ import { type Clock, systemClock } from '@cloister/core';
 import { type EvidenceKind, MEASUREMENT_LENGTH, REPORT_DATA_LENGTH } from '@cloister/evidence';
 import { type DevelopmentRoot, hardwareIdOf, mintEvidence } from '@cloister/evidence/mint';
 import { attesterError } from './errors.ts';
+import type { Hardware, Platform } from './hardware.ts';
 import { type Manifest, type MeasureOptions, measureFiles, measurementOf } from './measure.ts';
 
 /** The makes that can be simulated, and the evidence kind that each imitates. */
@@ -19,16 +20,6 @@ export const MAKES = {
 
 export type Make = keyof typeof MAKES;
 
-/** One simulated platform with one program loaded. */
-export interface SimulatedHardware {
-  readonly tee: EvidenceKind;
-  readonly reportDataLength: 32 | 64;
-  readonly hardware: Uint8Array;
-  readonly measurement: Uint8Array;
-  /** Evidence bytes over `reportData`. */
-  quote(reportData: Uint8Array): Promise<Uint8Array>;
-}
-
 export interface SimulatedHardwareOptions {
   readonly make: Make;
   readonly developmentRoot: DevelopmentRoot;
@@ -38,10 +29,12 @@ export interface SimulatedHardwareOptions {
   readonly clock?: Clock;
 }
 
-/** The measurement of a program in each simulated make, and the manifest it is made of. */
+/** The measurement of a program in each simulated make, and the manifest that it is made of. */
 export async function measureProgram(options: MeasureOptions): Promise<{
   readonly measurements: Readonly<Record<Make, Uint8Array>>;
   readonly manifest: Manifest;
+  /** The encoded manifest: what other platforms measure in their own ways. */
+  readonly encoded: Uint8Array;
 }> {
   const { encoded, manifest } = await measureFiles(options);
   const measurements = Object.fromEntries(
@@ -50,11 +43,17 @@ export async function measureProgram(options: MeasureOptions): Promise<{
       measurementOf(encoded, MEASUREMENT_LENGTH[kind]),
     ]),
   ) as Record<Make, Uint8Array>;
-  return { measurements, manifest };
+  return { measurements, manifest, encoded };
+}
+
+/** A simulated platform. Loading throws CodedError `make-unknown` for another make's root. */
+export function simulatedPlatform(options: Omit<SimulatedHardwareOptions, 'program'>): Platform {
+  const load = async (program: Uint8Array) => simulatedHardware({ ...options, program });
+  return { make: options.make, load };
 }
 
 /** Loads a program on a simulated platform. @throws CodedError `make-unknown` */
-export function simulatedHardware(options: SimulatedHardwareOptions): SimulatedHardware {
+export function simulatedHardware(options: SimulatedHardwareOptions): Hardware {
   const { make, developmentRoot: root, program, clock = systemClock } = options;
   const tee = MAKES[make];
   const length = REPORT_DATA_LENGTH[tee];

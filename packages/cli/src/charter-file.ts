@@ -3,7 +3,7 @@
 // strings in hexadecimal, the root documents it names, and the genesis that it gives. What is
 // signed is the CBOR payload (contract); the JSON is its readable twin and is checked to give the
 // same genesis.
-import { type Make, measureProgram } from '@cloister/attester';
+import { measureFiles } from '@cloister/attester';
 import {
   type CharterBody,
   checkCharter,
@@ -18,7 +18,7 @@ import type { MemberCard, OperatorCard } from '@cloister/gateway/home';
 import { z } from 'zod';
 import { cliError } from './errors.ts';
 import { readJson } from './files.ts';
-import { type HardwareCard, rootDocument } from './hardware.ts';
+import { type HardwareCard, measurementOn, rootDocument } from './hardware.ts';
 
 const fileShape = z.strictObject({
   genesis: z.string().regex(/^[0-9a-f]{64}$/),
@@ -52,14 +52,12 @@ export interface CharterDraft {
 /** Drafts a charter over simulated hardware: each machine may be keeper and worker. */
 export async function draftCharter(draft: CharterDraft): Promise<CharterFile> {
   const measured = {
-    keeper: await measureProgram({ role: 'keeper' }),
-    worker: await measureProgram({ role: 'worker' }),
+    keeper: (await measureFiles({ role: 'keeper' })).encoded,
+    worker: (await measureFiles({ role: 'worker' })).encoded,
   };
   const faulty = draft.faulty ?? (draft.members.length >= 3 ? 1 : 0);
   const environments = draft.hardware.flatMap((card) =>
-    (['keeper', 'worker'] as const).map((role) =>
-      environmentOf(card, role, measured[role].measurements),
-    ),
+    (['keeper', 'worker'] as const).map((role) => environmentOf(card, role, measured[role])),
   );
   const body: CharterBody = {
     name: draft.name,
@@ -95,7 +93,7 @@ export async function draftCharter(draft: CharterDraft): Promise<CharterFile> {
 function environmentOf(
   card: HardwareCard,
   role: 'keeper' | 'worker',
-  measurements: Readonly<Record<Make, Uint8Array>>,
+  program: Uint8Array,
 ): Environment {
   return {
     id: environmentId(card, role),
@@ -106,9 +104,9 @@ function environmentOf(
     trust: 'simulated',
     measurements: [
       {
-        measurement: measurements[card.make],
+        measurement: measurementOn(card, program),
         source: 'this build of Cloister',
-        recipe: `npm ci && npx cloister ${role} measure`,
+        recipe: `npm ci && npx cloister ${role} measure${card.registers ? ' --card <card>' : ''}`,
       },
     ],
     tcb: 'any',

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keepers and workers on simulated hardware, from an operator's folder: this process is the
-// launcher and stands for the hardware, the node is a child that never holds the development key.
-import { type Make, type RunningNode, startNode } from '@cloister/attester';
-import { fromHex, toBase64, toHex } from '@cloister/core';
+// Keepers and workers on the machines of an operator's folder: this process is the launcher (and,
+// on minted makes, stands for the hardware), the node is a child that never holds its keys.
+import { type RunningNode, startNode } from '@cloister/attester';
+import { toBase64, toHex } from '@cloister/core';
 import { readOperator, readOperatorSigner } from '@cloister/gateway/home';
 import type { KeeperConfigInput } from '@cloister/keeper';
 import type { WorkerConfigInput } from '@cloister/worker';
 import { type CharterFile, environmentId } from './charter-file.ts';
 import { cliError } from './errors.ts';
-import { cardPath, readCard, readDevelopmentRoot } from './hardware.ts';
+import { cardPath, type MachineMake, platformOf, readCard } from './hardware.ts';
 
 export interface NodeOptions {
   /** The operator's folder. */
   readonly home: string;
-  readonly make: Make;
+  readonly make: MachineMake;
   readonly charter: CharterFile;
   readonly gateways: readonly string[];
   readonly host: string;
@@ -50,9 +50,8 @@ export async function startWorker(
 
 async function nodeFacts(options: NodeOptions, role: 'keeper' | 'worker') {
   const { home, make, charter } = options;
-  const [card, developmentRoot, operator, signer] = await Promise.all([
+  const [card, operator, signer] = await Promise.all([
     readCard(cardPath(home, make)),
-    readDevelopmentRoot(home, make),
     readOperator(home),
     readOperatorSigner(home),
   ]);
@@ -74,12 +73,10 @@ async function nodeFacts(options: NodeOptions, role: 'keeper' | 'worker') {
       port: options.port,
     },
     spec: {
-      make,
-      developmentRoot,
+      platform: await platformOf(home, card),
       operator: { id: operator.id, signer },
       genesis: charter.genesis,
       environment,
-      hardware: fromHex(card.id),
       stdio: { stdout: log, stderr: log },
     },
   };

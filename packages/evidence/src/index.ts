@@ -29,6 +29,7 @@ export { openPolicy, parsePolicy } from './policy.ts';
 export { decodeRoot, encodeRoot } from './roots/encode.ts';
 export * from './roots/make.ts';
 export * from './roots/vendors.ts';
+export * from './stated.ts';
 export { verifyCcel } from './tdx-dcap/ccel.ts';
 export { tdxMeasurement } from './tdx-dcap/parse.ts';
 export { decodeEvidenceFile, type EvidenceForm } from './text-form.ts';

@@ -2,7 +2,13 @@
 // Three real keeper processes, each started by its own launcher as another make of simulated
 // hardware, form an epoch through a gateway over HTTP, and answer a worker over HTTP.
 import { decodePartials, HttpJson, KeeperClient, openAnswerInfo } from '@cloister/api';
-import { type Make, measureProgram, type RunningNode, startNode } from '@cloister/attester';
+import {
+  type Make,
+  measureProgram,
+  type RunningNode,
+  simulatedPlatform,
+  startNode,
+} from '@cloister/attester';
 import { encodeEvent } from '@cloister/contract';
 import { fromHex, isCoded, type Signer, systemClock, toBase64, toHex } from '@cloister/core';
 import { ephemeralEd25519Signer, nodeCrypto } from '@cloister/core/node';
@@ -42,10 +48,9 @@ function start(operator: string, make: Make): Promise<RunningNode> {
     patienceMs: 20_000,
   };
   return startNode({
-    make,
+    platform: simulatedPlatform({ make, developmentRoot: rootOf(make) }),
     role: 'keeper',
     config,
-    developmentRoot: rootOf(make),
     operator: { id: operator, signer: world.operator(operator) },
     genesis: world.genesis,
     environment: `keeper-${make}`,
@@ -131,10 +136,9 @@ it('a keeper with another charter says why, and its process ends', async () => {
     gateways: [gateway.address],
   };
   const attempt = startNode({
-    make: 'optee',
+    platform: simulatedPlatform({ make: 'optee', developmentRoot: rootOf('optee') }),
     role: 'keeper',
     config,
-    developmentRoot: rootOf('optee'),
     operator: { id: 'bank', signer: world.operator('bank') },
     genesis: world.genesis,
     environment: 'keeper-optee',

@@ -208,7 +208,7 @@ function workerCommands(program: Command): void {
 
 function nodeOptions(command: Command): Command {
   return withHome(command)
-    .requiredOption('--make <make>', 'which simulated machine of the folder: sgx, snp or optee')
+    .requiredOption('--make <make>', 'which machine of the folder: sgx, snp, optee or tpm')
     .requiredOption('--charter <file>', 'the charter file')
     .requiredOption('--gateway <url>', 'address of a gateway; repeat', collect)
     .option('--host <address>', 'address to listen on', '127.0.0.1')
@@ -219,17 +219,26 @@ function measureCommand(parent: Command, role: 'keeper' | 'worker'): void {
   const measure = parent
     .command('measure')
     .description('print what a charter pins: the measurement of this build in each make')
-    .action(async (_options, command: Command) => {
+    .option('--card <file>', 'and on the machine of this hardware card; repeat', collect, [])
+    .action(async (options, command: Command) => {
       const { measureProgram } = await import('@cloister/attester');
-      const { measurements, manifest } = await measureProgram({ role });
-      const json = Object.fromEntries(
-        Object.entries(measurements).map(([make, m]) => [make, toHex(m)]),
-      );
+      const { measurementOn, readCard } = await import('../hardware.ts');
+      const { measurements, manifest, encoded } = await measureProgram({ role });
+      const cards = await Promise.all((options.card as string[]).map(readCard));
+      const named = [
+        ...Object.entries(measurements),
+        ...cards.map(
+          (card) => [`${card.operator}-${card.make}`, measurementOn(card, encoded)] as const,
+        ),
+      ].map(([name, measurement]) => [name, toHex(measurement)] as const);
       print(
         command,
-        { role, measurements: json, files: manifest.files.length, node: manifest.node },
+        {
+          ...{ role, measurements: Object.fromEntries(named) },
+          ...{ files: manifest.files.length, node: manifest.node },
+        },
         [
-          ...Object.entries(json).map(([make, m]) => `${make.padEnd(6)} ${m}`),
+          ...named.map(([name, measurement]) => `${name.padEnd(6)} ${measurement}`),
           `over ${manifest.files.length} files, Node ${manifest.node}`,
         ],
       );

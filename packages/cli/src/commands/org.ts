@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import { adminOf } from '../admin.ts';
 import { cliError } from '../errors.ts';
 import { print } from '../output.ts';
-import { withExample, withHome } from './options.ts';
+import { collect, withExample, withHome } from './options.ts';
 
 export function orgCommands(program: Command): void {
   const org = program.command('org').description('an organisation: its folder, keys and cards');
@@ -57,19 +57,29 @@ function hardwareCommands(program: Command): void {
   const hardware = program.command('hardware').description('simulated hardware of an operator');
   const create = withHome(hardware.command('create'))
     .description('make one simulated machine and enrol it: SIMULATED, it protects nothing')
-    .requiredOption('--make <make>', 'sgx, snp or optee')
+    .requiredOption('--make <make>', 'sgx, snp, optee, or tpm (a software TPM: needs swtpm)')
+    .option(
+      '--device <address>',
+      'tpm: one that is there: /dev/tpmrm0, unix:<path>, tcp:<host:port>',
+    )
+    .option('--ek-ca <file>', "its maker's certificates, root and issuers, PEM; repeat", collect)
     .action(async (options, command: Command) => {
       const { cardPath, createHardware, parseMake } = await import('../hardware.ts');
       const make = parseMake(options.make);
-      const card = await createHardware(options.home, make);
-      print(command, card, [
-        `made a SIMULATED ${card.tee} machine; its card is ${cardPath(options.home, make)}`,
+      const { device, ekCa: authority } = options;
+      const asked = { ...(device && { device }), ...(authority && { authority }) };
+      const did = device === undefined ? 'made' : 'enrolled';
+      const { card, proved } = await createHardware(options.home, make, asked);
+      print(command, { ...card, proved }, [
+        `${did} a SIMULATED ${card.tee} machine; its card is ${cardPath(options.home, make)}`,
+        ...proved.map((line) => `  ok  ${line}`),
+        ...(proved.length === 0 ? [] : [`it counts under ${card.family}, who enrolled it`]),
       ]);
     });
   withExample(create, 'cloister hardware create --home bank --make sgx');
   const collateral = withHome(hardware.command('collateral'))
     .description('mint fresh collateral (TCB info, CRLs) for a simulated machine')
-    .requiredOption('--make <make>', 'sgx, snp or optee')
+    .requiredOption('--make <make>', 'sgx, snp, optee or tpm')
     .option('--publish', "put it on the ledger through this folder's gateway")
     .option('--out <file>', 'where to write the bundle')
     .action(async (options, command: Command) => {

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who plays in the demo: three members, each also an operator of one keeper, each keeper on another
 // make of simulated hardware; their data, their policies and the question that the insurer asks.
-import type { Make } from '@cloister/attester';
+import type { MachineMake } from '../hardware.ts';
 
 export type MemberId = 'insurer' | 'hospital' | 'bank';
 
 export interface Role {
   readonly id: MemberId;
   readonly name: string;
-  /** The make of the keeper that this member operates. */
-  readonly keeper: Make;
+  /** The make of the keeper that this member operates, if nothing else is said. */
+  readonly keeper: MachineMake;
   readonly dataset: string;
   readonly policy: unknown;
   /** Price of a run, in millionths of a euro. */
@@ -19,7 +19,7 @@ export interface Role {
 
 export const PURPOSE = 'risk-research';
 /** The make of the worker, which the bank operates. */
-export const WORKER_MAKE: Make = 'sgx';
+export const WORKER_MAKE: MachineMake = 'sgx';
 
 const base = {
   for: 'any',

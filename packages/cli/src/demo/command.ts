@@ -14,6 +14,7 @@ export function demoCommand(program: Command): void {
     )
     .option('--seed <n>', 'seed of the synthetic data', count, 7)
     .option('--folder <folder>', 'where to put everything; a fresh temporary folder when absent')
+    .option('--tpm', "the bank's keeper is attested by a software TPM (needs swtpm)")
     .option('--discard', 'remove the folder at the end')
     .action(async (options, command: Command) => {
       const [{ createReport }, { playDemo }] = await Promise.all([
@@ -24,7 +25,7 @@ export function demoCommand(program: Command): void {
       const folder: string = options.folder ?? (await mkdtemp(join(tmpdir(), 'cloister-demo-')));
       const report = createReport({ json, colour: process.stdout.isTTY && !json });
       try {
-        await playDemo({ folder, seed: options.seed, report });
+        await playDemo({ folder, seed: options.seed, report, tpm: options.tpm === true });
       } finally {
         if (options.discard === true) await rm(folder, { recursive: true, force: true });
       }

@@ -1,72 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // `cloister demo` as a program: its last JSON line has everything, its result is the cleartext one,
 // and Ctrl-C in the middle leaves no process and no folder.
-import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, describe, expect, it } from 'vitest';
 import { QUESTION } from './cast.ts';
 import { syntheticData } from './data.ts';
+import { LIMIT_MS, play } from './testing/played.ts';
 
-const COMMAND = fileURLToPath(new URL('../../bin/cloister.js', import.meta.url));
-const LIMIT_MS = 90_000;
 const scratch = mkdtempSync(join(tmpdir(), 'cloister-demo-test-'));
 
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
-
-interface Played {
-  readonly exit: number | null;
-  readonly lines: Record<string, unknown>[];
-  readonly stderr: string;
-  /** Whether a process of the demo's group lives on. */
-  readonly alive: boolean;
-}
-
-/** Plays the demo in a process group of its own; `onLine` may stop it. */
-function play(onLine: (line: Record<string, unknown>, pid: number) => void): Promise<Played> {
-  const child = spawn(process.execPath, [COMMAND, '--json', 'demo', '--discard'], {
-    detached: true,
-    env: { ...process.env, TMPDIR: scratch },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const pid = child.pid as number;
-  const lines: Record<string, unknown>[] = [];
-  const text = { out: '', err: '' };
-  child.stdout.on('data', (piece: Buffer) => {
-    const parts = (text.out + piece.toString()).split('\n');
-    text.out = parts.pop() ?? '';
-    for (const part of parts) {
-      const line = JSON.parse(part) as Record<string, unknown>;
-      lines.push(line);
-      onLine(line, pid);
-    }
-  });
-  child.stderr.on('data', (piece: Buffer) => {
-    text.err += piece.toString();
-  });
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => process.kill(-pid, 'SIGKILL'), LIMIT_MS);
-    child.once('error', reject);
-    child.once('close', (exit) => {
-      clearTimeout(timer);
-      const alive = groupLives(pid);
-      if (alive) process.kill(-pid, 'SIGKILL');
-      resolve({ exit, lines, stderr: text.err, alive });
-    });
-  });
-}
-
-function groupLives(pid: number): boolean {
-  try {
-    process.kill(-pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 async function onCleartext(): Promise<unknown[]> {
   const data = syntheticData(7);
@@ -95,7 +41,7 @@ describe('cloister demo', () => {
   it(
     'closes with a summary whose result is the one on cleartext',
     async () => {
-      const { exit, lines, stderr, alive } = await play(() => undefined);
+      const { exit, lines, stderr, alive } = await play(scratch);
       expect({ exit, stderr, alive }).toEqual({ exit: 0, stderr: '', alive: false });
       const { event, ...summary } = lines.at(-1) ?? {};
       expect(event).toBe('summary');
@@ -120,7 +66,7 @@ describe('cloister demo', () => {
   it(
     'stops every process when it is interrupted, and says so',
     async () => {
-      const { exit, stderr, alive } = await play((line, pid) => {
+      const { exit, stderr, alive } = await play(scratch, [], (line, pid) => {
         if (line['event'] === 'step' && line['name'] === 'keepers') process.kill(pid, 'SIGINT');
       });
       expect(exit).toBe(4);

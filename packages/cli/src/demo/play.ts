@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Plays the demo: tells the story on a stage, closes with the summary, stops every process.
 import { join } from 'node:path';
+import { findSoftwareTpm } from '@cloister/attester';
 import { cliError } from '../errors.ts';
 import { money, table } from '../output.ts';
 import type { Report } from './report.ts';
@@ -11,15 +12,21 @@ export async function playDemo(options: {
   folder: string;
   seed: number;
   report: Report;
+  /** The bank's keeper runs on a software TPM. */
+  tpm?: boolean;
 }): Promise<void> {
-  const { folder, seed, report } = options;
+  const { folder, seed, report, tpm = false } = options;
   const started = performance.now();
+  if (tpm) await findSoftwareTpm();
   report.say('SIMULATED: the hardware below is software on this machine and protects nothing.');
+  if (tpm) {
+    report.say("The bank's keeper is attested by swtpm, a software TPM; a TPM protects no memory.");
+  }
   const stage = new Stage(folder);
   const interrupted = interruption();
   try {
     const told = await Promise.race([
-      tellStory({ folder, seed, stage, report }),
+      tellStory({ folder, seed, stage, report, ...(tpm ? { makes: { bank: 'tpm' } } : {}) }),
       stage.ended(),
       interrupted.promise,
     ]);
@@ -54,6 +61,7 @@ function summaryOf(told: Told, timings: Readonly<Record<string, number>>) {
   return {
     task: told.task,
     run: told.run.run,
+    keepers: told.keepers,
     result: told.result,
     ledger: { size, root, cosignatures, verified: ok },
     usage: told.usage,

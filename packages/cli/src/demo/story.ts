@@ -4,11 +4,13 @@
 import { openAsBlob } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BillAnswer, RunStatus, VerifyAnswer } from '@cloister/api';
+import type { BillAnswer, KeepersAnswer, RunStatus, VerifyAnswer } from '@cloister/api';
 import { cliError } from '../errors.ts';
 import { CAST, INPUTS, PURPOSE, QUESTION } from './cast.ts';
 import { syntheticData } from './data.ts';
 import { raiseWorker, raiseWorld, until, type World, type WorldOptions } from './world.ts';
+
+type Keeper = KeepersAnswer['keepers'][number];
 
 const WAIT_MS = 60_000;
 
@@ -17,6 +19,8 @@ export interface Told {
   readonly run: RunStatus;
   /** The rows that the recipient opened. */
   readonly result: readonly Record<string, unknown>[];
+  /** What the insurer found when it judged each keeper's evidence for itself. */
+  readonly keepers: readonly Pick<Keeper, 'operator' | 'tee' | 'family' | 'trust' | 'accepted'>[];
   readonly ledger: VerifyAnswer;
   readonly bill: BillAnswer;
   readonly usage: unknown;
@@ -141,5 +145,9 @@ async function close(world: World, of: { task: string; run: RunStatus }): Promis
     admins.insurer.bill(task),
   );
   const usage = (await admins.insurer.task(task)).runs[0];
-  return { task, run, result, ledger, bill, usage };
+  const { keepers: judged } = await admins.insurer.keepers();
+  const keepers = judged.map(({ operator, tee, family, trust, accepted }) => {
+    return { operator, tee, family, trust, accepted };
+  });
+  return { task, run, result, keepers, ledger, bill, usage };
 }

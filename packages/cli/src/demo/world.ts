@@ -17,9 +17,15 @@ import {
 import { epochEnded } from '../epoch.ts';
 import { cliError } from '../errors.ts';
 import { prepareGateway } from '../gateway-home.ts';
-import { cardPath, createHardware, readCard, simulatedCollateral } from '../hardware.ts';
+import {
+  cardPath,
+  createHardware,
+  type MachineMake,
+  readCard,
+  simulatedCollateral,
+} from '../hardware.ts';
 import { startKeeper, startWorker } from '../nodes.ts';
-import { CAST, type MemberId, WORKER_MAKE } from './cast.ts';
+import { CAST, type MemberId, type Role, WORKER_MAKE } from './cast.ts';
 import type { Report } from './report.ts';
 import { freePorts, type Stage } from './stage.ts';
 
@@ -30,6 +36,8 @@ export interface WorldOptions {
   readonly folder: string;
   readonly stage: Stage;
   readonly report: Report;
+  /** Makes of keepers that differ from the cast's. */
+  readonly makes?: Readonly<Partial<Record<MemberId, MachineMake>>>;
 }
 
 /** Running: addresses, the organisations' folders and their admin APIs. */
@@ -44,6 +52,11 @@ export interface World extends WorldOptions {
 export type Admins = Readonly<Record<MemberId, AdminClient>>;
 
 type Places = WorldOptions & Pick<World, 'homes'>;
+
+/** The make of the keeper that a member operates in this world. */
+function keeperMake(world: WorldOptions, role: Role): MachineMake {
+  return world.makes?.[role.id] ?? role.keeper;
+}
 
 /** Raises everything but the worker; the processes stay on the stage for the caller to stop. */
 export async function raiseWorld(options: WorldOptions): Promise<World> {
@@ -82,7 +95,7 @@ async function found(world: Places): Promise<CharterFile> {
           id: `${role.id}-ops`,
           name: `${role.name} operations`,
         });
-        await createHardware(homes[role.id], role.keeper);
+        await createHardware(homes[role.id], keeperMake(world, role));
       }
       await createHardware(homes.bank, WORKER_MAKE);
     },
@@ -93,7 +106,7 @@ async function found(world: Places): Promise<CharterFile> {
     'they agree on a charter',
     async () => {
       const cards = [
-        ...CAST.map((role) => cardPath(homes[role.id], role.keeper)),
+        ...CAST.map((role) => cardPath(homes[role.id], keeperMake(world, role))),
         cardPath(homes.bank, WORKER_MAKE),
       ];
       const file = await draftCharter({
@@ -160,7 +173,9 @@ async function startKeepers(
   const { homes, stage, report } = world;
   const { charter, gateways, admins } = of;
   await report.step('collateral', 'they publish the collateral of their hardware', async () => {
-    for (const role of CAST) await publishCollateral(admins[role.id], homes[role.id], role.keeper);
+    for (const role of CAST) {
+      await publishCollateral(admins[role.id], homes[role.id], keeperMake(world, role));
+    }
     await publishCollateral(admins.bank, homes.bank, WORKER_MAKE);
   });
   const addresses = await report.step(
@@ -172,12 +187,13 @@ async function startKeepers(
           const log = stage.log(`keeper-${role.id}`);
           const place = { host: '127.0.0.1', port: 0, log };
           const home = homes[role.id];
-          const keeper = { home, make: role.keeper, charter, gateways, ...place };
+          const make = keeperMake(world, role);
+          const keeper = { home, make, charter, gateways, ...place };
           const node = await stage.launch(() => startKeeper(keeper));
           return String(node.ready['address']);
         }),
       ),
-    () => CAST.map((role) => `${role.id} on ${role.keeper}`).join(', '),
+    () => CAST.map((role) => `${role.id} on ${keeperMake(world, role)}`).join(', '),
   );
   await report.step(
     'epoch',
@@ -201,7 +217,7 @@ async function startKeepers(
 async function publishCollateral(
   admin: AdminClient,
   home: string,
-  make: Parameters<typeof simulatedCollateral>[1],
+  make: MachineMake,
 ): Promise<void> {
   const bytes = await simulatedCollateral(home, make, Date.now());
   if (bytes !== undefined) await admin.addCollateral(bytes);

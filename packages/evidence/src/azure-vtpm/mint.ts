@@ -19,6 +19,7 @@ import { parseSnpEvidence } from '../sev-snp/parse.ts';
 import { mintTdx } from '../tdx-dcap/mint.ts';
 import { tdxMeasurement } from '../tdx-dcap/parse.ts';
 import { mintedTpmMeasurement, mintTpmQuote } from '../tpm2/mint.ts';
+import { pcrBanksCbor } from '../tpm2/parse.ts';
 import type { Collateral } from '../types.ts';
 import { azureMeasurement } from './claims.ts';
 import { HCL_REPORT_BYTES, REPORT_TYPE_SNP, REPORT_TYPE_TDX } from './parse.ts';
@@ -63,7 +64,7 @@ export function mintAzure(kind: AzureKind, request: MintRequest): Uint8Array {
     hcl: hclReport(report, type, runtimeData),
     attest: quote.attest,
     sig: quote.signature,
-    pcrs: quote.pcrs,
+    pcrs: pcrBanksCbor(quote.pcrs),
     proof,
   });
 }

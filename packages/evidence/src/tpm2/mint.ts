@@ -3,7 +3,7 @@
 // `measurement` becomes PCR 0 of the SHA-256 bank; PCRs 1 to 7 are zero. The claims then have
 // `tpmMeasurement` of that selection.
 import { createHash, createPublicKey } from 'node:crypto';
-import { concat, encodeCbor } from '@cloister/core';
+import { concat } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { usage } from '../errors.ts';
 import { mintKey, mintSign, publicOf } from '../mint/keys.ts';
@@ -11,6 +11,9 @@ import { checkedRequest } from '../mint/request.ts';
 import type { DevelopmentRoot, DevelopmentRootOptions, MintRequest } from '../mint/types.ts';
 import { rootFromKey } from '../roots/make.ts';
 import { ALG, ATTRIBUTE, ST_ATTEST_QUOTE, TPM_GENERATED } from './constants.ts';
+import { encodeTpmEvidence } from './parse.ts';
+import { measurementOfPcrs, type PcrBanks } from './quote.ts';
+import { encodePcrSelection } from './structures.ts';
 
 const QUOTED = 8;
 const AK_ATTRIBUTES =
@@ -68,15 +71,10 @@ export function mintedPcrs(pcr0: Uint8Array): Uint8Array[] {
   return Array.from({ length: QUOTED }, (_, i) => (i === 0 ? pcr0 : new Uint8Array(32)));
 }
 
-export function selectionBytes(): Uint8Array {
-  return concat(u32(1), u16(ALG.sha256), Uint8Array.of(3, 0xff, 0, 0));
-}
-
 export interface MintedQuote {
   readonly attest: Uint8Array;
   readonly signature: Uint8Array;
-  /** As the envelope carries them. */
-  readonly pcrs: [number, [number, Uint8Array][]][];
+  readonly pcrs: PcrBanks;
 }
 
 /** TPMS_ATTEST and TPMT_SIGNATURE over PCRs 0 to 7 and `extraData`. */
@@ -102,20 +100,17 @@ export function mintTpmQuote(
     Uint8Array.of(1),
     u32(0x20240101),
     u32(0),
-    selectionBytes(),
+    encodePcrSelection(ALG.sha256, values.keys()),
     sized(digest),
   );
   const rsa = mintSign('rsa-pkcs1-sha256', pkcs8, attest);
   const signature = concat(u16(ALG.rsassa), u16(ALG.sha256), sized(rsa));
-  return { attest, signature, pcrs: [[ALG.sha256, values.map((v, i) => [i, v])]] };
+  return { attest, signature, pcrs: new Map([[ALG.sha256, new Map(values.entries())]]) };
 }
 
 /** What `Claims.measurement` of a minted quote is. */
 export function mintedTpmMeasurement(pcr0: Uint8Array): Uint8Array {
-  const digest = createHash('sha256')
-    .update(concat(...mintedPcrs(pcr0)))
-    .digest();
-  return new Uint8Array(createHash('sha256').update(concat(selectionBytes(), digest)).digest());
+  return measurementOfPcrs(nodeCrypto, ALG.sha256, new Map(mintedPcrs(pcr0).entries()));
 }
 
 /** Evidence bytes of kind `tpm2`. @throws CodedError `mint-usage` */
@@ -126,10 +121,9 @@ export function mintTpm(request: MintRequest): Uint8Array {
   }
   const ak = request.root.keys['ak'] as Uint8Array;
   const { attest, signature, pcrs } = mintTpmQuote(ak, request.measurement, request.reportData);
-  return encodeCbor({
-    v: 1,
+  return encodeTpmEvidence({
     attest,
-    sig: signature,
+    signature,
     ak: publicOf(ak),
     pcrs,
     chain: [],

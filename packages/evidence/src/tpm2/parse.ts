@@ -7,7 +7,7 @@
 //
 // `chain` (the AK certificate and its issuers) and `log` (a crypto-agile event log) may be empty.
 // The report data is the quote's qualifying data, 32 bytes.
-import { decodeCbor } from '@cloister/core';
+import { type Cbor, decodeCbor, encodeCbor } from '@cloister/core';
 import { malformed } from '../errors.ts';
 import { DIGEST_BYTES, MAX_EVIDENCE_BYTES, MAX_PCRS } from './constants.ts';
 import type { PcrBanks, TpmQuoteInput } from './quote.ts';
@@ -39,6 +39,17 @@ export function parseTpmEvidence(bytes: Uint8Array): TpmEvidence {
     throw malformed('evidence-field-invalid', 'TPM evidence with a bad chain');
   }
   return Object.freeze({ attest, signature: sig, ak, pcrs: parsePcrBanks(pcrs), chain, log });
+}
+
+/** The envelope's bytes: what `parseTpmEvidence` reads. */
+export function encodeTpmEvidence(evidence: TpmEvidence): Uint8Array<ArrayBuffer> {
+  const { attest, signature: sig, ak, pcrs, chain, log } = evidence;
+  return encodeCbor({ v: 1, attest, sig, ak, pcrs: pcrBanksCbor(pcrs), chain: [...chain], log });
+}
+
+/** `[[bank, [[index, value]...]]...]`, as envelopes carry registers. */
+export function pcrBanksCbor(pcrs: PcrBanks): Cbor {
+  return [...pcrs].map(([bank, values]) => [bank, [...values].map(([i, value]) => [i, value])]);
 }
 
 function isBytes(value: unknown): value is Uint8Array {

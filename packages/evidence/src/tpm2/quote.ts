@@ -8,6 +8,7 @@ import { parsePublicKey } from '../x509/algorithms.ts';
 import { type ChainContext, importedKey } from '../x509/chain.ts';
 import { ALG, DIGEST_BYTES, HASH_NAMES } from './constants.ts';
 import {
+  encodePcrSelection,
   padLeft,
   parseAttest,
   parseTpmSignature,
@@ -94,6 +95,20 @@ async function signatureHolds(
  */
 export function tpmMeasurement(crypto: CryptoPort, quote: TpmQuote): Uint8Array<ArrayBuffer> {
   return crypto.digest('sha256', concat(quote.selectionBytes, quote.pcrDigest));
+}
+
+/**
+ * The measurement that a quote of these registers will have, computed from their values.
+ * `bank` is a TPM_ALG_ID; the quote must hash with SHA-256.
+ */
+export function measurementOfPcrs(
+  crypto: CryptoPort,
+  bank: number,
+  values: ReadonlyMap<number, Uint8Array>,
+): Uint8Array<ArrayBuffer> {
+  const indexes = [...values.keys()].sort((a, b) => a - b);
+  const digest = crypto.digest('sha256', ...indexes.map((i) => values.get(i) as Uint8Array));
+  return crypto.digest('sha256', encodePcrSelection(bank, indexes), digest);
 }
 
 /** Registers by name: `pcr7` in the SHA-256 bank, `sha384:pcr7` in others. */

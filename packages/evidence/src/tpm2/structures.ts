@@ -99,6 +99,16 @@ function readSelections(reader: FieldReader): PcrSelection[] {
   return out;
 }
 
+/** TPML_PCR_SELECTION of one bank, as TPMs of the PC kind carry it: 24 registers, three bytes. */
+export function encodePcrSelection(
+  bank: number,
+  indexes: Iterable<number>,
+): Uint8Array<ArrayBuffer> {
+  const mask = new Uint8Array(MAX_PCRS / 8);
+  for (const index of indexes) mask[index >> 3] = (mask[index >> 3] as number) | (1 << (index & 7));
+  return concat(Uint8Array.of(0, 0, 0, 1, bank >> 8, bank & 0xff, mask.length), mask);
+}
+
 export interface TpmSignature {
   readonly algorithm: 'rsassa' | 'rsapss' | 'ecdsa';
   readonly hash: 'sha256' | 'sha384' | 'sha512';
