@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CAST, type MemberId } from '../demo/cast.ts';
 import { until } from '../demo/world.ts';
 import { startKeeper } from '../nodes.ts';
+import { strays } from './testing/secrets.ts';
 import { cloister, openTheatre, type Theatre } from './testing/theatre.ts';
 
 const QUESTION = `SELECT h.smoker, count(*) AS people, avg(i.claims) AS mean_claims
@@ -143,6 +144,7 @@ describe('a rotation', () => {
         return datasets.every((dataset) => dataset.groupKey === 'current');
       });
     }
+    expect(strays(theatre)).toEqual([]);
     // The same task, with the grants of before: what was sealed to the lost key opens for nobody.
     const status = await theatre.run(task);
     expect(status).toMatchObject({ state: 'released' });

@@ -2,15 +2,16 @@
 // One raised world and what a whole run must be: right on real data, without a trace of secrets
 // where they do not belong, stopped by a dead gateway and a cheating proposer, and clear about bad
 // files.
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { isCoded, toBase64 } from '@cloister/core';
+import { isCoded, systemRandom, utf8 } from '@cloister/core';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CAST, PURPOSE } from '../demo/cast.ts';
+import { PURPOSE } from '../demo/cast.ts';
 import { raiseWorker } from '../demo/world.ts';
 import { startLyingGateway } from './testing/lying-gateway.ts';
+import { everything, formsOf, Haystack, secretsOf, strays } from './testing/secrets.ts';
 import { cloister, MARKER, openTheatre, type Theatre } from './testing/theatre.ts';
 
 const SHARED = fileURLToPath(new URL('../../../../../shared/', import.meta.url));
@@ -60,65 +61,7 @@ describe('a whole run', () => {
       .replace('ORDER BY', 'HAVING count(*) >= 20 ORDER BY');
     expect(await theatre.rows(status.run)).toEqual(await onCleartext(plain));
   });
-
-  it('leaves secrets and values only where they belong', async () => {
-    const files = everyFile(theatre.folder).filter((path) => !path.startsWith('input/'));
-    const contents = new Map(files.map((path) => [path, readFileSync(join(theatre.folder, path))]));
-    const holders = (needle: Uint8Array | string) =>
-      [...contents]
-        .filter(([, bytes]) => bytes.includes(Buffer.from(needle as string)))
-        .map(([path]) => path);
-    expect(files.filter((path) => path.startsWith('logs/')).length).toBeGreaterThan(7);
-    // Searching finds what is there: a member's name is in its card.
-    expect(holders('Valley Hospital Group')).toContain('hospital/org.json');
-
-    expect(holders(MARKER)).toEqual([]);
-    for (const text of ['mean_missed', 'missed.payments', PURPOSE]) {
-      expect(holders(text).filter((path) => !path.includes('/vault/'))).toEqual([]);
-    }
-    let keys = 0;
-    for (const role of CAST) {
-      for (const { path, key } of masterKeys(role.id)) {
-        const forms = [key, Buffer.from(key).toString('hex'), toBase64(key)];
-        expect([...new Set(forms.flatMap(holders))]).toEqual([path]);
-        expect(statSync(join(theatre.folder, path)).mode & 0o077).toBe(0);
-        keys++;
-      }
-      const seeds = JSON.parse(textOf(`${role.id}/keys.json`)) as Record<string, unknown>;
-      for (const seed of Object.values(seeds)) {
-        if (typeof seed !== 'string') continue;
-        const forms = [seed, Buffer.from(seed, 'hex')];
-        expect([...new Set(forms.flatMap(holders))]).toEqual([`${role.id}/keys.json`]);
-      }
-      const token = textOf(`${role.id}/admin-token`).trim();
-      expect(holders(token)).toEqual([`${role.id}/admin-token`]);
-    }
-    expect(keys).toBeGreaterThan(15);
-    expect(readdirSync(theatre.scratch)).toEqual([]);
-  });
 });
-
-function textOf(path: string): string {
-  return readFileSync(join(theatre.folder, path), 'utf8');
-}
-
-/** Every file below `folder`, relative to it. */
-function everyFile(folder: string): string[] {
-  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name)));
-}
-
-/** The master keys of a member's datasets, with the vault file that holds each. */
-function masterKeys(member: string): { path: string; key: Uint8Array }[] {
-  const folder = join(theatre.folder, member, 'vault');
-  return readdirSync(folder).flatMap((name) => {
-    const path = `${member}/vault/${name}`;
-    const { keys } = JSON.parse(textOf(path)) as { keys: [number, string][] };
-    return keys.map(([, key]) => ({ path, key: new Uint8Array(Buffer.from(key, 'hex')) }));
-  });
-}
 
 describe('what stops a run', () => {
   it('a proposer that hands the worker other code than was approved is caught', async () => {
@@ -267,5 +210,44 @@ describe.skipIf(!existsSync(CREDIT))('30,000 real accounts [skip: shared]', () =
     );
     expect(expected.length).toBeGreaterThan(15);
     expect(await theatre.rows(status.run)).toEqual(expected);
+  });
+});
+
+describe('when all is done', () => {
+  it('secrets and values are only where they belong', () => {
+    // Searching finds what is there, in any form: a name in its card, a key in its own file.
+    const hay = everything(theatre);
+    expect(hay.holders([utf8('Valley Hospital Group')])).toContain('hospital/org.json');
+    expect(hay.places.filter((place) => place.startsWith('logs/')).length).toBeGreaterThan(7);
+    expect(hay.holders([utf8('PATH=')]).filter((p) => p.endsWith('environ')).length).toBe(
+      theatre.world.stage.pids.length,
+    );
+    const secrets = secretsOf(theatre);
+    for (const { bytes, home } of secrets.filter(({ name }) => !name.startsWith('tag key'))) {
+      expect(hay.holders(formsOf(bytes))).toContain(home);
+    }
+    expect(secrets.length).toBeGreaterThan(40);
+    expect(strays(theatre)).toEqual([]);
+    // Hidden data, column names, SQL and purposes: in their owners' vaults at most.
+    expect(hay.holders(formsOf(utf8(MARKER)))).toEqual([]);
+    for (const text of ['mean_missed', 'missed.payments', PURPOSE, 'officer of']) {
+      const found = hay.holders(formsOf(utf8(text)));
+      expect(found.filter((path) => !path.includes('/vault/'))).toEqual([]);
+    }
+    expect(readdirSync(theatre.scratch)).toEqual([]);
+  });
+
+  it.each([0, 1, 2, 3, 47])('a secret inside base64 would be found, %i bytes in', (before) => {
+    const key = systemRandom.bytes(32);
+    const longer = Buffer.concat([systemRandom.bytes(before), key, systemRandom.bytes(9)]);
+    for (const encoding of ['base64', 'base64url', 'hex', 'latin1'] as const) {
+      const hay = new Haystack(
+        new Map([
+          ['other', systemRandom.bytes(100)],
+          ['here', Buffer.from(longer.toString(encoding), 'latin1')],
+        ]),
+      );
+      expect(hay.holders(formsOf(key))).toEqual(['here']);
+    }
   });
 });
