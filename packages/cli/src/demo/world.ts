@@ -72,7 +72,10 @@ export async function raiseWorld(options: WorldOptions): Promise<World> {
 /** Starts the bank's worker and answers its address. */
 export async function raiseWorker(
   world: World,
-  options: { name?: string; scratch?: string; patienceMs?: number } = {},
+  options: { name?: string } & Pick<
+    Parameters<typeof startWorker>[0],
+    'scratch' | 'patienceMs' | 'limits'
+  > = {},
 ): Promise<string> {
   const { homes, stage, charter, gateways, keepers } = world;
   const { name = 'worker', ...more } = options;
