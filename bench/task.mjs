@@ -23,7 +23,7 @@ import {
   revealing,
   run,
   say,
-} from './world.js';
+} from './shared/world.mjs';
 
 const RUNS = 7;
 const SEED = 7;

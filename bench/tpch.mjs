@@ -15,7 +15,7 @@ import { parseArgs } from 'node:util';
 import { raiseWorker, Stage } from '@cloister/cli';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { TPCH_TABLES, tpch } from '../tools/tpch.js';
-import { PeakMemory } from './peak-memory.js';
+import { PeakMemory } from './shared/peak-memory.mjs';
 import {
   add,
   approved,
@@ -27,7 +27,7 @@ import {
   run,
   say,
   sum,
-} from './world.js';
+} from './shared/world.mjs';
 
 const { values } = parseArgs({
   options: {

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { peerProgram } from './peers.js';
 import { PYARROW, PYSPARK, pythonWith, setUp } from './python.js';
+import { tpch } from './tpch.js';
 
 const LANE_TIMEOUT_MS = 20 * 60_000;
 
@@ -37,6 +38,7 @@ const LANES = {
   }),
   go: () => ({ CLOISTER_GO_PEER: peerProgram('go-guests', program(['go'], ['golang-go'])) }),
   rust: () => ({ CLOISTER_RUST_PEER: peerProgram('dcap-qvl', program(['cargo'], ['cargo'])) }),
+  tpch: () => ({ CLOISTER_TPCH: JSON.stringify(tpch(0.01)) }),
   // Long, not outside: nothing to set up.
   bits: () => ({}),
 };
