@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // `npm run bench [name...] [-- --option...]`: runs bench/*.mjs and packages/*/bench/*.mjs one after
-// another, each in a process of its own that gets the options, and prints what they print. Figures that compare are ratios measured side
-// by side in one run; absolute times belong to the machine that they were taken on.
+// another, each in a process of its own that gets the options, and prints what they print. Figures
+// that compare are ratios measured side by side in one run; absolute times belong to the machine
+// that they were taken on.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
