@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files that people name on the command line: read whole, or a coded error that says which and why.
+import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { cliError } from './errors.ts';
 
@@ -10,6 +11,31 @@ export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> 
     const reason = (cause as NodeJS.ErrnoException).code ?? 'unreadable';
     throw cliError('file-unreadable', 'not-found', `cannot read ${path} (${reason})`, cause);
   }
+}
+
+/** No evidence, of whatever kind, is nearly as large. */
+const MAX_EVIDENCE_BYTES = 16 * 1024 * 1024;
+
+/** Evidence from a file, or from standard input where `path` is `-`; endless input is refused. */
+export async function readEvidence(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    const input = path === '-' ? process.stdin : createReadStream(path);
+    for await (const chunk of input) {
+      size += (chunk as Buffer).length;
+      if (size > MAX_EVIDENCE_BYTES) break;
+      chunks.push(chunk as Buffer);
+    }
+  } catch (cause) {
+    const reason = (cause as NodeJS.ErrnoException).code ?? 'unreadable';
+    throw cliError('file-unreadable', 'not-found', `cannot read ${path} (${reason})`, cause);
+  }
+  if (size > MAX_EVIDENCE_BYTES) {
+    const message = `${path} is larger than 16 MiB, which no evidence is`;
+    throw cliError('file-unreadable', 'malformed', message);
+  }
+  return new Uint8Array(Buffer.concat(chunks));
 }
 
 export async function readText(path: string): Promise<string> {

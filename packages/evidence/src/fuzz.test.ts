@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // A fuzz target a parser, run a fixed count from a fixed seed: noise, and real input with pieces
 // cut out, doubled, flipped and overwritten. A parser answers with a value or a CodedError.
-import { isCoded, utf8 } from '@cloister/core';
+import { isCoded, toBase64, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseAzure, parseHcl } from './azure-vtpm/parse.ts';
-import { decodeCollateral, encodeCollateral } from './collateral.ts';
-import { parseQuote } from './dcap/quote.ts';
+import { decodeCollateral, encodeCollateral, parseCollateralJson } from './collateral.ts';
+import { dcapBundleJson } from './dcap/collateral.ts';
+import { parsePckInfo } from './dcap/pck.ts';
+import { parseQuote, parseSgxReport } from './dcap/quote.ts';
 import { parseEnclaveIdentity, parseTcbInfo } from './dcap/tcb-info.ts';
 import { detectKind } from './detect.ts';
+import { parseEarClaims } from './ear/ear.ts';
 import { parseEventLog, replayEventLog } from './eventlog/parse.ts';
+import { inspectEvidence } from './inspect.ts';
 import { parseJson } from './json.ts';
 import {
   akPublic,
@@ -26,9 +30,14 @@ import { parseOptee } from './op-tee/parse.ts';
 import { openPolicy, parsePolicy } from './policy.ts';
 import { decodeRoot, encodeRoot } from './roots/encode.ts';
 import { parseSnpEvidence } from './sev-snp/parse.ts';
+import { parseTdReport } from './tdx-dcap/parse.ts';
+import { decodeEvidenceFile } from './text-form.ts';
 import { parseTpmEvidence } from './tpm2/parse.ts';
 import { parseAttest, parseTpmPublic, parseTpmSignature } from './tpm2/structures.ts';
 import { type EvidenceKind, MEASUREMENT_LENGTH, REPORT_DATA_LENGTH } from './types.ts';
+import { collateralFromFiles } from './vendor-files.ts';
+import { parseCertificate } from './x509/certificate.ts';
+import { parseCrl } from './x509/crl.ts';
 import { parsePem } from './x509/pem.ts';
 
 const RUNS = 400;
@@ -91,6 +100,23 @@ const quote = mintTpmQuote(
   new Uint8Array(32),
 );
 
+const [pck] = parsePem(parseQuote(minted('sgx-dcap')).certificates) as [Uint8Array];
+const bundle = utf8(dcapBundleJson(collateral.items));
+const ear = utf8(
+  JSON.stringify({
+    eat_profile: 'tag:github.com,2023:veraison/ear',
+    iat: AT / 1000,
+    'ear.verifier-id': { developer: 'cloister', build: '0.1.0' },
+    submods: {
+      worker: {
+        'ear.status': 'affirming',
+        'ear.trustworthiness-vector': { executables: 2, hardware: 2 },
+        'ear.appraisal-policy-id': 'policy-1',
+      },
+    },
+  }),
+);
+
 const targets: [string, Uint8Array, (bytes: Uint8Array) => unknown][] = [
   ['SGX quotes', minted('sgx-dcap'), parseQuote],
   ['TDX quotes', minted('tdx-dcap'), parseQuote],
@@ -111,6 +137,20 @@ const targets: [string, Uint8Array, (bytes: Uint8Array) => unknown][] = [
   ['TCB info', collateral.items['tcb-info'] as Uint8Array, parseTcbInfo],
   ['QE identities', collateral.items['qe-identity'] as Uint8Array, parseEnclaveIdentity],
   ['PEM', collateral.items['pck-crl-issuer-chain'] as Uint8Array, (b) => parsePem(b)],
+  ['certificates', pck, parseCertificate],
+  ['PCK extensions', pck, (b) => parsePckInfo(parseCertificate(b))],
+  ['CRLs', collateral.items['pck-crl'] as Uint8Array, parseCrl],
+  ['SGX reports', parseQuote(minted('sgx-dcap')).body, parseSgxReport],
+  ['TD reports', parseQuote(minted('tdx-dcap')).body, parseTdReport],
+  ['PCS bundles', bundle, (b) => parseCollateralJson('sgx-dcap', b)],
+  ['vendor files', bundle, (b) => collateralFromFiles([{ name: 'bundle.json', bytes: b }])],
+  ['evidence files', utf8(toBase64(minted('nitro'))), decodeEvidenceFile],
+  ['EAR claims', ear, (b) => parseEarClaims(parseJson(b, 'ear-malformed'))],
+  [
+    'evidence to inspect',
+    minted('tdx-dcap'),
+    (b) => inspectEvidence({ kind: 'tdx-dcap', bytes: b }),
+  ],
   ['collateral bundles', encodeCollateral(collateral), decodeCollateral],
   ['roots', encodeRoot(sgxRoot.root), decodeRoot],
   ['development roots', encodeDevelopmentRoot(sgxRoot), decodeDevelopmentRoot],

@@ -15,11 +15,11 @@ import {
 import { type Command, Option } from 'commander';
 import { cliError, exitStatusOf } from '../errors.ts';
 import { type Judgement, judgeEvidence, judgementJson, judgementLines } from '../evidence/judge.ts';
-import { readBytes } from '../files.ts';
+import { readBytes, readEvidence } from '../files.ts';
 import { describeError, print } from '../output.ts';
 import { collect, withExample } from './options.ts';
 
-const FORMS = 'raw bytes, hexadecimal or base64';
+const FORMS = 'raw bytes, hexadecimal or base64; - is standard input';
 
 const VERIFY_HELP = `
 Without --policy: any TEE under the given roots, without debug or migration, whose TCB is not
@@ -58,7 +58,7 @@ export function evidenceCommands(program: Command): void {
     .description('show what evidence says, without judging it')
     .addOption(teeOption('what the evidence is; found from its bytes when absent'))
     .action(async (file: string, options: { tee?: EvidenceKind }, command: Command) => {
-      const { bytes, form } = decodeEvidenceFile(await readBytes(file));
+      const { bytes, form } = decodeEvidenceFile(await readEvidence(file));
       const kind = options.tee ?? detectKind(bytes);
       if (kind === undefined) throw kindUnknown(file);
       const fields = inspectEvidence({ kind, bytes });

@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { toBase64, toHex } from '@cloister/core';
 import {
@@ -136,6 +137,25 @@ describe.each(MINTABLE_KINDS.map((kind) => [kind]))('minted %s', (kind) => {
     expect(seen.out).toContain(`${kind}, parsed and NOT VERIFIED`);
     const json = JSON.parse((await cloister('evidence', 'inspect', hex, '--json')).out);
     expect(json).toMatchObject({ verified: false, kind, form: 'hex', bytes: bytes.length });
+  });
+});
+
+describe('evidence from a stream', () => {
+  it('is read from standard input, to its end', async () => {
+    const { bytes, roots, at, collateral } = await minted('sgx-dcap');
+    const half = bytes.length >> 1;
+    const pieces = [bytes.subarray(0, half), bytes.subarray(half)].map((b) => Buffer.from(b));
+    const stdin = () => Readable.from(pieces) as unknown as typeof process.stdin;
+    vi.spyOn(process, 'stdin', 'get').mockImplementation(stdin);
+    const ran = await cloister('evidence', 'verify', '-', ...roots, ...at, ...collateral);
+    expect(ran.status).toBe(0);
+    expect(ran.out).toContain(`-: sgx-dcap (found from its bytes), ${bytes.length} bytes (raw)`);
+  });
+
+  it('is unusable where it has no end', async () => {
+    const ran = await cloister('evidence', 'verify', '/dev/zero', '--json');
+    expect(ran.status).toBe(1);
+    expect(JSON.parse(ran.err).error).toMatchObject({ code: 'file-unreadable' });
   });
 });
 

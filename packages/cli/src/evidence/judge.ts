@@ -26,7 +26,7 @@ import {
   verifyEvidence,
 } from '@cloister/evidence';
 import { cliError } from '../errors.ts';
-import { readBytes } from '../files.ts';
+import { readBytes, readEvidence } from '../files.ts';
 import { readRoots } from './roots.ts';
 
 /** The options of `evidence verify`, as they come from the command line. */
@@ -76,7 +76,7 @@ const STATUSES: readonly TcbStatus[] = [
  *   collateral where the kind needs some, unsupported forms
  */
 export async function judgeEvidence(file: string, options: JudgeOptions): Promise<Judgement> {
-  const { bytes, form } = decodeEvidenceFile(await readBytes(file));
+  const { bytes, form } = decodeEvidenceFile(await readEvidence(file));
   const kind = options.tee ?? detectKind(bytes);
   if (kind === undefined) {
     const message = `${file}: its bytes do not show what evidence it is; say so with --tee`;
