@@ -113,7 +113,7 @@ async function writeProjection(
   await out.write([Buffer.from(MAGIC_CLEAR, 'latin1')]);
   const sealOf = () => undefined;
   const written = await moveChunks(file, columns, { out, sealOf, pool, onProgress });
-  for (const chunk of written) await moveSideModules(file, chunk, out, undefined);
+  await moveSideModules(file, written, out);
   const groups = byRowGroup(written, rowGroups.length, leaves.length);
   const encoded = groups.map((chunks, i) => rowGroupOf(file, rowGroups[i] ?? 0, i, chunks));
   const footer = plainFooter(file, leaves, rowsOf(file, rowGroups), encoded);

@@ -29,7 +29,7 @@ import {
 } from './format.ts';
 import type { ByteSink, Progress, RandomAccess } from './io.ts';
 import { type FileKeys, type MasterKey, wrapDataKeys } from './key-wrapping.ts';
-import { type AesKey, type EncryptionAlgorithm, FileAad } from './modules.ts';
+import { type AesKey, type EncryptionAlgorithm, FileAad, sealGcm } from './modules.ts';
 import { byRowGroup, type MovedChunk, moveChunks, moveSideModules } from './move-chunks.ts';
 import { type LeafColumn, LeafIndex } from './schema.ts';
 import { i16, i64, structList } from './thrift/struct.ts';
@@ -143,9 +143,9 @@ async function sealFile(job: Job): Promise<MovedChunk[]> {
     return chunkSeal(aad, column, { key: keyOf(keys, column.leaf), algorithm });
   };
   const chunks = await moveChunks(file, columns, { out, sealOf, pool, onProgress });
-  for (const chunk of chunks) {
-    await moveSideModules(file, chunk, out, { aad, under: sealOf(chunk.column) });
-  }
+  await moveSideModules(file, chunks, out, ({ leaf, rowGroup }, type, plain) =>
+    sealGcm(keyOf(keys, leaf), aad.chunk(type, rowGroup, leaf.ordinal), plain),
+  );
   const groups = byRowGroup(chunks, file.rowGroups.length, file.schema.leaves.length);
   const rowGroups = groups.map((group, g) => encodeRowGroup(job, g, group));
   const { key, metadata: keyMetadata } = keys.footer;

@@ -11,11 +11,11 @@ import type { CryptoPool } from './crypto-pool.ts';
 import type { OpenFile } from './footer.ts';
 import { CHUNK, COLUMN } from './format.ts';
 import type { Progress } from './io.ts';
-import { type FileAad, MODULE, sealGcm } from './modules.ts';
+import { MODULE } from './modules.ts';
 import { moveOffsetIndex, type PageLocation } from './offset-index.ts';
 import type { RecodedChunk } from './recode-chunk.ts';
 import { recodeChunks } from './recode-chunks.ts';
-import { readBloomFilter, readIndex } from './side-modules.ts';
+import { IndexReader, readBloomFilter } from './side-modules.ts';
 import { i32, i64, parseStruct, type ThriftValue } from './thrift/struct.ts';
 
 /** A chunk whose pages are written and whose metadata is not. */
@@ -83,45 +83,47 @@ function movedChunk(column: OpenColumn, start: number, recoded: RecodedChunk): M
   };
 }
 
-/** Writes bloom filter, column index and offset index of a chunk, where it has them. */
+/** What side modules are put under; undefined where they shall be in clear. */
+export type SideSeal = (column: OpenColumn, type: number, plain: Uint8Array) => Uint8Array[];
+
+/** Writes bloom filter, column index and offset index of each chunk, where it has them. */
 export async function moveSideModules(
   file: OpenFile,
-  moved: MovedChunk,
+  chunks: readonly MovedChunk[],
   out: BatchedSink,
-  seal: { readonly aad: FileAad; readonly under: ChunkSeal } | undefined,
+  seal: SideSeal = (_, __, plain) => [plain],
 ): Promise<void> {
-  const { column, metadata, chunk } = moved;
-  const { leaf, rowGroup } = column;
-  const put = async (...modules: [type: number, plain: Uint8Array][]) => {
-    const at = out.position;
-    for (const [type, plain] of modules) {
-      if (seal === undefined) await out.write([plain]);
-      else {
-        const aad = seal.aad.chunk(type, rowGroup, leaf.ordinal);
-        await out.write(sealGcm(seal.under.key, aad, plain));
-      }
+  const columns = chunks.map((moved) => moved.column);
+  const columnIndexes = new IndexReader(file, columns, 'column');
+  const offsetIndexes = new IndexReader(file, columns, 'offset');
+  for (const { column, metadata, chunk, locations } of chunks) {
+    const put = async (...modules: [type: number, plain: Uint8Array][]) => {
+      const at = out.position;
+      for (const [type, plain] of modules) await out.write(seal(column, type, plain));
+      return { offset: i64(at), length: i32(out.position - at) };
+    };
+    const bloom = await readBloomFilter(file, column);
+    if (bloom !== undefined) {
+      const place = await put(
+        [MODULE.bloomFilterHeader, bloom.header],
+        [MODULE.bloomFilterBitset, bloom.bitset],
+      );
+      metadata[COLUMN.bloomFilterOffset] = place.offset;
+      metadata[COLUMN.bloomFilterLength] = place.length;
     }
-    return { offset: i64(at), length: i32(out.position - at) };
-  };
-  const bloom = await readBloomFilter(file, column);
-  if (bloom !== undefined) {
-    const { header, bitset } = bloom;
-    const place = await put([MODULE.bloomFilterHeader, header], [MODULE.bloomFilterBitset, bitset]);
-    metadata[COLUMN.bloomFilterOffset] = place.offset;
-    metadata[COLUMN.bloomFilterLength] = place.length;
-  }
-  const columnIndex = await readIndex(file, column, 'column');
-  if (columnIndex !== undefined) {
-    const place = await put([MODULE.columnIndex, columnIndex]);
-    chunk[CHUNK.columnIndexOffset] = place.offset;
-    chunk[CHUNK.columnIndexLength] = place.length;
-  }
-  const offsetIndex = await readIndex(file, column, 'offset');
-  if (offsetIndex !== undefined) {
-    const now = moveOffsetIndex(parseStruct('OffsetIndex', offsetIndex), moved.locations);
-    const place = await put([MODULE.offsetIndex, now]);
-    chunk[CHUNK.offsetIndexOffset] = place.offset;
-    chunk[CHUNK.offsetIndexLength] = place.length;
+    const columnIndex = await columnIndexes.read(column);
+    if (columnIndex !== undefined) {
+      const place = await put([MODULE.columnIndex, columnIndex]);
+      chunk[CHUNK.columnIndexOffset] = place.offset;
+      chunk[CHUNK.columnIndexLength] = place.length;
+    }
+    const offsetIndex = await offsetIndexes.read(column);
+    if (offsetIndex !== undefined) {
+      const now = moveOffsetIndex(parseStruct('OffsetIndex', offsetIndex), locations);
+      const place = await put([MODULE.offsetIndex, now]);
+      chunk[CHUNK.offsetIndexOffset] = place.offset;
+      chunk[CHUNK.offsetIndexLength] = place.length;
+    }
   }
 }
 

@@ -9,12 +9,12 @@ import { allChunks, type OpenColumn, openColumns, protectionOf } from './columns
 import type { CryptoPool } from './crypto-pool.ts';
 import { refused } from './errors.ts';
 import { type OpenFile, openParquet } from './footer.ts';
-import { CHUNK, MAGIC_ENCRYPTED, type ParquetLimits } from './format.ts';
+import { MAGIC_ENCRYPTED, type ParquetLimits } from './format.ts';
 import type { RandomAccess } from './io.ts';
 import type { KeyProvider } from './keys.ts';
 import { recodeChunks } from './recode-chunks.ts';
 import { type LeafColumn, LeafIndex } from './schema.ts';
-import { readBloomFilter, readIndex } from './side-modules.ts';
+import { IndexReader, readBloomFilter } from './side-modules.ts';
 
 export interface ProveOptions {
   readonly aadPrefix?: Uint8Array;
@@ -66,7 +66,7 @@ export async function assertFullyEncrypted(
     { pool: options.pool, take: async () => undefined, done: () => undefined },
   );
   const ranges: Range[] = [];
-  for (const column of columns) await collect(file, column, ranges);
+  await collect(file, columns, ranges);
   return {
     rows: file.rows,
     columns: file.schema.leaves,
@@ -80,20 +80,24 @@ interface Range {
   readonly end: number;
 }
 
-/** Notes where a chunk is, and reads what stands beside its pages, which checks its tags. */
-async function collect(file: OpenFile, column: OpenColumn, ranges: Range[]): Promise<void> {
-  const { start, end } = column;
-  if (end > start) ranges.push({ start, end });
-  const bloom = await readBloomFilter(file, column);
-  if (bloom !== undefined) ranges.push({ start: bloom.offset, end: bloom.offset + bloom.length });
-  const indexes = [
-    ['column', CHUNK.columnIndexOffset, CHUNK.columnIndexLength],
-    ['offset', CHUNK.offsetIndexOffset, CHUNK.offsetIndexLength],
-  ] as const;
-  for (const [kind, offset, length] of indexes) {
-    if ((await readIndex(file, column, kind)) === undefined) continue;
-    const start = column.chunk.requiredSize(offset);
-    ranges.push({ start, end: start + column.chunk.requiredSize(length) });
+/** Notes where all modules are, and reads those beside the pages, which checks their tags. */
+async function collect(
+  file: OpenFile,
+  columns: readonly OpenColumn[],
+  ranges: Range[],
+): Promise<void> {
+  const indexes = (['column', 'offset'] as const).map((k) => new IndexReader(file, columns, k));
+  for (const column of columns) {
+    const { start, end } = column;
+    if (end > start) ranges.push({ start, end });
+    const bloom = await readBloomFilter(file, column);
+    if (bloom !== undefined) ranges.push({ start: bloom.offset, end: bloom.offset + bloom.length });
+    for (const reader of indexes) {
+      const range = reader.rangeOf(column);
+      if (range === undefined) continue;
+      await reader.read(column);
+      ranges.push({ start: range.offset, end: range.offset + range.length });
+    }
   }
 }
 

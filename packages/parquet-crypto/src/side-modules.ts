@@ -103,26 +103,82 @@ const INDEXES = {
   },
 } as const;
 
-/** The column index or offset index of a chunk, in clear, or undefined where it has none. */
-export async function readIndex(
-  file: OpenFile,
-  column: OpenColumn,
-  kind: keyof typeof INDEXES,
-): Promise<Uint8Array | undefined> {
-  const ids = INDEXES[kind];
-  const { chunk, leaf, rowGroup, key } = column;
-  const offset = chunk.size(ids.offset);
-  if (offset === undefined) return undefined;
-  const length = chunk.requiredSize(ids.length);
-  const name = `the ${kind} index of column ${leaf.path} in row group ${rowGroup}`;
-  const max = file.limits.moduleBytesMax;
-  if (length > max) throw overLimit(name, length, max);
-  if (offset + length > file.footerStart) {
-    throw refused('parquet-malformed', `${name} is not within the file`);
+/** Where an index is. */
+interface IndexRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Indexes that lie side by side are read together, up to so many bytes. */
+const INDEX_WINDOW_BYTES = 1024 * 1024;
+
+/** Reads the column indexes, or the offset indexes, of chunks: no byte but theirs. */
+export class IndexReader {
+  private readonly file: OpenFile;
+  private readonly kind: keyof typeof INDEXES;
+  private readonly ranges: readonly IndexRange[];
+  private at = 0;
+  private window: Uint8Array = new Uint8Array(0);
+
+  constructor(file: OpenFile, columns: readonly OpenColumn[], kind: keyof typeof INDEXES) {
+    this.file = file;
+    this.kind = kind;
+    const all = columns.flatMap((column) => this.rangeOf(column) ?? []);
+    this.ranges = all.sort((a, b) => a.offset - b.offset);
   }
-  const bytes = await file.source.read(offset, length, name);
-  if (key === undefined || file.unlocked === undefined) return bytes;
-  const aad = file.unlocked.aad.chunk(ids.module, rowGroup, leaf.ordinal);
-  const plain = joined(openGcm(key, aad, bytes, () => name));
-  return plain.subarray(0, parseStructPrefix(name, plain).end);
+
+  /** Where the index of a chunk is; undefined where it has none. @throws CodedError */
+  rangeOf({ chunk, leaf, rowGroup }: OpenColumn): IndexRange | undefined {
+    const ids = INDEXES[this.kind];
+    const offset = chunk.size(ids.offset);
+    if (offset === undefined) return undefined;
+    const length = chunk.requiredSize(ids.length);
+    const name = `the ${this.kind} index of column ${leaf.path} in row group ${rowGroup}`;
+    const max = this.file.limits.moduleBytesMax;
+    if (length > max) throw overLimit(name, length, max);
+    if (offset + length > this.file.footerStart) {
+      throw refused('parquet-malformed', `${name} is not within the file`);
+    }
+    return { offset, length };
+  }
+
+  /** The index of a chunk, in clear; undefined where it has none. */
+  async read(column: OpenColumn): Promise<Uint8Array | undefined> {
+    const range = this.rangeOf(column);
+    if (range === undefined) return undefined;
+    const { leaf, rowGroup, key } = column;
+    const name = `the ${this.kind} index of column ${leaf.path} in row group ${rowGroup}`;
+    const bytes = await this.bytesOf(range, name);
+    const { unlocked } = this.file;
+    if (key === undefined || unlocked === undefined) return bytes;
+    const aad = unlocked.aad.chunk(INDEXES[this.kind].module, rowGroup, leaf.ordinal);
+    const plain = joined(openGcm(key, aad, bytes, () => name));
+    return plain.subarray(0, parseStructPrefix(name, plain).end);
+  }
+
+  private async bytesOf({ offset, length }: IndexRange, name: string): Promise<Uint8Array> {
+    const from = offset - this.at;
+    if (from < 0 || from + length > this.window.length) {
+      let end = offset + length;
+      for (let i = this.after(end); this.ranges[i]?.offset === end; i++) {
+        const more = this.ranges[i]?.length ?? 0;
+        if (end + more - offset > INDEX_WINDOW_BYTES) break;
+        end += more;
+      }
+      this.window = await this.file.source.read(offset, end - offset, name);
+      this.at = offset;
+    }
+    return this.window.subarray(offset - this.at, offset - this.at + length);
+  }
+
+  /** The first range at `offset` or behind it. */
+  private after(offset: number): number {
+    let [low, high] = [0, this.ranges.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.ranges[middle]?.offset ?? 0) < offset) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
 }
