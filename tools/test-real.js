@@ -31,11 +31,13 @@ const LANES = {
     const chromium = ['chromium', 'chromium-browser', 'google-chrome'];
     return { CLOISTER_CHROMIUM: program(chromium, ['chromium']) };
   },
-  swtpm: () => ({
-    CLOISTER_SWTPM: program(['swtpm'], ['swtpm', 'swtpm-tools', 'tpm2-tools']),
-    CLOISTER_SWTPM_SETUP: program(['swtpm_setup'], ['swtpm-tools']),
-    CLOISTER_TPM2: program(['tpm2'], ['tpm2-tools']),
-  }),
+  swtpm: () => {
+    program(['swtpm_setup'], ['swtpm-tools']);
+    return {
+      CLOISTER_SWTPM: program(['swtpm'], ['swtpm']),
+      CLOISTER_TPM2: program(['tpm2'], ['tpm2-tools']),
+    };
+  },
   go: () => ({ CLOISTER_GO_PEER: peerProgram('go-guests', program(['go'], ['golang-go'])) }),
   rust: () => ({ CLOISTER_RUST_PEER: peerProgram('dcap-qvl', program(['cargo'], ['cargo'])) }),
   tpch: () => ({ CLOISTER_TPCH: JSON.stringify(tpch(0.01)) }),

@@ -6,10 +6,12 @@ import { join } from 'node:path';
 import { toHex } from '@cloister/core';
 import { ephemeralEd25519Signer, nodeCrypto } from '@cloister/core/node';
 import { MEASUREMENT_LENGTH, REPORT_DATA_LENGTH, verifyEvidence } from '@cloister/evidence';
-import { createDevelopmentRoot, mintCollateral } from '@cloister/evidence/mint';
+import { createDevelopmentRoot, mintCollateral, mintEvidence } from '@cloister/evidence/mint';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { TSM_REPORT_FOLDER, tsmPlatform } from './configfs-tsm.ts';
 import { type NodeSpec, type RunningNode, runUntilSignal, startNode } from './launcher.ts';
 import { MAKES, type Make, measureProgram, simulatedPlatform } from './simulated.ts';
+import { FakeConfigfs } from './testing/fake-configfs.ts';
 
 const DIST = new URL('../dist/index.js', import.meta.url).href;
 const MINT = new URL('../../evidence/dist/mint/index.js', import.meta.url).href;
@@ -153,6 +155,61 @@ describe('a launched node', () => {
       startNode({ ...spec('optee'), program: silent, readyMs: 200 }),
     ).rejects.toMatchObject({ code: 'node-start-failed' });
     await rm(silent);
+  });
+
+  it('lets go of its hardware when it ends, however it ends', async () => {
+    let held = 0;
+    const platform = {
+      make: 'counted',
+      load: async (program: Uint8Array) => {
+        const hardware = await spec('optee').platform.load(program);
+        held += 1;
+        const close = async () => {
+          await new Promise((done) => setTimeout(done, 5));
+          held -= 1;
+        };
+        return { ...hardware, close };
+      },
+    };
+    const node = await startNode({ ...spec('optee'), platform });
+    expect([held, node.make]).toEqual([1, 'counted']);
+    await node.stop(500);
+    expect(held).toBe(0);
+    const killed = await startNode({ ...spec('optee'), platform });
+    process.kill(killed.pid, 'SIGKILL');
+    await killed.exited;
+    expect(held).toBe(0);
+    await expect(startNode({ ...spec('optee', { fail: true }), platform })).rejects.toMatchObject({
+      code: 'node-start-failed',
+    });
+    expect(held).toBe(0);
+  });
+
+  it('in a confidential VM gets the evidence of its kernel', async () => {
+    const root = createDevelopmentRoot('tdx-dcap');
+    const measurement = new Uint8Array(48).fill(1);
+    const at = Date.now();
+    const files = new FakeConfigfs(TSM_REPORT_FOLDER, {
+      provider: 'tdx_guest',
+      hasAuxblob: false,
+      report: (reportData) => ({
+        outblob: mintEvidence({ root, measurement, reportData, at }).bytes,
+      }),
+    });
+    const node = await startNode({ ...spec('optee'), platform: tsmPlatform({ files }) });
+    started.push(node);
+    const bytes = new Uint8Array(Buffer.from(String(node.ready['evidence']), 'base64'));
+    const options = {
+      crypto: nodeCrypto,
+      collateral: mintCollateral(root, { at }),
+      at: at + 1_000,
+    };
+    const claims = await verifyEvidence(
+      { kind: 'tdx-dcap', bytes },
+      { ...options, roots: [root.root] },
+    );
+    expect(claims.reportData).toEqual(new Uint8Array(64).fill(0x5a));
+    expect(claims.measurement).toEqual(node.measurement);
   });
 
   it('is not started with a development root of another make', async () => {

@@ -42,10 +42,17 @@ export function tpmPlatform(options: TpmPlatformOptions): Platform {
     make: options.make ?? 'tpm',
     load: async (program) => {
       const tpm = await options.open();
-      try {
-        return await loadedTpm(tpm, options, program);
-      } catch (error) {
+      let ak: TpmObject | undefined;
+      const close = async () => {
+        // A TPM without a resource manager keeps what is not flushed, and has room for three.
+        if (ak !== undefined) await tpm.flush(ak.handle).catch(() => undefined);
         await tpm.close();
+      };
+      try {
+        ak = await tpm.createPrimary(akTemplate());
+        return { ...(await loadedTpm({ tpm, ak, enrolled: options }, program)), close };
+      } catch (error) {
+        await close();
         throw error;
       }
     },
@@ -53,11 +60,10 @@ export function tpmPlatform(options: TpmPlatformOptions): Platform {
 }
 
 async function loadedTpm(
-  tpm: TpmClient,
-  enrolled: TpmPlatformOptions,
+  of: { tpm: TpmClient; ak: TpmObject; enrolled: TpmPlatformOptions },
   program: Uint8Array,
 ): Promise<Hardware> {
-  const ak = await tpm.createPrimary(akTemplate());
+  const { tpm, ak, enrolled } = of;
   const spki = parseTpmPublic(ak.publicArea).spki;
   if (!equal(nodeCrypto.digest('sha256', spki), enrolled.hardware)) {
     const message = 'the attestation key is not the enrolled one: another TPM, or one made anew';
@@ -72,7 +78,6 @@ async function loadedTpm(
     hardware: enrolled.hardware,
     measurement: measurementOnTpm(nodeCrypto, enrolled.registers, program),
     quote: (reportData) => quoteOver({ tpm, ak, spki, expected }, reportData),
-    close: () => tpm.close(),
   };
 }
 

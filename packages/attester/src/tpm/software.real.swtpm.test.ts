@@ -50,6 +50,13 @@ function isRunning(pid: number): boolean {
   }
 }
 
+describe('one software TPM', () => {
+  it('serves one node at a time', async () => {
+    await tpms.boot();
+    await expect(tpms.boot()).rejects.toMatchObject({ code: 'tpm-software-failed' });
+  });
+});
+
 describe('other ways to a TPM', () => {
   it('are a unix socket, a TCP port, and a device file', async () => {
     const path = join(tpms.folder, 'tpm.sock');

@@ -23,8 +23,6 @@ const MAX_ERROR_TEXT = 2_000;
 /** TPM2_Shutdown(TPM_SU_CLEAR). */
 const SHUTDOWN_CLEAR = fromHex('80010000000c000001450000');
 const INSTALL = 'install swtpm and swtpm-tools (Debian: apt-get install swtpm swtpm-tools)';
-/** Where packages put them, beside PATH. */
-const FOLDERS = ['/usr/bin', '/usr/local/bin'];
 
 /** The programs that make and run a software TPM, by path. */
 export interface SoftwareTpmPrograms {
@@ -34,11 +32,11 @@ export interface SoftwareTpmPrograms {
 }
 
 /**
- * Looks in `folders`, by default those of PATH and where packages put programs.
+ * Looks in `folders`, by default those of PATH.
  * @throws CodedError `tpm-software-missing`, which says what to install
  */
 export async function findSoftwareTpm(
-  folders: readonly string[] = [...(process.env['PATH'] ?? '').split(delimiter), ...FOLDERS],
+  folders: readonly string[] = (process.env['PATH'] ?? '').split(delimiter),
 ): Promise<SoftwareTpmPrograms> {
   const find = async (name: string): Promise<string> => {
     for (const folder of folders.filter((f) => f.startsWith('/'))) {
@@ -157,9 +155,15 @@ export async function startSoftwareTpm(
   return { pid: child.pid, stream, stop };
 }
 
-/** Boots the TPM of a folder and speaks to it; closing the client shuts it down and ends it. */
-export async function bootSoftwareTpm(folder: string): Promise<TpmClient> {
-  const { stream, stop } = await startSoftwareTpm(folder);
+/**
+ * Boots the TPM of a folder and speaks to it; closing the client shuts it down and ends it.
+ * @throws CodedError `tpm-software-missing`, `tpm-software-failed` (also where it runs already)
+ */
+export async function bootSoftwareTpm(
+  folder: string,
+  programs?: SoftwareTpmPrograms,
+): Promise<TpmClient> {
+  const { stream, stop } = await startSoftwareTpm(folder, programs);
   const transport = streamTransport(stream);
   const shutDown = async () => {
     // A TPM that loses power without it counts a failed authorisation, and locks itself in the end.
@@ -171,5 +175,13 @@ export async function bootSoftwareTpm(folder: string): Promise<TpmClient> {
     closing ??= shutDown();
     return closing;
   };
-  return new TpmClient({ ...transport, close });
+  const tpm = new TpmClient({ ...transport, close });
+  try {
+    await tpm.registers([0]);
+    return tpm;
+  } catch (cause) {
+    await close();
+    const message = `swtpm does not run on ${folder}: it serves one node at a time`;
+    throw attesterError('tpm-software-failed', 'unavailable', message, cause);
+  }
 }

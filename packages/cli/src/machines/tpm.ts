@@ -16,6 +16,7 @@ import {
   enrolTpm,
   measurementOnTpm,
   openTpm,
+  QUOTED_REGISTERS,
   TpmClient,
   tpmPlatform,
 } from '@cloister/attester';
@@ -25,7 +26,7 @@ import { ekAuthority } from '@cloister/evidence/tpm';
 import { z } from 'zod';
 import { cliError } from '../errors.ts';
 import { readBytes, readJson } from '../files.ts';
-import type { Machine, MachineOptions } from './machine.ts';
+import type { Machine, MachineOptions, Registers } from './machine.ts';
 
 const whereFile = z.union([
   z.strictObject({ software: z.literal(true) }),
@@ -57,12 +58,24 @@ export const tpmMachine: Machine = {
     }
   },
   platform: async (folder, { id, registers }) => {
+    checkRegisters(registers);
     const where = await readWhere(folder);
     return tpmPlatform({ open: () => opened(folder, where), hardware: id, registers });
   },
-  measurement: (program, registers) => measurementOnTpm(nodeCrypto, registers, program),
+  measurement: (program, registers) => {
+    checkRegisters(registers);
+    return measurementOnTpm(nodeCrypto, registers, program);
+  },
   collateral: async () => undefined,
 };
+
+/** A card that left registers out would pin less of the boot than people think. */
+function checkRegisters(registers: Registers): void {
+  const got = [...registers.keys()].sort((a, b) => a - b).join();
+  if (got === QUOTED_REGISTERS.join()) return;
+  const message = `the card has registers ${got || 'none'}, wanted ${QUOTED_REGISTERS.join()}`;
+  throw cliError('hardware-missing', 'malformed', message);
+}
 
 /** The TPM that people named, or a software TPM made anew, and the files of its authority. */
 async function found(
