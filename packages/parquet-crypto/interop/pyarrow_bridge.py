@@ -4,6 +4,7 @@
 {"op": "version"}
 {"op": "write", "plain": path, "sealed": path, "masterKeys": {id: hex}, "encryption": {...},
  "writer": {...}, "rows": n}             writes one table twice, plain and encrypted
+{"op": "write", ..., "direct": {"key": hex, "aad_prefix": hex, ...}}   under one key, no KMS
 {"op": "plain", "plain": path, "writer": {...}, "rows": n}
 {"op": "compare", "a": file, "b": file}  where file = {"path", "masterKeys"?}: are the tables equal
 """
@@ -85,6 +86,14 @@ def write(request):
     data = table(request["rows"])
     writer = request.get("writer", {})
     pq.write_table(data, request["plain"], **writer)
+    if "direct" in request:
+        direct = dict(request["direct"])
+        prefix = bytes.fromhex(direct.pop("aad_prefix"))
+        properties = pe.create_encryption_properties(
+            bytes.fromhex(direct.pop("key")), aad_prefix=prefix, **direct
+        )
+        pq.write_table(data, request["sealed"], encryption_properties=properties, **writer)
+        return {"rows": data.num_rows}
     options = dict(request["encryption"])
     keys = list(request["masterKeys"])
     if not options.get("uniform_encryption"):

@@ -5,6 +5,7 @@
 import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { fromHex } from '@cloister/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   assertFullyEncrypted,
@@ -14,6 +15,7 @@ import {
   encryptParquet,
   fileSink,
   fileSource,
+  type KeyProvider,
   masterKeys,
   readSchema,
 } from './index.ts';
@@ -95,6 +97,7 @@ const WRITERS: Record<string, object> = {
     data_page_size: 1024,
   },
   'lz4, no dictionaries': { compression: 'lz4', use_dictionary: false, row_group_size: 300 },
+  'bloom filters': { bloom_filter_options: { i: true, text: { ndv: 200, fpp: 0.01 } } },
   'uncompressed, checksums': { compression: 'none', write_page_checksum: true },
 };
 
@@ -177,6 +180,26 @@ describe('we read what pyarrow encrypts', () => {
     expect(report).toMatchObject({ rows, authenticated: !name.startsWith('CTR') });
     const compared = await bridge.ask({ op: 'compare', a: { path: out }, b: { path: plain } });
     expect(compared).toMatchObject({ equal: true, rows, schema: '' });
+  });
+
+  test.each([true, false])('an AAD prefix, stored: %s', async (stored) => {
+    const [plain, sealed, out] = [join(folder, 'p'), join(folder, 's'), join(folder, 'o')];
+    const [key, aadPrefix] = ['33'.repeat(32), fromHex('0001ff')];
+    const direct = { key, aad_prefix: '0001ff', store_aad_prefix: stored };
+    await bridge.ask({ op: 'write', plain, sealed, direct, rows: 100 });
+    const source = bufferSource(new Uint8Array(await readFile(sealed)));
+    const keys: KeyProvider = { dataKey: async () => fromHex(key) };
+    const { columns } = await readSchema(bufferSource(new Uint8Array(await readFile(plain))));
+    const to = await open(out, 'w');
+    const sink = fileSink(to);
+    const options = { source, sink, keys, columns: columns.map((c) => c.path) };
+    const wrong = decryptProjection({ ...options, aadPrefix: fromHex('0001fe') });
+    const code = stored ? 'aad-prefix-mismatch' : 'tag-invalid';
+    await expect(wrong).rejects.toMatchObject({ code });
+    await decryptProjection({ ...options, aadPrefix });
+    await to.close();
+    const compared = await bridge.ask({ op: 'compare', a: { path: out }, b: { path: plain } });
+    expect(compared).toMatchObject({ equal: true, rows: 100 });
   });
 
   test('plaintext footer and CTR together: pyarrow names the wrong algorithm', async () => {
