@@ -199,9 +199,8 @@ async function besidePyarrow(folder, plain, python) {
   const seconds = (...parts) => parts.reduce((sum, part) => sum + part.cpu, 0);
   const print = (name, ...parts) =>
     row(name, seconds(...parts).toFixed(2), gb(bytes, seconds(...parts)));
-  say(
-    `\n3. beside pyarrow ${PYARROW}, ${(bytes / 1e6).toFixed(0)} MB of lineitem as pyarrow writes it;`,
-  );
+  const size = `${(bytes / 1e6).toFixed(0)} MB`;
+  say(`\n3. beside pyarrow ${PYARROW}, ${size} of lineitem as pyarrow writes it;`);
   say('   AES_GCM_V1, 256 bits. pyarrow encrypts while it encodes values and decrypts while it');
   say('   decodes them; we encrypt and decrypt files that are there. Processor seconds.');
   row('', 's', 'GB/s');

@@ -49,7 +49,7 @@ export interface DecryptOptions {
   /** Accept V2 pages whose levels are in clear, as parquet-java writes them; false where absent. */
   readonly allowClearLevels?: boolean;
   /** Threads to do the work; the calling thread alone where absent. */
-  readonly pool?: CryptoPool;
+  readonly pool?: CryptoPool | undefined;
   /** Called after each column chunk. */
   readonly onProgress?: (progress: Progress) => void;
   readonly limits?: Partial<ParquetLimits>;

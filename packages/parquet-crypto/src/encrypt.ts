@@ -8,6 +8,7 @@
 // data key for each column and for the footer; nothing of the source is decoded beyond its
 // metadata and page headers.
 import { randomBytes } from 'node:crypto';
+import { isCoded } from '@cloister/core';
 import { BatchedSink } from './batched-sink.ts';
 import { type ChunkSeal, chunkSeal } from './chunk-task.ts';
 import { allChunks, type OpenColumn, openColumns } from './columns.ts';
@@ -63,7 +64,7 @@ export interface EncryptOptions {
   readonly keyMaterial?: 'internal' | 'external';
   readonly limits?: Partial<ParquetLimits>;
   /** Threads to do the work; the calling thread alone where absent. */
-  readonly pool?: CryptoPool;
+  readonly pool?: CryptoPool | undefined;
   /** Called after each column chunk. */
   readonly onProgress?: (progress: Progress) => void;
 }
@@ -89,8 +90,12 @@ export interface EncryptReport {
  *   `options-invalid`, and what a malformed source gives
  */
 export async function encryptParquet(options: EncryptOptions): Promise<EncryptReport> {
-  const file = await openParquet({ source: options.source, limits: options.limits });
-  if (file.mode !== 'clear') throw misused('parquet-encrypted', 'the file is encrypted already');
+  const { source, limits } = options;
+  const file = await openParquet({ source, limits }).catch((error: unknown) => {
+    // No keys are given here: what needs one is encrypted.
+    throw isCoded(error, 'key-missing') ? encryptedAlready() : error;
+  });
+  if (file.mode !== 'clear') throw encryptedAlready();
   if (file.schema.leaves.length > ORDINAL_MAX) {
     throw overLimit('the number of columns', file.schema.leaves.length, ORDINAL_MAX);
   }
@@ -120,6 +125,10 @@ export async function encryptParquet(options: EncryptOptions): Promise<EncryptRe
     bytesWritten: out.position,
     ...(options.keyMaterial === 'external' ? { externalMaterial: keys.external } : {}),
   };
+}
+
+function encryptedAlready(): Error {
+  return misused('parquet-encrypted', 'the file is encrypted already');
 }
 
 interface Job {

@@ -24,7 +24,7 @@ export interface ProveOptions {
   readonly allowPlaintextFooter?: boolean;
   readonly limits?: Partial<ParquetLimits>;
   /** Threads to do the work; the calling thread alone where absent. */
-  readonly pool?: CryptoPool;
+  readonly pool?: CryptoPool | undefined;
 }
 
 /** What was proved. */

@@ -90,7 +90,11 @@ describe('complete columns', () => {
     });
     const options = { source, sink: new BufferSink(), keys: holding(), columns: ['a'] };
     await expect(decryptProjection(options)).rejects.toMatchObject({ code: 'parquet-clear' });
-    await expect(seal(sealed)).rejects.toMatchObject({ code: 'key-missing' });
+    const columnKeys = 'footer-key' as const;
+    const again = { source: bufferSource(sealed), sink: new BufferSink(), footerKey: FOOTER_KEY };
+    await expect(encryptParquet({ ...again, columnKeys })).rejects.toMatchObject({
+      code: 'parquet-encrypted',
+    });
     const signed = await seal(plain, { footer: 'plaintext' });
     await expect(seal(signed)).rejects.toMatchObject({ code: 'parquet-encrypted' });
   });

@@ -7,6 +7,7 @@ import { mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { utf8 } from '@cloister/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   assertFullyEncrypted,
@@ -87,6 +88,12 @@ const MODES: Record<string, Mode> = {
     theirs: { 'parquet.page.size': '1024', compression: 'zstd' },
   },
   'bloom filters': { ours: {}, theirs: { 'parquet.bloom.filter.enabled': 'true' } },
+  ...Object.fromEntries(
+    ['gzip', 'lz4_raw', 'none'].map((compression) => [
+      `compression ${compression}`,
+      { ours: {}, theirs: { compression } },
+    ]),
+  ),
 };
 const CASES = Object.entries(MODES).map(([name, mode]) => ({ name, mode }));
 
@@ -102,7 +109,8 @@ describe.skipIf(!hasSpark)('Spark [skip: tool]', () => {
     const classes = join(folder, 'classes');
     await mkdir(classes);
     const run = promisify(execFile);
-    await run('javac', ['-cp', jars, '-d', classes, interopFile('spark/MemoryKms.java')]);
+    const sources = ['MemoryKms', 'PrefixFactory'].map((name) => interopFile(`spark/${name}.java`));
+    await run('javac', ['-cp', jars, '-d', classes, ...sources]);
     const jar = join(folder, 'kms.jar');
     await run('jar', ['cf', jar, '-C', classes, '.']);
     bridge = new Bridge('spark_bridge.py', [jar]);
@@ -184,6 +192,39 @@ describe.skipIf(!hasSpark)('Spark [skip: tool]', () => {
     expect(report).toMatchObject({ rows: 500, authenticated: !name.includes('CTR') });
     await assertFullyEncrypted(source, keys, { allowPlaintextFooter: true });
     await equalToPlain({ path: await put(sink.bytes()) }, await plainOf(mode.theirs));
+  });
+
+  describe.each([true, false])('an AAD prefix, stored: %s', (stored) => {
+    const prefix = 'a place';
+    const withPrefix = {
+      ...CRYPTO,
+      'parquet.crypto.factory.class': 'cloister.interop.PrefixFactory',
+      'cloister.interop.aad.prefix': prefix,
+      'cloister.interop.store.aad.prefix': String(stored),
+    };
+
+    test('we read what Spark encrypts', async () => {
+      const path = await written({ ...withPrefix, ...COLUMN_KEYS });
+      const source = bufferSource(new Uint8Array(await readFile(path)));
+      const keys = masterKeys(KEYS);
+      const sink = new BufferSink();
+      const options = { source, sink, keys, columns: COLUMNS };
+      const wrong = decryptProjection({ ...options, aadPrefix: utf8('another place') });
+      const code = stored ? 'aad-prefix-mismatch' : 'tag-invalid';
+      await expect(wrong).rejects.toMatchObject({ code });
+      await decryptProjection({ ...options, aadPrefix: utf8(prefix) });
+      await equalToPlain({ path: await put(sink.bytes()) }, await plainOf({}));
+    });
+
+    test('Spark reads what we encrypt', async () => {
+      const plain = await plainOf({});
+      const key = { id: '0', masterKey: KEYS.get('0') ?? new Uint8Array() };
+      const sink = new BufferSink();
+      const base = { source: bufferSource(plain), sink, footerKey: key };
+      const mode = { aadPrefix: utf8(prefix), storeAadPrefix: stored };
+      await encryptParquet({ ...base, ...mode, columnKeys: 'footer-key' });
+      await equalToPlain({ path: await put(sink.bytes()), options: withPrefix }, plain);
+    });
   });
 
   test('pages V2: Spark leaves levels in clear, which we read only when told to', async () => {

@@ -4,6 +4,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { CodedError, fromHex } from '@cloister/core';
 import {
+  assertFullyEncrypted,
   CryptoPool,
   type DecryptReport,
   decryptProjection,
@@ -46,29 +47,38 @@ export interface DecryptJob extends ParquetOptions {
   readonly allowClearLevels?: boolean;
 }
 
-/** Encrypts `input`, a plain Parquet file, to `out`. */
+/** Encrypts `input`, a plain Parquet file, to `out`, which takes its name once it is proved. */
 export async function encryptFile(
   input: string,
   out: string,
   options: EncryptJob,
 ): Promise<EncryptReport> {
   const keys = await readKeyFile(options.keys);
+  const plaintext = options.plaintextFooter === true;
   return await withInput(input, (file) =>
-    writeWhole(out, { force: options.force === true, mode: 0o644 }, (target) =>
-      withPool(async (pool) =>
-        encryptParquet({
-          source: await fileSource(file),
+    writeWhole(out, { force: options.force === true, mode: 0o644 }, async (target) => {
+      const source = await fileSource(file);
+      const aadPrefix = aadPrefixOf(options);
+      return await withPool(source.size, async (pool) => {
+        const report = await encryptParquet({
+          source,
           sink: fileSink(target),
           footerKey: keys.footer,
           columnKeys: keys.columns,
           pool,
-          footer: options.plaintextFooter === true ? 'plaintext' : 'encrypted',
+          footer: plaintext ? 'plaintext' : 'encrypted',
           storeAadPrefix: options.storeAadPrefix,
           onProgress: reporter(options.onLine),
-          ...aadPrefixOf(options),
-        }),
-      ),
-    ),
+          ...aadPrefix,
+        });
+        await assertFullyEncrypted(await fileSource(target), masterKeys(keys.byId), {
+          allowPlaintextFooter: plaintext,
+          pool,
+          ...aadPrefix,
+        });
+        return report;
+      });
+    }),
   );
 }
 
@@ -86,7 +96,7 @@ export async function decryptFile(
       options.column ??
       (await inspectParquet(source, { keys, ...aadPrefix })).columns.map((c) => c.path);
     return await writeWhole(out, { force: options.force === true, mode: 0o600 }, (target) =>
-      withPool((pool) =>
+      withPool(source.size, (pool) =>
         decryptProjection({
           source,
           sink: fileSink(target),
@@ -151,8 +161,12 @@ export async function withInput<T>(path: string, run: (file: FileHandle) => Prom
   }
 }
 
-/** Threads on all cores; ended when the work is done or has failed. */
-async function withPool<T>(run: (pool: CryptoPool) => Promise<T>): Promise<T> {
+/** Below this starting threads takes longer than they save. */
+const POOL_BYTES_MIN = 64 * 1024 * 1024;
+
+/** Threads on all cores for large files, ended when the work is done or has failed. */
+async function withPool<T>(bytes: number, run: (pool?: CryptoPool) => Promise<T>): Promise<T> {
+  if (bytes < POOL_BYTES_MIN) return await run();
   const pool = new CryptoPool();
   try {
     return await run(pool);

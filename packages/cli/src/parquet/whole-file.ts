@@ -17,7 +17,7 @@ export interface WholeFileOptions {
 }
 
 /**
- * Gives `write` an open file and puts it in place when it resolves.
+ * Gives `write` an open file, which it may read back, and puts it in place when it resolves.
  * @throws CodedError `file-exists`, `file-unreadable`, and what `write` throws
  */
 export async function writeWhole<T>(
@@ -28,7 +28,7 @@ export async function writeWhole<T>(
   const { force, mode } = options;
   if (!force && (await exists(path))) throw taken(path);
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
-  const file = await open(temporary, 'wx', mode).catch((cause: unknown) => {
+  const file = await open(temporary, 'wx+', mode).catch((cause: unknown) => {
     const reason = (cause as NodeJS.ErrnoException).code ?? 'unwritable';
     throw cliError('file-unreadable', 'usage', `cannot write ${path} (${reason})`, cause);
   });
