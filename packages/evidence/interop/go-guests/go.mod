@@ -1,6 +1,6 @@
 module cloister/go-guests
 
-go 1.24.0
+go 1.19
 
 require (
 	github.com/google/go-sev-guest v0.15.0

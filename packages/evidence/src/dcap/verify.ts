@@ -9,8 +9,8 @@
 //   5. the quoting enclave is the one of the identity.
 // The platform's TCB level is left to the TEE's own verifier.
 // Sources: Intel SGX DCAP quote verification library (behaviour), PCS API v4.
-import { type CryptoPort, concat, equal, type SignatureScheme } from '@cloister/core';
-import { type EvidenceCache, factKey } from '../cache.ts';
+import { concat, equal, type SignatureScheme } from '@cloister/core';
+import { factKey } from '../cache.ts';
 import { item, pickCollateral } from '../collateral.ts';
 import { type EvidenceErrorCode, malformed, refused } from '../errors.ts';
 import type { Collateral, EvidenceKind, Root, VerifyOptions } from '../types.ts';
@@ -105,10 +105,10 @@ export async function verifyDcapQuote(
   const collateral = pickCollateral(options.collateral, kind, pck.fmspc);
   const under: ChainContext = { ...context, roots: [path.root] };
   const crls = await verifyRevocation(under, path, collateral);
-  const tcb = await verifyTcbInfo(under, collateral, crls.root);
-  const qe = await verifyIdentity(under, collateral, crls.root);
-  if (tcb.info.fmspc !== pck.fmspc || tcb.info.pceId !== pck.pceId) {
-    const got = `${tcb.info.fmspc}/${tcb.info.pceId}`;
+  const tcb = await verifyStatement(under, TCB_INFO, collateral, crls.root);
+  const qe = await verifyStatement(under, QE_IDENTITY, collateral, crls.root);
+  if (tcb.value.fmspc !== pck.fmspc || tcb.value.pceId !== pck.pceId) {
+    const got = `${tcb.value.fmspc}/${tcb.value.pceId}`;
     const message = `TCB info is for ${got}, the platform is ${pck.fmspc}/${pck.pceId}`;
     throw refused('tcb-info-mismatch', message);
   }
@@ -116,16 +116,16 @@ export async function verifyDcapQuote(
     quote,
     pck,
     qeReport,
-    qeLevel: matchIdentity(qe.identity, qeReport),
-    tcbInfo: tcb.info,
-    identity: qe.identity,
+    qeLevel: matchIdentity(qe.value, qeReport),
+    tcbInfo: tcb.value,
+    identity: qe.value,
     collateral,
     root: path.root,
     validUntil: Math.min(path.validUntil, crls.validUntil, tcb.validUntil, qe.validUntil),
     proved: [
       'the quoting enclave vouches for the key that signed this quote',
       `the PCK key signed the quoting enclave; it chains to ${path.root.family}'s root, unrevoked`,
-      `TCB info ${tcb.info.number} and QE identity ${qe.identity.number} are signed and in force`,
+      `TCB info ${tcb.value.number} and QE identity ${qe.value.number} are signed and in force`,
       'the quoting enclave is the one that its vendor names',
     ],
   };
@@ -180,59 +180,61 @@ async function signerPath(
   return { signer, validUntil: path.validUntil };
 }
 
-async function verifyTcbInfo(
-  context: ChainContext,
-  collateral: Collateral,
-  rootCrl: Crl,
-): Promise<{ info: TcbInfo; validUntil: number }> {
-  const chain = item(collateral, 'tcb-info-issuer-chain');
-  const { signer, validUntil } = await signerPath(context, chain, rootCrl);
-  const bytes = item(collateral, 'tcb-info');
-  const signature = item(collateral, 'tcb-info-signature');
-  await verifySignature(context, signer.key.spki, bytes, signature, {
-    code: 'tcb-info-signature-invalid',
-    what: 'TCB info is not signed by its TCB signing certificate',
-    remember: true,
-  });
-  const info = await rememberParsed(context, 'tcb-info', bytes, parseTcbInfo);
-  checkWindow(context.at, info, 'TCB info', 'tcb-info-not-yet-valid', 'tcb-info-expired');
-  return { info, validUntil: Math.min(validUntil, info.nextUpdate) };
+/** What every signed statement of Intel's PCS says about itself. */
+interface Statement {
+  readonly issueDate: number;
+  readonly nextUpdate: number;
 }
 
-async function verifyIdentity(
-  context: ChainContext,
-  collateral: Collateral,
-  rootCrl: Crl,
-): Promise<{ identity: EnclaveIdentity; validUntil: number }> {
-  const chain = item(collateral, 'qe-identity-issuer-chain');
-  const { signer, validUntil } = await signerPath(context, chain, rootCrl);
-  const bytes = item(collateral, 'qe-identity');
-  const signature = item(collateral, 'qe-identity-signature');
-  await verifySignature(context, signer.key.spki, bytes, signature, {
-    code: 'qe-identity-signature-invalid',
-    what: 'the QE identity is not signed by its TCB signing certificate',
-    remember: true,
-  });
-  const identity = await rememberParsed(context, 'qe-identity', bytes, parseEnclaveIdentity);
-  checkWindow(
-    context.at,
-    identity,
-    'the QE identity',
-    'qe-identity-not-yet-valid',
-    'qe-identity-expired',
-  );
-  return { identity, validUntil: Math.min(validUntil, identity.nextUpdate) };
+interface StatementKind<T extends Statement> {
+  /** Of the collateral's items: the statement, its signature and its chain. */
+  readonly name: 'tcb-info' | 'qe-identity';
+  readonly what: string;
+  readonly parse: (bytes: Uint8Array) => T;
 }
 
-function checkWindow(
-  at: number,
-  window: { readonly issueDate: number; readonly nextUpdate: number },
-  what: string,
-  early: EvidenceErrorCode,
-  late: EvidenceErrorCode,
-): void {
-  if (at < window.issueDate) throw refused(early, `${what} is not in force yet at the time given`);
-  if (at > window.nextUpdate) throw refused(late, `${what} has a successor since before that time`);
+const TCB_INFO: StatementKind<TcbInfo> = {
+  name: 'tcb-info',
+  what: 'TCB info',
+  parse: parseTcbInfo,
+};
+const QE_IDENTITY: StatementKind<EnclaveIdentity> = {
+  name: 'qe-identity',
+  what: 'the QE identity',
+  parse: parseEnclaveIdentity,
+};
+
+/** The statement, signed by a TCB signing certificate that is not revoked, and in force. */
+async function verifyStatement<T extends Statement>(
+  context: ChainContext,
+  { name, what, parse }: StatementKind<T>,
+  collateral: Collateral,
+  rootCrl: Crl,
+): Promise<{ value: T; validUntil: number }> {
+  const chain = item(collateral, `${name}-issuer-chain`);
+  const { signer, validUntil } = await signerPath(context, chain, rootCrl);
+  const { spki } = signer.key;
+  const bytes = item(collateral, name);
+  const signature = item(collateral, `${name}-signature`);
+  const verified = async (): Promise<T> => {
+    const copy = bytes.slice();
+    await verifySignature(context, spki, copy, signature.slice(), {
+      code: `${name}-signature-invalid`,
+      what: `${what} is not signed by its TCB signing certificate`,
+    });
+    return parse(copy);
+  };
+  const { crypto, cache } = context;
+  const fact = factKey(crypto, name, spki, bytes, signature);
+  const value = await (cache?.remember(fact, verified, bytes.length) ?? verified());
+  if (context.at < value.issueDate) {
+    const message = `${what} is not in force yet at the time given`;
+    throw refused(`${name}-not-yet-valid`, message);
+  }
+  if (context.at > value.nextUpdate) {
+    throw refused(`${name}-expired`, `${what} has a successor since before that time`);
+  }
+  return { value, validUntil: Math.min(validUntil, value.nextUpdate) };
 }
 
 async function verifyQeReport(
@@ -270,29 +272,23 @@ function matchIdentity(identity: EnclaveIdentity, report: SgxReport): IsvLevel {
 interface SignatureCheck {
   readonly code: EvidenceErrorCode;
   readonly what: string;
-  /** True for statements that many verifications share. */
-  readonly remember?: boolean;
 }
 
 async function verifySignature(
-  context: { readonly crypto: CryptoPort; readonly cache?: EvidenceCache },
+  context: Pick<ChainContext, 'crypto' | 'cache'>,
   spki: Uint8Array,
   data: Uint8Array,
   signature: Uint8Array,
-  { code, what, remember }: SignatureCheck,
+  { code, what }: SignatureCheck,
 ): Promise<void> {
-  const { crypto, cache } = context;
-  const check = async (): Promise<boolean> => {
-    if (signature.length !== 64) return false;
+  let holds = false;
+  if (signature.length === 64) {
     try {
-      return await crypto.verify(await importedKey(context, ECDSA_P256, spki), data, signature);
+      const key = await importedKey(context, ECDSA_P256, spki);
+      holds = await context.crypto.verify(key, data, signature);
     } catch {
-      return false;
+      holds = false;
     }
-  };
-  const holds =
-    remember === true && cache !== undefined
-      ? await cache.remember(factKey(crypto, 'p256', spki, data, signature), check)
-      : await check();
+  }
   if (!holds) throw refused(code, what);
 }

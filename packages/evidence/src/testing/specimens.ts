@@ -53,6 +53,24 @@ export function flipped(bytes: Uint8Array, bit: number): Uint8Array {
   return out;
 }
 
+/** What flipping every bit of one thing may take on a busy machine. */
+export const BITS_TIMEOUT_MS = 15 * 60_000;
+
+/** The bits of `bytes`, outside `ranges`, that `verdict` accepts when they are flipped. */
+export async function bitsAccepted(
+  bytes: Uint8Array,
+  verdict: (changed: Uint8Array) => Promise<string>,
+  ranges: readonly [number, number][] = [],
+): Promise<number[]> {
+  const out: number[] = [];
+  for (let bit = 0; bit < 8 * bytes.length; bit++) {
+    const byte = bit >> 3;
+    if (ranges.some(([from, to]) => byte >= from && byte < to)) continue;
+    if ((await verdict(flipped(bytes, bit))) === 'accepted') out.push(bit);
+  }
+  return out;
+}
+
 /** Where bytes are that nothing signs, so that a change may go unnoticed; each with its reason. */
 export function unsignedRanges(kind: EvidenceKind, bytes: Uint8Array): [number, number][] {
   const buffer = Buffer.from(bytes);

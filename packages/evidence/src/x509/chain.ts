@@ -90,8 +90,23 @@ export async function signatureHolds(
     return crypto.verify(await importedKey(context, scheme, key.spki), signed.tbs, raw);
   };
   if (cache === undefined) return check();
-  const fact = factKey(crypto, `sig:${signed.family}`, key.spki, signed.tbs, signed.signature);
-  return cache.remember(fact, check);
+  const by = digestOf(crypto, key, key.spki);
+  const what = digestOf(crypto, signed, signed.tbs, signed.signature);
+  return cache.remember(`sig:${signed.family}:${by}:${what}`, check);
+}
+
+const digests = new WeakMap<object, string>();
+
+/**
+ * The digest of `parts`, taken once for the object that was parsed from them: what certificates,
+ * lists and keys are parsed from is a private copy, which nothing changes.
+ */
+function digestOf(crypto: CryptoPort, parsed: object, ...parts: readonly Uint8Array[]): string {
+  const known = digests.get(parsed);
+  if (known !== undefined) return known;
+  const digest = factKey(crypto, 'parsed', ...parts);
+  digests.set(parsed, digest);
+  return digest;
 }
 
 /**
