@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Policies: every field missing is an error, every field unmet has its own code, and files are read
 // strictly.
+import { readFileSync } from 'node:fs';
 import { isCoded, utf8 } from '@cloister/core';
 import { describe, expect, it } from 'vitest';
 import { appraise, POLICY_FIELDS } from './appraise.ts';
@@ -135,6 +136,17 @@ describe('parsePolicy', () => {
       minimumNumber: 17,
       kinds: 'any',
     });
+  });
+
+  it('names all that is absent at once', () => {
+    const few = () => parse({ kinds: 'any', debug: 'never' });
+    expect(few).toThrow(/'trust', 'families', 'bindings', .*'weaknesses'/);
+  });
+
+  it('reads the example in README.md', () => {
+    const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+    const [, example] = /```json\n(.+?)```/s.exec(readme) ?? [];
+    expect(parsePolicy(utf8(example ?? ''))).toMatchObject({ kinds: ['tdx-dcap'], debug: 'never' });
   });
 
   it('refuses what is absent, unknown or of another type', () => {

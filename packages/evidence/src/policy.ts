@@ -73,11 +73,10 @@ export function parsePolicy(json: Uint8Array): Policy {
     const field = view.get(name);
     out[name] = field.value === 'any' ? 'any' : READERS[name as keyof Policy](field);
   }
-  for (const name of POLICY_FIELDS) {
-    if (out[name] === undefined) {
-      const message = `the policy says nothing of '${name}': give a value or "any"`;
-      throw usage('policy-field-missing', message);
-    }
+  const missing = POLICY_FIELDS.filter((name) => out[name] === undefined);
+  if (missing.length > 0) {
+    const message = `the policy says nothing of '${missing.join("', '")}': give a value or "any"`;
+    throw usage('policy-field-missing', message);
   }
   return out as unknown as Policy;
 }
