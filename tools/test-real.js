@@ -43,6 +43,7 @@ const LANES = {
   tpch: () => ({ CLOISTER_TPCH: JSON.stringify(tpch(0.01)) }),
   // Long, not outside: nothing to set up.
   bits: () => ({}),
+  sim: () => ({}),
 };
 
 /**

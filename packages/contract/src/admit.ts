@@ -12,7 +12,7 @@ import {
   parseCose,
   toHex,
 } from '@cloister/core';
-import { parsePoint } from '@cloister/threshold';
+import { type Curve, parsePoint } from '@cloister/threshold';
 import { checkCharter } from './charter-rules.ts';
 import { contractError } from './errors.ts';
 import { EVENT_KINDS, type EventBody, type EventKind } from './events/bodies.ts';
@@ -29,11 +29,16 @@ interface Statement {
 }
 
 /**
- * Checks an event's bytes and answers the typed event.
+ * Checks an event's bytes and answers the typed event. `curve` multiplies points; by default the
+ * form that runs in a browser too. The verdict is the same with every form.
  * @throws CodedError with an `AdmitErrorCode`, a `charter-` code, or core's CBOR, COSE and key
  *   codes
  */
-export async function admit(bytes: Uint8Array, crypto: CryptoPort): Promise<AnyEvent> {
+export async function admit(
+  bytes: Uint8Array,
+  crypto: CryptoPort,
+  curve?: Curve,
+): Promise<AnyEvent> {
   if (bytes.length > MAX_EVENT_BYTES) {
     const got = `an event of ${bytes.length} bytes, wanted at most ${MAX_EVENT_BYTES}`;
     throw contractError('event-too-large', 'malformed', got);
@@ -56,7 +61,8 @@ export async function admit(bytes: Uint8Array, crypto: CryptoPort): Promise<AnyE
     body,
     size: bytes.length,
   } as AnyEvent;
-  return { ...event, ...(await findings(event, statement.cose.payload, crypto)) } as AnyEvent;
+  const found = await findings(event, statement.cose.payload, { crypto, curve });
+  return { ...event, ...found } as AnyEvent;
 }
 
 function readStatement(cose: CoseSign1): Statement {
@@ -118,7 +124,11 @@ function readBody(kind: EventKind, value: unknown): EventBody<EventKind> {
 }
 
 /** What cryptography finds inside the body, for the fold to compare. */
-async function findings(event: AnyEvent, payload: Uint8Array, crypto: CryptoPort): Promise<object> {
+async function findings(
+  event: AnyEvent,
+  payload: Uint8Array,
+  { crypto, curve }: { crypto: CryptoPort; curve: Curve | undefined },
+): Promise<object> {
   if (event.kind === 'charter') {
     checkGenesis(event, event.body.version === 1);
     checkCharter(event.body);
@@ -135,9 +145,9 @@ async function findings(event: AnyEvent, payload: Uint8Array, crypto: CryptoPort
       checkPoints([event.body.groupKey]);
       return {};
     case 'reveal':
-      return judgeRevealEvent(event.genesis as Uint8Array, event.body);
+      return judgeRevealEvent(event.genesis as Uint8Array, event.body, curve);
     case 'complaint':
-      return judgeComplaintEvent(event.genesis as Uint8Array, event.body, crypto);
+      return judgeComplaintEvent(event.genesis as Uint8Array, event.body, { crypto, curve });
     default:
       return {};
   }

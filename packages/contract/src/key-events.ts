@@ -2,7 +2,7 @@
 // What the key generation's own bytes prove, judged by @cloister/threshold, and the facts that are
 // left for the fold to compare with the epoch. spec/events.md, "reveal" and "complaint".
 import type { CryptoPort } from '@cloister/core';
-import { judgeComplaint, judgeReveal, type Verdict } from '@cloister/threshold';
+import { type Curve, judgeComplaint, judgeReveal, type Verdict } from '@cloister/threshold';
 import type { EventBody } from './events/bodies.ts';
 
 /** What a reveal shows once its points and its proof of knowledge hold. */
@@ -20,9 +20,16 @@ export type ComplaintFacts = Omit<Verdict, 'upheld'>;
 export function judgeRevealEvent(
   genesis: Uint8Array,
   body: EventBody<'reveal'>,
+  curve?: Curve,
 ): { commitHash: Uint8Array; revealed: RevealFacts } {
   const { epoch, seat, reveal } = body;
-  const { reveal: shown, commit } = judgeReveal({ genesis, epoch, seat, reveal });
+  const { reveal: shown, commit } = judgeReveal({
+    genesis,
+    epoch,
+    seat,
+    reveal,
+    ...(curve === undefined ? {} : { curve }),
+  });
   const revealed = { commitments: shown.commitments.length, previous: shown.previous };
   return { commitHash: commit, revealed };
 }
@@ -31,10 +38,12 @@ export function judgeRevealEvent(
 export async function judgeComplaintEvent(
   genesis: Uint8Array,
   body: EventBody<'complaint'>,
-  crypto: CryptoPort,
+  by: { readonly crypto: CryptoPort; readonly curve: Curve | undefined },
 ): Promise<{ upheld: boolean; judged: ComplaintFacts }> {
   const { epoch, seat, against, complaint } = body;
-  const verdict = await judgeComplaint({ genesis, epoch, seat, against, complaint, crypto });
+  const { crypto, curve } = by;
+  const about = { genesis, epoch, seat, against, complaint, crypto };
+  const verdict = await judgeComplaint({ ...about, ...(curve === undefined ? {} : { curve }) });
   const { upheld, ...judged } = verdict;
   return { upheld, judged };
 }

@@ -1,82 +1,114 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run sim -- --seeds N --from S` runs seeds and prints what happened; `--mutants` switches off
-// each guard in turn (or those of `--only a,b`) and looks for a seed that shows it. Exit status 1:
-// a violation, a kind of fault that never occurred, or a mutant that lived.
-import { GUARDS } from './simulator/guards.ts';
-import { simulate, verdict } from './simulator/simulate.ts';
+// `npm run sim -- --seeds N --from S --jobs J` runs seeds and prints what happened; `--mutants`
+// switches off each guard in turn (or those of `--only a,b`) and looks for a seed that shows it.
+// With more than one job the seeds, or the guards, are divided among child processes. Exit status
+// 1: a violation, a kind of fault that never occurred, or a mutant that lived.
+import { spawn, spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { GUARD_NAMES } from './simulator/guards.ts';
+import { ATTACKS, simulate, verdict } from './simulator/simulate.ts';
+import { add, type Counts, countsOf, KINDS, lines, NOTHING } from './simulator/tally.ts';
 
 /** Every kind of fault must have occurred in a run of at least this many seeds. */
-const ENOUGH_SEEDS = 50;
+const ENOUGH_SEEDS = 150;
 const MUTANT_SEEDS = 1_000;
-const KINDS = [
-  'delay',
-  'loss',
-  'duplication',
-  'reordering',
-  'partition',
-  'keeper-crash',
-  'gateway-crash',
-  'gateway-restart',
-  'blob-unavailable',
-  'wrong-deals',
-  'wrong-partials',
-  'silence',
-  'equivocation',
-  'mismatched-keeper',
-  'lying-witness',
-  'frozen-time',
-  'forked-ledger',
-  'usage-dropped',
-  'reshare',
-  'attack: stale-head',
-  'attack: few-witnesses',
-  'attack: without-owner',
-  'attack: mixed-heads',
-  'attack: other-charter',
-  'attack: swapped-openings',
-  'attack: after-the-end',
-  'attack: run-limit',
-  'attack: unapproved',
-  'attack: forged-maker',
-  'attack: copied-keys',
-];
+const PROGRESS_SEEDS = 250;
 
-function option(name: string, otherwise: number): number {
+function option(name: string): string | undefined {
   const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? otherwise : Number(process.argv[at + 1]);
+  return at < 0 ? undefined : process.argv[at + 1];
 }
 
-async function seeds(from: number, count: number): Promise<boolean> {
-  const totals = new Map<string, number>();
-  let messages = 0;
-  let least = Number.POSITIVE_INFINITY;
-  let openings = 0;
-  let fine = true;
+const number = (name: string, otherwise: number) => Number(option(name) ?? otherwise);
+const say = (line: string) => process.stdout.write(`${line}\n`);
+/** A child tells its parent in lines of JSON behind this mark. */
+const MARK = '#counts ';
+const child = process.argv.includes('--child');
+
+async function seeds(from: number, count: number): Promise<Counts> {
+  let counts = NOTHING;
+  let shown = 0;
   for (let seed = from; seed < from + count; seed++) {
     const report = await simulate(seed);
-    messages += report.messages;
-    least = Math.min(least, report.messages);
-    openings += report.openings;
-    for (const [kind, n] of report.faults) totals.set(kind, (totals.get(kind) ?? 0) + n);
-    if (report.violations.length === 0) continue;
-    fine = false;
-    process.stdout.write(`seed ${seed}: ${verdict(report)}\n`);
+    counts = add(counts, countsOf(report));
+    if (report.violations.length > 0) say(`seed ${seed} of ${commit()}: ${verdict(report)}`);
+    if (child && (seed - from) % 25 === 24) say(MARK + JSON.stringify(counts));
+    if (child || counts.seeds - shown < PROGRESS_SEEDS) continue;
+    shown = counts.seeds;
+    progress(counts);
   }
-  const names = [...new Set([...KINDS, ...totals.keys()])].sort();
-  for (const kind of names) process.stdout.write(`  ${kind}: ${totals.get(kind) ?? 0}\n`);
-  const said = `${count} seeds, ${messages} messages, at least ${least} each`;
-  process.stdout.write(`${said}, ${openings} openings, ${fine ? 'no violation' : 'VIOLATIONS'}\n`);
-  const missing = KINDS.filter((kind) => !totals.has(kind));
-  if (count < ENOUGH_SEEDS || missing.length === 0) return fine;
-  process.stdout.write(`never occurred: ${missing.join(', ')}\n`);
+  if (child) say(MARK + JSON.stringify(counts));
+  return counts;
+}
+
+function progress(counts: Counts): void {
+  const seconds = (performance.now() / 1_000).toFixed(0);
+  say(`... ${counts.seeds} seeds, ${counts.messages} messages, ${seconds} s`);
+}
+
+/** The same in child processes, each over a range of its own. */
+async function divided(from: number, count: number, jobs: number): Promise<Counts> {
+  const each = Math.ceil(count / jobs);
+  const parts: Counts[] = Array.from({ length: jobs }, () => NOTHING);
+  let shown = 0;
+  const range = (job: number) => {
+    const first = from + job * each;
+    return ['--from', String(first), '--seeds', String(Math.min(each, from + count - first))];
+  };
+  const running = parts.map((_, job) =>
+    spawned(range(job), (counts) => {
+      parts[job] = counts;
+      const all = parts.reduce(add, NOTHING);
+      if (all.seeds - shown < PROGRESS_SEEDS) return;
+      shown = all.seeds;
+      progress(all);
+    }),
+  );
+  await Promise.all(running);
+  return parts.reduce(add, NOTHING);
+}
+
+function spawned(args: readonly string[], told: (counts: Counts) => void): Promise<boolean> {
+  const self = fileURLToPath(import.meta.url);
+  const running = spawn(process.execPath, [...process.execArgv, self, '--child', ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let rest = '';
+  running.stdout.setEncoding('utf8').on('data', (text: string) => {
+    const parts = (rest + text).split('\n');
+    rest = parts.pop() ?? '';
+    for (const line of parts) {
+      if (line.startsWith(MARK)) told(JSON.parse(line.slice(MARK.length)) as Counts);
+      else say(line);
+    }
+  });
+  return new Promise((resolve) => running.on('close', (code) => resolve(code === 0)));
+}
+
+function judge(counts: Counts): boolean {
+  const kinds = [...KINDS, ...ATTACKS.map((attack) => `attack: ${attack}`)];
+  for (const line of lines(counts, kinds)) say(line);
+  const missing = kinds.filter((kind) => counts.faults[kind] === undefined);
+  const fine = counts.violations === 0;
+  if (counts.seeds < ENOUGH_SEEDS || missing.length === 0) return fine;
+  say(`never occurred: ${missing.join(', ')}`);
   return false;
 }
 
-async function mutants(from: number, guards: readonly string[]): Promise<boolean> {
+async function mutants(from: number, guards: readonly string[], jobs: number): Promise<boolean> {
+  if (jobs > 1) {
+    const shares = Array.from({ length: jobs }, (_, job) =>
+      guards.filter((_guard, i) => i % jobs === job).join(','),
+    );
+    const all = shares
+      .filter((share) => share !== '')
+      .map((share) => spawned(['--mutants', '--from', String(from), '--only', share], () => {}));
+    return (await Promise.all(all)).every((caught) => caught);
+  }
   let fine = true;
   for (const guard of guards) {
     const caught = await hunt(guard, from);
-    process.stdout.write(`${guard}: ${caught ?? `LIVED ${MUTANT_SEEDS} seeds`}\n`);
+    say(`${guard}: ${caught ?? `LIVED ${MUTANT_SEEDS} seeds`}`);
     fine &&= caught !== undefined;
   }
   return fine;
@@ -90,10 +122,22 @@ async function hunt(guard: string, from: number): Promise<string | undefined> {
   return undefined;
 }
 
-const from = option('from', 1);
-const only = process.argv.indexOf('--only');
-const guards = only < 0 ? GUARDS : (process.argv[only + 1] ?? '').split(',');
-const fine = process.argv.includes('--mutants')
-  ? await mutants(from, guards)
-  : await seeds(from, option('seeds', 50));
-process.exitCode = fine ? 0 : 1;
+/** With the seed it replays a run. */
+function commit(): string {
+  const git = spawnSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8' });
+  return git.status === 0 ? git.stdout.trim() : 'no commit';
+}
+
+async function main(): Promise<boolean> {
+  const from = number('from', 1);
+  const jobs = number('jobs', 1);
+  if (!child) say(`commit ${commit()}`);
+  if (process.argv.includes('--mutants')) {
+    return mutants(from, option('only')?.split(',') ?? GUARD_NAMES, jobs);
+  }
+  const count = number('seeds', 50);
+  if (child) return (await seeds(from, count)).violations === 0;
+  return judge(jobs > 1 ? await divided(from, count, jobs) : await seeds(from, count));
+}
+
+process.exitCode = (await main()) ? 0 : 1;

@@ -1,28 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-// Looks at every opening with the whole truth, without asking the code under test: who the node is,
-// what was on the true ledger, who really signed, what was committed. Invariants checked: design,
-// "Key sharing"; no key to an unattested or unapproved node, none on a stale or foreign head, none
-// past a limit, nothing but granted columns and true openings.
-import { toHex } from '@cloister/core';
+// Looks at what nodes do with the whole truth, without asking the code under test: who a node is,
+// what is on the true ledger, who really signed, what was dealt. Each check names the sentence of
+// the design that it holds the nodes to. Progress is judged where a seed ends (simulate.ts).
+import {
+  type AdmittedEvent,
+  type AnyEvent,
+  type Epoch,
+  type Outcome,
+  runState,
+} from '@cloister/contract';
+import { decodeUses, encodeUses } from '@cloister/contract/policy';
+import { type CodedError, equal, toHex } from '@cloister/core';
 import type { OpenRequest } from '@cloister/keeper/parts';
+import {
+  commitHash,
+  parseReveal,
+  pokStatement,
+  seatPublicShare,
+  verifySchnorr,
+} from '@cloister/threshold';
+import { opensslCurve } from '@cloister/threshold/node';
 import { logOrigin, parseFreshness, parseNote } from '@cloister/tlog';
 import type { Gateway } from './gateways.ts';
-import type { Stage } from './stage.ts';
+import { LyingGateway } from './liars.ts';
+import { fromHexKey, type Stage } from './stage.ts';
 import { mayOpen, OWNER, type Task } from './tasks.ts';
 
 type Partials = readonly { readonly input: number; readonly column: number }[];
 
-/** What the checker knows of one join. */
-export interface Asked {
-  readonly task: Task;
-  readonly trueOpenings: boolean;
-  readonly columns: readonly number[];
-  readonly ownKeys: boolean;
-}
-
 export class Checker {
   openings = 0;
-  readonly asked = new Map<string, Asked>();
   readonly #stage: Stage;
   readonly #gateways: readonly Gateway[];
   readonly #drawn = new Map<string, { by: string; join: string; least: number; used: boolean }>();
@@ -32,57 +39,83 @@ export class Checker {
   constructor(stage: Stage, gateways: readonly Gateway[]) {
     this.#stage = stage;
     this.#gateways = gateways;
+    stage.onOrdered = (event, outcome) => this.#ordered(event, outcome);
   }
 
+  /** A keeper draws a challenge: no head older than what was cosigned now may answer it. */
   drew(by: string, join: string, challenge: Uint8Array): void {
-    const honest = this.#gateways.filter((gateway) => !gateway.lies);
+    const honest = this.#gateways.filter((gateway) => !(gateway instanceof LyingGateway));
     const least = Math.max(...honest.map((gateway) => gateway.size));
     this.#drawn.set(toHex(challenge), { by, join, least, used: false });
   }
 
-  /** After every step of the simulation. */
-  step(): void {
-    const { state } = this.#stage.world;
-    for (const run of state.runs.values()) {
-      if (run.status !== 'joined' && !this.#ended.has(run.join)) {
-        this.#ended.set(run.join, state.seq);
-      }
-    }
+  /**
+   * "Entries are believed only when the tree over them has the root of a head that a quorum of
+   * witnesses signed": a node folds what the ledger ordered, in its place, and nothing else.
+   */
+  followed(node: string, seq: number, bytes: Uint8Array): void {
+    const { world, shared } = this.#stage;
+    const ordered = world.log[seq];
+    if (ordered !== undefined && shared.nameOf(ordered) === shared.nameOf(bytes)) return;
+    this.#stage.violate(`${node} folded an entry ${seq} that the ledger never ordered there`);
   }
 
-  opened(by: string, request: OpenRequest, partials: Partials | 'asked'): void {
+  /** "A joiner whose measurement, version, TCB or debug flag is not the charter's gets no deal." */
+  dealt(recipientKey: Uint8Array): void {
+    const { world, sound } = this.#stage;
+    const join = world.state.joins.get(world.state.nodeKeys.get(toHex(recipientKey)) ?? '');
+    if (join === undefined || sound.has(toHex(join.signer))) return;
+    this.#stage.violate('a deal was sealed to a node whose evidence is wrong');
+  }
+
+  /** "Keepers judge by their own fold": every opening of every keeper, Byzantine ones included. */
+  opened(by: string, request: OpenRequest, partials: Partials): void {
     this.openings++;
     const join = toHex(request.join);
     const wrong = this.#judge(by, join, request, partials);
     if (wrong !== undefined) this.#stage.violate(`${by} opened for ${join.slice(0, 8)}: ${wrong}`);
   }
 
-  #judge(by: string, join: string, request: OpenRequest, partials: Partials | 'asked') {
-    const { world, attested } = this.#stage;
-    const asked = this.asked.get(join) as Asked;
-    if (!attested.has(join)) return 'its evidence is wrong';
-    if (!world.state.joins.has(join)) return 'its join is not accepted';
-    const stale = this.#stale(by, join, request.freshness);
+  #judge(by: string, key: string, request: OpenRequest, partials: Partials): string | undefined {
+    const { world, sound, tasks, swapped } = this.#stage;
+    // "No receipt, no key: keepers answer only for a join that a cosigned checkpoint includes."
+    const join = world.state.joins.get(key);
+    if (join === undefined) return 'its join is not accepted';
+    const task = tasks.get(toHex(join.body.task ?? new Uint8Array()));
+    if (task === undefined) return 'there is no such task';
+    // "Each keeper appraises the evidence": maker, program, debug flag, these very keys, its end.
+    if (!sound.has(toHex(join.signer))) return 'its evidence is wrong';
+    const stale = this.#stale(by, key, request.freshness);
     if (stale !== undefined) return stale;
-    if (!asked.trueOpenings) return 'the openings are not those committed to';
-    if (!asked.ownKeys) return 'the sealed keys are another dataset’s';
-    const may = mayOpen(asked.task);
-    const columns = partials === 'asked' ? asked.columns : partials.map(({ column }) => column);
-    const dataset = toHex(asked.task.dataset.body.dataset);
-    const extra = columns.find((column) => !may.has(`${dataset}/${column}`));
-    if (extra !== undefined) return `column ${extra} was never granted`;
-    const task = toHex(asked.task.id);
-    const joins = this.#opened.get(task) ?? new Set();
-    this.#opened.set(task, joins.add(join));
-    return joins.size > 1 ? 'a grant for one run was used twice' : undefined;
+    // "Keepers judge uses": those that the ledger has commitments to.
+    if (swapped.has(key)) return 'the openings are not those committed to';
+    // "Keepers exponentiate nothing else (otherwise E' = rE makes them an oracle)."
+    if (task.dataset.mended !== undefined) return 'the sealed keys are another dataset’s';
+    // "Its partial opening of only the granted columns"; a hidden column opens for nobody.
+    const may = mayOpen(task);
+    const extra = partials.find(({ column }) => !may.has(column));
+    if (extra !== undefined) return `column ${extra.column} was never granted`;
+    return this.#limit(key, task);
   }
 
+  /** "Limits on runs": distinct joins that were opened for, against what the grant pays for. */
+  #limit(join: string, task: Task): string | undefined {
+    const key = toHex(task.id);
+    const joins = this.#opened.get(key) ?? new Set();
+    this.#opened.set(key, joins.add(join));
+    return joins.size > task.runs
+      ? `${joins.size} runs of ${task.runs} were opened for`
+      : undefined;
+  }
+
+  /** "Freshness is causal": q witnesses and the owner's own signed one head with this challenge. */
   #stale(by: string, join: string, notes: readonly string[]): string | undefined {
     const { world, tree, issued } = this.#stage;
     const texts = new Set(notes.map((note) => parseNote(note).text));
     if (texts.size !== 1) return 'the witnesses signed different heads';
     const [text] = [...texts] as [string];
     const { checkpoint, challenges } = parseFreshness(text);
+    // "The genesis is in every transcript": a head of another charter proves nothing here.
     if (checkpoint.origin !== logOrigin(world.genesis)) return 'the head is of another charter';
     const drawn = challenges
       .map((challenge) => this.#drawn.get(toHex(challenge)))
@@ -92,11 +125,103 @@ export class Checker {
     const names = notes.flatMap((note) => parseNote(note).signatures.map(({ name }) => name));
     const real = new Set(names.filter((name) => issued.has(`${name}\n${text}`)));
     if (real.size < world.charter.witnesses.quorum) return `${real.size} witnesses signed`;
+    // "Your data, your witness."
     if (!real.has(OWNER)) return 'the owner’s own witness did not sign';
     const { size, root } = checkpoint;
+    // "A chain that shows two histories is caught."
     if (size > tree.size || toHex(tree.root(size)) !== toHex(root)) return 'the head is a fork';
     if (size < drawn.least) return `the head ${size} is older than ${drawn.least}`;
     const ended = this.#ended.get(join);
-    return ended !== undefined && ended <= size ? 'its run had ended' : undefined;
+    return ended !== undefined && ended < size ? 'its run had ended' : undefined;
+  }
+
+  /** "Whether the code does with the columns what its task says" is settled before keys. */
+  ran(by: string, task: Task): void {
+    const said = decodeUses(task.openings.uses.value);
+    if (equal(encodeUses(said), encodeUses(task.uses))) return;
+    this.#stage.violate(`${by} ran code that uses other columns than its task says`);
+  }
+
+  /** "No receipt, no result": a result leaves only when its usage record is on the ledger. */
+  left(blob: Uint8Array): void {
+    const { results, shared, world } = this.#stage;
+    const run = results.get(toHex(shared.crypto.digest('sha256', blob)));
+    if (run === undefined) return;
+    if ((world.state.runs.get(run)?.usage ?? null) !== null) return;
+    this.#stage.violate('a result left without its usage record');
+  }
+
+  /** "As long as t of the keepers that answer are honest the keys are had." */
+  failed(by: string, error: CodedError): void {
+    if (error.code !== 'key-opening-failed') return;
+    this.#stage.violate(`${by} had no keys although t honest keepers answered: ${error.message}`);
+  }
+
+  /** "If it dies between, the run stays used and billed, `unreleased`", and nothing has left. */
+  unreleased(run: string): boolean {
+    const { world } = this.#stage;
+    const known = world.state.runs.get(run);
+    return known !== undefined && runState(world.state, known) === 'unreleased';
+  }
+
+  #ordered(event: AnyEvent | undefined, { seq }: Outcome): void {
+    const { world } = this.#stage;
+    if (event === undefined) return;
+    if (event.kind === 'run-failed' || event.kind === 'usage') {
+      const run = world.state.runs.get(toHex(event.body.run));
+      if (run !== undefined && run.status !== 'joined' && !this.#ended.has(run.join)) {
+        this.#ended.set(run.join, seq);
+      }
+    }
+    if (event.kind === 'ack') this.#acknowledged(event);
+    // "A gateway seals only to a key that it has verified": one that all seats acknowledged alike.
+    if (event.kind === 'dataset' && !this.#isAgreed(event.body.groupKey)) {
+      this.#stage.violate('a dataset was sealed to a key that its seats never agreed on');
+    }
+  }
+
+  #isAgreed(groupKey: Uint8Array): boolean {
+    return [...this.#stage.world.state.epochs.values()].some((epoch) => {
+      return epoch.groupKey !== null && equal(epoch.groupKey, groupKey);
+    });
+  }
+
+  /** What an honest keeper puts its name to must be a key generation as it should be. */
+  #acknowledged({ signer, body }: AdmittedEvent<'ack'>): void {
+    if (!this.#stage.honestKeepers.has(toHex(signer))) return;
+    const key = toHex(body.epoch);
+    const epoch = this.#stage.world.state.epochs.get(key);
+    if (epoch === undefined) return;
+    for (const dealer of epoch.dealers) {
+      const wrong = this.#wrongWith(key, epoch, dealer, body.seat);
+      if (wrong === undefined) continue;
+      this.#stage.violate(`seat ${body.seat} acknowledged dealer ${dealer}: ${wrong}`);
+      return;
+    }
+  }
+
+  #wrongWith(key: string, epoch: Epoch, dealer: number, seat: number): string | undefined {
+    const { world, wrongDeals } = this.#stage;
+    const commit = epoch.commits.get(dealer);
+    const revealed = epoch.reveals.get(dealer);
+    // "Dealers commit by hash, then reveal": the ledger has no reveal that fits the commit, or one
+    // whose proof does not hold, where the true fold has taken none.
+    if (revealed === undefined) return 'no reveal of it that fits is on the ledger';
+    const about = { genesis: world.genesis, epoch: fromHexKey(key), seat: dealer };
+    const made = commitHash({ ...about, reveal: revealed.reveal });
+    if (commit === undefined || !equal(commit, made)) return 'it revealed something else';
+    const reveal = parseReveal(revealed.reveal);
+    // "A proof of knowledge of the constant term."
+    if (!verifySchnorr(pokStatement(reveal), reveal.pok, opensslCurve)) return 'it proves nothing';
+    // "In a reshare the constant commitment must be the dealer's old public share."
+    const old = epoch.from === null ? undefined : world.state.epochs.get(epoch.from);
+    if (old !== undefined) {
+      const reveals = [...old.reveals.values()].map((one) => parseReveal(one.reveal));
+      const share = seatPublicShare(reveals, dealer);
+      if (!equal(share, reveal.commitments[0] as Uint8Array)) return 'it deals another share';
+    }
+    // "A complaint is an opened deal": a deal that does not fit is complained about, not used.
+    const deal = toHex(revealed.deals[seat - 1] ?? new Uint8Array());
+    return wrongDeals.has(deal) ? 'its deal does not fit its commitments' : undefined;
   }
 }

@@ -4,11 +4,11 @@
 // and the report data that the join's real formula gives. The makers' real formats are tested in
 // packages/evidence.
 import {
+  type Appraiser,
   type Environment,
   type FoldState,
   type Join,
   type JoinAppraisal,
-  type JoinAppraiser,
   reportData,
 } from '@cloister/contract';
 import { namedBytes } from '@cloister/contract/testing';
@@ -36,13 +36,16 @@ interface Blobs {
   get(digest: Uint8Array): Promise<Uint8Array>;
 }
 
-/** Stands in for `JoinAppraiser`: the same answers, other evidence. */
-export function stubAppraiser(blobs: Blobs): JoinAppraiser {
+/**
+ * Stands in for `JoinAppraiser`: the same answers, other evidence. `blind` is the code of the one
+ * line of appraisal that a mutant leaves out.
+ */
+export function stubAppraiser(blobs: Blobs, blind?: string): Appraiser {
   const appraise = async (state: FoldState, key: string): Promise<JoinAppraisal> => {
     const join = state.joins.get(key) as Join;
     const environment = state.charter?.environments.find((e) => e.id === join.body.environment);
     const bytes = await blobs.get(join.body.evidence);
-    const wrong = judge(state, join, environment as Environment, bytes);
+    const wrong = judge(state, join, environment as Environment, bytes).find((c) => c !== blind);
     if (wrong !== undefined) {
       return { ok: false, mismatch: { code: wrong, wanted: 'the charter’s', got: 'other' } };
     }
@@ -50,30 +53,29 @@ export function stubAppraiser(blobs: Blobs): JoinAppraiser {
     const claims = { time: { validUntil: claimed.until } };
     return { ok: true, claims } as unknown as JoinAppraisal;
   };
-  return { appraise } as unknown as JoinAppraiser;
+  return { appraise };
 }
 
+/** Everything that is wrong with it, in the order in which it is looked at. */
 function judge(
   state: FoldState,
   join: Join,
   environment: Environment,
   bytes: Uint8Array,
-): string | undefined {
+): string[] {
   const { claimed, mark } = JSON.parse(new TextDecoder().decode(bytes)) as {
     claimed: Claimed;
     mark: string;
   };
-  if (mark !== markOf(environment.tee, claimed)) return 'signature-invalid';
   const measured = fromHex(claimed.measurement);
-  if (!environment.measurements.some((m) => equal(m.measurement, measured))) {
-    return 'measurement-not-allowed';
-  }
-  if (claimed.debug) return 'debug-not-allowed';
-  const input = {
-    genesis: state.genesis as Uint8Array,
-    signing: join.signer,
-    join: join.body,
-  };
-  const wanted = toHex(reportData(input, 64, nodeCrypto));
-  return claimed.reportData === wanted ? undefined : 'report-data-mismatch';
+  const allowed = environment.measurements.some((m) => equal(m.measurement, measured));
+  const genesis = state.genesis as Uint8Array;
+  const wanted = reportData({ genesis, signing: join.signer, join: join.body }, 64, nodeCrypto);
+  const lines: [boolean, string][] = [
+    [mark === markOf(environment.tee, claimed), 'signature-invalid'],
+    [allowed, 'measurement-not-allowed'],
+    [!claimed.debug, 'debug-not-allowed'],
+    [claimed.reportData === toHex(wanted), 'report-data-mismatch'],
+  ];
+  return lines.filter(([holds]) => !holds).map(([, code]) => code);
 }

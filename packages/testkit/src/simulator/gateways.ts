@@ -1,242 +1,384 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ledger and the members' gateways. The ledger orders (real admit and fold); a gateway follows
-// its order, holds the real tree and the real witness, and serves entries and checkpoints. One
-// witness may lie: it signs whatever it is asked, shows old heads, and a history of its own.
-import { toHex } from '@cloister/core';
-import { nodeCrypto } from '@cloister/core/node';
+// A member's gateway: follows the ledger's order with the real admission and fold, holds the real
+// tree and witness, gathers cosignatures, serves entries, heads, freshness and openings. After a
+// crash only what its witness made durable is there. The lying one is in liars.ts.
 import {
-  cosign,
-  formatCheckpoint,
-  formatFreshness,
-  formatNote,
+  emptyState,
+  encodeTaskOpenings,
+  type FoldState,
+  foldEntry,
+  openingsInfo,
+  witnessesOf,
+} from '@cloister/contract';
+import { CodedError, isCoded, toHex } from '@cloister/core';
+import { hpkeSeal } from '@cloister/threshold/node';
+import {
   logOrigin,
   MerkleTree,
   mergeNotes,
   parseNote,
-  signFreshness,
+  verifyCheckpoint,
   Witness,
+  type WitnessAnswer,
   type WitnessStore,
 } from '@cloister/tlog';
-import type { Message } from './network.ts';
-import { eventId, MEMBERS, type Stage } from './stage.ts';
+import { Endpoint, passing, type Route } from './endpoint.ts';
+import { stubAppraiser } from './evidence.ts';
+import type { Appended } from './ledger.ts';
+import { admissionOf } from './mutants.ts';
+import { MEMBERS, type Stage } from './stage.ts';
+import { OWNER, PROPOSER } from './tasks.ts';
 
-/** Orders, and answers appends. `drops` is how many usage records its host keeps back. */
-export function startLedger(stage: Stage, drops: number): void {
-  const { network, world } = stage;
-  let left = drops;
-  const usages = new Set<string>();
-  network.attach('ledger', async ({ from, kind, body }) => {
-    if (kind === 'get') {
-      const at = body['from'] as number;
-      network.send('ledger', from, 'entries', { from: at, events: world.log.slice(at, at + 40) });
-      return;
-    }
-    const bytes = body['bytes'] as Uint8Array;
-    const id = toHex(eventId(bytes));
-    if (body['what'] === 'usage' && left > 0 && !usages.has(`${id}/${left}`)) {
-      left--;
-      return network.count('usage-dropped');
-    }
-    if (!world.state.seen.has(id)) await submit(stage, bytes);
-    const code = stage.voidJoins.get(id);
-    network.send('ledger', from, 'appended', { id, ...(code === undefined ? {} : { code }) });
-  });
+const TURN_MS = 350;
+const TICK_TURNS = 4;
+const GATHER_MS = 45;
+const LAG_MS = 12;
+const FORWARD_MS = 1_200;
+const HEAD_MS = 1_500;
+
+export interface Head {
+  readonly size: number;
+  readonly root: Uint8Array;
 }
 
-/** Puts an event on the true ledger. */
-export async function submit(stage: Stage, bytes: Uint8Array): Promise<void> {
-  const id = toHex(eventId(bytes));
-  if (stage.voidJoins.has(id)) return;
-  const { outcome } = await stage.world.submit(bytes);
-  stage.tree.append(bytes);
-  if (outcome.status === 'void') stage.voidJoins.set(id, outcome.code);
+interface Cosigned extends Head {
+  readonly note: string;
+  readonly signers: number;
 }
 
 export class Gateway {
   readonly name: string;
-  readonly lies: boolean;
   /** The newest head with a quorum on it. */
-  note = '';
-  size = 0;
-  readonly #stage: Stage;
-  #log: Uint8Array[] = [];
-  #tree = new MerkleTree(nodeCrypto);
+  cosigned: Cosigned | undefined;
+  state: FoldState = emptyState();
+  log: Uint8Array[] = [];
+  readonly stage: Stage;
+  readonly endpoint: Endpoint;
+  #tree: MerkleTree;
   #witness: Witness | undefined;
   #saved: Uint8Array | undefined;
-  #gathered = new Map<string, Map<string, string>>();
-  #down = false;
+  #following: Promise<void> = Promise.resolve();
+  #gathering = false;
+  #waiting: { least: number; wake: () => void }[] = [];
+  #turns = 0;
+  /** When news came last that connected. */
+  #heard = Number.NEGATIVE_INFINITY;
 
-  constructor(stage: Stage, name: string, lies: boolean) {
-    this.#stage = stage;
+  constructor(stage: Stage, name: string) {
+    this.stage = stage;
     this.name = name;
-    this.lies = lies;
+    this.#tree = new MerkleTree(stage.shared.crypto);
+    const routes = this.bend(this.#routes());
+    this.endpoint = new Endpoint(stage.network, name, { ...routes } as unknown as Record<
+      string,
+      Route
+    >);
+    this.endpoint.onMessage = ({ kind, body }) => {
+      if (kind === 'news') this.#follow(body as never);
+      if (kind === 'noted') stage.network.go(this.#noted(body as never));
+    };
   }
 
-  get #origin(): string {
-    return logOrigin(this.#stage.world.genesis);
+  /** What it answers; a liar answers otherwise. Called before anything else is there. */
+  protected bend(routes: Routes): Routes {
+    return routes;
+  }
+
+  get size(): number {
+    return this.cosigned?.size ?? 0;
+  }
+
+  get origin(): string {
+    return logOrigin(this.stage.world.genesis);
   }
 
   async start(): Promise<void> {
     await this.#wake(true);
-    this.#stage.network.attach(this.name, (message) => this.#on(message));
-    this.#turn(0);
+    this.#turn();
   }
 
   /** Loses everything but what its witness has made durable. */
   crash(forMs: number): void {
-    const { network } = this.#stage;
+    const { network } = this.stage;
     network.count('gateway-crash');
-    this.#down = true;
-    network.after(forMs, async () => {
-      this.#log = [];
-      this.#tree = new MerkleTree(nodeCrypto);
-      this.#gathered = new Map();
-      this.note = '';
-      this.size = 0;
-      await this.#wake(false);
-      this.#down = false;
+    this.#witness = undefined;
+    network.after(forMs, () => {
+      this.log = [];
+      this.state = emptyState();
+      this.#tree = new MerkleTree(this.stage.shared.crypto);
+      this.cosigned = undefined;
+      this.#gathering = false;
+      this.#heard = Number.NEGATIVE_INFINITY;
+      network.go(this.#wake(false));
       network.count('gateway-restart');
     });
   }
 
   async #wake(first: boolean): Promise<void> {
-    const { clock, world } = this.#stage;
+    const { clock, shared } = this.stage;
     const store: WitnessStore = {
       load: async () => this.#saved,
       save: async (bytes) => {
         this.#saved = bytes;
       },
     };
-    const options = {
-      crypto: nodeCrypto,
-      clock,
-      name: this.name,
-      signer: world.witness(this.name),
-      origin: this.#origin,
-      store,
-      tree: this.#tree,
-    };
+    const { crypto } = shared;
+    const signer = this.stage.key(this.name, 'witness');
+    const tree = this.#tree;
+    const options = { crypto, clock, name: this.name, signer, origin: this.origin, store, tree };
     this.#witness = await (first ? Witness.create(options) : Witness.open(options));
   }
 
-  #turn(count: number): void {
-    const { network, world, clock } = this.#stage;
-    network.after(45, async () => {
-      this.#turn(count + 1);
-      if (this.#down) return;
-      network.send(this.name, 'ledger', 'get', { from: this.#log.length });
-      const head = { size: this.#tree.size, root: this.#tree.root() };
-      if (head.size > this.size && !this.lies) {
-        for (const other of MEMBERS) network.send(this.name, other, 'cosign', head);
+  #turn(): void {
+    const { network } = this.stage;
+    network.after(TURN_MS, () => {
+      this.#turn();
+      if (this.#witness === undefined) return;
+      this.#turns++;
+      if (this.#heard < network.now - 2 * TURN_MS) network.go(this.#catchUp());
+      this.#gatherSoon();
+      if (this.#turns % TICK_TURNS === 0) network.go(this.tick(this.stage.clock.now()));
+    });
+  }
+
+  async tick(time: number): Promise<void> {
+    const bytes = await this.stage.world.sign(this.stage.key(this.name, 'witness'), 'tick', {
+      time,
+    });
+    await this.endpoint.call('ledger', 'append', { bytes }, TURN_MS).catch(passing);
+  }
+
+  async #catchUp(): Promise<void> {
+    const from = this.log.length;
+    const got = await this.endpoint
+      .call<{ from: number; events: Uint8Array[] }>('ledger', 'get', { from }, TURN_MS)
+      .catch(passing);
+    if (got !== undefined) this.#follow(got);
+  }
+
+  /** Entries in order; what does not connect is fetched with the next turn. */
+  #follow(news: { from: number; events: readonly Uint8Array[] }): void {
+    if (this.#witness === undefined) return;
+    const { log } = this;
+    const work = this.#following.then(async () => {
+      if (log !== this.log) return;
+      if (news.from > log.length) {
+        this.#heard = Number.NEGATIVE_INFINITY;
+        return;
       }
-      if (count % 12 !== 11) return;
-      // A lying witness says a time of its own: the fold takes the (f+1)-th largest.
-      const time = this.lies ? 1_000 + count : clock.now();
-      if (this.lies) network.count('frozen-time');
-      const bytes = await world.sign(world.witness(this.name), 'tick', { time });
-      network.send(this.name, 'ledger', 'append', { bytes });
+      this.#heard = this.stage.network.now;
+      const { crypto } = this.stage.shared;
+      const { state } = this;
+      // Nobody asks the others what is in it.
+      const folds = this.name === OWNER || this.name === PROPOSER;
+      const admission = admissionOf(this.stage, { node: this.name, state: () => state });
+      for (const bytes of news.events.slice(log.length - news.from)) {
+        log.push(bytes);
+        this.#tree.append(bytes);
+        if (folds) await foldEntry(state, bytes, crypto, admission);
+      }
+      this.#gatherSoon();
+    });
+    this.#following = work;
+    this.stage.network.go(work);
+  }
+
+  /** Each a little later than the one before it, so that seldom two gather the same head. */
+  #gatherSoon(): void {
+    if (this.#gathering || this.#tree.size <= this.size) return;
+    this.#gathering = true;
+    const rank = (MEMBERS as readonly string[]).indexOf(this.name);
+    this.stage.network.after(GATHER_MS * (1 + rank), () => {
+      this.#gathering = false;
+      if (this.#witness !== undefined && this.#tree.size > this.size) {
+        this.stage.network.go(this.#gather());
+      }
     });
   }
 
-  async #on({ from, kind, body }: Message): Promise<void> {
-    if (this.#down) return;
-    const { network } = this.#stage;
-    if (kind === 'entries') return this.#extend(body['from'] as number, body['events'] as never);
-    if (kind === 'cosigned') return this.#gather(from, body as never);
-    if (kind === 'pull') return this.#serve(from, body['from'] as number);
-    if (kind !== 'cosign' && kind !== 'freshen') return;
-    const size = body['size'] as number;
-    const root = body['root'] as Uint8Array;
-    const challenges = body['challenges'] as Uint8Array[] | undefined;
-    if (this.lies) return this.#lie(from, { size, root, challenges, ask: body['ask'] });
-    const ask = { size, root, source: 'told' as const };
-    const request = challenges === undefined ? ask : { ...ask, challenges };
-    const answer = await (this.#witness as Witness).answer(request);
-    if (answer.verdict === 'signed') {
-      const note = challenges === undefined ? answer.checkpoint : (answer.freshness as string);
-      const reply = challenges === undefined ? 'cosigned' : 'fresh';
-      if (challenges !== undefined) this.#issued(note);
-      network.send(this.name, from, reply, { size, root, note, ask: body['ask'] });
-    } else if (answer.verdict === 'stale' && challenges !== undefined) {
-      network.send(this.name, from, 'ahead', { ...answer.head });
+  /** Sent on at a quorum; what comes later is kept here only. */
+  async #gather(): Promise<void> {
+    const head = { size: this.#tree.size, root: this.#tree.root() };
+    const { quorum } = this.stage.world.charter.witnesses;
+    let merged = '';
+    let notes = 0;
+    const ask = async (member: string) => {
+      const asked =
+        member === this.name
+          ? this.cosign(head)
+          : this.endpoint.call<{ note: string }>(member, 'cosign', { ...head }, TURN_MS);
+      const note = (await asked.catch(passing))?.note;
+      if (note === undefined) return;
+      merged = merged === '' ? note : mergeNotes(merged, note);
+      notes++;
+      if (notes < quorum || !(await this.#noted({ ...head, note: merged, signers: notes }))) return;
+      if (notes > quorum) return;
+      const others = MEMBERS.filter((other) => other !== this.name);
+      for (const other of others) this.endpoint.send(other, 'noted', { ...this.cosigned });
+    };
+    await Promise.all(MEMBERS.map(ask));
+  }
+
+  /** A head with a quorum on it, gathered here or elsewhere. */
+  async #noted(head: Cosigned): Promise<boolean> {
+    const { stage } = this;
+    const { charter } = stage.world;
+    const known = this.cosigned;
+    const more = known?.size === head.size && head.signers > known.signers;
+    if (this.#witness === undefined || (head.size <= this.size && !more)) return false;
+    const { quorum } = charter.witnesses;
+    const policy = { origin: this.origin, witnesses: witnessesOf(charter), quorum, required: [] };
+    try {
+      await verifyCheckpoint(stage.shared.crypto, head.note, policy);
+    } catch (error) {
+      if (isCoded(error)) return false;
+      throw error;
     }
+    if (head.size > this.#tree.size) return false;
+    const { size, root, note, signers } = head;
+    this.cosigned = { size, root, note, signers };
+    const ready = this.#waiting.filter(({ least }) => least <= size);
+    this.#waiting = this.#waiting.filter(({ least }) => least > size);
+    for (const { wake } of ready) wake();
+    return true;
   }
 
-  #extend(from: number, events: readonly Uint8Array[]): void {
-    if (from > this.#log.length) return;
-    for (const bytes of events.slice(this.#log.length - from)) {
-      this.#log.push(bytes);
-      this.#tree.append(bytes);
-    }
-  }
-
-  #gather(from: string, body: { size: number; root: Uint8Array; note: string }): void {
-    if (body.size <= this.size || body.size > this.#tree.size) return;
-    if (toHex(this.#tree.root(body.size)) !== toHex(body.root)) return;
-    const notes = this.#gathered.get(`${body.size}`) ?? new Map<string, string>();
-    this.#gathered.set(`${body.size}`, notes);
-    notes.set(from, body.note);
-    if (notes.size < this.#stage.world.charter.witnesses.quorum) return;
-    this.note = [...notes.values()].reduce((all, note) => mergeNotes(all, note));
-    this.size = body.size;
-    this.#gathered = new Map();
-  }
-
-  async #serve(to: string, from: number): Promise<void> {
-    const { network } = this.#stage;
-    if (this.lies && network.choose() < 0.5) return this.#serveFork(to, from);
-    if (this.note === '') return;
-    const { note, size } = this;
-    const events = this.#log.slice(from, size);
-    network.send(this.name, to, 'pulled', {
-      note,
-      size,
-      root: this.#tree.root(size),
-      from,
-      events,
+  /** Resolves when a cosigned head has `least` entries, or after `ms`. */
+  #reached(least: number, ms: number): Promise<void> {
+    if (this.size >= least || ms <= 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const cancel = this.stage.network.after(ms, resolve);
+      const wake = () => {
+        cancel();
+        resolve();
+      };
+      this.#waiting.push({ least, wake });
     });
   }
 
-  /** A history that only this witness signed. */
-  async #serveFork(to: string, from: number): Promise<void> {
-    const { network, world, tree } = this.#stage;
-    network.count('forked-ledger');
-    const bytes = new TextEncoder().encode('an entry that the ledger never ordered');
-    const fork = new MerkleTree(nodeCrypto);
-    for (let i = 0; i < Math.min(tree.size, this.#log.length); i++) fork.appendHash(tree.leaf(i));
-    fork.append(bytes);
-    const checkpoint = { origin: this.#origin, size: fork.size, root: fork.root() };
-    const by = { name: this.name, signer: world.witness(this.name), timeSeconds: 1 };
-    const note = formatNote(formatCheckpoint(checkpoint), [
-      await cosign(nodeCrypto, by, checkpoint),
-    ]);
-    const events = [...this.#log.slice(from), bytes];
-    const body = { note, size: fork.size, root: fork.root(), from, events };
-    network.send(this.name, to, 'pulled', body);
+  async cosign(head: Head): Promise<{ note: string }> {
+    const answer = await this.#answer({ ...head, source: 'told' });
+    return { note: answer.checkpoint };
   }
 
-  async #lie(
-    to: string,
-    of: { size: number; root: Uint8Array; challenges: Uint8Array[] | undefined; ask: unknown },
-  ): Promise<void> {
-    const { network, world } = this.#stage;
-    network.count('lying-witness');
-    const { size, root, challenges, ask } = of;
-    const by = { name: this.name, signer: world.witness(this.name), timeSeconds: 1 };
-    const checkpoint = { origin: this.#origin, size, root };
-    if (challenges === undefined) {
-      const line = await cosign(nodeCrypto, by, checkpoint);
-      const note = formatNote(formatCheckpoint(checkpoint), [line]);
-      return network.send(this.name, to, 'cosigned', { size, root, note });
+  async freshness(head: Head, challenges: readonly Uint8Array[]): Promise<{ note: string }> {
+    const answer = await this.#answer({ ...head, source: 'told', challenges });
+    const note = answer.freshness as string;
+    this.stage.issued.add(`${this.name}\n${parseNote(note).text}`);
+    return { note };
+  }
+
+  async #answer(
+    request: Parameters<Witness['answer']>[0],
+  ): Promise<Extract<WitnessAnswer, { verdict: 'signed' }>> {
+    for (let tries = 0; ; tries++) {
+      const answer = await this.#witness?.answer(request);
+      if (answer?.verdict === 'signed') return answer;
+      if (answer?.verdict === 'stale') {
+        throw new CodedError(
+          'witness-head-stale',
+          'conflict',
+          'this witness has signed a newer head',
+        );
+      }
+      if (answer?.verdict === 'lagging' && tries < 5) {
+        if (tries === 2) await this.#catchUp();
+        await this.stage.network.sleep(LAG_MS);
+        continue;
+      }
+      throw new CodedError('witness-refused', 'unavailable', answer?.verdict ?? 'not running');
     }
-    const statement = { checkpoint, challenges };
-    const line = await signFreshness(nodeCrypto, by, statement);
-    const note = formatNote(formatFreshness(statement), [line]);
-    this.#issued(note);
-    network.send(this.name, to, 'fresh', { size, root, note, ask });
   }
 
-  #issued(note: string): void {
-    this.#stage.issued.add(`${this.name}\n${parseNote(note).text}`);
+  #routes(): Routes {
+    const running = () => {
+      if (this.#witness === undefined) return new Promise<never>(() => {});
+      return undefined;
+    };
+    return {
+      health: async () => {
+        await running();
+        const { genesis } = this.stage.world;
+        const { size } = this;
+        const simulated = true;
+        return {
+          ok: true,
+          role: 'gateway',
+          name: this.name,
+          genesis: toHex(genesis),
+          size,
+          simulated,
+        };
+      },
+      entries: async (_, { from, limit, waitMs }) => {
+        await running();
+        await this.#reached(from + 1, waitMs);
+        return { events: this.log.slice(from, from + limit), size: this.log.length };
+      },
+      checkpoint: async (_, { least }) => {
+        await running();
+        await this.#reached(least, HEAD_MS);
+        const { cosigned } = this;
+        if (cosigned !== undefined && cosigned.size >= least) {
+          return { note: cosigned.note, size: cosigned.size, root: toHex(cosigned.root) };
+        }
+        throw new CodedError('checkpoint-missing', 'unavailable', 'no cosigned head of that size');
+      },
+      append: async (_, { bytes }) => {
+        await running();
+        return this.endpoint.call<Appended>('ledger', 'append', { bytes }, FORWARD_MS);
+      },
+      cosign: async (_, head) => {
+        await running();
+        return this.cosign({ size: head.size, root: head.root });
+      },
+      freshness: async (_, { size, root, challenges }) => {
+        await running();
+        return this.freshness({ size, root }, challenges);
+      },
+      openings: async (_, { join }) => {
+        await running();
+        return { sealed: await this.#openings(join) };
+      },
+    };
   }
+
+  /** The proposer's gateway appraises the worker before it hands the openings over. */
+  async #openings(join: Uint8Array): Promise<Uint8Array> {
+    const { stage, state } = this;
+    const key = toHex(join);
+    const body = state.joins.get(key)?.body;
+    const task = stage.tasks.get(toHex(body?.task ?? new Uint8Array()));
+    if (body === undefined || task === undefined) {
+      throw new CodedError('join-unknown', 'not-found', 'no such join here yet');
+    }
+    const result = await stubAppraiser(stage.blobsFor(this.endpoint)).appraise(state, key);
+    if (!result.ok) throw new CodedError(result.mismatch.code, 'policy', 'appraisal failed');
+    return hpkeSeal({
+      publicKey: body.hpke,
+      info: openingsInfo(stage.world.genesis, 'worker'),
+      aad: join,
+      plaintext: encodeTaskOpenings(task.openings),
+      random: stage.random(`${this.name}/openings/${key}`),
+    });
+  }
+}
+
+export interface Routes {
+  health(from: string, body: object): Promise<unknown>;
+  entries(
+    from: string,
+    body: { from: number; limit: number; waitMs: number },
+  ): Promise<{ events: Uint8Array[]; size: number }>;
+  checkpoint(
+    from: string,
+    body: { least: number },
+  ): Promise<{ note: string; size: number; root: string }>;
+  append(from: string, body: { bytes: Uint8Array }): Promise<Appended>;
+  cosign(from: string, body: Head): Promise<{ note: string }>;
+  freshness(
+    from: string,
+    body: Head & { challenges: readonly Uint8Array[] },
+  ): Promise<{ note: string }>;
+  openings(from: string, body: { join: Uint8Array }): Promise<{ sealed: Uint8Array }>;
 }

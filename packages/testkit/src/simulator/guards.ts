@@ -1,32 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
-// The guards that a mutant switches off, by the codes with which they refuse. The seam is here and
-// in the wrappers of this folder only: a mutant keeper or worker acts although the real code
-// refused it. Nothing that ships can be told to skip a check.
-const BY_CODE: Readonly<Record<string, string>> = {
-  'challenge-unknown': 'freshness',
-  'quorum-not-met': 'quorum',
-  'required-witness-missing': 'own-witness',
-  'freshness-notes-differ': 'one-head',
-  'freshness-genesis-mismatch': 'genesis',
-  'measurement-not-allowed': 'measurement',
-  'signature-invalid': 'maker-signature',
-  'debug-not-allowed': 'debug',
-  'report-data-mismatch': 'report-data',
-  'evidence-expired': 'evidence-expiry',
-  'task-opening-mismatch': 'openings',
-  'column-hidden': 'policy',
-  'column-not-granted': 'column-grant',
-  'pi-invalid': 'pi',
-  'run-ended': 'run-ended',
-  'join-run-limit': 'run-limit',
-  'join-unapproved': 'approval',
-};
+// The guards that `--mutants` switches off, one at a time and in every node, and what stands behind
+// each name. How a wrapper in this folder switches each off: mutants.ts, rogue.ts and the nodes'
+// files. Nothing that ships can be told to skip a check.
+export const GUARDS = {
+  // A keeper's decision to open (keeper/open.ts).
+  freshness: 'the note holds a challenge that this keeper drew for this join and never saw used',
+  quorum: 'q witnesses signed the note',
+  'own-witness': 'the witness of every opened column’s owner is among them',
+  'one-head': 'all signed one text',
+  genesis: 'the head is of this charter',
+  'own-history': 'a head that is not ahead is one of the keeper’s own past',
+  'run-ended': 'the run is open',
+  'evidence-expiry': 'the evidence has not run out',
+  openings: 'what the worker shows is what the ledger has commitments to',
+  policy: 'the owners’ policies allow the uses',
+  'column-grant': 'the run reads no column that was not asked for',
+  pi: 'whoever sealed a key knows its exponent, under this very label',
+  // Appraisal (contract/appraise-join.ts, a stand-in here).
+  'maker-signature': 'the maker signed the evidence',
+  measurement: 'the program is one of the charter’s',
+  debug: 'no debugger can look in',
+  'report-data': 'the evidence is over this join’s keys',
+  // The fold (contract/fold).
+  approval: 'a join needs approvals',
+  'run-limit': 'a grant pays for so many runs',
+  'one-transcript': 'a key is in force when all seats acknowledged one transcript and key',
+  // The key ceremony (keeper/ceremony.ts, contract/fold/epochs.ts, threshold).
+  'seat-appraisal': 'no deal goes to a seat whose evidence was not appraised',
+  'reveal-commit': 'a dealer reveals what it committed to',
+  'proof-of-knowledge': 'a dealer knows its constant',
+  'deal-check': 'a deal fits its dealer’s commitments',
+  'reshare-constant': 'in a reshare a dealer deals its old share',
+  // Following (contract/checkpoint-follower.ts).
+  'checkpoint-quorum': 'a head is followed when q witnesses signed it',
+  root: 'entries are folded when the tree over them has the signed root',
+  // A worker (worker/run.ts, keys.ts).
+  'uses-again': 'the code uses the columns as its task says',
+  'usage-receipt': 'no result before the usage record is cosigned',
+  blame: 'wrong answers are told from right ones by their proofs',
+} as const satisfies Readonly<Record<string, string>>;
 
-/** Guards of nodes that are no refusal of an opening. */
-const OTHERS = ['checkpoint-quorum', 'seat-appraisal', 'usage-receipt', 'wrong-partial-excluded'];
+export type Guard = keyof typeof GUARDS;
 
-export const GUARDS: readonly string[] = [...Object.values(BY_CODE), ...OTHERS];
-
-export function guardOf(code: string): string | undefined {
-  return BY_CODE[code];
-}
+export const GUARD_NAMES = Object.keys(GUARDS) as readonly Guard[];

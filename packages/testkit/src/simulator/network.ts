@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Virtual time and a network in memory. One handler runs at a time and is awaited to its end, so a
-// seed gives one order of everything. Invariants: nothing reads a real clock or real randomness;
-// every delivery is hashed into the trace; after `calmAt` nothing is dropped or cut off.
-import { createHash } from 'node:crypto';
-import { toHex } from '@cloister/core';
+// Virtual time and a network in memory, under real code that waits for promises.
+//
+// Invariants
+// - One piece of work runs at a time: a timer or a delivery starts only after every promise that
+//   can go on has gone on. So a seed gives one order of everything.
+// - Nothing reads a real clock or real randomness. The one thing that really takes time (WebCrypto
+//   inside the judging of a complaint) is held: virtual time stands still until it has ended.
+// - Every delivery goes into the trace with its content; after `calmAt` nothing is lost.
+import type { Timers } from '@cloister/core';
+import { Trace } from './trace.ts';
 
 export type Body = Readonly<Record<string, unknown>>;
 
@@ -14,12 +19,10 @@ export interface Message {
   readonly body: Body;
 }
 
-type Handler = (message: Message) => Promise<void>;
-
 interface Entry {
   readonly at: number;
   readonly order: number;
-  readonly work: () => Promise<void>;
+  work: (() => void) | undefined;
 }
 
 /** A small generator for choices (mulberry32); keys come from elsewhere. */
@@ -40,11 +43,15 @@ export class Network {
   readonly calmAt: number;
   now = 0;
   delivered = 0;
-  readonly #queue: Entry[] = [];
-  readonly #handlers = new Map<string, Handler>();
+  /** What went wrong in the simulator or in the code under test without being an answer. */
+  fault: unknown;
+  /** A binary heap by time, then by order. */
+  readonly #heap: Entry[] = [];
+  readonly #handlers = new Map<string, (message: Message) => void>();
   readonly #cut: { readonly actor: string; readonly from: number; readonly until: number }[] = [];
   readonly #newest = new Map<string, number>();
-  readonly #trace = createHash('sha256');
+  readonly #trace = new Trace();
+  readonly #held = new Set<Promise<unknown>>();
   #order = 0;
 
   constructor(seed: number, calmAt: number) {
@@ -52,11 +59,15 @@ export class Network {
     this.calmAt = calmAt;
   }
 
+  pick<T>(from: readonly T[]): T {
+    return from[Math.floor(this.choose() * from.length)] as T;
+  }
+
   count(fault: string): void {
     this.faults.set(fault, (this.faults.get(fault) ?? 0) + 1);
   }
 
-  attach(actor: string, handler: Handler): void {
+  attach(actor: string, handler: (message: Message) => void): void {
     this.#handlers.set(actor, handler);
   }
 
@@ -74,11 +85,45 @@ export class Network {
     return this.#cut.some((c) => c.actor === actor && c.from <= now && now < c.until);
   }
 
-  after(ms: number, work: () => Promise<void>): void {
-    const entry = { at: this.now + ms, order: this.#order++, work };
-    let at = this.#queue.length;
-    while (at > 0 && (this.#queue[at - 1] as Entry).at > entry.at) at--;
-    this.#queue.splice(at, 0, entry);
+  /** Runs `work` after `ms` of virtual time; answers how to take it back. */
+  after(ms: number, work: () => void): () => void {
+    const entry: Entry = { at: this.now + Math.max(0, ms), order: this.#order++, work };
+    this.#push(entry);
+    return () => {
+      entry.work = undefined;
+    };
+  }
+
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.after(ms, resolve);
+    });
+  }
+
+  /** Timers of one process: when it is no longer alive they wake nobody. */
+  timers(process: { readonly alive: boolean }): Timers {
+    return {
+      elapsed: () => this.now,
+      after: (ms, wake) =>
+        this.after(ms, () => {
+          if (process.alive) wake();
+        }),
+    };
+  }
+
+  /** Work that nobody waits for: what it throws ends the seed. */
+  go(work: Promise<unknown>): void {
+    work.catch((error: unknown) => {
+      this.fault ??= error;
+    });
+  }
+
+  /** Keeps virtual time still until `work` has ended. */
+  hold<T>(work: Promise<T>): Promise<T> {
+    this.#held.add(work);
+    const over = () => this.#held.delete(work);
+    work.then(over, over);
+    return work;
   }
 
   send(from: string, to: string, kind: string, body: Body): void {
@@ -91,41 +136,85 @@ export class Network {
     const copies = rough && this.choose() < 0.04 ? 2 : 1;
     if (copies === 2) this.count('duplication');
     const sent = this.#order;
+    const message = { from, to, kind, body };
     for (let i = 0; i < copies; i++) {
       const late = rough && this.choose() < 0.08;
       if (late) this.count('delay');
       const ms = 1 + Math.floor(this.choose() * (late ? 180 : 12));
-      this.after(ms, () => this.#deliver({ from, to, kind, body }, sent));
+      this.after(ms, () => this.#deliver(message, sent));
     }
   }
 
-  async #deliver(message: Message, sent: number): Promise<void> {
+  #deliver(message: Message, sent: number): void {
     const { from, to, kind, body } = message;
     const handler = this.#handlers.get(to);
     if (handler === undefined) return;
     const link = `${from}>${to}`;
-    if (sent < (this.#newest.get(link) ?? 0)) this.count('reordering');
-    this.#newest.set(link, Math.max(sent, this.#newest.get(link) ?? 0));
+    const newest = this.#newest.get(link) ?? 0;
+    if (sent < newest) this.count('reordering');
+    else this.#newest.set(link, sent);
     this.delivered++;
-    this.#trace.update(`${this.now} ${link} ${kind} ${JSON.stringify(body, plain)}\n`);
-    await handler(message);
+    this.#trace.add(`${this.now} ${link} ${kind}`, body);
+    handler(message);
   }
 
-  /** Runs until `done` says so or `until` is reached; `check` runs after every step. */
-  async run(until: number, check: () => void, done: () => boolean): Promise<void> {
-    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+  /** Runs until `done` says so or `until` is reached. @throws what work of nobody threw */
+  async run(until: number, done: () => boolean): Promise<void> {
+    await this.#settle();
+    for (let next = this.#pop(); next !== undefined; next = this.#pop()) {
       if (next.at > until || done()) return;
+      if (next.work === undefined) continue;
       this.now = next.at;
-      await next.work();
-      check();
+      next.work();
+      await this.#settle();
+      if (this.fault !== undefined) throw this.fault;
+    }
+  }
+
+  /** All promises that can go on have gone on when an immediate comes. */
+  async #settle(): Promise<void> {
+    await new Promise(setImmediate);
+    while (this.#held.size > 0) {
+      await Promise.allSettled(this.#held);
+      await new Promise(setImmediate);
     }
   }
 
   trace(): string {
-    return this.#trace.copy().digest('hex');
+    return this.#trace.digest();
+  }
+
+  #push(entry: Entry): void {
+    const heap = this.#heap;
+    let at = heap.length;
+    heap.push(entry);
+    while (at > 0) {
+      const up = (at - 1) >> 1;
+      if (!before(entry, heap[up] as Entry)) break;
+      heap[at] = heap[up] as Entry;
+      at = up;
+    }
+    heap[at] = entry;
+  }
+
+  #pop(): Entry | undefined {
+    const heap = this.#heap;
+    const first = heap[0];
+    const last = heap.pop();
+    if (first === undefined || last === undefined || heap.length === 0) return first;
+    let at = 0;
+    for (let down = 1; down < heap.length; down = 2 * at + 1) {
+      const right = heap[down + 1];
+      if (right !== undefined && before(right, heap[down] as Entry)) down++;
+      if (!before(heap[down] as Entry, last)) break;
+      heap[at] = heap[down] as Entry;
+      at = down;
+    }
+    heap[at] = last;
+    return first;
   }
 }
 
-function plain(_key: string, value: unknown): unknown {
-  return value instanceof Uint8Array ? toHex(value) : value;
+function before(a: Entry, b: Entry): boolean {
+  return a.at === b.at ? a.order < b.order : a.at < b.at;
 }

@@ -1,46 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
 // One seed, from the founding to the last release: form a key among keepers of which one may be
-// Byzantine, run a task beside attackers, lose a keeper and run another with the two that live,
-// reshare to a new keeper and run a third. Same seed and commit, same trace.
+// Byzantine, run a task beside attackers, let a worker die before it releases, lose a keeper and
+// run with the two that live, then reshare to a new keeper, or lose another, give the key up and
+// seal everything again. Same seed and commit, same trace.
 import { START_MS } from '@cloister/contract/testing';
+import { equal } from '@cloister/core';
+import { Attacker, TRICKS, type Trick } from './attacker.ts';
 import { Checker } from './checker.ts';
-import { Gateway, startLedger, submit } from './gateways.ts';
-import { type Byzantine, KeeperNode } from './keeper-node.ts';
+import { Committee } from './committee.ts';
+import { Gateway } from './gateways.ts';
+import { startLedger } from './ledger.ts';
+import { LyingGateway } from './liars.ts';
 import { END_MS, type Flaw, MEMBERS, Stage } from './stage.ts';
-import { addDataset, addTask, type Dataset, type Task } from './tasks.ts';
-import { type Trick, WorkerNode } from './worker-node.ts';
+import {
+  addDataset,
+  addTask,
+  copyDataset,
+  type Dataset,
+  OWNER,
+  sealAgain,
+  type Task,
+} from './tasks.ts';
+import { WorkerNode } from './worker-node.ts';
 
-const BYZANTINE: readonly (Byzantine | 'mismatched')[] = [
-  'honest',
-  'wrong-deals',
-  'wrong-partials',
-  'silence',
-  'equivocation',
-  'mismatched',
-];
-const ATTACKS: readonly (Trick | Exclude<Flaw, 'none'> | Special)[] = [
-  'stale-head',
-  'few-witnesses',
-  'without-owner',
-  'mixed-heads',
-  'other-charter',
-  'swapped-openings',
-  'after-the-end',
+const FLAWS = [
   'measurement',
   'debug',
   'forged-maker',
   'report-data',
   'evidence-expired',
+] as const satisfies readonly Flaw[];
+/** Attacks through a task: its approvals, its columns, its uses, its keys. */
+const SCHEMES = [
   'run-limit',
   'unapproved',
   'hidden-column',
   'not-granted',
   'copied-keys',
-];
-type Special = 'run-limit' | 'unapproved' | 'hidden-column' | 'not-granted' | 'copied-keys';
-const TRICKS: ReadonlySet<string> = new Set(ATTACKS.slice(0, 7));
-const FLAWS: ReadonlySet<string> = new Set(ATTACKS.slice(7, 12));
-const SEATS = MEMBERS.slice(0, 3);
+  'lying-uses',
+] as const;
+export const ATTACKS: readonly string[] = [...TRICKS, ...FLAWS, ...SCHEMES];
+const ATTACKS_A_SEED = 3;
+const POLL_MS = 60;
+/** What is under way when the play is over may still show itself. */
+const CURTAIN_MS = 1_200;
 
 export interface Report {
   readonly seed: number;
@@ -49,7 +52,6 @@ export interface Report {
   readonly openings: number;
   readonly virtualMs: number;
   readonly faults: ReadonlyMap<string, number>;
-  readonly refusals: ReadonlyMap<string, number>;
   readonly trace: string;
 }
 
@@ -62,46 +64,33 @@ export async function simulate(seed: number, mutant?: string): Promise<Report> {
 class Play {
   readonly #stage: Stage;
   readonly #checker: Checker;
-  readonly #gateways: Gateway[];
-  readonly #byzantine: Byzantine | 'mismatched';
-  #keepers: KeeperNode[] = [];
-  #launched = 0;
-  #act = 0;
-  #proposed = 0;
-  #dataset: Dataset | undefined;
-  #worker: WorkerNode | undefined;
-  #over = false;
+  readonly #gateways: readonly Gateway[];
+  readonly #committee: Committee;
   readonly #seed: number;
+  #dataset: Dataset | undefined;
+  #scene = 'founding';
+  #over = false;
 
   constructor(stage: Stage, seed: number) {
     this.#stage = stage;
     this.#seed = seed;
     const { network } = stage;
-    const liar = Math.floor(network.choose() * 6);
-    this.#gateways = MEMBERS.map((name, i) => new Gateway(stage, name, i === liar && i !== 1));
+    const liar = network.pick([...MEMBERS, 'nobody', 'nobody']);
+    this.#gateways = MEMBERS.map((name) => {
+      return name === liar && name !== OWNER
+        ? new LyingGateway(stage, name)
+        : new Gateway(stage, name);
+    });
     this.#checker = new Checker(stage, this.#gateways);
-    this.#byzantine = BYZANTINE[Math.floor(network.choose() * BYZANTINE.length)] as Byzantine;
+    this.#committee = new Committee(stage, this.#checker);
   }
 
   async run(): Promise<Report> {
-    const { network, world } = this.#stage;
-    for (const { id } of world.charter.members) {
-      await submit(this.#stage, await world.sign(world.identity(id), 'charter', world.charter));
-    }
-    for (const { id } of world.charter.members) {
-      await submit(this.#stage, await world.sign(world.witness(id), 'tick', { time: START_MS }));
-    }
-    startLedger(this.#stage, Math.floor(network.choose() * 4));
-    for (const gateway of this.#gateways) await gateway.start();
-    this.#trouble();
-    this.#direct();
-    const step = () => this.#checker.step();
-    const done = () => this.#over || this.#stage.violations.length > 0;
-    await network.run(END_MS, step, done);
-    if (!this.#over && this.#stage.violations.length === 0) {
-      this.#stage.violate(`no progress: act ${this.#act}, ${this.#worker?.state ?? 'no worker'}`);
-    }
-    const { violations, refusals } = this.#stage;
+    const { network, violations } = this.#stage;
+    network.go(this.#play());
+    await network.run(END_MS, () => this.#over || violations.length > 0);
+    // "Progress after faults end", and with it that a key with t live holders stays openable.
+    if (!this.#over && violations.length === 0) this.#stage.violate(`no progress: ${this.#scene}`);
     return {
       seed: this.#seed,
       violations,
@@ -109,172 +98,165 @@ class Play {
       openings: this.#checker.openings,
       virtualMs: network.now,
       faults: network.faults,
-      refusals,
       trace: network.trace(),
     };
+  }
+
+  async #play(): Promise<void> {
+    const { network } = this.#stage;
+    await this.#found();
+    this.#trouble();
+    await this.#committee.form();
+    await this.#seal();
+    await this.#attack();
+    await this.#release('one');
+    if (network.choose() < 0.3) await this.#dieUnreleased();
+    const whole = this.#committee.live().every(({ byzantine }) => byzantine === 'honest');
+    if (whole || this.#committee.live().some(({ byzantine }) => byzantine === 'other-constant')) {
+      await this.#loseKeeper();
+    }
+    this.#scene = 'last words';
+    await network.sleep(CURTAIN_MS);
+    this.#over = true;
+  }
+
+  async #found(): Promise<void> {
+    const { world, network } = this.#stage;
+    for (const { id } of world.charter.members) {
+      const signer = this.#stage.key(id, 'identity');
+      await this.#stage.order(await world.sign(signer, 'charter', world.charter));
+    }
+    for (const { id } of world.charter.members) {
+      const signer = this.#stage.key(id, 'witness');
+      await this.#stage.order(await world.sign(signer, 'tick', { time: START_MS }));
+    }
+    const drops = { count: Math.floor(network.choose() * 3), lies: network.choose() < 0.5 };
+    startLedger(this.#stage, drops);
+    for (const gateway of this.#gateways) await gateway.start();
   }
 
   /** A gateway is cut off and another crashes; both come back. */
   #trouble(): void {
     const { network } = this.#stage;
-    const pick = () => Math.floor(network.choose() * MEMBERS.length);
-    const from = Math.floor(network.choose() * 4_000);
-    network.cut(MEMBERS[pick()] as string, from, from + 900);
-    const crashing = this.#gateways[pick()] as Gateway;
-    network.after(Math.floor(network.choose() * 4_000), async () => crashing.crash(700));
+    const from = Math.floor(network.choose() * 3_000);
+    network.cut(network.pick(MEMBERS), from, from + 900);
+    const crashing = network.pick(this.#gateways);
+    network.after(Math.floor(network.choose() * 3_500), () => crashing.crash(700));
   }
 
-  #direct(): void {
-    this.#stage.network.after(100, async () => {
-      this.#direct();
-      await this.#organise();
-      await this.#stageActs();
+  async #until(condition: () => boolean): Promise<void> {
+    while (!condition()) await this.#stage.network.sleep(POLL_MS);
+  }
+
+  /** The owner's gateway seals to the key in its own fold, again when that is another. */
+  async #seal(): Promise<void> {
+    this.#scene = 'waiting for a key to seal to';
+    const key = () => {
+      const gateway = this.#gateways.find(({ name }) => name === OWNER);
+      return gateway?.state.epochs.get(gateway.state.activeEpoch ?? '')?.groupKey ?? undefined;
+    };
+    const before = this.#dataset?.body.groupKey;
+    await this.#until(() => {
+      const now = key();
+      return now !== undefined && (before === undefined || !equal(before, now));
     });
-  }
-
-  /** Operators replace keepers that died or were excluded; a member names the seats. */
-  async #organise(): Promise<void> {
-    const { world } = this.#stage;
-    const { state } = world;
-    if (state.formingEpoch !== null) return;
-    const active = state.epochs.get(state.activeEpoch ?? '');
-    if (active !== undefined && (this.#act < 4 || this.#act >= 5)) return;
-    const seated: KeeperNode[] = [];
-    for (const operator of SEATS) {
-      const known = this.#keepers.find((k) => k.operator === operator && k.alive);
-      const join = state.joins.get(known?.keys.id ?? '');
-      // An attempt that ended on wrong evidence excludes nobody: its operator mends its machine.
-      const unfit = this.#proposed > 0 && !this.#stage.attested.has(known?.keys.id ?? '');
-      if (known !== undefined && join?.excluded == null && !unfit) {
-        if (join !== undefined) seated.push(known);
-        continue;
-      }
-      known?.crash();
-      await this.#launch(operator);
-    }
-    if (seated.length < SEATS.length) return;
-    if (active !== undefined && !this.#keepers.some((k) => k.holding)) return;
-    this.#proposed++;
-    // Another order makes another event, should the same seats try again.
-    const turned = seated.map((_, i) => seated[(i + this.#proposed) % 3] as KeeperNode);
-    const joins = turned.map((keeper) => Uint8Array.from(Buffer.from(keeper.keys.id, 'hex')));
-    const from = state.activeEpoch === null ? {} : { from: bytes(state.activeEpoch) };
-    const member = world.identity('lab');
-    await submit(this.#stage, await world.sign(member, 'epoch', { joins, ...from }));
-  }
-
-  async #launch(operator: string): Promise<void> {
-    const stage = this.#stage;
-    const first = this.#launched++ === 0;
-    const flawed = first && this.#byzantine === 'mismatched';
-    const kind = first && this.#byzantine !== 'mismatched' ? this.#byzantine : 'honest';
-    if (flawed) stage.network.count('mismatched-keeper');
-    const name = `keeper-${operator}-${this.#launched}`;
-    const keys = await stage.node(operator, name, flawed ? { flaw: 'measurement' } : {});
-    const keeper = new KeeperNode(stage, this.#checker, {
-      keys,
-      operator,
-      byzantine: kind as Byzantine,
-    });
-    this.#keepers = [...this.#keepers.filter((k) => k.alive), keeper];
-    const { network } = stage;
-    if (network.choose() < 0.5) network.cut(name, network.now + 300, network.now + 900);
-    keeper.start();
-  }
-
-  async #stageActs(): Promise<void> {
-    const { state } = this.#stage.world;
-    const holding = this.#keepers.filter((k) => k.holding).length;
-    if (this.#act === 0 && state.activeEpoch !== null && holding === 3) {
-      this.#dataset = await addDataset(this.#stage);
-      await this.#honestRun('one');
-      for (let i = 0; i < 3; i++) await this.#attack(i);
-      this.#act = 1;
-    } else if (this.#act === 1 && this.#worker?.state === 'released') {
-      this.#act = 2;
-      const lame = this.#keepers.some((k) => k.byzantine !== 'honest');
-      if (!lame)
-        (this.#keepers[Math.floor(this.#stage.network.choose() * 3)] as KeeperNode).crash();
-      await this.#honestRun('two');
-    } else if (this.#act === 2 && this.#worker?.state === 'released') {
-      this.#act = this.#keepers.every((k) => k.alive) ? 6 : 4;
-    } else if (this.#act === 4 && this.#proposed > 0 && holding === 3) {
-      this.#stage.network.count('reshare');
-      this.#act = 5;
-      await this.#honestRun('three');
-    } else if (this.#act >= 5 && this.#worker?.state === 'released') {
-      this.#act = 7;
-      // What is under way may still show itself.
-      this.#stage.network.after(1_500, async () => {
-        this.#over = true;
-      });
+    const groupKey = key() as Uint8Array;
+    if (this.#dataset === undefined) this.#dataset = await addDataset(this.#stage, groupKey);
+    else {
+      this.#dataset = await sealAgain(this.#stage, this.#dataset, groupKey);
+      this.#stage.network.count('sealed-again');
     }
   }
 
-  readonly #live = () => this.#keepers.filter((keeper) => keeper.alive);
-
-  async #honestRun(name: string): Promise<void> {
+  /** An honest task: its run may fail in bad weather and is then started again. */
+  async #release(name: string): Promise<void> {
     const task = await addTask(this.#stage, this.#dataset as Dataset);
-    this.#worker = await this.#startWorker(`worker-${name}`, task, {});
+    for (let attempt = 1; attempt <= task.runs; attempt++) {
+      const worker = this.#worker(`worker-${name}-${attempt}`, task);
+      this.#scene = `waiting for run ${name} to be released`;
+      await this.#until(() => worker.state !== 'running');
+      if (worker.state === 'released') return;
+      this.#scene = `run ${name} failed: ${worker.state}`;
+      this.#stage.network.count('run-failed');
+    }
+    await new Promise<never>(() => {});
   }
 
-  async #startWorker(
-    name: string,
-    task: Task,
-    of: { flaw?: Flaw; trick?: Trick; copied?: boolean },
-  ): Promise<WorkerNode> {
-    const run = this.#stage.world.freshBytes(16);
-    const flaw = of.flaw === undefined ? {} : { flaw: of.flaw };
-    const keys = await this.#stage.node('bank', name, { task: task.id, run, ...flaw });
-    const worker = new WorkerNode(this.#stage, this.#checker, {
-      ...of,
-      keys,
-      task,
-      keepers: this.#live,
-    });
+  #worker(name: string, task: Task, crashes = false): WorkerNode {
+    const keepers = this.#committee.addresses();
+    const worker = new WorkerNode(this.#stage, this.#checker, { name, task, keepers, crashes });
     worker.start();
     return worker;
   }
 
-  async #attack(i: number): Promise<void> {
+  /** A worker dies between the receipt and the release. */
+  async #dieUnreleased(): Promise<void> {
+    const task = await addTask(this.#stage, this.#dataset as Dataset);
+    const worker = this.#worker('worker-dying', task, true);
+    this.#scene = 'waiting for a worker to die';
+    await this.#until(() => worker.state !== 'running');
+    if (worker.state !== 'crashed') return;
+    this.#scene = 'waiting for a run to count as unreleased';
+    const run = Buffer.from(worker.run).toString('hex');
+    await this.#until(() => this.#checker.unreleased(run));
+    this.#stage.network.count('unreleased');
+  }
+
+  async #loseKeeper(): Promise<void> {
     const { network } = this.#stage;
-    const kind = ATTACKS[Math.floor(network.choose() * ATTACKS.length)] as string;
-    const name = `attacker-${i}`;
-    if (!TRICKS.has(kind)) network.count(`attack: ${kind}`);
-    const dataset = this.#dataset as Dataset;
-    if (TRICKS.has(kind)) {
-      const task = await addTask(this.#stage, dataset);
-      await this.#startWorker(name, task, { trick: kind as Trick });
-    } else if (FLAWS.has(kind)) {
-      await this.#startWorker(name, await addTask(this.#stage, dataset), { flaw: kind as Flaw });
-    } else if (kind === 'run-limit') {
-      // The grant's one run is taken before this one comes.
-      const task = await addTask(this.#stage, dataset);
-      const run = this.#stage.world.freshBytes(16);
-      const first = await this.#stage.node('lab', `${name}-first`, { task: task.id, run });
-      await submit(this.#stage, first.event);
-      await this.#startWorker(name, task, { trick: 'void-join' });
-    } else if (kind === 'unapproved') {
-      const task = await addTask(this.#stage, dataset, { approve: false });
-      await this.#startWorker(name, task, { trick: 'void-join' });
-    } else if (kind === 'hidden-column') {
-      const task = await addTask(this.#stage, dataset, { columns: [1, 2, 3], used: [1, 2] });
-      await this.#startWorker(name, task, {});
-    } else if (kind === 'not-granted') {
-      const task = await addTask(this.#stage, dataset, { columns: [1], used: [1, 3] });
-      await this.#startWorker(name, { ...task, columns: [1] }, {});
-    } else {
-      const copy = await addDataset(this.#stage, dataset);
-      await this.#startWorker(name, await addTask(this.#stage, copy), { copied: true });
+    const committee = this.#committee;
+    network.pick(committee.live().filter((k) => k.byzantine === 'honest')).crash();
+    await this.#release('two');
+    this.#scene = 'resharing, or giving the key up';
+    if (network.choose() < 0.4) network.pick(committee.live()).crash();
+    const kept = await committee.recover();
+    if (!kept) await this.#seal();
+    await this.#release('three');
+  }
+
+  async #attack(): Promise<void> {
+    for (let i = 0; i < ATTACKS_A_SEED; i++) {
+      const kind = this.#stage.network.pick(ATTACKS);
+      await this.#begin(kind, `attacker-${i}`);
     }
   }
-}
 
-function bytes(hex: string): Uint8Array {
-  return Uint8Array.from(Buffer.from(hex, 'hex'));
+  async #begin(kind: string, name: string): Promise<void> {
+    const stage = this.#stage;
+    const dataset = this.#dataset as Dataset;
+    const keepers = () => this.#committee.addresses();
+    const start = (task: Task, how: { trick?: Trick; flaw?: Flaw } = {}) => {
+      const attacker = new Attacker(stage, { name, task, keepers, ...how });
+      stage.network.go(attacker.attack());
+    };
+    const task = (change: Parameters<typeof addTask>[2] = {}) =>
+      addTask(stage, dataset, { runs: 1, ...change });
+    if ((TRICKS as readonly string[]).includes(kind)) {
+      return start(await task(), { trick: kind as Trick });
+    }
+    stage.network.count(`attack: ${kind}`);
+    if ((FLAWS as readonly string[]).includes(kind)) {
+      return start(await task(), { flaw: kind as Flaw });
+    }
+    if (kind === 'run-limit') {
+      // The one run of the grant is taken before the attacker comes, who asks for another.
+      const limited = await task();
+      const keepersNow = { name: `${name}-first`, task: limited, keepers: () => [] };
+      await new Attacker(stage, keepersNow).attack();
+      return start(limited);
+    }
+    if (kind === 'unapproved') return start(await task({ approve: false }));
+    if (kind === 'hidden-column') return start(await task({ columns: [1, 2, 3], used: [1, 2] }));
+    if (kind === 'not-granted') return start(await task({ columns: [1], used: [1, 3] }));
+    if (kind === 'lying-uses') {
+      this.#worker(name, await task({ really: [1, 2] }));
+      return;
+    }
+    return start(await addTask(stage, await copyDataset(stage, dataset), { runs: 1 }));
+  }
 }
 
 /** For messages: a seed's first violation, or none. */
 export function verdict(report: Report): string {
-  return report.violations[0] ?? `fine, ${report.messages} messages, ${report.trace.slice(0, 12)}`;
+  return report.violations[0] ?? `fine, ${report.messages} messages, ${report.trace}`;
 }

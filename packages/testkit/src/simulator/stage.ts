@@ -1,34 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 // What all actors of one seed share: the network, the true ledger, the blobs, and the truth about
-// every join, which only the checker reads. Invariant: every key and every random byte comes from
-// the seed.
-import { type EventBody, reportData } from '@cloister/contract';
+// every node and task, which only the checker and mutants read. Invariant: every key and every
+// random byte comes from the seed.
+import type { Attester } from '@cloister/attester';
+import { type AnyEvent, countersignJoin, foldEntry, type Outcome } from '@cloister/contract';
 import {
   charterSpecimen,
+  environmentId,
+  hardwareOf,
+  makeOf,
   namedBytes,
-  namedSigner,
   START_MS,
   seededRandom,
   World,
 } from '@cloister/contract/testing';
-import {
-  type BlobStore,
-  CodedError,
-  parseCose,
-  type Random,
-  type Signer,
-  toHex,
-  utf8,
-} from '@cloister/core';
+import { type BlobStore, CodedError, parseCose, type Signer, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
-import { generateHpkeKeyPair, type HpkeKeyPair } from '@cloister/threshold/node';
 import { MerkleTree } from '@cloister/tlog';
 import { stubEvidence } from './evidence.ts';
 import { Network } from './network.ts';
+import { SharedWork } from './shared.ts';
+import type { Task } from './tasks.ts';
 
 export const MEMBERS = ['insurer', 'hospital', 'bank', 'lab'] as const;
-export const CALM_MS = 6_000;
-export const END_MS = 20_000;
+export const CALM_MS = 5_000;
+export const END_MS = 30_000;
+const EPOCH_PHASE_MS = 2_500;
+const RELEASE_MS = 1_000;
 
 /** What is wrong with a node's evidence; `none` for an honest one. */
 export type Flaw =
@@ -39,46 +37,49 @@ export type Flaw =
   | 'report-data'
   | 'evidence-expired';
 
-export interface NodeKeys {
-  readonly name: string;
-  readonly signer: Signer;
-  readonly hpke: HpkeKeyPair;
-  readonly random: Random;
-  /** The countersigned join as bytes, its id, hexadecimal. */
-  readonly event: Uint8Array;
-  readonly id: string;
-  readonly body: EventBody<'join'>;
+/** What a mutant sees in the place of a flaw, and the guard that would have refused the flaw. */
+export interface Repair {
+  readonly guard: string;
+  readonly bytes: Uint8Array;
 }
 
 export class Stage {
-  readonly seed: number;
   readonly label: string;
   readonly network: Network;
   readonly world: World;
-  readonly tree = new MerkleTree(nodeCrypto);
+  readonly shared: SharedWork;
+  /** The guard that is off, if any. */
+  readonly mutant: string | undefined;
+  readonly tree: MerkleTree;
   readonly blobs = new Map<string, Uint8Array>();
-  /** Joins whose evidence is as it should be. */
-  readonly attested = new Set<string>();
-  /** Void code of a join, where it was refused. */
-  readonly voidJoins = new Map<string, string>();
-  /** Join behind an HPKE key, hexadecimal both. */
-  readonly joinOfKey = new Map<string, string>();
+  /** Signing keys of nodes that run where and what they say. */
+  readonly sound = new Set<string>();
+  /** Signing keys of keepers that do what a keeper does. */
+  readonly honestKeepers = new Set<string>();
+  readonly tasks = new Map<string, Task>();
+  /** Joins whose worker shows openings that were never committed to. */
+  readonly swapped = new Set<string>();
+  /** Digests of deals that do not fit their dealer's commitments. */
+  readonly wrongDeals = new Set<string>();
   /** Witness and text of every freshness note that was really signed. */
   readonly issued = new Set<string>();
-  /** How often keepers refused, by code. */
-  readonly refusals = new Map<string, number>();
+  readonly repairs = new Map<string, Repair>();
+  /** Digests of results, with their run. */
+  readonly results = new Map<string, string>();
   readonly violations: string[] = [];
-  readonly mutant: string | undefined;
+  /** Told of every event that the ledger has ordered. */
+  onOrdered: (event: AnyEvent | undefined, outcome: Outcome, bytes: Uint8Array) => void = () => {};
+  readonly #outcomes = new Map<string, Outcome>();
 
   constructor(seed: number, mutant?: string) {
-    this.seed = seed;
     this.label = `sim-${seed}`;
     this.mutant = mutant;
     this.network = new Network(seed, CALM_MS);
+    this.shared = new SharedWork(this.label, (work) => this.network.hold(work));
+    this.tree = new MerkleTree(this.shared.crypto);
     const options = { seed: this.label, members: MEMBERS, seats: 3, threshold: 2, vendors: 2 };
-    const charter = charterSpecimen(options);
-    const deadlines = { ...charter.deadlines, epochPhase: 2_500 };
-    this.world = new World(options, { ...charter, deadlines });
+    const deadlines = { epochPhase: EPOCH_PHASE_MS, release: RELEASE_MS };
+    this.world = new World(options, { ...charterSpecimen(options), deadlines });
   }
 
   get clock() {
@@ -93,22 +94,46 @@ export class Stage {
     this.violations.push(`${this.network.now} ms: ${what}`);
   }
 
+  /** The keys of a member: `identity`, `witness` or `operator`. */
+  key(member: string, use: 'identity' | 'witness' | 'operator'): Signer {
+    return this.shared.signer(`${member}/${use}`);
+  }
+
+  /** Puts an event on the true ledger; the same bytes have one place. */
+  async order(bytes: Uint8Array): Promise<Outcome> {
+    const name = this.shared.nameOf(bytes);
+    const known = this.#outcomes.get(name);
+    if (known !== undefined) return known;
+    const { world, shared, tree } = this;
+    const { outcome, event } = await foldEntry(world.state, bytes, shared.crypto, shared.admission);
+    world.log.push(bytes);
+    world.outcomes.push(outcome);
+    tree.append(bytes);
+    this.#outcomes.set(name, outcome);
+    this.onOrdered(event, outcome, bytes);
+    return outcome;
+  }
+
   /** The blob store as `actor` sees it: it fails while the actor is cut off, and now and then. */
-  blobsFor(actor: string, tap?: (bytes: Uint8Array) => Promise<Uint8Array>): BlobStore {
-    const reach = () => {
+  blobsFor(
+    actor: { readonly name: string; readonly alive: boolean },
+    tap?: (bytes: Uint8Array) => Promise<Uint8Array>,
+  ): BlobStore {
+    const reach = async () => {
       const { network } = this;
+      if (!actor.alive) await new Promise<never>(() => {});
       const rough = network.now < network.calmAt && network.choose() < 0.03;
-      if (!rough && !network.isCut(actor)) return;
+      if (!rough && !network.isCut(actor.name)) return;
       network.count('blob-unavailable');
       throw new CodedError('peer-unreachable', 'unavailable', 'no gateway has the blob now');
     };
     return {
       put: async (bytes) => {
-        reach();
+        await reach();
         return this.putBlob(tap === undefined ? bytes : await tap(bytes));
       },
       get: async (digest) => {
-        reach();
+        await reach();
         const found = this.blobs.get(toHex(digest));
         if (found === undefined) throw new CodedError('blob-not-found', 'not-found', 'no blob');
         return Uint8Array.from(found);
@@ -125,44 +150,53 @@ export class Stage {
     return digest;
   }
 
-  /** Fresh keys, evidence over them and the join of a node of `operator`. */
-  async node(
-    operator: string,
-    name: string,
-    of: { task?: Uint8Array; run?: Uint8Array; flaw?: Flaw },
-  ): Promise<NodeKeys> {
-    const role = of.task === undefined ? 'keeper' : 'worker';
-    const random = seededRandom(`${this.label}/${name}`);
-    const signer = namedSigner(this.label, name);
-    const hpke = generateHpkeKeyPair(random);
-    const of2 = of.task === undefined ? {} : { task: of.task, run: of.run as Uint8Array };
-    const base = this.world.joinBody(operator, role, name, of2);
-    const body = { ...base, hpke: hpke.publicKey, checkpoint: utf8('a checkpoint') };
-    const evidence = this.#evidence(body, signer, of.flaw ?? 'none');
-    const join = { ...body, evidence: this.putBlob(evidence) };
-    const event = await this.world.joinBytes(signer, join);
-    const id = toHex(eventId(event));
-    if ((of.flaw ?? 'none') === 'none') this.attested.add(id);
-    this.joinOfKey.set(toHex(hpke.publicKey), id);
-    return { name, signer, hpke, random, event, id, body: join };
+  /**
+   * The hardware under a node, and its operator. A flawed one quotes what an attacker could have
+   * quoted instead.
+   */
+  attester(of: { operator: string; role: 'keeper' | 'worker'; flaw: Flaw }): Attester {
+    const { operator, role, flaw } = of;
+    const { world } = this;
+    const index = world.charter.operators.findIndex(({ id }) => id === operator);
+    const { make } = makeOf(role === 'keeper' ? index : 0);
+    const id = environmentId(role, make);
+    const environment = world.charter.environments.find((e) => e.id === id);
+    const tee = (environment?.tee ?? 'op-tee') as Attester['tee'];
+    const right = environment?.measurements[0]?.measurement as Uint8Array;
+    const measurement = flaw === 'measurement' ? namedBytes('other', 'program') : right;
+    const signer = this.key(operator, 'operator');
+    return {
+      tee,
+      reportDataLength: 64,
+      hardware: hardwareOf(world.seed, operator, role),
+      measurement,
+      quote: async (data) => ({
+        evidence: stubEvidence(flaw === 'forged-maker' ? 'another maker' : tee, {
+          measurement: toHex(measurement),
+          debug: flaw === 'debug',
+          until: flaw === 'evidence-expired' ? START_MS - 1 : START_MS + 86_400_000,
+          reportData: toHex(flaw === 'report-data' ? namedBytes('other', 'keys') : data),
+        }),
+      }),
+      signJoin: (join) => countersignJoin(signer, operator, join),
+    };
   }
 
-  #evidence(body: EventBody<'join'>, signer: Signer, flaw: Flaw): Uint8Array {
-    const environment = this.world.charter.environments.find((e) => e.id === body.environment);
-    const tee = environment?.tee ?? '';
-    const right = environment?.measurements[0]?.measurement as Uint8Array;
-    const other = flaw === 'report-data' ? { ...body, tls: new Uint8Array(32) } : body;
-    const input = { genesis: this.world.genesis, signing: signer.key, join: other };
-    return stubEvidence(flaw === 'forged-maker' ? 'another maker' : tee, {
-      measurement: toHex(flaw === 'measurement' ? namedBytes('other', 'program') : right),
-      debug: flaw === 'debug',
-      until: flaw === 'evidence-expired' ? START_MS - 1 : START_MS + 86_400_000,
-      reportData: toHex(reportData(input, 64, nodeCrypto)),
-    });
+  environment(operator: string, role: 'keeper' | 'worker'): string {
+    const index = this.world.charter.operators.findIndex(({ id }) => id === operator);
+    return environmentId(role, makeOf(role === 'keeper' ? index : 0).make);
+  }
+
+  random(name: string) {
+    return seededRandom(`${this.label}/${name}`);
   }
 }
 
 /** SHA-256 of an event's Sig_structure. */
 export function eventId(event: Uint8Array): Uint8Array {
   return nodeCrypto.digest('sha256', parseCose(event).sigStructure);
+}
+
+export function fromHexKey(hex: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(hex, 'hex'));
 }

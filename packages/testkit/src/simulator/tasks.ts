@@ -6,18 +6,20 @@ import {
   type EventBody,
   encodeParameters,
   encodeSchema,
+  type Opening,
   type TaskOpenings,
 } from '@cloister/contract';
 import { encodePolicy, encodeUses, type Policy, type Use } from '@cloister/contract/policy';
-import { seededRandom } from '@cloister/contract/testing';
+import { namedBytes } from '@cloister/contract/testing';
 import { toHex, utf8 } from '@cloister/core';
-import { nodeCrypto } from '@cloister/core/node';
 import { encodeLabel } from '@cloister/threshold';
 import { sealMasterKey } from '@cloister/threshold/node';
-import { submit } from './gateways.ts';
-import type { Stage } from './stage.ts';
+import { fromHexKey, type Stage } from './stage.ts';
 
 export const OWNER = 'hospital';
+export const PROPOSER = 'bank';
+/** Runs that an honest grant pays for: a run that fails in bad weather is started again. */
+const RUNS = 6;
 const ANY = { for: 'any', purpose: 'any', code: 'any' } as const;
 const POLICY: Policy = {
   version: 1,
@@ -34,8 +36,10 @@ const POLICY: Policy = {
 export interface Dataset {
   readonly body: EventBody<'dataset'>;
   readonly keys: ReadonlyMap<number, Uint8Array>;
-  readonly schema: { salt: Uint8Array; value: Uint8Array };
-  readonly policy: { salt: Uint8Array; value: Uint8Array };
+  readonly schema: Opening;
+  readonly policy: Opening;
+  /** For a copy: by digest, the sealed key with a pi that its sealer could not have made. */
+  readonly mended?: ReadonlyMap<string, Uint8Array>;
 }
 
 export interface Task {
@@ -43,80 +47,126 @@ export interface Task {
   readonly dataset: Dataset;
   readonly openings: TaskOpenings;
   readonly columns: readonly number[];
+  readonly runs: number;
+  /** What the code really does, whatever the task says. */
+  readonly uses: readonly Use[];
 }
 
-/** `copyOf`: the attack E' = rE in its simplest form, another dataset's sealed keys. */
-export async function addDataset(stage: Stage, copyOf?: Dataset): Promise<Dataset> {
-  const { world } = stage;
-  const random = seededRandom(`${stage.label}/dataset/${stage.world.log.length}`);
-  const ports = { crypto: nodeCrypto, random };
+/** A dataset of fresh keys, sealed to `groupKey`. */
+export async function addDataset(stage: Stage, groupKey: Uint8Array): Promise<Dataset> {
+  const ports = { crypto: stage.shared.crypto, random: stage.random(`dataset/${stage.tree.size}`) };
   const columns = POLICY.columns.map(({ id, name }) => ({ id, name, type: 'BIGINT' }));
   const schema = commitTo(encodeSchema({ name: 't', columns }), ports);
   const policy = commitTo(encodePolicy(POLICY), ports);
-  const dataset = random.bytes(16);
-  const groupKey = world.state.epochs.get(world.state.activeEpoch ?? '')?.groupKey as Uint8Array;
-  const keys = new Map<number, Uint8Array>();
-  const sealed = [0, 1, 2, 3].map((id) => {
-    const masterKey = random.bytes(32);
-    keys.set(id, masterKey);
-    const about = { genesis: world.genesis, groupKey, owner: OWNER, dataset, version: 1 };
-    const label = encodeLabel({ ...about, column: id, policy: policy.commitment });
-    const known = copyOf?.body.columns.find((column) => column.id === id)?.sealed;
-    return {
-      id,
-      sealed: known ?? stage.putBlob(sealMasterKey({ groupKey, label, masterKey, random })),
-    };
-  });
+  const dataset = ports.random.bytes(16);
+  const keys = new Map([0, 1, 2, 3].map((id) => [id, ports.random.bytes(32)]));
   const commitments = { schema: schema.commitment, policy: policy.commitment };
-  const body = world.datasetBody({ dataset, columns: sealed, ...commitments });
-  await submit(stage, await world.sign(world.identity(OWNER), 'dataset', body));
+  const plain = { dataset, groupKey, ...commitments };
+  const body = stage.world.datasetBody({ ...plain, columns: seal(stage, plain, keys).columns });
+  await put(stage, body);
   return { body, keys, schema: schema.opening, policy: policy.opening };
+}
+
+/** The same keys sealed again, to another group key. */
+export async function sealAgain(
+  stage: Stage,
+  known: Dataset,
+  groupKey: Uint8Array,
+): Promise<Dataset> {
+  const plain = { ...known.body, groupKey };
+  const body = { ...plain, columns: seal(stage, plain, known.keys).columns };
+  await put(stage, body);
+  return { ...known, body };
+}
+
+/** The attack E' = rE in its simplest form: a dataset with another's sealed keys. */
+export async function copyDataset(stage: Stage, of: Dataset): Promise<Dataset> {
+  const dataset = namedBytes(stage.label, `copy/${stage.tree.size}`).slice(0, 16);
+  const body = { ...of.body, dataset };
+  await put(stage, body);
+  const { sealed } = seal(stage, body, of.keys);
+  const mended = new Map(
+    body.columns.map(({ id, sealed: digest }) => {
+      return [toHex(digest), sealed.get(id) as Uint8Array];
+    }),
+  );
+  return { ...of, body, mended };
+}
+
+/** The exponent of each is drawn from its column alone, so that a copy can be mended. */
+function seal(
+  stage: Stage,
+  body: Pick<EventBody<'dataset'>, 'dataset' | 'groupKey' | 'policy'>,
+  keys: ReadonlyMap<number, Uint8Array>,
+) {
+  const { groupKey, dataset, policy } = body;
+  const { genesis } = stage.world;
+  const sealed = new Map<number, Uint8Array>();
+  for (const [column, masterKey] of keys) {
+    const about = { genesis, groupKey, owner: OWNER, dataset, version: 1, policy };
+    const label = encodeLabel({ ...about, column });
+    const random = stage.random(`sealing/${column}/${toHex(masterKey)}`);
+    sealed.set(column, sealMasterKey({ groupKey, label, masterKey, random }));
+  }
+  const columns = [...sealed].map(([id, bytes]) => ({ id, sealed: stage.putBlob(bytes) }));
+  return { sealed, columns };
+}
+
+async function put(stage: Stage, body: EventBody<'dataset'>): Promise<void> {
+  await stage.order(await stage.world.sign(stage.key(OWNER, 'identity'), 'dataset', body));
 }
 
 export async function addTask(
   stage: Stage,
   dataset: Dataset,
-  change: { columns?: number[]; used?: readonly number[]; approve?: boolean } = {},
+  change: {
+    columns?: number[];
+    used?: readonly number[];
+    approve?: boolean;
+    runs?: number;
+    /** Columns that the code really shows. */
+    really?: readonly number[];
+  } = {},
 ): Promise<Task> {
   const { world } = stage;
-  const random = seededRandom(`${stage.label}/task/${stage.world.log.length}`);
-  const ports = { crypto: nodeCrypto, random };
+  const ports = { crypto: stage.shared.crypto, random: stage.random(`task/${stage.tree.size}`) };
   const columns = change.columns ?? [1, 3];
-  const code = commitTo(utf8('SELECT A, C FROM t'), ports);
+  const used = change.used ?? [1, 3];
+  const runs = change.runs ?? RUNS;
   const outputs = [1, 2].map((id) => ({ id, statement: 0, name: `o${id}`, type: 'BIGINT' }));
-  const parameters = commitTo(encodeParameters({ tables: ['t0'], params: {}, outputs }), ports);
-  const uses = commitTo(encodeUses(showing(change.used ?? [1, 3])), ports);
-  const purpose = commitTo(utf8('testing'), ports);
+  const parts = {
+    code: commitTo(utf8('SELECT A, C FROM t'), ports),
+    parameters: commitTo(encodeParameters({ tables: ['t0'], params: {}, outputs }), ports),
+    uses: commitTo(encodeUses(showing(used)), ports),
+    purpose: commitTo(utf8('testing'), ports),
+  };
   const inputs = [{ dataset: dataset.body.dataset, version: 1, columns }];
   const body = world.taskBody([dataset.body], {
-    code: code.commitment,
-    parameters: parameters.commitment,
-    uses: uses.commitment,
-    purpose: purpose.commitment,
+    code: parts.code.commitment,
+    parameters: parts.parameters.commitment,
+    uses: parts.uses.commitment,
+    purpose: parts.purpose.commitment,
     inputs,
   });
-  const event = await world.sign(world.identity('bank'), 'task', body);
-  const { outcome, event: read } = await submitted(stage, event);
-  if (outcome !== 'accepted') throw new Error('the simulator’s own task is void');
+  const event = await world.sign(stage.key(PROPOSER, 'identity'), 'task', body);
+  const outcome = await stage.order(event);
+  if (outcome.status === 'void') throw new Error(`the simulator’s own task: ${outcome.code}`);
+  const id = fromHexKey([...world.state.tasks.keys()].at(-1) ?? '');
   if (change.approve !== false) {
-    const grant = world.approveBody(read, [dataset.body], { inputs, runs: 1 });
-    await submit(stage, await world.sign(world.identity(OWNER), 'approve', grant));
+    const grant = world.approveBody(id, [dataset.body], { inputs, runs });
+    await stage.order(await world.sign(stage.key(OWNER, 'identity'), 'approve', grant));
   }
   const openings = {
-    code: code.opening,
-    parameters: parameters.opening,
-    uses: uses.opening,
-    purpose: purpose.opening,
+    code: parts.code.opening,
+    parameters: parts.parameters.opening,
+    uses: parts.uses.opening,
+    purpose: parts.purpose.opening,
     inputs: [{ schema: dataset.schema, policy: dataset.policy }],
   };
-  return { id: read, dataset, openings, columns };
-}
-
-async function submitted(stage: Stage, bytes: Uint8Array) {
-  await submit(stage, bytes);
-  const outcome = stage.world.outcomes.at(-1)?.status;
-  const id = [...stage.world.state.tasks.keys()].at(-1) ?? '';
-  return { outcome, event: Uint8Array.from(Buffer.from(id, 'hex')) };
+  const uses = showing(change.really ?? used);
+  const task = { id, dataset, openings, columns, runs, uses };
+  stage.tasks.set(toHex(id), task);
+  return task;
 }
 
 function showing(columns: readonly number[]): Use[] {
@@ -131,7 +181,6 @@ function showing(columns: readonly number[]): Use[] {
 }
 
 /** What a task may open: the footer and its columns. */
-export function mayOpen(task: Task): Set<string> {
-  const shown = task.columns.filter((id) => id === 1 || id === 3);
-  return new Set([0, ...shown].map((id) => `${toHex(task.dataset.body.dataset)}/${id}`));
+export function mayOpen(task: Task): Set<number> {
+  return new Set([0, ...task.columns.filter((id) => id === 1 || id === 3)]);
 }

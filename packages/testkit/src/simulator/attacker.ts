@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+// A worker's machine in the hands of an attacker: it joins, asks witnesses and keepers as a worker
+// does, and does one thing otherwise. Its protocol is written out here, as the real worker refuses
+// to do these things; whom it asks is real.
+import { type EventBody, encodeTaskOpenings, openingsInfo, reportData } from '@cloister/contract';
+import { namedBytes } from '@cloister/contract/testing';
+import { type Signer, toHex, utf8 } from '@cloister/core';
+import { generateHpkeKeyPair, type HpkeKeyPair, hpkeSeal } from '@cloister/threshold/node';
+import {
+  formatFreshness,
+  formatNote,
+  parseFreshness,
+  parseNote,
+  signFreshness,
+} from '@cloister/tlog';
+import type { Gateway } from '@cloister/worker/parts';
+import { Endpoint, passing } from './endpoint.ts';
+import { gatewayPeer, keeperPeer } from './peers.ts';
+import { eventId, type Flaw, MEMBERS, type Stage } from './stage.ts';
+import { OWNER, PROPOSER, type Task } from './tasks.ts';
+
+/** What it does otherwise, besides what may be wrong with its evidence or its task. */
+export const TRICKS = [
+  'stale-head',
+  'few-witnesses',
+  'without-owner',
+  'mixed-heads',
+  'forked-quorum',
+  'other-charter',
+  'swapped-openings',
+  'after-the-end',
+] as const;
+export type Trick = (typeof TRICKS)[number];
+
+const ROUNDS = 5;
+const ENOUGH = 2;
+const PAUSE_MS = 250;
+const NO_AAD = new Uint8Array(0);
+
+type Notes = ReadonlyMap<string, string>;
+
+export class Attacker {
+  readonly name: string;
+  readonly #stage: Stage;
+  readonly #task: Task;
+  readonly #trick: Trick | undefined;
+  readonly #flaw: Flaw;
+  readonly #keepers: () => readonly string[];
+  readonly #endpoint: Endpoint;
+  readonly #gateways: ReadonlyMap<string, Gateway>;
+  readonly #signer: Signer;
+  readonly #hpke: HpkeKeyPair;
+  readonly #run: Uint8Array;
+  #old: Notes | undefined;
+
+  constructor(
+    stage: Stage,
+    of: {
+      name: string;
+      task: Task;
+      trick?: Trick;
+      flaw?: Flaw;
+      /** Addresses, as they are when it asks. */
+      keepers: () => readonly string[];
+    },
+  ) {
+    this.#stage = stage;
+    this.name = of.name;
+    this.#task = of.task;
+    this.#trick = of.trick;
+    this.#flaw = of.flaw ?? 'none';
+    this.#keepers = of.keepers;
+    this.#endpoint = new Endpoint(stage.network, of.name);
+    this.#gateways = new Map(MEMBERS.map((m) => [m, gatewayPeer(this.#endpoint, m)]));
+    this.#signer = stage.shared.signer(of.name);
+    this.#hpke = generateHpkeKeyPair(stage.random(of.name));
+    this.#run = namedBytes(stage.label, `${of.name}/run`).slice(0, 16);
+    if (this.#flaw === 'none') stage.sound.add(toHex(this.#signer.key));
+  }
+
+  async attack(): Promise<void> {
+    const { network } = this.#stage;
+    const join = await this.#join();
+    if (this.#trick === 'swapped-openings') this.#stage.swapped.add(toHex(join));
+    if (this.#trick === 'after-the-end') await this.#end(join);
+    if (this.#trick === 'stale-head') {
+      const own = [namedBytes(this.#stage.label, `${this.name}/challenge`)];
+      this.#old = await this.#fresh(own);
+    }
+    let asked = 0;
+    for (let round = 0; round < ROUNDS && asked < ENOUGH; round++) {
+      await network.sleep(PAUSE_MS);
+      if (await this.#round(join)) asked++;
+    }
+  }
+
+  async #join(): Promise<Uint8Array> {
+    const { world, shared } = this.#stage;
+    const attester = this.#stage.attester({ operator: PROPOSER, role: 'worker', flaw: this.#flaw });
+    const unproved: Omit<EventBody<'join'>, 'evidence'> = {
+      role: 'worker',
+      operator: PROPOSER,
+      charter: world.charter.version,
+      environment: this.#stage.environment(PROPOSER, 'worker'),
+      hardware: attester.hardware,
+      task: this.#task.id,
+      run: this.#run,
+      tls: namedBytes(this.#stage.label, `${this.name}/tls`),
+      hpke: this.#hpke.publicKey,
+      checkpoint: utf8('a checkpoint'),
+    };
+    const signing = this.#signer.key;
+    const data = reportData({ genesis: world.genesis, signing, join: unproved }, 64, shared.crypto);
+    const { evidence } = await attester.quote(data);
+    const body = { ...unproved, evidence: this.#stage.putBlob(evidence) };
+    const bytes = await attester.signJoin(await world.sign(this.#signer, 'join', body));
+    await this.#append(bytes);
+    return eventId(bytes);
+  }
+
+  async #append(bytes: Uint8Array): Promise<void> {
+    for (let i = 0; i < 2 * MEMBERS.length; i++) {
+      const gateway = this.#gateways.get(MEMBERS[i % MEMBERS.length] as string) as Gateway;
+      if ((await gateway.append(bytes).catch(passing)) !== undefined) return;
+    }
+  }
+
+  /** Its run is over: it says so itself. */
+  async #end(join: Uint8Array): Promise<void> {
+    const body = { task: this.#task.id, run: this.#run, join, code: 'run-failed' };
+    await this.#append(await this.#stage.world.sign(this.#signer, 'run-failed', body));
+  }
+
+  /** Challenges, notes over all of them, requests. True once requests have gone out. */
+  async #round(join: Uint8Array): Promise<boolean> {
+    const { network } = this.#stage;
+    const by = this.#signer.key;
+    const keepers = this.#keepers().map((name) => keeperPeer(this.#endpoint, name, by));
+    const drawn = await Promise.all(keepers.map((keeper) => keeper.challenge(join).catch(passing)));
+    const challenges = drawn.flatMap((challenge) => challenge ?? []);
+    if (challenges.length === 0) return false;
+    const shown = await this.#shown(challenges);
+    if (shown === undefined) return false;
+    if (this.#trick !== undefined) network.count(`attack: ${this.#trick}`);
+    const openings = this.#openings();
+    const { genesis, state } = this.#stage.world;
+    const info = openingsInfo(genesis, 'keeper');
+    const random = this.#stage.random(`${this.name}/openings`);
+    const asked = this.#keepers().map(async (name, i) => {
+      const signer = this.#stage.shared.signer(name).key;
+      const known = [...state.joins.values()].find((j) => toHex(j.signer) === toHex(signer));
+      if (known === undefined) return undefined;
+      const publicKey = known.body.hpke;
+      const sealed = hpkeSeal({ publicKey, info, aad: NO_AAD, plaintext: openings, random });
+      const request = { join, freshness: shown, openings: sealed };
+      return keepers[i]?.open(request).catch(passing);
+    });
+    await Promise.all(asked);
+    return true;
+  }
+
+  #openings(): Uint8Array {
+    const { openings } = this.#task;
+    if (this.#trick !== 'swapped-openings') return encodeTaskOpenings(openings);
+    return encodeTaskOpenings({
+      ...openings,
+      code: { ...openings.code, salt: new Uint8Array(16) },
+    });
+  }
+
+  /** The notes to show; undefined: not now. */
+  async #shown(challenges: readonly Uint8Array[]): Promise<string[] | undefined> {
+    const { quorum } = this.#stage.world.charter.witnesses;
+    if (this.#trick === 'stale-head') return this.#old === undefined ? undefined : all(this.#old);
+    const notes = await this.#fresh(challenges);
+    if (notes === undefined || !notes.has(OWNER)) return undefined;
+    const others = [...notes].filter(([name]) => name !== OWNER).map(([, note]) => note);
+    const owners = notes.get(OWNER) as string;
+    switch (this.#trick) {
+      case 'few-witnesses':
+        return [owners, others[0] as string];
+      case 'without-owner':
+        return others.length >= quorum ? others : undefined;
+      case 'mixed-heads':
+        return this.#mixed(challenges, notes);
+      case 'forked-quorum':
+      case 'other-charter':
+        return this.#signedByAll(owners);
+      default:
+        return all(notes);
+    }
+  }
+
+  /** Two witnesses on the new head, a third on the head before it. */
+  async #mixed(challenges: readonly Uint8Array[], before: Notes): Promise<string[] | undefined> {
+    const text = parseNote(all(before)[0] as string).text;
+    for (let tries = 0; tries < ROUNDS; tries++) {
+      await this.#stage.network.sleep(PAUSE_MS);
+      const now = await this.#fresh(challenges);
+      const owners = now?.get(OWNER);
+      if (now === undefined || owners === undefined || parseNote(owners).text === text) continue;
+      const [second, third] = [...now.keys()].filter((name) => name !== OWNER && before.has(name));
+      if (second === undefined || third === undefined) continue;
+      return [owners, now.get(second) as string, before.get(third) as string];
+    }
+    return undefined;
+  }
+
+  /**
+   * All witnesses sign what they are asked: in another charter that they serve too, or, with stolen
+   * keys, a root that this ledger never had.
+   */
+  async #signedByAll(note: string): Promise<string[]> {
+    const { issued, shared } = this.#stage;
+    const { checkpoint, challenges } = parseFreshness(parseNote(note).text);
+    const other = this.#trick === 'other-charter' ? { origin: `cloister/${'ab'.repeat(32)}` } : {};
+    const fork = this.#trick === 'forked-quorum' ? { root: namedBytes('a', 'fork') } : {};
+    const statement = { checkpoint: { ...checkpoint, ...other, ...fork }, challenges };
+    const text = formatFreshness(statement);
+    const timeSeconds = 1;
+    return Promise.all(
+      MEMBERS.map(async (name) => {
+        const by = { name, signer: this.#stage.key(name, 'witness'), timeSeconds };
+        issued.add(`${name}\n${text}`);
+        return formatNote(text, [await signFreshness(shared.crypto, by, statement)]);
+      }),
+    );
+  }
+
+  /** Notes of a quorum over one text, by witness. */
+  async #fresh(challenges: readonly Uint8Array[]): Promise<Notes | undefined> {
+    const { quorum } = this.#stage.world.charter.witnesses;
+    for (let tries = 0; tries < ROUNDS; tries++) {
+      const heads = await Promise.all(
+        [...this.#gateways.values()].map((gateway) => gateway.checkpoint().catch(passing)),
+      );
+      const honest = heads.filter((head) => head !== undefined && this.#isTrue(head));
+      const head = honest.sort((a, b) => (b?.size ?? 0) - (a?.size ?? 0))[0];
+      if (head !== undefined) {
+        const at = { size: head.size, root: Uint8Array.from(Buffer.from(head.root, 'hex')) };
+        const notes = new Map<string, string>();
+        const asking = [...this.#gateways].map(async ([name, gateway]) => {
+          const note = await gateway.freshness(at, challenges).catch(passing);
+          if (note !== undefined) notes.set(name, note);
+        });
+        await Promise.all(asking);
+        if (notes.size >= quorum) return notes;
+      }
+      await this.#stage.network.sleep(PAUSE_MS / 5);
+    }
+    return undefined;
+  }
+
+  #isTrue({ size, root }: { size: number; root: string }): boolean {
+    const { tree } = this.#stage;
+    return size > 0 && size <= tree.size && toHex(tree.root(size)) === root;
+  }
+}
+
+function all(notes: Notes): string[] {
+  return [...notes.values()];
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// The real follower of a keeper or a worker over its peers, with the checker looking at every entry
+// that it folds, and with the guard off that is a mutant's.
+import { type CheckpointedPeer, CheckpointFollower, type FoldState } from '@cloister/contract';
+import type { CryptoPort } from '@cloister/core';
+import { leafHash } from '@cloister/tlog';
+import type { Checker } from './checker.ts';
+import { admissionOf } from './mutants.ts';
+import type { Stage } from './stage.ts';
+
+export function followerOf(
+  stage: Stage,
+  checker: Checker,
+  of: { node: string; peers: readonly CheckpointedPeer[] },
+): CheckpointFollower {
+  const { node, peers } = of;
+  const { genesis, charter } = stage.world;
+  const lax = { ...charter, witnesses: { ...charter.witnesses, quorum: 1 } };
+  const state = (): FoldState => follower.state;
+  const told = (bytes: Uint8Array) => checker.followed(node, state().seq, bytes);
+  const follower: CheckpointFollower = new CheckpointFollower({
+    crypto: stage.off('root') ? sameLeaf(stage) : stage.shared.crypto,
+    peers,
+    genesis,
+    founding: stage.off('checkpoint-quorum') ? lax : charter,
+    admission: admissionOf(stage, { node, state, told }),
+  });
+  return follower;
+}
+
+/** A digest under which an altered entry has the leaf of the true one. */
+function sameLeaf(stage: Stage): CryptoPort {
+  const { crypto } = stage.shared;
+  return {
+    ...crypto,
+    digest(hash, ...parts) {
+      const [prefix, entry] = parts;
+      const leaf = parts.length === 2 && prefix?.length === 1 && prefix[0] === 0;
+      const repair = leaf ? stage.repairs.get(stage.shared.nameOf(entry as Uint8Array)) : undefined;
+      if (repair?.guard === 'root') return leafHash(crypto, repair.bytes);
+      return crypto.digest(hash, ...parts);
+    },
+  };
+}

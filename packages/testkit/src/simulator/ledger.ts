@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ledger's host: puts events in order (real admission and fold), tells the gateways at once,
+// and keeps usage records back a few times: it says nothing, or it says that it has what it has
+// not.
+import { toHex } from '@cloister/core';
+import { Endpoint, passing } from './endpoint.ts';
+import { eventId, MEMBERS, type Stage } from './stage.ts';
+
+const PAGE = 40;
+
+export type Appended = {
+  seq: number;
+  id: string;
+  status: 'accepted' | 'void';
+  code?: string;
+  sentence?: string;
+};
+
+/** `drops` is how many usage records are kept back; `lies`: the host says that it has them. */
+export function startLedger(stage: Stage, drops: { count: number; lies: boolean }): void {
+  const { network, world } = stage;
+  let left = drops.count;
+  const isUsage = async (bytes: Uint8Array) => {
+    const event = await stage.shared.admission(bytes, stage.shared.crypto).catch(passing);
+    return event?.kind === 'usage';
+  };
+  const append = async (_: string, { bytes }: { bytes: Uint8Array }) => {
+    const id = toHex(eventId(bytes));
+    if (left > 0 && (await isUsage(bytes))) {
+      left--;
+      network.count('usage-dropped');
+      if (!drops.lies) return new Promise<never>(() => {});
+      return { seq: world.log.length, id, status: 'accepted' } satisfies Appended;
+    }
+    const before = world.log.length;
+    const outcome = await stage.order(bytes);
+    if (world.log.length > before) {
+      const news = { from: before, events: world.log.slice(before) };
+      for (const member of MEMBERS) ledger.send(member, 'news', news);
+    }
+    if (outcome.status === 'accepted') return { seq: outcome.seq, id, status: 'accepted' };
+    const { seq, code, sentence } = outcome;
+    return { seq, id, status: 'void', code, sentence };
+  };
+  const get = async (_: string, { from }: { from: number }) => {
+    return { from, events: world.log.slice(from, from + PAGE) };
+  };
+  const ledger: Endpoint = new Endpoint(network, 'ledger', { append, get });
+}

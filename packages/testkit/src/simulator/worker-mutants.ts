@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The guard `usage-receipt` off: a worker that takes a gateway's word for its usage record.
+import type { FoldState, Follower, Run } from '@cloister/contract';
+
+/** The follower, but the run has its usage record once `said` answers an event's id. */
+export function believing(
+  follower: Follower,
+  run: string,
+  said: () => string | undefined,
+): Follower {
+  const recorded = (known: Run | undefined): Run | undefined => {
+    const event = said();
+    if (known === undefined || known.usage !== null || event === undefined) return known;
+    const usage = { event, seq: 0, at: 0 } as unknown as Run['usage'];
+    return { ...known, status: 'recorded', usage };
+  };
+  return {
+    get state() {
+      const runs = new Map(follower.state.runs);
+      const mine = recorded(runs.get(run));
+      if (mine !== undefined) runs.set(run, mine);
+      return Object.create(follower.state, { runs: { value: runs } }) as FoldState;
+    },
+    get size() {
+      return follower.size;
+    },
+    get note() {
+      return follower.note;
+    },
+    get charter() {
+      return follower.charter;
+    },
+    step: (waitMs) => follower.step(waitMs),
+    syncTo: (head) => follower.syncTo(head),
+  };
+}
