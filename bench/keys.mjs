@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From evidence in hand to keys in hand: what a worker waits for between its quote and the master
-// keys of 20 columns. Three gateways, three keepers (t = 2) and the embedded ledger are processes of
-// their own on loopback, SIMULATED hardware; the worker's own code runs in this process, so that
+// keys of 20 columns. Three gateways, three keepers (t = 2) and the embedded ledger are processes
+// of their own on loopback, SIMULATED hardware; the worker's own code runs in this process, so that
 // each of its requests can be timed. Medians; where requests overlap, their union counts.
 //
 //   append    the join at a gateway: ledger, fsync, followed and folded
@@ -210,9 +210,8 @@ try {
   const made = decisions(folder);
   const each = median(made.map(({ milliseconds }) => milliseconds));
   const keys = made[0]?.keys ?? 0;
-  say(
-    `a keeper's decision over ${keys} keys: ${ms(each)}, ${((1_000 * keys) / each).toFixed(0)} openings/s`,
-  );
+  const rate = ((1_000 * keys) / each).toFixed(0);
+  say(`a keeper's decision over ${keys} keys: ${ms(each)}, ${rate} openings/s`);
 } finally {
   await engine?.close();
   await stage.stop();
