@@ -82,10 +82,14 @@ export function peerProgram(name, compiler) {
   return program;
 }
 
-/** Every file of a program, sorted. @param {string} folder @returns {string[]} */
+/**
+ * Every file of a program, sorted, without what cargo leaves when it is run by hand.
+ * @param {string} folder @returns {string[]}
+ */
 function sources(folder) {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+    .filter((path) => !path.startsWith('target/'))
     .sort();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One valid SNP report, then every field and certificate that a verifier must not overlook, signed
 // again by the chip's key where a thief of that key could, each with its exact code.
-import { concat, isCoded } from '@cloister/core';
+import { concat, isCoded, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { describe, expect, it } from 'vitest';
 import { makeCollateral } from '../collateral.ts';
@@ -179,4 +179,18 @@ describe('an SNP bundle with', () => {
     expect(await judge(bundle({ ask }))).toContain('revocation-unchecked');
     expect(await judge(collateral)).not.toContain('revocation-unchecked');
   });
+});
+
+// The one thing that minting and parsing could both have wrong. Source: AMD 56421, section 4.1.8.1;
+// hosts write the bytes in the order of the text (`npm run test:real go` reads them, too).
+it.each([
+  ['vcek', '63da758d-e664-4564-adc5-f4b93be8accd'],
+  ['vlek', 'a8074bc2-a25a-483e-aae6-39c045a0b8a1'],
+  ['ask', '4ab7b379-bbac-4fe4-a02f-05aef327c782'],
+  ['ark', 'c0b406a4-a803-4952-9743-3fb6014cd0ae'],
+  ['crl', '92f81bc3-5811-4d3d-97ff-d19f88dc67ea'],
+] as const)('a %s is filed under %s', (name, text) => {
+  const table = certificateTable({ [name]: Uint8Array.of(1) });
+  expect(toHex(table.subarray(0, 16))).toBe(text.replaceAll('-', ''));
+  expect(parseSnpEvidence(concat(report, table)).table[name]).toEqual(Uint8Array.of(1));
 });
