@@ -145,6 +145,11 @@ export class CheckedSource {
     return bytes;
   }
 
+  /** Whether reading into memory of ours saves a copy. */
+  get readsInto(): boolean {
+    return this.source.readInto !== undefined;
+  }
+
   /** Reads as many bytes as `target` has. */
   async readInto(offset: number, target: Uint8Array, what: string): Promise<void> {
     const { length } = target;

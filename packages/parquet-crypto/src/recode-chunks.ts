@@ -9,7 +9,7 @@ import type { ChunkTask } from './chunk-task.ts';
 import { type CryptoPool, PooledChunk } from './crypto-pool.ts';
 import type { CheckedSource } from './io.ts';
 import { ChunkRecoder, type RecodedChunk, type RecodedWindow } from './recode-chunk.ts';
-import { readWindows } from './windows.ts';
+import { readWindows, Slabs } from './windows.ts';
 
 /** What a chunk that is not yet due may hold: most chunks are smaller. */
 const AHEAD_BYTES_MAX = 32 * 1024 * 1024;
@@ -32,12 +32,15 @@ export async function recodeChunks(
 ): Promise<void> {
   // One more than there are threads, so that none waits for its next chunk.
   const atOnce = pool === undefined ? 2 : pool.threads + 1;
+  // What a source answers may be its own to keep: only what it reads into ours is used again.
+  const reads = source.readsInto ? new Slabs() : undefined;
+  const where: Where = { source, pool, slabs: pool?.slabs ?? reads };
   const begun: ChunkAhead[] = [];
   let next = 0;
   try {
     for (let i = 0; i < tasks.length; i++) {
       for (; next < Math.min(tasks.length, i + atOnce); next++) {
-        begun.push(new ChunkAhead(source, tasks[next] as ChunkTask, pool));
+        begun.push(new ChunkAhead(tasks[next] as ChunkTask, where));
       }
       const [chunk] = begun;
       if (chunk === undefined) throw new Error('assertion failed: a chunk that was begun');
@@ -52,6 +55,13 @@ export async function recodeChunks(
   }
 }
 
+/** Where chunks come from, who works on them, and the memory between. */
+interface Where {
+  readonly source: CheckedSource;
+  readonly pool: CryptoPool | undefined;
+  readonly slabs: Slabs | undefined;
+}
+
 /** A chunk that has been begun and is worked on by itself. */
 class ChunkAhead {
   /** What came of it, once it is done. */
@@ -64,8 +74,8 @@ class ChunkAhead {
   private wakeReader: (() => void) | undefined;
   private wakeMaker: (() => void) | undefined;
 
-  constructor(source: CheckedSource, task: ChunkTask, pool: CryptoPool | undefined) {
-    this.recoded = this.run(source, task, pool).finally(() => {
+  constructor(task: ChunkTask, where: Where) {
+    this.recoded = this.run(task, where).finally(() => {
       this.ended = true;
       this.wakeReader?.();
     });
@@ -92,19 +102,15 @@ class ChunkAhead {
     await this.recoded.catch(() => undefined);
   }
 
-  private async run(
-    source: CheckedSource,
-    task: ChunkTask,
-    pool: CryptoPool | undefined,
-  ): Promise<RecodedChunk> {
-    const slabs: Uint8Array[] = [];
+  private async run(task: ChunkTask, { source, pool, slabs }: Where): Promise<RecodedChunk> {
+    const inUse: Uint8Array[] = [];
     const recoder = pool === undefined ? new ChunkRecoder(task) : pool.begin(task);
     const max = pool === undefined ? AHEAD_BYTES_MAX_ALONE : AHEAD_BYTES_MAX;
     try {
-      for await (const { bytes, slab } of readWindows(source, task, pool?.slabs)) {
-        if (slab !== undefined) slabs.push(slab);
+      for await (const { bytes, slab } of readWindows(source, task, slabs)) {
+        if (slab !== undefined) inUse.push(slab);
         const { parts, spent } = await recoder.push(bytes);
-        for (const free of slabs.splice(0, spent)) pool?.slabs.give(free);
+        for (const free of inUse.splice(0, spent)) slabs?.give(free);
         await this.offer(parts, max);
         if (this.stopped) throw new Error('stopped: another chunk failed');
       }

@@ -4,7 +4,10 @@ import type { CheckedSource } from './io.ts';
 
 export const WINDOW_BYTES = 4 * 1024 * 1024;
 
-/** Memory that windows are read into and that serves again; shared with other threads. */
+/**
+ * Memory that windows are read into and that serves again, since fresh memory costs a fault a page;
+ * shared with other threads.
+ */
 export class Slabs {
   private readonly free: Uint8Array[] = [];
 

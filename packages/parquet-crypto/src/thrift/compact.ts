@@ -41,6 +41,13 @@ export interface RawField {
   readonly value: Uint8Array;
 }
 
+/**
+ * The fields of one struct in their order on the wire, four numbers each: id, type, and where its
+ * value starts and ends. A large file has a hundred thousand fields in memory at once.
+ */
+export type FieldMarks = readonly number[];
+export const MARKS = 4;
+
 /** Reads compact protocol bytes in order; every method throws `parquet-truncated` at the end. */
 export class Cursor {
   readonly bytes: Uint8Array;
@@ -135,23 +142,28 @@ export class Cursor {
     }
   }
 
-  /** The fields of one struct, in their order on the wire. */
-  struct(): RawField[] {
-    const fields: RawField[] = [];
+  /** The fields of one struct. */
+  struct(): FieldMarks {
+    const marks: number[] = [];
     for (let id = 0; ; ) {
       const head = this.byte();
-      if (head === 0) return fields;
+      if (head === 0) return marks;
       id = head >> 4 === 0 ? this.zigzag() : id + (head >> 4);
       const type = head & 0x0f;
       const start = this.at;
       if (type !== TYPE.true && type !== TYPE.false) this.skipValue(type, 1);
-      if (fields.length === FIELDS_MAX || fields.some((f) => f.id === id)) {
+      if (marks.length === FIELDS_MAX * MARKS || hasField(marks, id)) {
         throw malformed('thrift-malformed', `a thrift struct repeats field ${id} or has too many`);
       }
       if (id < -0x8000 || id > 0x7fff) {
         throw malformed('thrift-malformed', `thrift field id ${id} is not of 16 bits`);
       }
-      fields.push({ id, type, value: this.bytes.subarray(start, this.at) });
+      marks.push(id, type, start, this.at);
     }
   }
+}
+
+function hasField(marks: FieldMarks, id: number): boolean {
+  for (let i = 0; i < marks.length; i += MARKS) if (marks[i] === id) return true;
+  return false;
 }

@@ -5,7 +5,7 @@
 import { concat, fromUtf8, utf8 } from '@cloister/core';
 import { joinBytes } from '../bytes.ts';
 import { malformed, overLimit } from '../errors.ts';
-import { Cursor, type RawField, TYPE } from './compact.ts';
+import { Cursor, type FieldMarks, MARKS, type RawField, TYPE } from './compact.ts';
 
 /** A value ready to be put into a struct. */
 export interface ThriftValue {
@@ -19,20 +19,46 @@ export type Edits = Readonly<Record<number, ThriftValue | undefined>>;
 /** One struct of a message; `name` is used in errors only. */
 export class ThriftStruct {
   readonly name: string;
-  readonly fields: readonly RawField[];
+  private readonly bytes: Uint8Array;
+  private readonly marks: FieldMarks;
 
-  constructor(name: string, fields: readonly RawField[]) {
+  /** @param marks the fields, as a cursor over `bytes` found them */
+  constructor(name: string, bytes: Uint8Array, marks: FieldMarks) {
     this.name = name;
-    this.fields = fields;
+    this.bytes = bytes;
+    this.marks = marks;
+  }
+
+  /** All fields, in their order on the wire. */
+  get fields(): RawField[] {
+    const out: RawField[] = [];
+    for (let at = 0; at < this.marks.length; at += MARKS) out.push(this.field(at));
+    return out;
+  }
+
+  private field(at: number): RawField {
+    const { marks } = this;
+    const [id = 0, type = 0] = [marks[at], marks[at + 1]];
+    return { id, type, value: this.bytes.subarray(marks[at + 2], marks[at + 3]) };
+  }
+
+  private find(id: number): RawField | undefined {
+    const at = this.indexOf(id);
+    return at < 0 ? undefined : this.field(at);
+  }
+
+  private indexOf(id: number): number {
+    for (let at = 0; at < this.marks.length; at += MARKS) if (this.marks[at] === id) return at;
+    return -1;
   }
 
   has(id: number): boolean {
-    return this.fields.some((f) => f.id === id);
+    return this.indexOf(id) >= 0;
   }
 
   /** An integer of 8, 16, 32 or 64 bits, as a number; beyond 2^52 is refused. */
   int(id: number): number | undefined {
-    const field = this.fields.find((f) => f.id === id);
+    const field = this.find(id);
     if (field === undefined) return undefined;
     if (field.type === TYPE.byte) return ((field.value[0] ?? 0) << 24) >> 24;
     if (field.type < TYPE.i16 || field.type > TYPE.i64) throw this.wrong(id, 'an integer');
@@ -59,7 +85,7 @@ export class ThriftStruct {
   }
 
   bool(id: number): boolean | undefined {
-    const field = this.fields.find((f) => f.id === id);
+    const field = this.find(id);
     if (field === undefined) return undefined;
     if (field.type !== TYPE.true && field.type !== TYPE.false) throw this.wrong(id, 'a boolean');
     return field.type === TYPE.true;
@@ -84,7 +110,7 @@ export class ThriftStruct {
   }
 
   structs(id: number, name: string, max: number): ThriftStruct[] | undefined {
-    return this.list(id, TYPE.struct, max, (c) => new ThriftStruct(name, c.struct()));
+    return this.list(id, TYPE.struct, max, (c) => new ThriftStruct(name, c.bytes, c.struct()));
   }
 
   texts(id: number, max: number): string[] | undefined {
@@ -111,7 +137,7 @@ export class ThriftStruct {
 
   /** This struct with some fields replaced, as bytes. */
   edit(edits: Edits): Uint8Array<ArrayBuffer> {
-    const fields: RawField[] = this.fields.filter((field) => !(field.id in edits));
+    const fields = this.fields.filter((field) => !(field.id in edits));
     for (const [id, next] of Object.entries(edits)) {
       if (next !== undefined) fields.push({ id: Number(id), type: next.type, value: next.value });
     }
@@ -136,7 +162,7 @@ export class ThriftStruct {
   }
 
   private raw(id: number, type: number, what: string): Uint8Array | undefined {
-    const field = this.fields.find((f) => f.id === id);
+    const field = this.find(id);
     if (field === undefined) return undefined;
     if (field.type !== type) throw this.wrong(id, what);
     return field.value;
@@ -170,13 +196,13 @@ export function parseStructPrefix(
   bytes: Uint8Array,
 ): { struct: ThriftStruct; end: number } {
   const cursor = new Cursor(bytes);
-  const struct = new ThriftStruct(name, cursor.struct());
+  const struct = new ThriftStruct(name, bytes, cursor.struct());
   return { struct, end: cursor.at };
 }
 
 /** A struct of the given fields. */
 export function encodeStruct(edits: Edits): Uint8Array<ArrayBuffer> {
-  return new ThriftStruct('', []).edit(edits);
+  return new ThriftStruct('', new Uint8Array(0), []).edit(edits);
 }
 
 function encodeFields(fields: readonly RawField[]): Uint8Array<ArrayBuffer> {
