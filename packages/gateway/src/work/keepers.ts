@@ -29,10 +29,10 @@ export async function listKeepers(gateway: Gateway): Promise<KeepersAnswer> {
       ...cardOf(gateway, key),
       seat: seat < 0 ? null : seat + 1,
       trust: environment?.trust ?? 'unknown',
-      ...checklist(await gateway.appraiser.appraise(state, key)),
+      ...(await checklist(gateway, key)),
     });
   }
-  const check = activeEpoch === null ? undefined : await checkKey(gateway, activeEpoch);
+  const check = activeEpoch === null ? undefined : await checkOrFault(gateway, activeEpoch);
   const families =
     vendors === 2 ? 'no root family' : `no ${vendors - 1} root families taken together`;
   const share = `${families} and no operator holds more than ${threshold - 1}`;
@@ -48,9 +48,21 @@ export async function listKeepers(gateway: Gateway): Promise<KeepersAnswer> {
   };
 }
 
-function checklist(
-  result: JoinAppraisal,
-): Pick<KeepersAnswer['keepers'][number], 'accepted' | 'measurement' | 'checks'> {
+async function checkOrFault(gateway: Gateway, key: string): Promise<Partial<KeyCheck>> {
+  try {
+    return await checkKey(gateway, key);
+  } catch (error) {
+    if (isCoded(error)) return { fault: error };
+    throw error;
+  }
+}
+
+/** What the evidence of a join proves; evidence that cannot be had hides no other keeper. */
+async function checklist(
+  gateway: Gateway,
+  key: string,
+): Promise<Pick<KeepersAnswer['keepers'][number], 'accepted' | 'measurement' | 'checks'>> {
+  const result = await gateway.appraiser.appraise(stateInForce(gateway), key).catch(notHad);
   if (!result.ok) {
     const { code, wanted, got } = result.mismatch;
     const check = { what: code, ok: false, note: `wanted ${wanted}, got ${got}` };
@@ -67,11 +79,17 @@ function checklist(
   };
 }
 
+function notHad(error: unknown): JoinAppraisal {
+  if (!isCoded(error)) throw error;
+  const mismatch = { code: error.code, wanted: 'evidence to appraise', got: error.message };
+  return { ok: false, mismatch };
+}
+
 /** Reveals and acknowledgements, by who dealt and who acknowledged. */
 function ceremonyOf(
   gateway: Gateway,
   epoch: Epoch,
-  check: KeyCheck | undefined,
+  check: Partial<KeyCheck> | undefined,
 ): KeepersAnswer['ceremony'] {
   const made = check?.transcript;
   if (made === undefined) return null;

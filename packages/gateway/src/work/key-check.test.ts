@@ -58,7 +58,8 @@ async function another(
   return formed;
 }
 
-const mine = async () => (await bank.admin.datasets()).map((dataset) => dataset.groupKey);
+const mine = async () =>
+  (await bank.admin.datasets()).filter((d) => d.owner === 'bank').map((d) => d.groupKey);
 
 describe('a gateway', () => {
   it('seals to a key whose keepers stand, and shows what it computed', async () => {
@@ -81,6 +82,7 @@ describe('a gateway', () => {
 
   it('seals nothing, new or again, to a key of a keeper that does not stand', async () => {
     const honest = world.evidenceOf as NonNullable<World['evidenceOf']>;
+    await world.addDataset('insurer');
     // The hospital's keeper quotes for other keys than those in its join.
     await another((signing, join) =>
       honest(signing, join.operator === 'hospital' ? { ...join, tls: new Uint8Array(32) } : join),
@@ -99,6 +101,7 @@ describe('a gateway', () => {
         waiting: [{ name: 'd1' }],
         fault: { code: 'keeper-not-standing' },
       },
+      { owner: 'insurer', sealed: 0, waiting: [{ version: 1 }], answers: false, fault: null },
     ]);
     expect(await mine()).toEqual(['superseded']);
   });
@@ -114,6 +117,9 @@ describe('a gateway', () => {
     await another(honest);
     federation.putEverywhere = put;
     expect(await add()).toBe('blob-not-found');
+    const unseen = await bank.admin.keepers();
+    expect(unseen).toMatchObject({ ceremony: null, fault: { code: 'blob-not-found' } });
+    expect(unseen.keepers.filter((keeper) => !keeper.accepted)).toHaveLength(4);
     expect(await mine()).toEqual(['superseded']);
     for (const bytes of kept) await put(bytes);
     await world.tickAll(world.state.clock + 1);
