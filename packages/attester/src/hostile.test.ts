@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whatever a TPM, a kernel or a helper answers: evidence that says what was asked, or a coded error.
+// Whatever a TPM, a kernel or a helper answers: evidence that says what was asked, or a coded
+// error.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';

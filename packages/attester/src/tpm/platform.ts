@@ -24,8 +24,6 @@ import {
 import { akTemplate } from './templates.ts';
 
 export interface TpmPlatformOptions {
-  /** For people; `tpm` when absent. */
-  readonly make?: string;
   /** Opens the TPM for one node: starting a software TPM is a boot. Closed when the node ends. */
   readonly open: () => Promise<TpmClient>;
   /** What enrolment found: SHA-256 of the attestation key, and the registers of a fresh boot. */
@@ -39,7 +37,7 @@ export interface TpmPlatformOptions {
  */
 export function tpmPlatform(options: TpmPlatformOptions): Platform {
   return {
-    make: options.make ?? 'tpm',
+    make: 'tpm',
     load: async (program) => {
       const tpm = await options.open();
       let ak: TpmObject | undefined;

@@ -26,7 +26,7 @@ export function programDigest(crypto: CryptoPort, program: Uint8Array): Uint8Arr
   return crypto.digest('sha256', program);
 }
 
-/** The enrolled registers as they are once a program was measured into them. */
+/** The enrolled registers, ascending, as they are once a program was measured into them. */
 export function withProgram(
   crypto: CryptoPort,
   enrolled: Registers,
@@ -34,7 +34,8 @@ export function withProgram(
 ): Registers {
   const before = enrolled.get(PROGRAM_REGISTER) ?? new Uint8Array(32);
   const after = crypto.digest('sha256', before, programDigest(crypto, program));
-  return new Map([...enrolled, [PROGRAM_REGISTER, after]]);
+  const all = new Map([...enrolled, [PROGRAM_REGISTER, after]]);
+  return new Map([...all].sort(([a], [b]) => a - b));
 }
 
 /** What a charter pins for a program on an enrolled machine: `Claims.measurement`, 32 bytes. */
