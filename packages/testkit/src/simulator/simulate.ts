@@ -106,8 +106,10 @@ class Play {
     const { network } = this.#stage;
     await this.#found();
     this.#trouble();
-    await this.#committee.form();
+    const formed = this.#committee.form();
+    network.go(formed);
     await this.#seal();
+    await formed;
     await this.#attack();
     await this.#release('one');
     if (network.choose() < 0.3) await this.#dieUnreleased();
