@@ -51,6 +51,7 @@ export class Attacker {
   readonly #signer: Signer;
   readonly #hpke: HpkeKeyPair;
   readonly #run: Uint8Array;
+  readonly #place: number | undefined;
   #old: Notes | undefined;
 
   constructor(
@@ -60,6 +61,9 @@ export class Attacker {
       task: Task;
       trick?: Trick;
       flaw?: Flaw;
+      /** In a distributed run: its place, and the name of the driver that opened the run. */
+      place?: number;
+      driver?: string;
       /** Addresses, as they are when it asks. */
       keepers: () => readonly string[];
     },
@@ -74,13 +78,18 @@ export class Attacker {
     this.#gateways = new Map(MEMBERS.map((m) => [m, gatewayPeer(this.#endpoint, m)]));
     this.#signer = stage.shared.signer(of.name);
     this.#hpke = generateHpkeKeyPair(stage.random(of.name));
-    this.#run = namedBytes(stage.label, `${of.name}/run`).slice(0, 16);
+    this.#run = namedBytes(stage.label, `${of.driver ?? of.name}/run`).slice(0, 16);
+    this.#place = of.place;
     if (this.#flaw === 'none') stage.sound.add(toHex(this.#signer.key));
   }
 
   async attack(): Promise<void> {
+    await this.ask(await this.join());
+  }
+
+  /** Asks keepers to open for its join. */
+  async ask(join: Uint8Array): Promise<void> {
     const { network } = this.#stage;
-    const join = await this.#join();
     if (this.#trick === 'swapped-openings') this.#stage.swapped.add(toHex(join));
     if (this.#trick === 'after-the-end') await this.#end(join);
     if (this.#trick === 'stale-head') {
@@ -94,7 +103,8 @@ export class Attacker {
     }
   }
 
-  async #join(): Promise<Uint8Array> {
+  /** Puts its join on the ledger, and answers its id. */
+  async join(): Promise<Uint8Array> {
     const { world, shared } = this.#stage;
     const attester = this.#stage.attester({ operator: PROPOSER, role: 'worker', flaw: this.#flaw });
     const unproved: Omit<EventBody<'join'>, 'evidence'> = {
@@ -105,6 +115,7 @@ export class Attacker {
       hardware: attester.hardware,
       task: this.#task.id,
       run: this.#run,
+      ...(this.#place === undefined ? {} : { place: this.#place }),
       tls: namedBytes(this.#stage.label, `${this.name}/tls`),
       hpke: this.#hpke.publicKey,
       checkpoint: utf8('a checkpoint'),

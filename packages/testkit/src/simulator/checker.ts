@@ -6,6 +6,7 @@ import {
   type AdmittedEvent,
   type AnyEvent,
   type Epoch,
+  type Join,
   type Outcome,
   runState,
 } from '@cloister/contract';
@@ -87,6 +88,8 @@ export class Checker {
     if (!sound.has(toHex(join.signer))) return 'its evidence is wrong';
     const stale = this.#stale(by, key, request.freshness);
     if (stale !== undefined) return stale;
+    const roster = this.#rosterOf(join);
+    if (roster !== undefined) return roster;
     // "Keepers judge uses": those that the ledger has commitments to.
     if (swapped.has(key)) return 'the openings are not those committed to';
     // "Keepers exponentiate nothing else (otherwise E' = rE makes them an oracle)."
@@ -96,6 +99,18 @@ export class Checker {
     const extra = partials.find(({ column }) => !may.has(column));
     if (extra !== undefined) return `column ${extra.column} was never granted`;
     return this.#limit(key, task);
+  }
+
+  /** "Nothing opens before [...] the closed roster of all joins, every one matching." */
+  #rosterOf({ body }: Join): string | undefined {
+    const { state } = this.#stage.world;
+    const { nodes = 1 } = state.tasks.get(toHex(body.task as Uint8Array))?.body.worker ?? {};
+    const roster = [...(state.runs.get(toHex(body.run as Uint8Array))?.roster.values() ?? [])];
+    if (roster.length < nodes) return `${roster.length} of ${nodes} nodes have joined`;
+    const other = roster.find((key) => {
+      return !this.#stage.sound.has(toHex(state.joins.get(key)?.signer ?? new Uint8Array()));
+    });
+    return other === undefined ? undefined : 'a node of its roster is not what it should be';
   }
 
   /** "Limits on runs": distinct joins that were opened for, against what the grant pays for. */

@@ -16,6 +16,8 @@ export const GUARDS = {
   policy: 'the owners’ policies allow the uses',
   'column-grant': 'the run reads no column that was not asked for',
   pi: 'whoever sealed a key knows its exponent, under this very label',
+  roster: 'a distributed run opens for nobody before all of its nodes have joined',
+  'roster-match': 'every node of a roster is what charter and task name, not the asking one alone',
   // Appraisal (contract/appraise-join.ts, a stand-in here).
   'maker-signature': 'the maker signed the evidence',
   measurement: 'the program is one of the charter’s',

@@ -157,6 +157,30 @@ const CHANGES: Readonly<Record<string, Change>> = {
     );
     return { ports: { follower: seen(follower, { state: { runs } }) } };
   },
+  roster: async (_, { follower }, { join }) => {
+    const key = toHex(follower.state.joins.get(toHex(join))?.body.task ?? new Uint8Array());
+    const tasks = patched(
+      () => follower.state.tasks,
+      key,
+      (task) => {
+        const { measurements, operators } = task.body.worker;
+        return { ...task, body: { ...task.body, worker: { measurements, operators } } };
+      },
+    );
+    return { ports: { follower: seen(follower, { state: { tasks } }) } };
+  },
+  'roster-match': async (_, { follower }, { join }) => {
+    const run = toHex(follower.state.joins.get(toHex(join))?.body.run ?? new Uint8Array());
+    const runs = patched(
+      () => follower.state.runs,
+      run,
+      (known) => ({
+        ...known,
+        roster: new Map([...known.roster.keys()].map((place) => [place, toHex(join)])),
+      }),
+    );
+    return { ports: { follower: seen(follower, { state: { runs } }) } };
+  },
   'evidence-expiry': async (_, { appraiser }) => {
     const appraise: Appraiser['appraise'] = async (state, key) => {
       const result = await appraiser.appraise(state, key);

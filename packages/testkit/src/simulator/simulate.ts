@@ -38,6 +38,8 @@ const SCHEMES = [
   'not-granted',
   'copied-keys',
   'lying-uses',
+  'half-roster',
+  'mixed-roster',
 ] as const;
 export const ATTACKS: readonly string[] = [...TRICKS, ...FLAWS, ...SCHEMES];
 const ATTACKS_A_SEED = 3;
@@ -223,6 +225,18 @@ class Play {
     }
   }
 
+  /** The driver asks alone, or beside an executor that runs another program. */
+  async #distributed(kind: string, name: string, task: Task): Promise<void> {
+    const stage = this.#stage;
+    const keepers = () => this.#committee.addresses();
+    const driver = new Attacker(stage, { name, task, keepers, place: 1 });
+    const second = { name: `${name}-2`, task, keepers, place: 2, driver: name };
+    const executor = new Attacker(stage, { ...second, flaw: 'measurement' });
+    const join = await driver.join();
+    if (kind === 'mixed-roster') await executor.join();
+    stage.network.go(driver.ask(join));
+  }
+
   async #begin(kind: string, name: string): Promise<void> {
     const stage = this.#stage;
     const dataset = this.#dataset as Dataset;
@@ -243,13 +257,15 @@ class Play {
     if (kind === 'run-limit') {
       // The one run of the grant is taken before the attacker comes, who asks for another.
       const limited = await task();
-      const keepersNow = { name: `${name}-first`, task: limited, keepers: () => [] };
-      await new Attacker(stage, keepersNow).attack();
+      await new Attacker(stage, { name: `${name}-first`, task: limited, keepers }).join();
       return start(limited);
     }
     if (kind === 'unapproved') return start(await task({ approve: false }));
     if (kind === 'hidden-column') return start(await task({ columns: [1, 2, 3], used: [1, 2] }));
     if (kind === 'not-granted') return start(await task({ columns: [1], used: [1, 3] }));
+    if (kind === 'half-roster' || kind === 'mixed-roster') {
+      return this.#distributed(kind, name, await task({ nodes: 2 }));
+    }
     if (kind === 'lying-uses') {
       this.#worker(name, await task({ really: [1, 2] }));
       return;

@@ -124,6 +124,8 @@ export async function addTask(
     used?: readonly number[];
     approve?: boolean;
     runs?: number;
+    /** A driver and its executors. */
+    nodes?: number;
     /** Columns that the code really shows. */
     really?: readonly number[];
   } = {},
@@ -148,7 +150,12 @@ export async function addTask(
     purpose: parts.purpose.commitment,
     inputs,
   });
-  const event = await world.sign(stage.key(PROPOSER, 'identity'), 'task', body);
+  const { nodes } = change;
+  const worker = { ...body.worker, ...(nodes === undefined ? {} : { nodes }) };
+  const event = await world.sign(stage.key(PROPOSER, 'identity'), 'task', {
+    ...body,
+    worker,
+  });
   const outcome = await stage.order(event);
   if (outcome.status === 'void') throw new Error(`the simulator’s own task: ${outcome.code}`);
   const id = fromHexKey([...world.state.tasks.keys()].at(-1) ?? '');
