@@ -67,14 +67,8 @@ export class HttpBlobs implements BlobStore {
   async range(digest: Uint8Array, start: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
     if (end === start) return new Uint8Array(0);
     return this.#any(digest, async (peer) => {
-      const headers = { range: `bytes=${start}-${end - 1}` };
-      const request = {
-        path: pathOf(digest),
-        headers,
-        timeoutMs: BLOB_TIMEOUT_MS,
-        maxBytes: end - start,
-      };
-      const { status, bytes } = await peer.bytes(request);
+      const request = { path: pathOf(digest), start, end, timeoutMs: BLOB_TIMEOUT_MS };
+      const { status, bytes } = await peer.range(request);
       if (status === 206 && bytes.length === end - start) return bytes;
       const got = `${bytes.length} bytes of blob ${toHex(digest)}, wanted ${end - start}`;
       const message = `${peer.base} answered ${got}`;

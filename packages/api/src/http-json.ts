@@ -5,6 +5,7 @@
 import { type Clock, CodedError, type CryptoPort, type Signer } from '@cloister/core';
 import type { z } from 'zod';
 import { type ApiErrorCode, errorBody, fromErrorBody } from './errors.ts';
+import { requestRange } from './http-range.ts';
 import { REQUEST_HEADER, signRequest } from './request-signature.ts';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -87,11 +88,38 @@ export class HttpJson {
       throw this.#unreachable(request, cause, timeout);
     }
     if (response.ok) return { status: response.status, headers: response.headers, bytes };
+    throw this.#refusal(request, response.status, bytes);
+  }
+
+  /**
+   * Asks for bytes [start, end) of what lies at a path, unsigned: a range is public or it is not
+   * given as one. Answers what came, which may be shorter.
+   * @throws CodedError like `bytes`
+   */
+  async range(request: {
+    readonly path: string;
+    readonly start: number;
+    readonly end: number;
+    readonly timeoutMs: number;
+  }): Promise<{ status: number; bytes: Uint8Array<ArrayBuffer> }> {
+    const { path, start, end, timeoutMs } = request;
+    const headers = this.#options.headers ?? {};
+    const signal = AbortSignal.timeout(timeoutMs);
+    const asked = requestRange(this.base + path, { start, end, headers, signal });
+    const { status, bytes, tooLong } = await asked.catch((cause: unknown) => {
+      throw this.#unreachable(request, signal.aborted ? signal.reason : cause, timeoutMs);
+    });
+    if (status < 200 || status > 299) throw this.#refusal(request, status, bytes);
+    if (tooLong) throw this.#malformed(request, `more than the ${end - start} bytes`);
+    return { status, bytes };
+  }
+
+  #refusal(request: Pick<HttpRequest, 'path'>, status: number, bytes: Uint8Array): CodedError {
     const error = errorBody.safeParse(parseJson(bytes));
-    if (error.success) throw fromErrorBody(error.data);
-    const kind = response.status === 404 ? 'not-found' : 'unavailable';
-    const message = `${this.base}${request.path} answered status ${response.status} without a code`;
-    throw new CodedError<ApiErrorCode>('response-malformed', kind, message);
+    if (error.success) return fromErrorBody(error.data);
+    const kind = status === 404 ? 'not-found' : 'unavailable';
+    const message = `${this.base}${request.path} answered status ${status} without a code`;
+    return new CodedError<ApiErrorCode>('response-malformed', kind, message);
   }
 
   async #headers(
@@ -117,7 +145,7 @@ export class HttpJson {
     return headers;
   }
 
-  #unreachable(request: HttpRequest, cause: unknown, timeout: number): CodedError {
+  #unreachable(request: Pick<HttpRequest, 'path'>, cause: unknown, timeout: number): CodedError {
     if (cause instanceof CodedError) return cause;
     const where = `${this.base}${request.path}`;
     const name = cause instanceof Error ? cause.name : '';
@@ -135,7 +163,7 @@ export class HttpJson {
         );
   }
 
-  #malformed(request: HttpRequest, issue: string | undefined): CodedError {
+  #malformed(request: Pick<HttpRequest, 'path'>, issue: string | undefined): CodedError {
     const where = `${this.base}${request.path}`;
     const message = `${where} answered something else than asked: ${issue ?? 'not JSON'}`;
     return new CodedError<ApiErrorCode>('response-malformed', 'unavailable', message);

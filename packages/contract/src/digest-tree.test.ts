@@ -28,10 +28,8 @@ const tree = await digestTree(chunksOf(file), crypto);
 
 function ranges(
   read: (start: number, end: number) => Promise<Uint8Array> = async (a, b) => file.slice(a, b),
-  keepChunks?: number,
 ) {
-  const options = keepChunks === undefined ? { crypto } : { crypto, keepChunks };
-  return new CheckedRanges(tree, read, options);
+  return new CheckedRanges(tree, read, { crypto });
 }
 
 describe('digestTree', () => {
@@ -111,19 +109,35 @@ describe('CheckedRanges', () => {
     expect(checked.fetched).toBe(CHUNK_BYTES + 12_345);
   });
 
-  it('keeps a bounded number of chunks', async () => {
-    let reads = 0;
-    const checked = ranges(async (start, end) => {
-      reads += 1;
-      return file.slice(start, end);
-    }, 2);
-    await checked.read(0, LENGTH);
-    expect(reads).toBe(4);
+  it('fetches neighbours together, and one run ahead of the one in use', async () => {
+    const asked: [number, number][] = [];
+    const long = new Uint8Array(40 * CHUNK_BYTES).map((_, i) => (i >> 20) & 0xff);
+    const checked = new CheckedRanges(
+      await digestTree(chunksOf(long), crypto),
+      async (start, end) => {
+        asked.push([start / CHUNK_BYTES, end / CHUNK_BYTES]);
+        return long.subarray(start, end);
+      },
+      { crypto },
+    );
     await checked.read(2 * CHUNK_BYTES, 1);
-    await checked.read(3 * CHUNK_BYTES, 1);
-    expect(reads).toBe(4);
+    const got = await checked.read(0, 10 * CHUNK_BYTES);
+    expect(Buffer.compare(got, long.subarray(0, 10 * CHUNK_BYTES))).toBe(0);
+    // What is here already is not asked for again.
+    expect(asked).toEqual([
+      [2, 3],
+      [0, 2],
+      [3, 7],
+      [7, 10],
+    ]);
+    // The newest chunks are kept, and only so many.
+    await checked.read(10 * CHUNK_BYTES, 30 * CHUNK_BYTES);
+    asked.length = 0;
+    await checked.read(9 * CHUNK_BYTES, 1);
+    expect(asked).toEqual([]);
     await checked.read(0, 1);
-    expect(reads).toBe(5);
+    expect(asked).toEqual([[0, 1]]);
+    expect(checked.fetched).toBe(41 * CHUNK_BYTES);
   });
 
   const lies: Record<string, [string, (start: number, end: number) => Uint8Array]> = {

@@ -30,6 +30,7 @@ import {
   selects,
   suppressionSql,
   suppressionTexts,
+  withoutIdleStars,
   withParams,
   withSuppression,
 } from './statement.ts';
@@ -120,6 +121,8 @@ export async function planWith(ask: Ask, request: PlanRequest): Promise<EnginePl
     constants.set(name, selectExpression(parsed));
   }
   withParams(roots, constants);
+  const one = selectExpression(onlySelect(await parse(ask, constantSql(1))));
+  for (const root of roots) withoutIdleStars(root, one);
   const planned: Planned[] = [];
   for (const [statement, root] of roots.entries()) {
     const own = suppress.filter((one) => one.statement === statement);

@@ -282,6 +282,18 @@ describe('several statements', () => {
     expect(readdirSync(folder).length).toBe(kept + 2);
   });
 
+  test('a star that only asks whether there are rows reads no column for it', async () => {
+    const exists = 'EXISTS (SELECT * FROM visits v WHERE v.ID = p.ID)';
+    const sql = `SELECT ID FROM people p WHERE ${exists} ORDER BY ID LIMIT 2`;
+    const plan = await engine.plan({ code: sql, tables });
+    const read = plan.uses.filter(({ input }) => input === 1).map(({ column }) => column);
+    expect([...new Set(read)]).toEqual([0, 1]);
+    expect(await rowsOf((await runTo(engine, { plan, tables: inputs() })).file)).toEqual([
+      { ID: '1' },
+      { ID: '3' },
+    ]);
+  });
+
   test('parameters are for all of them; too many statements are refused', async () => {
     const params = { town: 'A' };
     const each = 'SELECT count(*) AS n FROM people WHERE TOWN = $town;';

@@ -109,6 +109,38 @@ function replaceParams(
   return used;
 }
 
+/**
+ * `EXISTS (SELECT * ...)` asks for rows and reads no column, but the engine binds them all: the
+ * star becomes the constant `one`, so that a run is not granted, and does not read, what nobody
+ * looks at. Only where nothing else in the subquery could speak of its columns.
+ */
+export function withoutIdleStars(root: JsonObject, one: JsonObject): void {
+  visit(root, (node) => {
+    if (node['class'] !== 'SUBQUERY' || node['subquery_type'] !== 'EXISTS') return;
+    const select = objectOf(objectOf(node['subquery'])?.['node']);
+    if (select?.['type'] !== 'SELECT_NODE' || !isPlainSelect(select)) return;
+    const list = arrayOf(select['select_list']);
+    const stars = list.every((item) => isBareStar(objectOf(item)));
+    if (list.length > 0 && stars) select['select_list'] = [structuredClone(one)];
+  });
+}
+
+function isPlainSelect(select: JsonObject): boolean {
+  const empty = ['modifiers', 'group_expressions', 'group_sets'];
+  const absent = ['having', 'qualify', 'sample'];
+  return (
+    empty.every((key) => arrayOf(select[key]).length === 0) &&
+    absent.every((key) => (select[key] ?? null) === null) &&
+    select['aggregate_handling'] === 'STANDARD_HANDLING'
+  );
+}
+
+function isBareStar(item: JsonObject | undefined): boolean {
+  if (item?.['class'] !== 'STAR' || item['columns'] !== false) return false;
+  const lists = ['exclude_list', 'replace_list', 'qualified_exclude_list', 'rename_list'];
+  return (item['expr'] ?? null) === null && lists.every((key) => arrayOf(item[key]).length === 0);
+}
+
 function paramsError(message: string) {
   return engineError('engine-params-invalid', 'usage', message);
 }

@@ -162,6 +162,21 @@ const ATTACKS: readonly Row[] = [
     'SELECT TITLE, (SELECT avg(AGE) FROM bureau WHERE ID = CODE) a FROM open',
     ['aggregate-nested', 'join-row-by-row', 'subject-shown'],
   ],
+  [
+    'EXISTS over a star, which reads nothing but still tells of rows',
+    'SELECT CODE FROM open WHERE EXISTS (SELECT * FROM bureau)',
+    ['join-row-by-row'],
+  ],
+  [
+    'EXISTS over a star that is ordered by a hidden column',
+    'SELECT CODE FROM open WHERE EXISTS (SELECT * FROM bureau ORDER BY SECRET LIMIT 1 OFFSET 5)',
+    ['aggregate-nested', 'column-hidden', 'join-row-by-row', 'subject-shown'],
+  ],
+  [
+    'EXISTS over a star that is grouped by a hidden column',
+    'SELECT CODE FROM open WHERE EXISTS (SELECT * FROM bureau GROUP BY ALL HAVING max(SECRET) > 1)',
+    ['engine-bind-failed'],
+  ],
   ['ORDER BY a hidden column', 'SELECT SEX FROM bureau ORDER BY SECRET', ['column-hidden']],
   ['ORDER BY an aggregate column', 'SELECT SEX FROM bureau ORDER BY AGE', ['aggregate-row-by-row']],
   [

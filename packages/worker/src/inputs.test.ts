@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { steadyRanges } from './inputs.ts';
 
 const MIB = 1_048_576;
-const file = new Uint8Array(2 * MIB + 100).map((_, i) => (i >> 12) & 0xff);
+const file = new Uint8Array(9 * MIB + 100).map((_, i) => (i >> 12) & 0xff);
 const tree = await digestTree(
   (async function* () {
     for (let at = 0; at < file.length; at += MIB) yield file.subarray(at, at + MIB);
@@ -62,7 +62,8 @@ describe('ranges over gateways', () => {
       const { source, blobsOf, ranges } = open(way, honest);
       const whole = await source.read(0, file.length);
       expect(Buffer.compare(whole, file)).toBe(0);
-      expect(blobsOf[0]?.calls).toBe(1);
+      // Two runs of chunks are asked for at once.
+      expect(blobsOf[0]?.calls).toBe(2);
       expect(ranges.fetched).toBe(file.length);
     });
 
@@ -81,13 +82,14 @@ describe('ranges over gateways', () => {
     };
     const { source, blobsOf, ranges } = open(cut, honest);
     expect(Buffer.compare(await source.read(0, file.length), file)).toBe(0);
-    expect(blobsOf.map(({ calls }) => calls)).toEqual([2, 2]);
+    // Of three runs the first came; the second, which was asked for ahead, is tried once more.
+    expect(blobsOf.map(({ calls }) => calls)).toEqual([4, 2]);
     expect(ranges.fetched).toBe(file.length);
   });
 
   it('fetch only the chunks that are touched', async () => {
     const { source, blobsOf, ranges } = open(honest);
-    await source.read(2 * MIB + 5, 10);
+    await source.read(9 * MIB + 5, 10);
     expect(blobsOf[0]?.calls).toBe(1);
     expect(ranges.fetched).toBe(100);
   });

@@ -16,6 +16,7 @@ import {
 import type { RunTable, Suppression } from '@cloister/contract/policy';
 import { type BlobStore, type CryptoPort, isCoded, type Timers } from '@cloister/core';
 import {
+  type CryptoPool,
   decryptProjection,
   fileSink,
   masterKeys,
@@ -28,6 +29,8 @@ import { within } from './wait.ts';
 const CHUNK_MS = 15_000;
 /** Inputs read side by side; each holds a few chunks and a page or two of plain values. */
 const SIDE_BY_SIDE = 4;
+/** Decrypted sooner than a thread has begun. */
+const SMALL_BYTES = 8 * 1024 * 1024;
 /** What another gateway may do better: wrong or short bytes, silence, a blob it does not have. */
 const ANOTHER = new Set(['verification', 'unavailable', 'not-found', 'malformed']);
 
@@ -42,8 +45,8 @@ export interface ReadyInput {
 export interface ReadRequest {
   readonly genesis: Uint8Array;
   readonly blobs: BlobStore;
-  /** The blobs of each gateway by itself, for ranges; one at least. */
-  readonly blobsOf: readonly BlobStore[];
+  /** The blobs of each gateway by itself, for ranges: a member's own first, one at least. */
+  readonly blobsOf: (member: string) => Promise<readonly BlobStore[]>;
   readonly crypto: CryptoPort;
   readonly timers: Timers;
   /** Folder of the run, in memory. */
@@ -52,6 +55,8 @@ export interface ReadRequest {
   readonly contents: TaskContents;
   readonly suppression: readonly Suppression[];
   readonly keys: readonly InputKeys[];
+  /** Threads that decrypt large files; the calling one alone where absent. */
+  readonly pool?: CryptoPool;
 }
 
 /** Decrypts every input's columns. @throws CodedError from digest trees, tags and blobs */
@@ -97,8 +102,13 @@ async function readFile(
   const { blob, length, root, leaves } = right.body.files[
     file
   ] as (typeof right.body.files)[number];
-  const leafHashes = await request.blobs.get(leaves);
-  const checked = steadyRanges({ root, length, leaves: leafHashes }, blob, request);
+  const [leafHashes, blobsOf] = await Promise.all([
+    request.blobs.get(leaves),
+    request.blobsOf(right.owner),
+  ]);
+  const { crypto, timers } = request;
+  const from = { blobsOf, crypto, timers };
+  const checked = steadyRanges({ root, length, leaves: leafHashes }, blob, from);
   const keys = request.keys[of.at] as InputKeys;
   const { dataset, version } = right.input;
   const sink = await open(of.path, 'wx', 0o600);
@@ -110,6 +120,7 @@ async function readFile(
       columns,
       aadPrefix: datasetAadPrefix({ genesis: request.genesis, dataset, version, file }),
       algorithms: ['AES_GCM_V1'],
+      ...(length > SMALL_BYTES && request.pool !== undefined ? { pool: request.pool } : {}),
     });
     return { rows, bytes: checked.ranges.fetched };
   } finally {

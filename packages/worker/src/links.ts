@@ -11,6 +11,7 @@ import {
 } from '@cloister/api';
 import type { Signer } from '@cloister/core';
 import { ephemeralEd25519Signer } from '@cloister/core/node';
+import { CryptoPool } from '@cloister/parquet-crypto';
 import type { WorkerConfig } from './config.ts';
 import { readInputs } from './inputs.ts';
 import type { DataPlane, KeyMaker, Links } from './ports.ts';
@@ -43,4 +44,13 @@ export const ephemeralKeys: KeyMaker = {
   },
 };
 
-export const fileData: DataPlane = { makeScratch, dropScratch, readInputs, sealResult };
+/** Files in memory; large inputs are decrypted by threads, born with the first of them. */
+export function fileData(): DataPlane {
+  const pool = new CryptoPool();
+  return {
+    makeScratch,
+    dropScratch,
+    readInputs: (request) => readInputs({ pool, ...request }),
+    sealResult,
+  };
+}

@@ -54,7 +54,7 @@ async function main(): Promise<void> {
       follower,
       links: httpLinks(config, { genesis, crypto, clock: systemClock }),
       keys: ephemeralKeys,
-      data: fileData,
+      data: fileData(),
       engine,
       crypto,
       clock: systemClock,

@@ -106,8 +106,9 @@ async function runJoined(ports: WorkerPorts, identity: RunIdentity, joined: Join
   const keys = await obtainKeys(ports, identity, start, { openings, contents, suppression });
   onPhase('reading');
   const { genesis, crypto, random, timers, data } = ports;
-  const { blobs, blobsOf, task, run } = identity;
+  const { blobs, task, run } = identity;
   const { inputs } = rights;
+  const blobsOf = (member: string) => ownFirst(identity, joined.directory, member);
   const from = { genesis, crypto, timers, blobs, blobsOf };
   const reading = { ...from, folder, inputs, contents, suppression, keys };
   const ready = await data.readInputs(reading).finally(() => wipe(keys));
@@ -136,6 +137,18 @@ async function compute(
   const started = timers.elapsed();
   const computed = await ports.engine.run({ plan, tables, limits, resultFiles });
   return { computed, milliseconds: Math.max(0, Math.ceil(timers.elapsed() - started)) };
+}
+
+/** Every gateway's blobs, those that say they are the member's first: it has its files for sure. */
+async function ownFirst(
+  { gateways, blobsOf }: RunIdentity,
+  directory: Directory,
+  member: string,
+): Promise<BlobStore[]> {
+  const own = new Set(await directory.of(member).catch(() => []));
+  const isOwn = (at: number) => own.has(gateways[at] as (typeof gateways)[number]);
+  const order = [...blobsOf.keys()].sort((a, b) => Number(isOwn(b)) - Number(isOwn(a)));
+  return order.map((at) => blobsOf[at] as BlobStore);
 }
 
 /** The fold's word on the join, at the newest head that was followed. */
@@ -293,7 +306,7 @@ async function deliver(
   await patiently(`the gateway of ${member}`, { timers, patienceMs }, async () => {
     for (const gateway of await directory.of(member)) {
       const blobs = identity.blobsOf[identity.gateways.indexOf(gateway)] as BlobStore;
-      for (const blob of sealed.blobs) await blobs.put(blob);
+      await Promise.all(sealed.blobs.map((blob) => blobs.put(blob)));
     }
     return true;
   });

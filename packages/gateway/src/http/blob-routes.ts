@@ -13,7 +13,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
 const RELAYED_HEADER = 'cloister-relayed';
 export const MAX_BLOB_BYTES = 1024 * 1024 * 1024;
-const PIECE_BYTES = 1024 * 1024;
+const PIECE_BYTES = 4 * 1024 * 1024;
 
 export interface BlobRoutesOptions {
   readonly local: BlobStore;

@@ -16,7 +16,7 @@ import { canChoose } from './types.ts';
 export interface ConvertOptions extends InspectOptions {
   /** Column types instead of the inferred ones, by column name. */
   readonly types?: Readonly<Record<string, string>>;
-  /** Rows in a row group; 122,880 unless told. */
+  /** Rows in a row group; 122,880 unless told, or four times that where columns are few. */
   readonly rowGroupSize?: number;
   readonly compression?: 'zstd' | 'snappy' | 'uncompressed';
 }
@@ -27,6 +27,12 @@ export interface Converted {
 }
 
 const DEFAULT_ROW_GROUP = 122_880;
+/**
+ * Bytes are fetched in chunks of 1 MiB, so a column that is not read saves little where its pages
+ * are small. A row group is held in memory while it is written: wide tables keep to small ones.
+ */
+const LARGE_ROW_GROUP = 4 * DEFAULT_ROW_GROUP;
+const FEW_COLUMNS = 32;
 const FLUSH_CHARACTERS = 1 << 20;
 const MAX_LINE_BYTES = 64 << 20;
 
@@ -152,10 +158,11 @@ async function copy(duck: Duck, job: Copying, options: ConvertOptions): Promise<
     const column = identifier(name);
     return `CAST(${column} AS ${type}) AS ${column}`;
   });
+  const usual = columns.length > FEW_COLUMNS ? DEFAULT_ROW_GROUP : LARGE_ROW_GROUP;
   const settings = [
     'FORMAT parquet',
     `COMPRESSION ${options.compression ?? 'zstd'}`,
-    `ROW_GROUP_SIZE ${Math.max(1, Math.trunc(options.rowGroupSize ?? DEFAULT_ROW_GROUP))}`,
+    `ROW_GROUP_SIZE ${Math.max(1, Math.trunc(options.rowGroupSize ?? usual))}`,
   ];
   const rows = `SELECT ${casts.join(', ')} FROM ${source}`;
   const sql = `COPY (${rows}) TO ${literal(parquet)} (${settings.join(', ')})`;

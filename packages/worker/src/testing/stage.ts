@@ -263,7 +263,7 @@ export class Stage {
       follower: new CheckpointFollower({ crypto, peers: gateways, genesis, founding: charter }),
       links: httpLinks(config, { genesis, crypto, clock: systemClock }),
       keys: ephemeralKeys,
-      data: fileData,
+      data: fileData(),
       engine: change.computes === true ? this.engine : copying(this.engine),
       crypto,
       clock: systemClock,
