@@ -7,9 +7,14 @@ import { joinBytes } from '../bytes.ts';
 import { malformed, overLimit } from '../errors.ts';
 import { Cursor, type FieldMarks, MARKS, type RawField, TYPE } from './compact.ts';
 
-/** A value ready to be put into a struct. */
+/** A value ready to be put into a struct; an integer is encoded when it is. */
 export interface ThriftValue {
   readonly type: number;
+  readonly value: Uint8Array | number;
+}
+
+/** A value of bytes. */
+export interface ThriftBytes extends ThriftValue {
   readonly value: Uint8Array;
 }
 
@@ -137,7 +142,7 @@ export class ThriftStruct {
 
   /** This struct with some fields replaced, as bytes. */
   edit(edits: Edits): Uint8Array<ArrayBuffer> {
-    const fields = this.fields.filter((field) => !(field.id in edits));
+    const fields: Field[] = this.fields.filter((field) => !(field.id in edits));
     for (const [id, next] of Object.entries(edits)) {
       if (next !== undefined) fields.push({ id: Number(id), type: next.type, value: next.value });
     }
@@ -205,11 +210,17 @@ export function encodeStruct(edits: Edits): Uint8Array<ArrayBuffer> {
   return new ThriftStruct('', new Uint8Array(0), []).edit(edits);
 }
 
-function encodeFields(fields: readonly RawField[]): Uint8Array<ArrayBuffer> {
+/** A field on its way into a struct. */
+interface Field extends ThriftValue {
+  readonly id: number;
+}
+
+function encodeFields(fields: readonly Field[]): Uint8Array<ArrayBuffer> {
   let length = 1;
   let last = 0;
   for (const { id, value } of fields) {
-    length += 1 + (isShort(id - last) ? 0 : varintLength(zigzagged(id))) + value.length;
+    length += 1 + (isShort(id - last) ? 0 : varintLength(zigzagged(id)));
+    length += typeof value === 'number' ? varintLength(zigzagged(value)) : value.length;
     last = id;
   }
   // The zero that ends the struct is there already.
@@ -220,8 +231,12 @@ function encodeFields(fields: readonly RawField[]): Uint8Array<ArrayBuffer> {
     const delta = id - last;
     out[at++] = isShort(delta) ? (delta << 4) | type : type;
     if (!isShort(delta)) at = putVarint(out, at, zigzagged(id));
-    out.set(value, at);
-    at += value.length;
+    if (typeof value === 'number') {
+      at = putVarint(out, at, zigzagged(value));
+    } else {
+      out.set(value, at);
+      at += value.length;
+    }
     last = id;
   }
   return out;
@@ -256,37 +271,33 @@ function zigzagged(value: number): number {
   return value < 0 ? -2 * value - 1 : 2 * value;
 }
 
-function zigzag(value: number): Uint8Array {
-  return varint(zigzagged(value));
-}
-
 export function i16(value: number): ThriftValue {
-  return { type: TYPE.i16, value: zigzag(value) };
+  return { type: TYPE.i16, value };
 }
 
 export function i32(value: number): ThriftValue {
-  return { type: TYPE.i32, value: zigzag(value) };
+  return { type: TYPE.i32, value };
 }
 
 export function i64(value: number): ThriftValue {
-  return { type: TYPE.i64, value: zigzag(value) };
+  return { type: TYPE.i64, value };
 }
 
-export function bool(value: boolean): ThriftValue {
+export function bool(value: boolean): ThriftBytes {
   return { type: value ? TYPE.true : TYPE.false, value: new Uint8Array(0) };
 }
 
-export function binary(value: Uint8Array | string): ThriftValue {
+export function binary(value: Uint8Array | string): ThriftBytes {
   const bytes = typeof value === 'string' ? utf8(value) : value;
   return { type: TYPE.binary, value: concat(varint(bytes.length), bytes) };
 }
 
-export function struct(encoded: Uint8Array): ThriftValue {
+export function struct(encoded: Uint8Array): ThriftBytes {
   return { type: TYPE.struct, value: encoded };
 }
 
 /** A list of encoded elements, all of one wire type. */
-export function list(type: number, items: readonly Uint8Array[]): ThriftValue {
+export function list(type: number, items: readonly Uint8Array[]): ThriftBytes {
   const short = items.length < 15;
   const head = Uint8Array.of(((short ? items.length : 15) << 4) | type);
   return {
@@ -295,11 +306,11 @@ export function list(type: number, items: readonly Uint8Array[]): ThriftValue {
   };
 }
 
-export function structList(items: readonly Uint8Array[]): ThriftValue {
+export function structList(items: readonly Uint8Array[]): ThriftBytes {
   return list(TYPE.struct, items);
 }
 
-export function textList(items: readonly string[]): ThriftValue {
+export function textList(items: readonly string[]): ThriftBytes {
   return list(
     TYPE.binary,
     items.map((text) => binary(text).value),
