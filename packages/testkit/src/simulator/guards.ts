@@ -42,6 +42,6 @@ export const GUARDS = {
   blame: 'wrong answers are told from right ones by their proofs',
 } as const satisfies Readonly<Record<string, string>>;
 
-export type Guard = keyof typeof GUARDS;
+type Guard = keyof typeof GUARDS;
 
 export const GUARD_NAMES = Object.keys(GUARDS) as readonly Guard[];

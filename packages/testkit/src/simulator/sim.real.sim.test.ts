@@ -9,7 +9,7 @@ import { GUARD_NAMES } from './guards.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const LIMIT_MS = 600_000;
-const SEEDS = 200;
+const SEEDS = 300;
 
 function simulator(...args: string[]): { status: number | null; said: string } {
   const all = [MAIN, ...args, '--jobs', String(availableParallelism())];
