@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Virtual time: one order of everything, nobody of a dead process is woken, real work is waited for.
+// Virtual time: one order of everything, nobody of a dead process woken, real work waited for.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Network } from './network.ts';
