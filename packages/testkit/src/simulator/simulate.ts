@@ -90,7 +90,13 @@ class Play {
   async run(): Promise<Report> {
     const { network, violations } = this.#stage;
     network.go(this.#play());
-    await network.run(END_MS, () => this.#over || violations.length > 0);
+    try {
+      await network.run(END_MS, () => this.#over || violations.length > 0);
+    } catch (error) {
+      // What nobody caught is a bug; a mutant must be found by the checker.
+      if (this.#stage.mutant !== undefined || !(error instanceof Error)) throw error;
+      this.#stage.violate(`thrown: ${error.stack}`);
+    }
     // "Progress after faults end", and with it that a key with t live holders stays openable.
     if (!this.#over && violations.length === 0) this.#stage.violate(`no progress: ${this.#scene}`);
     return {
