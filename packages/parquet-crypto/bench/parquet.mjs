@@ -43,7 +43,7 @@ const nowhere = { write: async () => undefined };
 const say = (line) => process.stdout.write(`${line}\n`);
 const gb = (bytes, seconds) => (bytes / seconds / 1e9).toFixed(2);
 const row = (name, ...cells) =>
-  say(`  ${name.padEnd(44)}${cells.map((c) => c.padStart(11)).join('')}`);
+  say(`  ${name.padEnd(44)}${cells.map((c) => c.padStart(13)).join('')}`);
 
 function median(values) {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];

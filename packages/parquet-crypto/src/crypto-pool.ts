@@ -69,31 +69,43 @@ class PoolThread {
 export class PooledChunk {
   private readonly thread: PoolThread;
   private readonly chunk: number;
+  /** Until the thread has been sent it. */
+  private task: ChunkTask | undefined;
+  private done: RecodedChunk | undefined;
 
   constructor(thread: PoolThread, chunk: number, task: ChunkTask) {
     this.thread = thread;
     this.chunk = chunk;
+    this.task = task;
     thread.chunks++;
-    // Its answer says nothing; what fails fails again with the first window.
-    thread.ask({ chunk, task }).catch(() => undefined);
   }
 
-  async push(window: Uint8Array): Promise<RecodedWindow> {
-    const { parts = [], spent = 0 } = checked(await this.thread.ask({ chunk: this.chunk, window }));
+  /** @param last true where no window follows */
+  async push(window: Uint8Array, last: boolean): Promise<RecodedWindow> {
+    const { parts = [], spent = 0 } = await this.ask({ window, last });
     return { parts, spent };
-  }
-
-  /** Ends a chunk that has failed or is not wanted any more. */
-  abandon(): void {
-    this.end().catch(() => undefined);
   }
 
   /** What came of the chunk. */
   async end(): Promise<RecodedChunk> {
     this.thread.chunks--;
-    const { done } = checked(await this.thread.ask({ chunk: this.chunk }));
+    const done = this.done ?? (await this.ask({ last: true })).done;
     if (done === undefined) throw new Error('assertion failed: a chunk that has ended');
     return done;
+  }
+
+  /** Ends a chunk that has failed or is not wanted any more. */
+  abandon(): void {
+    this.thread.chunks--;
+    if (this.done === undefined) this.ask({ last: true }).catch(() => undefined);
+  }
+
+  private async ask(request: Pick<ThreadRequest, 'window' | 'last'>): Promise<ThreadAnswer> {
+    const { chunk, task } = this;
+    this.task = undefined;
+    const answer = checked(await this.thread.ask({ chunk, task, ...request }));
+    this.done = answer.done;
+    return answer;
   }
 }
 

@@ -6,12 +6,14 @@ import { type ErrorDetails, type ErrorKind, isCoded } from '@cloister/core';
 import type { ChunkTask } from './chunk-task.ts';
 import { ChunkRecoder, type RecodedChunk } from './recode-chunk.ts';
 
-/** With a task a chunk begins, with a window it goes on, with neither it ends. */
+/** The first request for a chunk has its task; most chunks are one window and one request. */
 export interface ThreadRequest {
   readonly id: number;
   readonly chunk: number;
-  readonly task?: ChunkTask;
+  readonly task?: ChunkTask | undefined;
   readonly window?: Uint8Array;
+  /** True where no window follows. */
+  readonly last: boolean;
 }
 
 /** One answer a request. */
@@ -33,16 +35,13 @@ export interface ThreadAnswer {
 
 const chunks = new Map<number, ChunkRecoder>();
 
-function answer({ chunk, task, window }: ThreadRequest): Omit<ThreadAnswer, 'id'> {
-  if (task !== undefined) {
-    chunks.set(chunk, new ChunkRecoder(task));
-    return {};
-  }
-  const recoder = chunks.get(chunk);
+function answer({ chunk, task, window, last }: ThreadRequest): Omit<ThreadAnswer, 'id'> {
+  const recoder = task === undefined ? chunks.get(chunk) : new ChunkRecoder(task);
   if (recoder === undefined) throw new Error('assertion failed: a chunk that has begun');
-  if (window !== undefined) return recoder.push(window);
-  chunks.delete(chunk);
-  return { done: recoder.end() };
+  if (last) chunks.delete(chunk);
+  else chunks.set(chunk, recoder);
+  const recoded = window === undefined ? {} : recoder.push(window);
+  return last ? { ...recoded, done: recoder.end() } : recoded;
 }
 
 function answerOrError(request: ThreadRequest): Omit<ThreadAnswer, 'id'> {

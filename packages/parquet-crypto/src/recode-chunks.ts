@@ -107,9 +107,9 @@ class ChunkAhead {
     const recoder = pool === undefined ? new ChunkRecoder(task) : pool.begin(task);
     const max = pool === undefined ? AHEAD_BYTES_MAX_ALONE : AHEAD_BYTES_MAX;
     try {
-      for await (const { bytes, slab } of readWindows(source, task, slabs)) {
+      for await (const { bytes, last, slab } of readWindows(source, task, slabs)) {
         if (slab !== undefined) inUse.push(slab);
-        const { parts, spent } = await recoder.push(bytes);
+        const { parts, spent } = await recoder.push(bytes, last);
         for (const free of inUse.splice(0, spent)) slabs?.give(free);
         await this.offer(parts, max);
         if (this.stopped) throw new Error('stopped: another chunk failed');

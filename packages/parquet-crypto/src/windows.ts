@@ -23,6 +23,8 @@ export class Slabs {
 /** A window, and the slab that it is in where there is one. */
 export interface Window {
   readonly bytes: Uint8Array;
+  /** True where no window follows. */
+  readonly last: boolean;
   readonly slab?: Uint8Array;
 }
 
@@ -35,11 +37,12 @@ export async function* readWindows(
   const { end, name } = range;
   const read = async (at: number): Promise<Window> => {
     const length = Math.min(WINDOW_BYTES, end - at);
-    if (slabs === undefined) return { bytes: await source.read(at, length, name) };
+    const last = at + length === end;
+    if (slabs === undefined) return { bytes: await source.read(at, length, name), last };
     const slab = slabs.take();
     const bytes = slab.subarray(0, length);
     await source.readInto(at, bytes, name);
-    return { bytes, slab };
+    return { bytes, last, slab };
   };
   let ahead: Promise<Window> | undefined;
   for (let at = range.start; at < end; at += WINDOW_BYTES) {
