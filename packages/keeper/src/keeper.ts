@@ -31,11 +31,12 @@ import { Appender } from './appender.ts';
 import { BlobCache } from './blob-cache.ts';
 import { Ceremony } from './ceremony.ts';
 import { Challenges } from './challenges.ts';
+import { CheckedKeys } from './checked-keys.ts';
 import { keeperError } from './errors.ts';
 import { checkPlace, makeJoin } from './join.ts';
 import { errorFields } from './log.ts';
 import { Metrics } from './metrics.ts';
-import { type Decision, decide, type OpenRequest } from './open.ts';
+import { type Decision, decide, labelOf, type OpenRequest } from './open.ts';
 import type { KeeperParts, KeeperPorts } from './ports.ts';
 import { patiently, sleep, Trouble } from './wait.ts';
 
@@ -66,6 +67,7 @@ export function keeperParts(options: KeeperOptions, ports: KeeperPorts): KeeperP
     appraiser: new JoinAppraiser({ crypto, blobs }),
     challenges: new Challenges(ports),
     blobs,
+    checked: new CheckedKeys(),
     decide,
     tlsKey,
   };
@@ -208,15 +210,19 @@ export class Keeper {
     return { challenge, lifetimeMs: this.#parts.challenges.lifetimeMs };
   }
 
-  /** While the witnesses sign: the blobs that the decision will need. Failures are met there. */
+  /** While the witnesses sign: what the decision will need, pi verified. Failures are met there. */
   #prefetch(key: string): void {
     const { state } = this.follower;
     const join = state.joins.get(key)?.body;
     const rights = rightsOfJoin(state, key);
-    const sealed = rights.ok ? rights.inputs.flatMap(askedColumns) : [];
-    const digests = sealed.slice(0, MAX_PREFETCHED).map((column) => column.sealed);
-    if (join !== undefined) digests.push(join.evidence);
-    for (const digest of digests) void this.#parts.blobs.get(digest).catch(() => undefined);
+    const { blobs, checked } = this.#parts;
+    if (join !== undefined) void blobs.get(join.evidence).catch(() => undefined);
+    const columns = rights.ok ? rights.inputs.flatMap(askedColumns) : [];
+    for (const { input, id, sealed } of columns.slice(0, MAX_PREFETCHED)) {
+      const label = labelOf(this.#options.genesis, input, id);
+      const ready = checked?.prepare(blobs, sealed, label) ?? blobs.get(sealed);
+      void ready.catch(() => undefined);
+    }
   }
 
   /**
@@ -348,6 +354,8 @@ function decisionKey(share: KeyShare, join: Uint8Array): string {
 }
 
 /** The sealed keys that a decision may need: the footer's and those of the columns asked for. */
-function askedColumns({ input, body }: RightInput) {
-  return body.columns.filter(({ id }) => id === 0 || input.columns.includes(id));
+function askedColumns(input: RightInput) {
+  return input.body.columns
+    .filter(({ id }) => id === 0 || input.input.columns.includes(id))
+    .map(({ id, sealed }) => ({ input, id, sealed }));
 }

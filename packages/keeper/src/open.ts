@@ -12,7 +12,8 @@
 //   6 openings  every part is what the ledger has a commitment to
 //   7 policy    the uses are allowed by every owner's policy
 //   8 columns   granted and read, and the footer key; each sealed key is the newest event's blob
-//   9 pi        threshold's `partialOpen` multiplies nothing without it
+//   9 pi        threshold's `partialOpen` multiplies nothing without it; it may have held before,
+//               over this label (checked-keys.ts)
 //
 // Invariants: any failure is a CodedError before anything is multiplied; nothing is taken from the
 // caller that is not checked against the ledger; points leave only sealed to the join's key.
@@ -44,6 +45,7 @@ import {
   parseNote,
   verifyFreshness,
 } from '@cloister/tlog';
+import type { CheckedKeys } from './checked-keys.ts';
 import { keeperError } from './errors.ts';
 import type { ChallengeTable } from './ports.ts';
 
@@ -57,6 +59,8 @@ export interface OpenPorts {
   readonly appraiser: Appraiser;
   readonly hpke: HpkeKeyPair;
   readonly genesis: Uint8Array;
+  /** Keys whose pi was verified while the witnesses signed. */
+  readonly checked?: Pick<CheckedKeys, 'get'>;
 }
 
 export interface OpenRequest {
@@ -221,7 +225,7 @@ interface Wanted {
 function fetchKeys(ports: OpenPorts, wanted: readonly Wanted[]): Promise<SealedKey[]> {
   return Promise.all(
     wanted.map(async ({ input, column }) => {
-      const digest = input.body.columns.find(({ id }) => id === column)?.sealed;
+      const digest = sealedOf(input, column);
       if (digest !== undefined) return parseSealedKey(await ports.blobs.get(digest));
       const message = 'a granted column has no sealed key in the newest event of its dataset';
       throw keeperError('column-not-sealed', 'verification', message);
@@ -237,14 +241,26 @@ function openColumns(
   keys: readonly SealedKey[],
 ): Decision {
   const partials = wanted.map(({ input, at, column }, i) => {
-    const { owner, body } = input;
-    const { dataset, version } = input.input;
-    const about = { genesis: ports.genesis, groupKey: body.groupKey, owner, dataset, version };
-    const label = encodeLabel({ ...about, column, policy: body.policy });
-    const point = partialOpen({ share, sealed: keys[i] as SealedKey, label });
+    const label = labelOf(ports.genesis, input, column);
+    const digest = sealedOf(input, column);
+    const checked = digest === undefined ? undefined : ports.checked?.get(digest);
+    const known = checked?.under(label) === undefined ? undefined : checked;
+    const point = partialOpen({ share, sealed: known ?? (keys[i] as SealedKey), label });
     return { input: at, column, point };
   });
   return { encs: keys.map((key) => key.enc), partials };
+}
+
+/** The label that a column's key must be sealed under: the ledger's words, never the caller's. */
+export function labelOf(genesis: Uint8Array, { owner, input, body }: RightInput, column: number) {
+  const { groupKey, policy } = body;
+  const { dataset, version } = input;
+  return encodeLabel({ genesis, groupKey, owner, dataset, version, column, policy });
+}
+
+/** The sealed key of a column in the newest event of its dataset version. */
+function sealedOf({ body }: RightInput, column: number): Uint8Array | undefined {
+  return body.columns.find(({ id }) => id === column)?.sealed;
 }
 
 /** The footer key and the columns that the run reads, all of them asked for and so granted. */

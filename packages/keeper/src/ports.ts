@@ -5,6 +5,7 @@ import type { Attester } from '@cloister/attester';
 import type { Appraiser, CheckpointedPeer, Follower } from '@cloister/contract';
 import type { BlobStore, Clock, CryptoPort, Random, Signer, Timers } from '@cloister/core';
 import type { Challenges } from './challenges.ts';
+import type { CheckedKeys } from './checked-keys.ts';
 import type { Log } from './log.ts';
 import type { decide } from './open.ts';
 
@@ -37,6 +38,8 @@ export interface KeeperParts {
   readonly challenges: ChallengeTable;
   /** In front of the ports' blobs: evidence and sealed keys are asked for more than once. */
   readonly blobs: BlobStore;
+  /** Verifies sealed keys ahead; without it each is verified when it is opened. */
+  readonly checked?: CheckedKeys;
   readonly decide: typeof decide;
   /** SubjectPublicKeyInfo of a fresh TLS key. */
   readonly tlsKey: () => Uint8Array;

@@ -23,6 +23,7 @@ export * from './reveal.ts';
 export {
   asSealedKey,
   assertSealedKey,
+  CheckedSealedKey,
   encodeSealedKey,
   MASTER_KEY_BYTES,
   parseSealedKey,

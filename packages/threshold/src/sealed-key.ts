@@ -8,7 +8,7 @@
 //     58 41  enc                     65 bytes, uncompressed point
 //     58 30  ct                      48 bytes: 32 of key, 16 of tag
 //     58 40  pi                      64 bytes: challenge, response
-import { encodeCbor } from '@cloister/core';
+import { encodeCbor, equal } from '@cloister/core';
 import { decodeAs, isBytes } from './check.ts';
 import type { Curve } from './curve.ts';
 import { thresholdError } from './errors.ts';
@@ -67,6 +67,33 @@ export interface SealedKeyCheck {
   readonly sealed: Uint8Array | SealedKey;
   readonly label: Uint8Array;
   readonly curve?: Curve;
+}
+
+/**
+ * A sealed key whose pi was found to hold over one label. What it holds does not change, so it
+ * stands for the check wherever it goes.
+ */
+export class CheckedSealedKey {
+  readonly #sealed: SealedKey;
+  readonly #label: Uint8Array;
+
+  /** @throws CodedError `pi-invalid`, `sealed-key-malformed` and the point codes */
+  constructor(check: SealedKeyCheck) {
+    const { enc, ct, pi } = assertSealedKey(check);
+    this.#sealed = copyOf({ enc, ct, pi });
+    this.#label = Uint8Array.from(check.label);
+  }
+
+  /** The key, if it was checked over this very label. */
+  under(label: Uint8Array): SealedKey | undefined {
+    if (!equal(label, this.#label)) return undefined;
+    return copyOf(this.#sealed);
+  }
+}
+
+/** A true copy: the slice of a Buffer would be a view. */
+function copyOf({ enc, ct, pi }: SealedKey): SealedKey {
+  return { enc: Uint8Array.from(enc), ct: Uint8Array.from(ct), pi: Uint8Array.from(pi) };
 }
 
 /**

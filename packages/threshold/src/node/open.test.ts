@@ -16,7 +16,12 @@ import {
   timesPublic,
   toInteger,
 } from '../point.ts';
-import { encodeSealedKey, parseSealedKey, verifySealedKey } from '../sealed-key.ts';
+import {
+  CheckedSealedKey,
+  encodeSealedKey,
+  parseSealedKey,
+  verifySealedKey,
+} from '../sealed-key.ts';
 import { type Committee, codeOf, committee, filled, labelOf, seats, seeded } from '../testing.ts';
 import { openWithDh } from './hpke.ts';
 import { opensslCurve } from './multiply.ts';
@@ -56,6 +61,33 @@ function wholeSecret(c: Committee, which: readonly number[]): Uint8Array<ArrayBu
   );
   return integerToScalar(modOrder(sum));
 }
+
+describe('a key that was checked before', () => {
+  test('gives the same point, under its own label and no other', () => {
+    const s = specimen();
+    const { sealed, label, groupKey } = s;
+    const one = share(s, 1);
+    const checked = new CheckedSealedKey({ sealed, label, curve: opensslCurve });
+    const points = [sealed, checked].map((key) => partialOpen({ share: one, sealed: key, label }));
+    expect(points[1]).toEqual(points[0]);
+    const other = labelOf(groupKey, { column: 9 });
+    expect(codeOf(() => partialOpen({ share: one, sealed: checked, label: other }))).toBe(
+      'pi-invalid',
+    );
+    expect(codeOf(() => new CheckedSealedKey({ sealed, label: other }))).toBe('pi-invalid');
+  });
+
+  test('cannot be changed or imitated', () => {
+    const { sealed, label, ...c } = specimen();
+    const mine = Uint8Array.from(sealed);
+    const checked = new CheckedSealedKey({ sealed: mine, label, curve: opensslCurve });
+    mine.fill(0);
+    checked.under(label)?.enc.fill(0);
+    expect(checked.under(label)).toEqual(parseSealedKey(sealed));
+    const imitated = Object.create(CheckedSealedKey.prototype) as CheckedSealedKey;
+    expect(() => partialOpen({ share: share(c, 1), sealed: imitated, label })).toThrow(TypeError);
+  });
+});
 
 describe('t of n open', () => {
   test('any t of n in any order, and no t - 1, for n from 2 to 7', async () => {

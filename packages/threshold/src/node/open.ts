@@ -21,6 +21,7 @@ import {
 import {
   asSealedKey,
   assertSealedKey,
+  CheckedSealedKey,
   encodeSealedKey,
   MASTER_KEY_BYTES,
   piStatement,
@@ -75,7 +76,8 @@ export function sealMasterKey(args: {
  */
 export function partialOpen(args: {
   share: KeyShare;
-  sealed: Uint8Array | SealedKey;
+  /** Where it was checked over this label before, pi is not verified again. */
+  sealed: Uint8Array | SealedKey | CheckedSealedKey;
   label: Uint8Array;
 }): Uint8Array<ArrayBuffer> {
   const { share, label } = args;
@@ -85,8 +87,21 @@ export function partialOpen(args: {
     throw thresholdError('label-other-charter', 'verification', message);
   }
   assertLabelKey(label, share.groupKey);
-  const sealed = assertSealedKey({ sealed: args.sealed, label, curve: opensslCurve });
-  return encodePoint(multiplier.multiply(parsePoint(sealed.enc)));
+  const { enc } = checkedUnder(args.sealed, label);
+  return encodePoint(multiplier.multiply(parsePoint(enc)));
+}
+
+function checkedUnder(
+  sealed: Uint8Array | SealedKey | CheckedSealedKey,
+  label: Uint8Array,
+): SealedKey {
+  if (!(sealed instanceof CheckedSealedKey)) {
+    return assertSealedKey({ sealed, label, curve: opensslCurve });
+  }
+  const checked = sealed.under(label);
+  if (checked !== undefined) return checked;
+  const message = 'pi was checked over another label: the key is not opened';
+  throw thresholdError('pi-invalid', 'verification', message);
 }
 
 /**
