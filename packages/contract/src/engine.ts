@@ -88,6 +88,11 @@ export interface RunRequest {
   readonly plan: EnginePlan;
   readonly tables: readonly RunTable[];
   readonly limits: RunLimits;
+  /**
+   * Settles when the files are there, or will not be; meanwhile the engine makes ready. They are
+   * there already where this is absent.
+   */
+  readonly ready?: Promise<unknown>;
   /** A path for each statement, absolute, that does not exist yet: plain Parquet goes there. */
   readonly resultFiles: readonly string[];
 }

@@ -79,6 +79,8 @@ class DuckdbEngine implements EnginePort {
   }
 
   async run(request: RunRequest): Promise<RunResult> {
+    // Where something fails before the files are waited for, that is the error.
+    request.ready?.catch(() => undefined);
     if (this.#closed) throw closed();
     checkRun(request);
     const child = await this.#runChild(request.limits);
@@ -86,6 +88,7 @@ class DuckdbEngine implements EnginePort {
     if (this.#closed) await child.kill();
     try {
       await recheck(child, request, this.#planTimeMs);
+      await request.ready;
       return await runIn(child, request);
     } catch (error) {
       for (const file of request.resultFiles) await rm(file, { force: true });

@@ -19,6 +19,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 
 import { COLUMN_TYPES } from './allow-list.ts';
 import { EngineChild } from './child-process.ts';
 import { createDuckdbEngine } from './engine.ts';
+import { engineError } from './errors.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'cloister-run-test-'));
 const LIMITS: RunLimits = {
@@ -403,6 +404,28 @@ describe('refusals and failures', () => {
       expect(await rowsOf(result.file)).toEqual([{ n: '36' }]);
     }
     await other.close();
+  });
+
+  test('a run makes ready while its files are written, and ends if they are not', async () => {
+    const file = join(folder, 'late.parquet');
+    const tables = [{ ...people, granted: [1, 2, 3], files: [file] }];
+    const plan = await plain('SELECT count(*) AS n FROM people');
+    let written: () => void = () => undefined;
+    const late = new Promise<void>((resolve) => {
+      written = resolve;
+    });
+    const running = runTo(engine, { plan, tables, ready: late });
+    await db.run(`COPY (FROM read_parquet('${folder}/people.parquet')) TO '${file}'`);
+    written();
+    expect(await rowsOf((await running).file)).toEqual([{ n: '36' }]);
+    const gone = Promise.reject(engineError('engine-run-invalid', 'usage', 'not to be had'));
+    expect(await codeOf(runTo(engine, { plan, tables, ready: gone }))).toBe('engine-run-invalid');
+    // What the plan lacks is said without waiting.
+    const never = new Promise(() => undefined);
+    const changed = { ...plan, statements: ['SELECT max(AGE) AS n FROM people'] };
+    expect(await codeOf(runTo(engine, { plan: changed, tables, ready: never }))).toBe(
+      'engine-plan-changed',
+    );
   });
 
   test('a closed engine says so', async () => {

@@ -34,9 +34,8 @@ const SMALL_BYTES = 8 * 1024 * 1024;
 /** What another gateway may do better: wrong or short bytes, silence, a blob it does not have. */
 const ANOTHER = new Set(['verification', 'unavailable', 'not-found', 'malformed']);
 
-/** An input ready for the engine, and what was counted on the way. */
+/** What was counted while an input was read. */
 export interface ReadyInput {
-  readonly table: RunTable;
   readonly rows: number;
   /** Encrypted bytes fetched, whole chunks counted. */
   readonly bytes: number;
@@ -59,39 +58,52 @@ export interface ReadRequest {
   readonly pool?: CryptoPool;
 }
 
-/** Decrypts every input's columns. @throws CodedError from digest trees, tags and blobs */
+/** The tables of a run as the engine will find them once its inputs are read. */
+export function inputTables(
+  request: Pick<ReadRequest, 'folder' | 'inputs' | 'contents' | 'suppression'>,
+): RunTable[] {
+  const { folder, contents, suppression } = request;
+  return request.inputs.map(({ input, body }, at) => ({
+    name: contents.parameters.tables[at] ?? '',
+    columns: contents.schemas[at]?.columns ?? [],
+    granted: columnsRead(at, { uses: contents.uses, suppression, asked: input.columns }),
+    files: body.files.map((_, file) => join(folder, `input-${at}-${file}.parquet`)),
+  }));
+}
+
+/**
+ * Decrypts every input's columns into the files of its table.
+ * @throws CodedError from digest trees, tags and blobs
+ */
 export async function readInputs(request: ReadRequest): Promise<ReadyInput[]> {
+  const tables = inputTables(request);
   const ready: ReadyInput[] = [];
   let next = 0;
   const lane = async () => {
-    while (next < request.inputs.length) {
+    while (next < tables.length) {
       const at = next++;
-      ready[at] = await readInput(request, at);
+      ready[at] = await readInput(request, at, tables[at] as RunTable);
     }
   };
   await Promise.all(Array.from({ length: SIDE_BY_SIDE }, lane));
   return ready;
 }
 
-async function readInput(request: ReadRequest, at: number): Promise<ReadyInput> {
-  const { contents, suppression } = request;
+async function readInput(
+  request: ReadRequest,
+  at: number,
+  { columns: schema, granted, files }: RunTable,
+): Promise<ReadyInput> {
   const right = request.inputs[at] as RightInput;
-  const schema = contents.schemas[at]?.columns ?? [];
-  const by = { uses: contents.uses, suppression, asked: right.input.columns };
-  const granted = columnsRead(at, by);
   const columns = granted.map((id) => schema[id - 1]?.name ?? '');
-  const files: string[] = [];
   let rows = 0;
   let bytes = 0;
-  for (let file = 0; file < right.body.files.length; file++) {
-    const path = join(request.folder, `input-${at}-${file}.parquet`);
+  for (const [file, path] of files.entries()) {
     const read = await readFile(request, { right, at, file, columns, path });
-    files.push(path);
     rows += read.rows;
     bytes += read.bytes;
   }
-  const name = contents.parameters.tables[at] ?? '';
-  return { table: { name, columns: schema, granted, files }, rows, bytes };
+  return { rows, bytes };
 }
 
 async function readFile(

@@ -28,6 +28,7 @@ import {
   encodeUses,
   judge,
   type RunResult,
+  type RunTable,
   type Suppression,
 } from '@cloister/contract/policy';
 import { type BlobStore, CodedError, equal, fromHex, isCoded, toHex } from '@cloister/core';
@@ -38,7 +39,7 @@ import { Directory } from './directory.ts';
 import { tidyCode, workerError } from './errors.ts';
 import { witnessRule } from './freshness.ts';
 import { attest, joinTask, newIdentity, type RunIdentity } from './identity.ts';
-import type { ReadyInput } from './inputs.ts';
+import { inputTables, type ReadyInput } from './inputs.ts';
 import { type InputKeys, obtainKeys, startKeys } from './keys.ts';
 import type { WorkerPorts } from './ports.ts';
 import { recipientKeys, type SealedResult } from './result.ts';
@@ -111,10 +112,14 @@ async function runJoined(ports: WorkerPorts, identity: RunIdentity, joined: Join
   const blobsOf = (member: string) => ownFirst(identity, joined.directory, member);
   const from = { genesis, crypto, timers, blobs, blobsOf };
   const reading = { ...from, folder, inputs, contents, suppression, keys };
-  const ready = await data.readInputs(reading).finally(() => wipe(keys));
-  onPhase('computing');
   const files = plan.statements.map((_, i) => joinPath(folder, `result-${i}.parquet`));
-  const { computed, milliseconds } = await compute(ports, { plan, ready, files });
+  const tables = inputTables(reading);
+  const read = data.readInputs(reading).finally(() => wipe(keys));
+  const computing = compute(ports, { plan, tables, files, read, onPhase });
+  // Both are over, whatever they came to, before the folder goes.
+  await Promise.allSettled([read, computing]);
+  const ready = await read;
+  const { computed, milliseconds } = await computing;
   onPhase('recording');
   const sealed = await data.sealResult({ ...sealing, files, genesis, task, run, crypto, random });
   const peak = computed.metrics.find((metric) => metric.name === 'peak-memory-bytes')?.value ?? 0;
@@ -125,17 +130,29 @@ async function runJoined(ports: WorkerPorts, identity: RunIdentity, joined: Join
   await release(ports, identity, joined, { rights, sealed });
 }
 
-/** Milliseconds are by this machine's clock, which its host can influence. */
+/**
+ * The engine starts, and plans once more, while the inputs are read. Milliseconds are from then on,
+ * by this machine's clock, which its host can influence.
+ */
 async function compute(
   ports: WorkerPorts,
-  of: { plan: EnginePlan; ready: readonly ReadyInput[]; files: readonly string[] },
+  of: {
+    plan: EnginePlan;
+    tables: readonly RunTable[];
+    files: readonly string[];
+    read: Promise<unknown>;
+    onPhase: OnPhase;
+  },
 ): Promise<{ computed: RunResult; milliseconds: number }> {
   const { timers } = ports;
   const { limits } = ports.config;
-  const tables = of.ready.map((input) => input.table);
-  const { plan, files: resultFiles } = of;
-  const started = timers.elapsed();
-  const computed = await ports.engine.run({ plan, tables, limits, resultFiles });
+  const { plan, tables, files: resultFiles } = of;
+  let started = timers.elapsed();
+  const ready = of.read.then(() => {
+    started = timers.elapsed();
+    of.onPhase('computing');
+  });
+  const computed = await ports.engine.run({ plan, tables, limits, ready, resultFiles });
   return { computed, milliseconds: Math.max(0, Math.ceil(timers.elapsed() - started)) };
 }
 

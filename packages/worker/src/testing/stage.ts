@@ -73,7 +73,8 @@ function copying(engine: EnginePort): EnginePort {
     plan: (request) => engine.plan(request),
     bindGrouping: (table, sql) => engine.bindGrouping(table, sql),
     close: () => engine.close(),
-    run: async ({ tables, resultFiles }) => {
+    run: async ({ tables, ready, resultFiles }) => {
+      await ready;
       for (const file of resultFiles) await copyFile(tables[0]?.files[0] ?? '', file);
       return { rows: 3, bytes: 1, metrics: [] };
     },
