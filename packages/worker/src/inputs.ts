@@ -25,7 +25,7 @@ import {
 import type { InputKeys } from './keys.ts';
 import { within } from './wait.ts';
 
-/** One gateway's time for one chunk of 1 MiB. */
+/** One gateway's time for a run of chunks, 4 MiB at most. */
 const CHUNK_MS = 15_000;
 /** Inputs read side by side; each holds a few chunks and a page or two of plain values. */
 const SIDE_BY_SIDE = 4;
