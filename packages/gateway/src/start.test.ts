@@ -50,7 +50,9 @@ describe('a witness without its memory', () => {
 
   it('does not sign again when only the memory is lost', async () => {
     federation = await Federation.create(withKeepers);
-    await federation.start('bank');
+    const { client } = await federation.start('bank');
+    // Its copy of the log is what says that the key has begun.
+    await eventually(async () => (await client.health()).size > 0);
     await federation.stop('bank');
     await rm(join(federation.home('bank'), 'witness'));
     await federation.writeKeys('bank', false);
