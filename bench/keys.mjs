@@ -124,7 +124,7 @@ async function portsOf(world) {
     follower: new CheckpointFollower({ crypto, peers, genesis, founding: body }),
     links: httpLinks(config, { genesis, crypto, clock: systemClock }),
     keys: ephemeralKeys,
-    data: fileData,
+    data: fileData(),
     engine: createDuckdbEngine({ spare: config.limits }),
     crypto,
     clock: systemClock,

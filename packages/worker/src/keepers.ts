@@ -13,11 +13,13 @@ import { workerError } from './errors.ts';
 import { freshnessNote } from './freshness.ts';
 import type { RunIdentity } from './identity.ts';
 import type { KeeperPeer, WorkerPorts } from './ports.ts';
-import { type Gathered, gather, patiently } from './wait.ts';
+import { type Gathered, gather, type Hedged, hedge, patiently } from './wait.ts';
 
 /** How long keepers beyond t may take: little at first, more when those that answered failed. */
 export const QUICK_MS = 150;
 export const SLOW_MS = 5_000;
+/** What the first t seats may take to open before the others are asked as well. */
+const FIRST_ALONE_MS = 150;
 const BOUND_MS = 12_000;
 const JOIN_SEEN_MS = 5_000;
 
@@ -55,6 +57,20 @@ export interface Reached {
 /** Distinct seats among holders or their answers. */
 export function seatsOf(held: readonly { readonly seat: number }[]): number {
   return new Set(held.map(({ seat }) => seat)).size;
+}
+
+/** Asks the first holder of each of t seats now, and the others when one fails or is slow. */
+export function askFirstSeats<T>(
+  timers: Timers,
+  holders: readonly Holder[],
+  { threshold, ask }: { threshold: number; ask: (holder: Holder) => Promise<T> },
+): Hedged<T> {
+  const first = new Map<number, Holder>();
+  for (const holder of holders) {
+    if (first.size < threshold && !first.has(holder.seat)) first.set(holder.seat, holder);
+  }
+  const isFirst = (holder: Holder) => first.get(holder.seat) === holder;
+  return hedge(holders, { timers, isFirst, aloneMs: FIRST_ALONE_MS, ask });
 }
 
 /** Answers with a note only where keepers of at least t seats drew challenges. */

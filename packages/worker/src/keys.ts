@@ -39,7 +39,15 @@ import { combinePartials, hpkeOpen, hpkeSeal } from '@cloister/threshold/node';
 import type { TreeHead } from '@cloister/tlog';
 import { tidyCode, workerError } from './errors.ts';
 import type { RunIdentity } from './identity.ts';
-import { type Holder, QUICK_MS, type Reached, reachKeepers, SLOW_MS, seatsOf } from './keepers.ts';
+import {
+  askFirstSeats,
+  type Holder,
+  QUICK_MS,
+  type Reached,
+  reachKeepers,
+  SLOW_MS,
+  seatsOf,
+} from './keepers.ts';
 import type { WorkerPorts } from './ports.ts';
 import { gather, within } from './wait.ts';
 
@@ -205,7 +213,10 @@ async function wantedKeys(
   return Promise.all(all);
 }
 
-/** Asks those that were reached; ends as soon as answers of t seats open every key. */
+/**
+ * Asks those that were reached, the first t seats at once and the others when one of these fails,
+ * is slow or answers wrongly; ends as soon as answers of t seats open every key.
+ */
 async function askRound(
   ports: WorkerPorts,
   identity: RunIdentity,
@@ -222,19 +233,24 @@ async function askRound(
   }
   let keys: readonly Uint8Array[] | undefined;
   let tried = false;
-  const asked = holders.map((holder) => askOne(ports, identity, { asking, holder, note }));
+  const { asked, askOthers, cancel } = askFirstSeats(ports.timers, holders, {
+    threshold,
+    ask: (holder) => askOne(ports, identity, { asking, holder, note }),
+  });
   const { got, failures, pending } = await gather(asked, {
     timers: ports.timers,
     enough: (answers) => {
       if (!tried && seatsOf(answers) >= threshold) {
         tried = true;
         keys = combineAll(asking, answers);
+        if (keys === undefined) askOthers();
       }
       return keys !== undefined;
     },
     graceMs: 0,
     boundMs: OPEN_MS,
   });
+  cancel();
   const answered = seatsOf(got);
   const unheard = pending + reached.pending + reached.failures.filter(mayHelp).length > 0;
   const all = [...reached.failures, ...failures];

@@ -2,6 +2,7 @@
 // What a worker's process runs on: HTTP to the configured gateways and keepers, keys from OpenSSL,
 // files in memory. run.ts sees ports only.
 import { generateKeyPairSync } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 import {
   GatewayClient,
   HttpBlobs,
@@ -44,13 +45,16 @@ export const ephemeralKeys: KeyMaker = {
   },
 };
 
+/** Fetching, checking and decrypting in one thread keep about this many cores busy. */
+const BUSY_CORES = 2;
+
 /** Files in memory; large inputs are decrypted by threads, born with the first of them. */
 export function fileData(): DataPlane {
-  const pool = new CryptoPool();
+  const pool = availableParallelism() > BUSY_CORES ? { pool: new CryptoPool() } : {};
   return {
     makeScratch,
     dropScratch,
-    readInputs: (request) => readInputs({ pool, ...request }),
+    readInputs: (request) => readInputs({ ...pool, ...request }),
     sealResult,
   };
 }

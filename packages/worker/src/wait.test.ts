@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CodedError, systemTimers as timers } from '@cloister/core';
 import { describe, expect, it } from 'vitest';
-import { firstOf, gather, patiently, within } from './wait.ts';
+import { firstOf, gather, hedge, patiently, within } from './wait.ts';
 
 const error = (kind: 'unavailable' | 'policy') => new CodedError(`is-${kind}`, kind, kind);
 const never = new Promise<never>(() => undefined);
@@ -92,4 +92,45 @@ it('within gives up on what takes too long', async () => {
     code: 'timed-out',
   });
   expect(await within('x', { timers, limitMs: 1_000 }, Promise.resolve(5))).toBe(5);
+});
+
+describe('hedge', () => {
+  /** Asks 1 to 4, of which 1 and 2 are first; `asked` are those that were really asked. */
+  function asking(answers: Record<number, Promise<number>>, aloneMs = 20_000) {
+    const began: number[] = [];
+    const ask = (peer: number) => {
+      began.push(peer);
+      return answers[peer] ?? Promise.resolve(peer);
+    };
+    const isFirst = (peer: number) => peer <= 2;
+    return { began, ...hedge([3, 1, 2, 4], { timers, isFirst, aloneMs, ask }) };
+  }
+
+  it('asks the first alone while they answer', async () => {
+    const { began, asked, cancel } = asking({});
+    expect(await Promise.all([asked[1], asked[2]])).toEqual([1, 2]);
+    await sleep(5);
+    expect(began).toEqual([1, 2]);
+    cancel();
+  });
+
+  it('asks the others when one of the first fails, and when told to', async () => {
+    const failing = asking({ 2: Promise.reject(error('policy')) });
+    await expect(failing.asked[2]).rejects.toMatchObject({ code: 'is-policy' });
+    expect(await Promise.all([failing.asked[0], failing.asked[3]])).toEqual([3, 4]);
+    failing.cancel();
+    const told = asking({ 2: never });
+    told.askOthers();
+    expect(await Promise.all([told.asked[0], told.asked[3]])).toEqual([3, 4]);
+    told.cancel();
+  });
+
+  it('asks the others when the first are slow, unless it is over by then', async () => {
+    const slow = asking({ 1: never }, 10);
+    expect(await Promise.all([slow.asked[0], slow.asked[3]])).toEqual([3, 4]);
+    const over = asking({ 1: never }, 10);
+    over.cancel();
+    await sleep(30);
+    expect(over.began).toEqual([1, 2]);
+  });
 });

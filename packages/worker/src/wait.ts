@@ -143,6 +143,45 @@ export function firstOf<P, T>(
   });
 }
 
+/** What was asked of each peer, and who decides about those that wait. */
+export interface Hedged<T> {
+  readonly asked: readonly Promise<T>[];
+  /** Lets those that wait begin now. */
+  readonly askOthers: () => void;
+  /** Those that still wait never begin. */
+  readonly cancel: () => void;
+}
+
+/**
+ * Asks the first peers now, and the others when one of these fails or has taken `aloneMs`: where a
+ * few answers are enough, the work of the others is spared.
+ */
+export function hedge<P, T>(
+  peers: readonly P[],
+  of: {
+    readonly timers: Timers;
+    readonly isFirst: (peer: P) => boolean;
+    readonly aloneMs: number;
+    readonly ask: (peer: P) => Promise<T>;
+  },
+): Hedged<T> {
+  let askOthers = () => {};
+  const needed = new Promise<void>((resolve) => {
+    askOthers = resolve;
+  });
+  const cancel = of.timers.after(of.aloneMs, askOthers);
+  const asked = peers.map(async (peer) => {
+    if (!of.isFirst(peer)) await needed;
+    try {
+      return await of.ask(peer);
+    } catch (error) {
+      askOthers();
+      throw error;
+    }
+  });
+  return { asked, askOthers, cancel };
+}
+
 /** `work`, or `timed-out` after `limitMs`; the work itself is not ended by that. */
 export function within<T>(
   what: string,

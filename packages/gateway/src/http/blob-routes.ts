@@ -43,7 +43,8 @@ export function blobRoutes(app: FastifyInstance, options: BlobRoutesOptions): vo
       reply.code(206).header('content-range', `bytes ${start}-${end - 1}/${size}`);
     }
     // Most blobs are small, and a stream costs more than they do.
-    if (end - start <= PIECE_BYTES) return reply.send(await options.local.range(digest, start, end));
+    if (end - start <= PIECE_BYTES)
+      return reply.send(await options.local.range(digest, start, end));
     return reply.send(Readable.from(pieces(options.local, digest, { start, end })));
   });
 
