@@ -18,23 +18,10 @@ import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as pe
 
 sys.path.insert(0, sys.argv[1])
-import kms
+from memory_kms import MemoryKms
 
 pa.set_cpu_count(1)
 pa.set_io_thread_count(1)
-
-
-class MemoryKms(pe.KmsClient):
-    def __init__(self, config):
-        pe.KmsClient.__init__(self)
-        self.keys = {id: bytes.fromhex(key) for id, key in config.custom_kms_conf.items()}
-
-    def wrap_key(self, key_bytes, id):
-        return kms.wrap(self.keys[id], key_bytes, id.encode())
-
-    def unwrap_key(self, wrapped, id):
-        text = wrapped.decode() if isinstance(wrapped, bytes) else wrapped
-        return kms.unwrap(self.keys[id], text, id.encode())
 
 
 factory = pe.CryptoFactory(MemoryKms)
