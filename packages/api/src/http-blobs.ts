@@ -64,10 +64,15 @@ export class HttpBlobs implements BlobStore {
     }
   }
 
-  async range(digest: Uint8Array, start: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
+  async range(
+    digest: Uint8Array,
+    start: number,
+    end: number,
+    into?: Uint8Array<ArrayBuffer>,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     if (end === start) return new Uint8Array(0);
     return this.#any(digest, async (peer) => {
-      const request = { path: pathOf(digest), start, end, timeoutMs: BLOB_TIMEOUT_MS };
+      const request = { path: pathOf(digest), start, end, into, timeoutMs: BLOB_TIMEOUT_MS };
       const { status, bytes } = await peer.range(request);
       if (status === 206 && bytes.length === end - start) return bytes;
       const got = `${bytes.length} bytes of blob ${toHex(digest)}, wanted ${end - start}`;

@@ -101,12 +101,15 @@ export class HttpJson {
     readonly start: number;
     readonly end: number;
     readonly timeoutMs: number;
+    /** Memory for what comes; fresh memory where absent. */
+    readonly into?: Uint8Array<ArrayBuffer> | undefined;
   }): Promise<{ status: number; bytes: Uint8Array<ArrayBuffer> }> {
-    const { path, start, end, timeoutMs } = request;
+    const { path, start, end, into, timeoutMs } = request;
     const headers = this.#options.headers ?? {};
     const signal = AbortSignal.timeout(timeoutMs);
-    const asked = requestRange(this.base + path, { start, end, headers, signal });
+    const asked = requestRange(this.base + path, { start, end, into, headers, signal });
     const { status, bytes, tooLong } = await asked.catch((cause: unknown) => {
+      if (cause instanceof SyntaxError) throw this.#malformed(request, cause.message);
       throw this.#unreachable(request, signal.aborted ? signal.reason : cause, timeoutMs);
     });
     if (status < 200 || status > 299) throw this.#refusal(request, status, bytes);

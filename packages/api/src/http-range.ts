@@ -1,66 +1,72 @@
 // SPDX-License-Identifier: Apache-2.0
-// A range of bytes by HTTP, into one buffer of the length that was asked for: what fetch would
-// answer in pieces of 64 KiB, each with a stream around it, and at twice the processor's cost. An
-// answer that is longer is cut off; of one that is an error a little is kept, for its code.
-import { Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http';
-import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
+// Ranges of bytes by HTTP/1.1, over connections that are kept for the next: a byte goes from the
+// network into the caller's memory once. An answer that is longer than what was asked for is cut
+// off; of one that is an error a little is kept, for its code.
+import { validateHeaderName, validateHeaderValue } from 'node:http';
+import { type RangeAnswer, RangeConnection } from './range-connection.ts';
 
-const ERROR_BYTES = 65_536;
-const AGENTS = {
-  'http:': new HttpAgent({ keepAlive: true }),
-  'https:': new HttpsAgent({ keepAlive: true }),
-};
+/** Connections that are not in use, by origin; the last used first. */
+const idle = new Map<string, RangeConnection[]>();
 
-export interface RangeAnswer {
-  readonly status: number;
-  /** What came, at most as long as was asked for; of an answer other than 2xx, its beginning. */
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  /** More came than was asked for. */
-  readonly tooLong: boolean;
-}
-
-/** Asks for bytes [start, end). Rejects with what the connection rejects with. */
-export function requestRange(
-  url: string,
+/**
+ * Asks for bytes [start, end).
+ * @param about into: memory for the answer, as long at least; its own where absent
+ * @throws what the connection fails with, the signal's reason, and SyntaxError for no HTTP
+ */
+export async function requestRange(
+  address: string,
   about: {
     readonly start: number;
     readonly end: number;
     readonly headers: Readonly<Record<string, string>>;
     readonly signal: AbortSignal;
+    readonly into?: Uint8Array<ArrayBuffer> | undefined;
   },
 ): Promise<RangeAnswer> {
   const { start, end, signal } = about;
-  const headers = { ...about.headers, range: `bytes=${start}-${end - 1}` };
-  const secure = new URL(url).protocol === 'https:';
-  const agent = AGENTS[secure ? 'https:' : 'http:'];
-  return new Promise((resolve, reject) => {
-    const asked = (secure ? requestHttps : requestHttp)(url, { headers, agent, signal });
-    asked.once('error', reject);
-    asked.once('response', (response) => {
-      const ok = response.statusCode === 206 || response.statusCode === 200;
-      read(response, ok ? end - start : ERROR_BYTES).then(resolve, reject);
-    });
-    asked.end();
-  });
+  const url = new URL(address);
+  const into = (about.into ?? new Uint8Array(end - start)).subarray(0, end - start);
+  const request = requestOf(url, { ...about.headers, range: `bytes=${start}-${end - 1}` });
+  const kept = takeIdle(url.origin);
+  if (kept !== undefined) {
+    try {
+      return await askOver(kept, url.origin, request, into, signal);
+    } catch (error) {
+      // The other side may let go of a connection while a request is on its way to it.
+      if (kept.answered || signal.aborted) throw error;
+    }
+  }
+  return await askOver(new RangeConnection(url), url.origin, request, into, signal);
 }
 
-function read(response: IncomingMessage, length: number): Promise<RangeAnswer> {
-  const out = new Uint8Array(length);
-  let at = 0;
-  return new Promise((resolve, reject) => {
-    const done = (tooLong: boolean) =>
-      resolve({ status: response.statusCode ?? 0, bytes: out.subarray(0, at), tooLong });
-    response.on('data', (part: Buffer) => {
-      if (at + part.length > length) {
-        done(true);
-        response.destroy();
-        return;
-      }
-      out.set(part, at);
-      at += part.length;
-    });
-    response.once('end', () => done(false));
-    response.once('error', reject);
-    response.once('aborted', () => reject(new Error('the answer was cut off')));
+async function askOver(
+  connection: RangeConnection,
+  origin: string,
+  request: string,
+  into: Uint8Array<ArrayBuffer>,
+  signal: AbortSignal,
+): Promise<RangeAnswer> {
+  const answer = await connection.ask(request, into, signal);
+  if (connection.idle) {
+    const others = idle.get(origin) ?? [];
+    idle.set(origin, [connection, ...others.filter((other) => other.idle)]);
+  }
+  return answer;
+}
+
+function takeIdle(origin: string): RangeConnection | undefined {
+  const kept = (idle.get(origin) ?? []).filter((connection) => connection.idle);
+  const first = kept.shift();
+  if (kept.length === 0) idle.delete(origin);
+  else idle.set(origin, kept);
+  return first;
+}
+
+function requestOf(url: URL, headers: Readonly<Record<string, string>>): string {
+  const lines = Object.entries({ host: url.host, ...headers }).map(([name, value]) => {
+    validateHeaderName(name);
+    validateHeaderValue(name, value);
+    return `${name}: ${value}\r\n`;
   });
+  return `GET ${url.pathname}${url.search} HTTP/1.1\r\n${lines.join('')}\r\n`;
 }

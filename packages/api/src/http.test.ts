@@ -37,7 +37,7 @@ afterAll(() => {
 const body =
   (text: string | Uint8Array, status = 200, headers: Record<string, string> = {}): Answer =>
   (_, response) => {
-    response.writeHead(status, headers);
+    response.writeHead(status, { 'content-length': Buffer.byteLength(text), ...headers });
     response.end(text);
   };
 

@@ -1,36 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Digest trees: no byte of a file can be swapped, short or beyond its end; ranges equal a naive
-// slice; chunks are fetched when touched, once, and few of them are kept.
+// Digest trees: RFC 6962 over chunks, and leaf hashes that give no other root.
 
 import { nodeCrypto } from '@cloister/core/node';
 import { MerkleTree } from '@cloister/tlog';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CHUNK_BYTES, CheckedRanges, checkLeaves, digestTree } from './digest-tree.ts';
+import { CheckedRanges } from './checked-ranges.ts';
+import { CHUNK_BYTES, checkLeaves, digestTree } from './digest-tree.ts';
+import { chunksOf, fileOf } from './testing/chunked-file.ts';
 
 const crypto = nodeCrypto;
-
-/** Bytes that differ from chunk to chunk. */
-function fileOf(length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  for (let at = 0; at < length; at += 4_093) bytes[at] = (at >> 10) % 251;
-  for (let at = 0; at < length; at += CHUNK_BYTES) bytes[at] = at / CHUNK_BYTES + 1;
-  return bytes;
-}
-
-async function* chunksOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += CHUNK_BYTES) yield bytes.subarray(at, at + CHUNK_BYTES);
-}
 
 const LENGTH = 3 * CHUNK_BYTES + 12_345;
 const file = fileOf(LENGTH);
 const tree = await digestTree(chunksOf(file), crypto);
-
-function ranges(
-  read: (start: number, end: number) => Promise<Uint8Array> = async (a, b) => file.slice(a, b),
-) {
-  return new CheckedRanges(tree, read, { crypto });
-}
 
 describe('digestTree', () => {
   it('is RFC 6962 over chunks of 1 MiB', async () => {
@@ -78,99 +60,4 @@ describe('checkLeaves', () => {
       expect(build).toThrow(expect.objectContaining({ code }));
     });
   }
-});
-
-describe('CheckedRanges', () => {
-  it('reads any range as a slice of the file, and nothing beyond its end', async () => {
-    const checked = ranges();
-    const edges = [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, LENGTH - 1, LENGTH];
-    const offset = fc.oneof(fc.constantFrom(...edges), fc.nat({ max: LENGTH + 10 }));
-    const length = fc.oneof(fc.nat({ max: 100 }), fc.nat({ max: 2 * CHUNK_BYTES + 10 }));
-    await fc.assert(
-      fc.asyncProperty(offset, length, async (at, size) => {
-        const got = await checked.read(at, size);
-        expect(Buffer.compare(got, file.subarray(at, at + size))).toBe(0);
-      }),
-      { numRuns: 60 },
-    );
-  });
-
-  it('fetches whole chunks that it touches, each once, and counts them', async () => {
-    const asked: [number, number][] = [];
-    const checked = ranges(async (start, end) => {
-      asked.push([start, end]);
-      return file.slice(start, end);
-    });
-    await Promise.all([checked.read(5, 10), checked.read(20, 10), checked.read(LENGTH - 1, 1)]);
-    expect(asked).toEqual([
-      [0, CHUNK_BYTES],
-      [3 * CHUNK_BYTES, LENGTH],
-    ]);
-    expect(checked.fetched).toBe(CHUNK_BYTES + 12_345);
-  });
-
-  it('fetches neighbours together, and one run ahead of the one in use', async () => {
-    const asked: [number, number][] = [];
-    const long = new Uint8Array(40 * CHUNK_BYTES).map((_, i) => (i >> 20) & 0xff);
-    const checked = new CheckedRanges(
-      await digestTree(chunksOf(long), crypto),
-      async (start, end) => {
-        asked.push([start / CHUNK_BYTES, end / CHUNK_BYTES]);
-        return long.subarray(start, end);
-      },
-      { crypto },
-    );
-    await checked.read(2 * CHUNK_BYTES, 1);
-    const got = await checked.read(0, 10 * CHUNK_BYTES);
-    expect(Buffer.compare(got, long.subarray(0, 10 * CHUNK_BYTES))).toBe(0);
-    // What is here already is not asked for again.
-    expect(asked).toEqual([
-      [2, 3],
-      [0, 2],
-      [3, 7],
-      [7, 10],
-    ]);
-    // The newest chunks are kept, and only so many.
-    await checked.read(10 * CHUNK_BYTES, 30 * CHUNK_BYTES);
-    asked.length = 0;
-    await checked.read(9 * CHUNK_BYTES, 1);
-    expect(asked).toEqual([]);
-    await checked.read(0, 1);
-    expect(asked).toEqual([[0, 1]]);
-    expect(checked.fetched).toBe(41 * CHUNK_BYTES);
-  });
-
-  const lies: Record<string, [string, (start: number, end: number) => Uint8Array]> = {
-    'another chunk': ['chunk-mismatch', () => file.slice(CHUNK_BYTES, 2 * CHUNK_BYTES)],
-    'too few bytes': ['chunk-short', (start, end) => file.slice(start, end - 1)],
-    'too many bytes': ['chunk-short', (start, end) => file.slice(start, end + 1)],
-    nothing: ['chunk-short', () => new Uint8Array(0)],
-  };
-  for (const [what, [code, read]] of Object.entries(lies)) {
-    it(`refuses ${what} in a chunk's place, and asks again the next time`, async () => {
-      let honest = false;
-      const checked = ranges(async (a, b) => (honest ? file.slice(a, b) : read(a, b)));
-      await expect(checked.read(10, 10)).rejects.toMatchObject({ code });
-      expect(checked.fetched).toBe(0);
-      honest = true;
-      expect(await checked.read(10, 10)).toEqual(file.slice(10, 20));
-    });
-  }
-
-  it('refuses any flipped bit', async () => {
-    const at = fc.nat({ max: LENGTH - 1 });
-    await fc.assert(
-      fc.asyncProperty(at, fc.nat({ max: 7 }), async (position, bit) => {
-        const checked = ranges(async (start, end) => {
-          const bytes = file.slice(start, end);
-          if (position >= start && position < end) {
-            bytes[position - start] = (bytes[position - start] ?? 0) ^ (1 << bit);
-          }
-          return bytes;
-        });
-        await expect(checked.read(position, 1)).rejects.toMatchObject({ code: 'chunk-mismatch' });
-      }),
-      { numRuns: 20 },
-    );
-  });
 });

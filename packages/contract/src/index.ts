@@ -4,6 +4,7 @@ export * from './admit.ts';
 export * from './appraise-join.ts';
 export * from './bill.ts';
 export * from './charter-rules.ts';
+export * from './checked-ranges.ts';
 export * from './checkpoint-follower.ts';
 export * from './commitment.ts';
 export * from './digest-tree.ts';

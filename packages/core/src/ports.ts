@@ -30,8 +30,17 @@ export interface BlobStore {
   get(digest: Uint8Array): Promise<Uint8Array<ArrayBuffer>>;
   /** Size in bytes, or undefined when the blob is not here. */
   head(digest: Uint8Array): Promise<number | undefined>;
-  /** Bytes [start, end). Not checked against the digest: check them against a digest tree. */
-  range(digest: Uint8Array, start: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * Bytes [start, end). Not checked against the digest: check them against a digest tree.
+   * @param into memory, as long at least, that the answer may be a view of; it is written to until
+   *   the answer has come or failed
+   */
+  range(
+    digest: Uint8Array,
+    start: number,
+    end: number,
+    into?: Uint8Array<ArrayBuffer>,
+  ): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 export const systemClock: Clock = { now: () => Date.now() };

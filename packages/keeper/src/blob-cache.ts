@@ -42,8 +42,8 @@ export class BlobCache implements BlobStore {
     return this.#behind.head(digest);
   }
 
-  range(digest: Uint8Array, start: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#behind.range(digest, start, end);
+  range(...asked: Parameters<BlobStore['range']>): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#behind.range(...asked);
   }
 
   #fetch(key: string, digest: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {

@@ -10,6 +10,7 @@ import {
   CheckedRanges,
   columnsRead,
   datasetAadPrefix,
+  type ReadRun,
   type RightInput,
   type TaskContents,
 } from '@cloister/contract';
@@ -156,21 +157,18 @@ export function steadyRanges(
 ): { source: RandomAccess; ranges: CheckedRanges } {
   const { blobsOf, crypto, timers, chunkMs: limitMs = CHUNK_MS } = from;
   let at = 0;
-  const fetch = (start: number, end: number) => {
+  const fetch: ReadRun = (start, end, into) => {
     const blobs = blobsOf[at % blobsOf.length] as BlobStore;
-    return within(
-      'a range of an encrypted file',
-      { timers, limitMs },
-      blobs.range(blob, start, end),
-    );
+    const asked = blobs.range(blob, start, end, into);
+    return within('a range of an encrypted file', { timers, limitMs }, asked);
   };
   const ranges = new CheckedRanges(file, fetch, { crypto });
-  const read = async (offset: number, length: number): Promise<Uint8Array> => {
+  const readInto = async (offset: number, target: Uint8Array): Promise<number> => {
     let last: unknown;
     for (let tries = 0; tries < blobsOf.length; tries++) {
       const asked = at;
       try {
-        return await ranges.read(offset, length);
+        return await ranges.readInto(offset, target);
       } catch (error) {
         if (!isCoded(error) || !ANOTHER.has(error.kind)) throw error;
         last = error;
@@ -180,5 +178,10 @@ export function steadyRanges(
     }
     throw last;
   };
-  return { source: { size: ranges.size, read }, ranges };
+  const read = async (offset: number, length: number): Promise<Uint8Array> => {
+    const out = new Uint8Array(Math.max(0, Math.min(length, ranges.size - offset)));
+    await readInto(offset, out);
+    return out;
+  };
+  return { source: { size: ranges.size, read, readInto }, ranges };
 }

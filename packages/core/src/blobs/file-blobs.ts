@@ -95,7 +95,12 @@ export class FileBlobs implements BlobStore {
     );
   }
 
-  async range(digest: Uint8Array, start: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
+  async range(
+    digest: Uint8Array,
+    start: number,
+    end: number,
+    into?: Uint8Array<ArrayBuffer>,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     const size = await this.head(digest);
     if (size === undefined) throw notFound(toHex(digest));
     const whole = Number.isSafeInteger(start) && Number.isSafeInteger(end);
@@ -106,7 +111,7 @@ export class FileBlobs implements BlobStore {
     return this.#attempt('read', toHex(digest), async () => {
       const file = await this.#fs.open(this.path(digest), 'r');
       try {
-        const out = new Uint8Array(end - start);
+        const out = (into ?? new Uint8Array(end - start)).subarray(0, end - start);
         for (let at = 0; at < out.length; ) {
           const { bytesRead } = await file.read(out, at, out.length - at, start + at);
           if (bytesRead === 0) throw new Error('the file ended early');

@@ -106,9 +106,9 @@ export function everywhere(
       await here(digest);
       return local.head(digest);
     },
-    async range(digest, start, end) {
+    async range(digest, start, end, into) {
       await here(digest);
-      return local.range(digest, start, end);
+      return local.range(digest, start, end, into);
     },
   };
 }

@@ -91,7 +91,7 @@ export class FakeGateway {
       this.requests.push(`${asked.method} ${asked.path}`);
       const answer = await this.bend(asked, () => this.#route(asked));
       const raw = answer instanceof Uint8Array;
-      response.writeHead(raw && asked.range !== undefined ? 206 : 200);
+      response.statusCode = raw && asked.range !== undefined ? 206 : 200;
       response.end(raw ? answer : JSON.stringify(answer));
     } catch (error) {
       const { status, body } = toErrorResponse(error);
