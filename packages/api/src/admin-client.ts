@@ -2,12 +2,24 @@
 // The typed client of a gateway's admin API.
 import { z } from 'zod';
 import * as admin from './admin.ts';
+import * as jobs from './admin-dataset-jobs.ts';
 import * as keepers from './admin-keepers.ts';
+import { fromErrorBody } from './errors.ts';
 import type { HttpJson } from './http-json.ts';
 import { runStatus } from './worker.ts';
 
-const UPLOAD_TIMEOUT_MS = 600_000;
+const UPLOAD_TIMEOUT_MS = 3_600_000;
 const WORK_TIMEOUT_MS = 300_000;
+/** How long a poll waits for news while a file is inspected or a dataset is made. */
+const POLL_MS = 5_000;
+
+/** Called now and then while a file is sent and inspected. */
+export interface UploadWatch {
+  /** Bytes sent so far. */
+  readonly onSent?: (bytes: number) => void;
+  /** Rows read so far. */
+  readonly onInspected?: (rows: number) => void;
+}
 
 /** One gateway's admin API; `http` carries the bearer token. */
 export class AdminClient {
@@ -21,12 +33,25 @@ export class AdminClient {
     return this.http.json(admin.status, { path: '/admin/v1/status' });
   }
 
-  /** Streams a file; nothing is kept as a dataset until `addDataset` names the upload. */
-  upload(name: string, file: Blob) {
-    const path = `/admin/v1/uploads?name=${encodeURIComponent(name)}`;
-    const headers = { 'content-type': admin.UPLOAD_TYPE };
-    const timeoutMs = UPLOAD_TIMEOUT_MS;
-    return this.http.json(admin.inspection, { method: 'POST', path, file, headers, timeoutMs });
+  /**
+   * Streams a file and waits until it is inspected; nothing is kept as a dataset until `addDataset`
+   * names the upload.
+   */
+  async upload(name: string, file: Blob, watch: UploadWatch = {}): Promise<admin.Inspection> {
+    const { upload } = await this.http.json(jobs.uploadStatus, {
+      method: 'POST',
+      path: `/admin/v1/uploads?name=${encodeURIComponent(name)}`,
+      headers: { 'content-type': admin.UPLOAD_TYPE },
+      timeoutMs: UPLOAD_TIMEOUT_MS,
+      file,
+      ...(watch.onSent === undefined ? {} : { onSent: watch.onSent }),
+    });
+    for (;;) {
+      const path = `/admin/v1/uploads/${upload}?wait=${POLL_MS}`;
+      const status = await this.http.json(jobs.uploadStatus, { path });
+      if (status.inspection !== null) return status.inspection;
+      watch.onInspected?.(status.rows);
+    }
   }
 
   /** Forgets an upload that no dataset was made of. */
@@ -34,8 +59,44 @@ export class AdminClient {
     return this.#post(`/uploads/${upload}/discard`, {}, z.object({}));
   }
 
-  addDataset(request: admin.DatasetRequest) {
-    return this.#post('/datasets', request, admin.datasetAnswer);
+  /** Asks for a dataset to be made of uploads; the same request again answers the same work. */
+  startDataset(request: admin.DatasetRequest) {
+    return this.#post('/datasets', request, jobs.datasetJob);
+  }
+
+  /** Waits up to `waitMs` for the work's state to differ from `known`. */
+  datasetJob(job: string, options: { known?: string; waitMs?: number } = {}) {
+    const query = `?known=${options.known ?? ''}&wait=${options.waitMs ?? 0}`;
+    const timeoutMs = (options.waitMs ?? 0) + 15_000;
+    const path = `/admin/v1/datasets/jobs/${job}${query}`;
+    return this.http.json(jobs.datasetJob, { path, timeoutMs });
+  }
+
+  /** Work on datasets that is under way or has failed, oldest first. */
+  datasetJobs() {
+    return this.http.json(z.array(jobs.datasetJob), { path: '/admin/v1/datasets/jobs' });
+  }
+
+  /**
+   * Waits for the end of such work. `onNews` hears every state, and now and then how far it is.
+   * @throws CodedError what the work failed with
+   */
+  async followDataset(
+    job: string,
+    onNews: (status: jobs.DatasetJob) => void = () => undefined,
+  ): Promise<NonNullable<jobs.DatasetJob['added']>> {
+    let status = await this.datasetJob(job);
+    for (;;) {
+      if (status.added !== null) return status.added;
+      if (status.error !== null) throw fromErrorBody({ error: status.error });
+      onNews(status);
+      status = await this.datasetJob(job, { known: status.state, waitMs: POLL_MS });
+    }
+  }
+
+  /** Starts the work and waits for its end. */
+  async addDataset(request: admin.DatasetRequest) {
+    return this.followDataset((await this.startDataset(request)).job);
   }
 
   datasets() {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A gateway's admin API, as its own organisation's people and programs use it: datasets, tasks,
-// approvals, results, bills and the ledger in readable form (keepers: admin-keepers.ts). Every
-// request carries the bearer token in the organisation's folder.
+// approvals, results, bills and the ledger in readable form (keepers: admin-keepers.ts; what takes
+// long: admin-dataset-jobs.ts). Each request carries the bearer token in the organisation's folder.
 import { z } from 'zod';
 
 const hex = (bytes: number) =>
@@ -68,10 +68,7 @@ export const status = z.object({
   tasks: count,
 });
 
-/**
- * POST /admin/v1/uploads?name= (the file as the body): what was inferred, before anything is
- * written.
- */
+/** What an upload was found to hold, before anything is written. */
 export const inspection = z.object({
   upload: hex(16),
   format: z.string(),
@@ -80,7 +77,7 @@ export const inspection = z.object({
   warnings: z.array(z.string()),
 });
 
-/** POST /admin/v1/datasets */
+/** POST /admin/v1/datasets; answers a `datasetJob` */
 export const datasetRequest = z.strictObject({
   /** Files of one schema, whose rows are taken in this order. */
   uploads: z

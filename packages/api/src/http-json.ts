@@ -40,6 +40,8 @@ export interface HttpRequest {
   readonly bytes?: Uint8Array;
   /** A file to stream; not with signed requests. */
   readonly file?: Blob;
+  /** Called with how many bytes of `file` have been handed to the network so far. */
+  readonly onSent?: (bytes: number) => void;
   readonly headers?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
   readonly maxBytes?: number;
@@ -79,7 +81,7 @@ export class HttpJson {
       response = await fetch(this.base + request.path, {
         method: request.method ?? (body === undefined ? 'GET' : 'POST'),
         headers: await this.#headers(request, body),
-        body: request.file ?? (body === undefined ? null : (body as Uint8Array<ArrayBuffer>)),
+        ...bodyOf(request, body),
         signal: AbortSignal.timeout(timeout),
         redirect: 'error',
       });
@@ -171,6 +173,25 @@ export class HttpJson {
     const message = `${where} answered something else than asked: ${issue ?? 'not JSON'}`;
     return new CodedError<ApiErrorCode>('response-malformed', 'unavailable', message);
   }
+}
+
+function bodyOf({ file, onSent }: HttpRequest, body: Uint8Array | undefined): RequestInit {
+  if (file === undefined) return { body: (body as Uint8Array<ArrayBuffer> | undefined) ?? null };
+  if (onSent === undefined) return { body: file };
+  // The types lack `duplex`, which fetch demands where the body is a stream.
+  return { body: counted(file, onSent), duplex: 'half' } as RequestInit;
+}
+
+function counted(file: Blob, onSent: (bytes: number) => void): ReadableStream {
+  let sent = 0;
+  const count = new TransformStream<Uint8Array, Uint8Array>({
+    transform(piece, out) {
+      sent += piece.length;
+      out.enqueue(piece);
+      onSent(sent);
+    },
+  });
+  return file.stream().pipeThrough(count);
 }
 
 function encode(value: unknown): Uint8Array<ArrayBuffer> {

@@ -2,6 +2,7 @@
 // Schemas of every API and the typed clients over them.
 export * from './admin.ts';
 export * from './admin-client.ts';
+export * from './admin-dataset-jobs.ts';
 export * from './admin-keepers.ts';
 export * from './errors.ts';
 export * from './gateway.ts';

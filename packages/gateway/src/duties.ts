@@ -18,6 +18,8 @@ export interface DutyOptions {
   readonly tickMs: number;
   /** Whether the witness's memory was made in this life. */
   readonly freshWitness: boolean;
+  /** Whether work that is under way still wants a file of that name. */
+  readonly inUse: (name: string) => boolean;
 }
 
 export class Duties {
@@ -140,6 +142,7 @@ export class Duties {
   }
 
   async #sweep(): Promise<void> {
-    await sweep(this.#gateway.home, this.#gateway.clock.now());
+    const { home, clock } = this.#gateway;
+    await sweep(home, clock.now(), this.#options.inUse);
   }
 }

@@ -32,7 +32,9 @@ import { NamedBlobs } from './ledger/named-blobs.ts';
 import { openWitness } from './ledger/open-witness.ts';
 import { WitnessService } from './ledger/witness-service.ts';
 import { BlobRelay, everywhere } from './work/blob-relay.ts';
+import { DatasetJobs } from './work/dataset-jobs.ts';
 import { RunBook } from './work/runs.ts';
+import { Uploads } from './work/uploads.ts';
 
 export interface RunningGateway {
   readonly url: string;
@@ -121,7 +123,10 @@ async function assemble(
   const own = { home, card, keys, genesis, ledger, follower, witness, peers };
   const gateway: Gateway = { ...own, blobs, allBlobs, engine, appraiser, ...ports };
   const hosts = [config.host, ...config.hosts];
-  const app = buildServer(gateway, { relay, named, token, hosts, runs: new RunBook() });
+  const uploads = new Uploads(home, systemRandom);
+  const jobs = await DatasetJobs.open(gateway, uploads);
+  const rooms = { relay, named, runs: new RunBook(), uploads, jobs };
+  const app = buildServer(gateway, { ...rooms, token, hosts });
   undo.push(() => app.close());
   const url = await app.listen({ host: config.host, port: config.port }).catch((cause) => {
     const message = `cannot listen on ${config.host}:${config.port}: is another gateway running?`;
@@ -129,13 +134,14 @@ async function assemble(
     throw new CodedError(code, 'unavailable', message, { cause });
   });
   const tickMs = config.tickSeconds * 1_000;
-  const started = new Duties(gateway, { charter, tickMs, freshWitness: opened.fresh });
+  const inUse = (name: string) => jobs.uses(name);
+  const started = new Duties(gateway, { charter, tickMs, freshWitness: opened.fresh, inUse });
   duties = started;
   follower.start();
   started.start();
   undo.push(async () => {
     // First what ends waiting: a duty or a request may wait for the ledger.
-    const done = started.stop();
+    const done = Promise.all([started.stop(), jobs.stop()]);
     await follower.stop();
     await ledger.close();
     await done;

@@ -3,13 +3,16 @@
 import { openAsBlob } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
-import type { AdminClient } from '@cloister/api';
+import type { AdminClient, DatasetJob, Inspection } from '@cloister/api';
 import type { Command } from 'commander';
 import { adminOf } from '../admin.ts';
 import { cliError } from '../errors.ts';
 import { readJson } from '../files.ts';
 import { print, progress, table } from '../output.ts';
 import { micros, pairs, withExample, withHome } from './options.ts';
+
+/** Only sending that takes longer says how far it is. */
+const QUIET_MS = 2_000;
 
 export function datasetCommands(program: Command): void {
   const dataset = program.command('dataset').description('encrypted datasets and their policies');
@@ -18,7 +21,7 @@ export function datasetCommands(program: Command): void {
     .description('say what a file holds and which types were inferred; nothing is kept')
     .action(async (file: string, options, command: Command) => {
       const admin = await adminOf(options.home);
-      const { upload: id, ...seen } = await upload(admin, file);
+      const { upload: id, ...seen } = await upload(admin, file, (line) => progress(command, line));
       await admin.discardUpload(id);
       print(command, seen, inspectionLines(seen));
     });
@@ -35,31 +38,26 @@ export function datasetCommands(program: Command): void {
     .option('--price-gb <amount>', 'price of a gigabyte read', micros, 0)
     .option('--price-second <amount>', 'price of a second', micros, 0)
     .action(async (files: string[], options, command: Command) => {
-      const added = await addFiles(files, options, (line) => progress(command, line));
-      const { dataset: d, recorded } = added;
-      print(command, added, [
-        `${d.owner}/${d.name} version ${d.version}: ${d.rows} rows, ` +
-          `${d.bytes} encrypted bytes, on the ledger at ${recorded.seq}`,
-        ...table([['column', 'type', 'rule'], ...d.columns.map((c) => [c.name, c.type, c.rule])]),
-      ]);
+      const say = (line: string) => progress(command, line);
+      const admin = await adminOf(options.home);
+      const { job } = await startAdding(admin, { files, options, say });
+      say(`the gateway works on it as ${job}; \`cloister dataset follow\` comes back to it`);
+      printAdded(command, await admin.followDataset(job, newsTo(say)));
     });
   withExample(
     add,
     'cloister dataset add --home bank accounts.csv --name accounts --policy accounts.policy.json',
   );
-  const list = withHome(dataset.command('list'))
-    .description('datasets of all members, as far as their openings let us read')
-    .action(async (options, command: Command) => {
-      const all = await (await adminOf(options.home)).datasets();
-      const rows = all.map((d) => [
-        `${d.owner}/${d.name}`,
-        String(d.version),
-        String(d.rows),
-        d.columns.map((c) => `${c.name} (${c.rule})`).join(', '),
-      ]);
-      print(command, all, table([['dataset', 'version', 'rows', 'columns'], ...rows]));
+  const follow = withHome(dataset.command('follow'))
+    .argument('<work>', 'its id, as `dataset add` and `dataset list` show it')
+    .description('wait for a dataset that is being added, after `dataset add` was interrupted')
+    .action(async (job: string, options, command: Command) => {
+      const admin = await adminOf(options.home);
+      const say = newsTo((line) => progress(command, line));
+      printAdded(command, await admin.followDataset(job, say));
     });
-  withExample(list, 'cloister dataset list --home bank');
+  withExample(follow, 'cloister dataset follow --home bank 5d0c9b1e62f84a07b3a1c2d4e5f60718');
+  listCommand(dataset);
   const reseal = withHome(dataset.command('reseal'))
     .description('seal our datasets to the current group key, after a new one was made')
     .action(async (options, command: Command) => {
@@ -67,6 +65,26 @@ export function datasetCommands(program: Command): void {
       print(command, done, [`${done.length} dataset versions sealed again`]);
     });
   withExample(reseal, 'cloister dataset reseal --home bank');
+}
+
+function listCommand(dataset: Command): void {
+  const list = withHome(dataset.command('list'))
+    .description('datasets of all members that we can read; and ours being added, or that failed')
+    .action(async (options, command: Command) => {
+      const admin = await adminOf(options.home);
+      const [datasets, jobs] = await Promise.all([admin.datasets(), admin.datasetJobs()]);
+      const rows = datasets.map((d) => [
+        `${d.owner}/${d.name}`,
+        String(d.version),
+        String(d.rows),
+        d.columns.map((c) => `${c.name} (${c.rule})`).join(', '),
+      ]);
+      print(command, { datasets, jobs }, [
+        ...table([['dataset', 'version', 'rows', 'columns'], ...rows]),
+        ...jobs.map(jobLine),
+      ]);
+    });
+  withExample(list, 'cloister dataset list --home bank');
 }
 
 interface AddOptions {
@@ -81,14 +99,14 @@ interface AddOptions {
   readonly priceSecond: number;
 }
 
-async function addFiles(
-  files: readonly string[],
-  options: AddOptions,
-  say: (line: string) => void,
-) {
+/** Sends the files and has the gateway begin. */
+async function startAdding(
+  admin: AdminClient,
+  of: { files: readonly string[]; options: AddOptions; say: (line: string) => void },
+): Promise<DatasetJob> {
+  const { files, options, say } = of;
   const { name, type: types, currency } = options;
   const policy = await readJson(options.policy);
-  const admin = await adminOf(options.home);
   const price = {
     currency,
     run: options.priceRun,
@@ -99,27 +117,81 @@ async function addFiles(
   const uploads: string[] = [];
   try {
     for (const file of files) {
-      const { upload: id, ...seen } = await upload(admin, file);
+      const { upload: id, ...seen } = await upload(admin, file, say);
       uploads.push(id);
       for (const line of inspectionLines(seen)) say(line);
     }
-    say('encrypting and sealing');
-    return await admin.addDataset({ uploads, name, policy, types, price });
+    return await admin.startDataset({ uploads, name, policy, types, price });
   } catch (error) {
     for (const id of uploads) await admin.discardUpload(id).catch(() => undefined);
     throw error;
   }
 }
 
-async function upload(admin: AdminClient, file: string) {
-  const info = await stat(file).catch(() => undefined);
+async function upload(admin: AdminClient, path: string, say: (line: string) => void) {
+  const info = await stat(path).catch(() => undefined);
   if (info === undefined || !info.isFile()) {
-    throw cliError('file-unreadable', 'not-found', `cannot read ${file}: no such file`);
+    throw cliError('file-unreadable', 'not-found', `cannot read ${path}: no such file`);
   }
-  return admin.upload(basename(file), await openAsBlob(file));
+  const file = await openAsBlob(path);
+  const now = sometimes(say);
+  return admin.upload(basename(path), file, {
+    onSent: (bytes) => now(() => `uploading, ${megabytes(bytes)} of ${megabytes(file.size)} MB`),
+    onInspected: (rows) => say(`inspecting, ${rows} rows so far`),
+  });
 }
 
-function inspectionLines(seen: Omit<Awaited<ReturnType<typeof upload>>, 'upload'>): string[] {
+/** Says a line only when the last one, or the beginning, is a while ago. */
+function sometimes(say: (line: string) => void): (line: () => string) => void {
+  let last = performance.now();
+  return (line) => {
+    const now = performance.now();
+    if (now - last < QUIET_MS) return;
+    last = now;
+    say(line());
+  };
+}
+
+/** Says where work on a dataset is, each line once. */
+function newsTo(say: (line: string) => void): (job: DatasetJob) => void {
+  let last = '';
+  return (job) => {
+    const line = stateLine(job);
+    if (line !== last) say(line);
+    last = line;
+  };
+}
+
+function stateLine({ state, file, files, progress }: DatasetJob): string {
+  if (state === 'queued') return 'waiting for the work before it';
+  const which = files > 1 && file > 0 ? ` file ${file} of ${files}` : '';
+  if (progress === null) return `${state}${which}`;
+  const { done, of, unit } = progress;
+  return unit === 'bytes'
+    ? `${state}${which}, ${megabytes(done)} of ${megabytes(of)} MB`
+    : `${state}${which}, ${done} of ${of} ${unit}`;
+}
+
+function jobLine(job: DatasetJob): string {
+  const { name, error } = job;
+  if (error === null) return `adding ${name} (${job.job}): ${stateLine(job)}`;
+  return `could not add ${name} (${job.job}): ${error.message} [${error.code}]`;
+}
+
+function printAdded(command: Command, added: NonNullable<DatasetJob['added']>): void {
+  const { dataset: d, recorded } = added;
+  print(command, added, [
+    `${d.owner}/${d.name} version ${d.version}: ${d.rows} rows, ` +
+      `${d.bytes} encrypted bytes, on the ledger at ${recorded.seq}`,
+    ...table([['column', 'type', 'rule'], ...d.columns.map((c) => [c.name, c.type, c.rule])]),
+  ]);
+}
+
+function megabytes(bytes: number): number {
+  return Math.round(bytes / 1_000_000);
+}
+
+function inspectionLines(seen: Omit<Inspection, 'upload'>): string[] {
   const rows = seen.columns.map((c) => [c.name, c.type, String(c.nulls)]);
   return [
     `${seen.format}, ${seen.rows} rows, ${seen.columns.length} columns`,

@@ -146,6 +146,8 @@ export function gatewayCommands(program: Command): void {
       ]);
       await stopped;
       await running.stop();
+      // Work on a large file that cannot be broken off must not keep a stopped gateway alive.
+      process.exit();
     });
   withExample(serve, 'cloister gateway serve --home bank 2> bank.log &');
   const status = withHome(gateway.command('status'))

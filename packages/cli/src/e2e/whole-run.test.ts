@@ -150,6 +150,80 @@ describe('files that cannot be taken', () => {
   });
 });
 
+describe('dataset add', () => {
+  const policy = {
+    ...{ for: 'any', purpose: 'any', code: 'any', k: 'none', approvals: 1 },
+    limits: { runs: 'none', days: 'none' },
+    columns: { id: { rule: 'reveal' } },
+  };
+
+  /** The options that every such command has here, and its files. */
+  function written(name: string, rows: number, document: unknown = policy): string[] {
+    const input = (file: string) => join(theatre.folder, 'input', file);
+    const lines = Array.from({ length: rows }, (_, i) => `${i},value ${i}`);
+    writeFileSync(input(`${name}.csv`), `id,what\n${lines.join('\n')}\n`);
+    writeFileSync(input(`${name}.json`), JSON.stringify(document));
+    const named = ['--name', name, '--policy', input(`${name}.json`)];
+    return ['--home', theatre.world.homes.bank, input(`${name}.csv`), ...named];
+  }
+
+  it('says what it does, and with --json nothing but the end', async () => {
+    const told = await cloister(['dataset', 'add', ...written('told', 50)]);
+    expect(told.stdout).toMatch(/^bank\/told version 1: 50 rows, .* on the ledger at \d+\n/);
+    expect(told.stderr).toMatch(
+      /csv, 50 rows, 2 columns[\s\S]*the gateway works on it as [0-9a-f]/,
+    );
+    const quiet = await cloister(['--json', 'dataset', 'add', ...written('silent', 50)]);
+    expect(quiet).toMatchObject({ exit: 0, stderr: '' });
+    expect(JSON.parse(quiet.stdout)).toMatchObject({
+      dataset: { name: 'silent', rows: 50 },
+      recorded: { status: 'accepted' },
+    });
+  });
+
+  it('ends with the code that the work failed with', async () => {
+    const refused = await cloister(['dataset', 'add', ...written('told', 50)]);
+    expect(refused).toMatchObject({ exit: 5, stdout: '' });
+    expect(refused.stderr).toContain('[dataset-name-taken]');
+    const malformed = await cloister(['dataset', 'add', ...written('odd', 50, { k: 1 })]);
+    expect(malformed).toMatchObject({ exit: 1, stdout: '' });
+    expect(malformed.stderr).toContain('[policy-malformed]');
+  });
+
+  it('that is interrupted goes on; what a stopped gateway lost is said', async () => {
+    const { homes, stage } = theatre.world;
+    const at = ['--home', homes.bank];
+    const works = /works on it as ([0-9a-f]{32})/;
+    const killed = await cloister(['dataset', 'add', ...written('left', 50_000)], {
+      onStderr(text, kill) {
+        if (works.test(text)) kill();
+      },
+    });
+    expect(killed).toMatchObject({ exit: null, stdout: '' });
+    const left = works.exec(killed.stderr)?.[1] ?? '';
+    const followed = await cloister(['--json', 'dataset', 'follow', ...at, left]);
+    expect(JSON.parse(followed.stdout)).toMatchObject({ dataset: { dataset: left, name: 'left' } });
+    let stopping: Promise<void> | undefined;
+    const lost = written('lost', 150_000);
+    const broken = await cloister(['dataset', 'add', ...lost], {
+      onStderr(text) {
+        if (works.test(text)) stopping ??= stage.stopOne('gateway-bank');
+      },
+    });
+    expect(broken).toMatchObject({ exit: 4, stdout: '' });
+    await stopping;
+    await stage.start('gateway-bank', ['gateway', 'serve', ...at]);
+    const id = works.exec(broken.stderr)?.[1] ?? '';
+    const later = await cloister(['dataset', 'follow', ...at, id]);
+    expect(later).toMatchObject({ exit: 4, stdout: '' });
+    expect(later.stderr).toContain('[dataset-interrupted]');
+    const list = await cloister(['dataset', 'list', ...at]);
+    expect(list.stdout).toContain(`could not add lost (${id}): the gateway stopped`);
+    expect(readdirSync(join(homes.bank, 'uploads'))).toEqual([]);
+    expect((await cloister(['dataset', 'add', ...lost])).exit).toBe(0);
+  });
+});
+
 describe.skipIf(!existsSync(CREDIT))('30,000 real accounts [skip: shared]', () => {
   it('default rate and mean bill by education and age band equal the cleartext', async () => {
     const [head = '', ...rows] = readFileSync(CREDIT, 'utf8').trimEnd().split('\n');

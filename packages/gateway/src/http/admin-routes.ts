@@ -2,18 +2,9 @@
 // The admin API: everything the organisation itself does with its gateway. One bearer token, kept
 // in the organisation's folder, opens it; it is compared in constant time. A browser that shows
 // another site's page gets no answer: the Host must be one of ours and an Origin that of the Host.
-//
-// Invariant: a plain file that was uploaded is gone when the request that uses it ends, whatever
-// became of it; one that no request uses is swept after a day.
-import { createWriteStream } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import {
   type ApiErrorCode,
   approveRequest,
-  datasetRequest,
   declineRequest,
   epochRequest,
   rotationRequest,
@@ -25,40 +16,31 @@ import { nodeCrypto } from '@cloister/core/node';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Gateway } from '../context.ts';
-import type { GatewayErrorCode } from '../errors.ts';
-import { homeFolder } from '../home.ts';
-import { inspectInput } from '../ingest/index.ts';
 import { billsOf } from '../work/bills.ts';
 import { publishCollateral } from '../work/collateral.ts';
-import { convertAll, parquetOf } from '../work/convert-all.ts';
-import { addDataset, listDatasets } from '../work/datasets.ts';
 import { attemptOf, formEpoch, listKeepers, resealing } from '../work/keepers.ts';
+import { recordedAnswer } from '../work/recorded.ts';
 import { listResult, openResult } from '../work/results.ts';
 import { planRotation } from '../work/rotation.ts';
 import type { RunBook } from '../work/runs.ts';
-import { resealDatasets } from '../work/seal.ts';
 import { approveTask, checkTask, declineTask, proposeTask } from '../work/tasks.ts';
 import { eventsPage, listTasks, statusOf, taskView, verifyLedger } from '../work/views.ts';
-import { bytesOf, parseBody, parseQuery } from './parse.ts';
-import { recordedAnswer } from './peer-routes.ts';
+import { type DatasetRoutesOptions, datasetRoutes } from './dataset-routes.ts';
+import { bytesOf, parseBody, parseQuery, pollQuery } from './parse.ts';
 
-const MAX_UPLOAD_BYTES = 64 * 1024 * 1024 * 1024;
 const MAX_COLLATERAL_BYTES = 4 * 1024 * 1024;
-const LONGEST_WAIT_MS = 20_000;
 
 const hex = (bytes: number) =>
   z.string().regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`), 'wanted an id in hexadecimal');
 const natural = z.coerce.number().int().min(0);
-const uploadQuery = z.object({ name: z.string().min(1).max(255) });
 const eventsQuery = z.object({ from: natural.default(0), limit: natural.max(1_000).default(200) });
 const billQuery = z.object({ task: hex(32).optional() });
-const runQuery = z.object({ known: z.string().max(40).default(''), wait: natural.default(0) });
 const resultQuery = z.object({
   format: z.enum(['csv', 'json', 'parquet']).default('csv'),
   statement: z.coerce.number().int().min(1).optional(),
 });
 
-export interface AdminRoutesOptions {
+export interface AdminRoutesOptions extends DatasetRoutesOptions {
   readonly token: string;
   /** Host names under which this gateway is called, besides loopback. */
   readonly hosts: readonly string[];
@@ -80,58 +62,9 @@ export function adminRoutes(
     const message = "the admin API wants the token in the organisation's folder";
     throw new CodedError('request-unauthenticated', 'usage', message);
   });
-  datasetRoutes(app, gateway);
+  datasetRoutes(app, gateway, options);
   taskRoutes(app, gateway, options.runs);
   ledgerRoutes(app, gateway);
-}
-
-function datasetRoutes(app: FastifyInstance, gateway: Gateway): void {
-  app.post('/admin/v1/uploads', { bodyLimit: MAX_UPLOAD_BYTES }, async (request) => {
-    const { name } = parseQuery(uploadQuery, request);
-    const upload = toHex(gateway.random.bytes(16));
-    const path = await uploadPath(gateway, upload);
-    await receive(request, path);
-    try {
-      const { format, rows, columns, warnings } = await inspectInput(path, { name });
-      return {
-        upload,
-        format,
-        rows,
-        columns: columns.map((c) => ({ name: c.name, type: c.type, nulls: c.nulls })),
-        warnings,
-      };
-    } catch (error) {
-      await rm(path, { force: true });
-      throw error;
-    }
-  });
-
-  app.post('/admin/v1/uploads/:upload/discard', async (request) => {
-    const { upload } = request.params as { upload: string };
-    await rm(await uploadPath(gateway, upload), { force: true });
-    return {};
-  });
-
-  app.post('/admin/v1/datasets', async (request) => {
-    const { uploads, types, ...about } = parseBody(datasetRequest, request);
-    const paths = await Promise.all(uploads.map((upload) => uploadPath(gateway, upload)));
-    try {
-      const converted = await convertAll(paths, types);
-      const added = await addDataset(gateway, { ...converted, ...about });
-      const dataset = (await listDatasets(gateway)).find((d) => d.dataset === toHex(added.dataset));
-      return { dataset, recorded: recordedAnswer(added.record) };
-    } finally {
-      for (const path of paths.flatMap((one) => [one, parquetOf(one)])) {
-        await rm(path, { force: true });
-      }
-    }
-  });
-
-  app.get('/admin/v1/datasets', () => listDatasets(gateway));
-
-  app.post('/admin/v1/datasets/reseal', async () =>
-    (await resealDatasets(gateway)).map(recordedAnswer),
-  );
 }
 
 function taskRoutes(app: FastifyInstance, gateway: Gateway, runs: RunBook): void {
@@ -164,9 +97,7 @@ function taskRoutes(app: FastifyInstance, gateway: Gateway, runs: RunBook): void
   });
 
   app.get('/admin/v1/runs/:run', (request) => {
-    const { known, wait } = parseQuery(runQuery, request);
-    const waitMs = Math.min(wait, LONGEST_WAIT_MS);
-    return runs.status(gateway, runOf(request), { known, waitMs });
+    return runs.status(gateway, runOf(request), pollQuery(request));
   });
 
   app.get('/admin/v1/results/:run', (request) => listResult(gateway, runOf(request)));
@@ -217,10 +148,6 @@ function epochOf(request: FastifyRequest): string {
   return toHex(fromHex(epoch, 32));
 }
 
-async function uploadPath(gateway: Gateway, upload: string): Promise<string> {
-  return join(await homeFolder(gateway.home, 'uploads'), toHex(fromHex(upload, 16)));
-}
-
 /** @throws CodedError `request-forbidden` for another site's page, or a name made to point here */
 function refuseStrangeBrowser(request: FastifyRequest, hosts: readonly string[]): void {
   const { host = '', origin } = request.headers;
@@ -244,27 +171,4 @@ function isLoopback(name: string): boolean {
 
 function forbidden(message: string): CodedError<ApiErrorCode> {
   return new CodedError('request-forbidden', 'policy', message);
-}
-
-/** Streams a body to a file that only we can read. @throws CodedError `upload-too-large` */
-async function receive(request: FastifyRequest, path: string): Promise<void> {
-  let size = 0;
-  const bound = new Transform({
-    transform(piece: Uint8Array, _encoding, done) {
-      size += piece.length;
-      const message = `an upload is longer than ${MAX_UPLOAD_BYTES} bytes`;
-      done(
-        size > MAX_UPLOAD_BYTES
-          ? new CodedError<GatewayErrorCode>('upload-too-large', 'usage', message)
-          : null,
-        piece,
-      );
-    },
-  });
-  try {
-    await pipeline(request.raw, bound, createWriteStream(path, { mode: 0o600, flags: 'wx' }));
-  } catch (error) {
-    await rm(path, { force: true });
-    throw error;
-  }
 }

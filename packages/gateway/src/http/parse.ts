@@ -3,11 +3,23 @@
 import type { ApiErrorCode } from '@cloister/api';
 import { CodedError } from '@cloister/core';
 import type { FastifyRequest } from 'fastify';
-import type { z } from 'zod';
+import { z } from 'zod';
+
+const LONGEST_WAIT_MS = 20_000;
+const pollSchema = z.object({
+  known: z.string().max(40).default(''),
+  wait: z.coerce.number().int().min(0).default(0),
+});
 
 /** The query string. @throws CodedError `request-malformed` */
 export function parseQuery<T extends z.ZodType>(schema: T, request: FastifyRequest): z.infer<T> {
   return parse(schema, request.query, 'the query');
+}
+
+/** What a poll's caller knows already, and how long it waits for news, within our bounds. */
+export function pollQuery(request: FastifyRequest): { known: string; waitMs: number } {
+  const { known, wait } = parseQuery(pollSchema, request);
+  return { known, waitMs: Math.min(wait, LONGEST_WAIT_MS) };
 }
 
 /** The JSON body. @throws CodedError `request-malformed` */

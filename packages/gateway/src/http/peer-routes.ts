@@ -24,9 +24,9 @@ import { nodeCrypto } from '@cloister/core/node';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { appendAndFold, type Gateway } from '../context.ts';
-import type { EntryRecord } from '../ledger/follower.ts';
 import type { NamedBlobs } from '../ledger/named-blobs.ts';
 import type { BlobRelay } from '../work/blob-relay.ts';
+import { recordedAnswer } from '../work/recorded.ts';
 import { openingsForWorker } from '../work/runs.ts';
 import { blobRoutes, digestOf } from './blob-routes.ts';
 import { bytesOf, parseBody, parseQuery, rawBodyOf } from './parse.ts';
@@ -158,17 +158,6 @@ function witnessRoutes(app: FastifyInstance, gateway: Gateway): void {
       );
     return { note: await callers.wait(sign) };
   });
-}
-
-/** The JSON of an entry, for whoever appended it. */
-export function recordedAnswer(record: EntryRecord) {
-  return {
-    seq: record.seq,
-    id: record.event?.key ?? '0'.repeat(64),
-    status: record.status,
-    ...(record.code === undefined ? {} : { code: record.code }),
-    ...(record.sentence === undefined ? {} : { sentence: record.sentence }),
-  };
 }
 
 /** The raw key that signed the request. @throws CodedError `request-unauthenticated` */

@@ -9,7 +9,8 @@ import { type AdminRoutesOptions, adminRoutes } from './admin-routes.ts';
 import { gatewayMetrics } from './metrics.ts';
 import { type PeerRoutesOptions, peerRoutes } from './peer-routes.ts';
 
-const REQUEST_TIMEOUT_MS = 600_000;
+/** An upload of the largest size, on a slow disk. */
+const REQUEST_TIMEOUT_MS = 3_600_000;
 const CONNECTIONS_MAX = 1_024;
 
 export function buildServer(

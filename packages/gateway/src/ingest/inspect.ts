@@ -21,6 +21,8 @@ export interface InspectOptions {
   readonly delimiter?: Delimiter;
   /** How many values of each column to show: none unless told. */
   readonly samples?: number;
+  /** Called now and then with how many rows of a text file have been read. */
+  readonly onRows?: (rows: number) => void;
 }
 
 const HEAD_CHARACTERS = 65_536;
@@ -58,7 +60,7 @@ async function inspectText(
     header: options.header ?? true,
   };
   const table = new Table(options.samples ?? 0);
-  await readRows(path, reading, table);
+  await readRows(path, reading, table, async () => options.onRows?.(table.rows));
   if (table.rows === 0) throw ingestError('input-no-rows', 'the file holds no row of data');
   const { format, bytes } = detected;
   const columns = table.columns();

@@ -17,17 +17,20 @@ export function parquetOf(upload: string): string {
 }
 
 /**
- * Converts one after another, beside the uploads, each of which is removed when it is done.
+ * Converts one after another, beside the uploads, each of which is removed when it is done;
+ * `onFile` hears the number of each, from 1, before its turn.
  * @throws CodedError `dataset-files-differ`, and those of `convertToParquet`
  */
 export async function convertAll(
   uploads: readonly string[],
   types: Readonly<Record<string, string>>,
+  onFile: (number: number) => void,
 ): Promise<ConvertedFiles> {
   const parquets: string[] = [];
   let rows = 0;
   let columns: Converted['columns'] = [];
   for (const [at, upload] of uploads.entries()) {
+    onFile(at + 1);
     const parquet = parquetOf(upload);
     const converted = await convertToParquet(upload, parquet, { types });
     await rm(upload, { force: true });

@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Datasets of this member: from a plain file to an encrypted one whose column keys are sealed, each
-// on its own, to the group key. In this order, so that nothing acknowledged can be lost: keys into
+// Datasets of this member: from plain files to encrypted ones whose column keys are sealed, each on
+// its own, to the group key. In this order, so that nothing acknowledged can be lost: keys into
 // the vault, ciphertext into blobs, sealed keys into blobs, then the event.
-import { open, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { DatasetJson } from '@cloister/api';
+import type { DatasetJob, DatasetJson } from '@cloister/api';
 import {
-  CHUNK_BYTES,
   commitTo,
   type DatasetSchema,
-  datasetAadPrefix,
   decodeSchema,
-  digestTree,
   type EventBody,
   encodeSchema,
   type Price,
@@ -25,75 +20,89 @@ import {
 } from '@cloister/contract/policy';
 import { CodedError, isCoded, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
-import {
-  assertFullyEncrypted,
-  encryptParquet,
-  fileSink,
-  fileSource,
-  masterKeys,
-} from '@cloister/parquet-crypto';
 import { type Gateway, publishAccepted, stateInForce } from '../context.ts';
 import type { GatewayErrorCode } from '../errors.ts';
-import { homeFolder } from '../home.ts';
 import type { EntryRecord } from '../ledger/follower.ts';
+import { convertAll } from './convert-all.ts';
+import { type EncryptStep, encryptFile } from './encrypt-file.ts';
 import { verifiedGroupKey } from './key-check.ts';
 import { readDatasetOpenings } from './openings.ts';
 import { sealDataset } from './seal.ts';
-import { putVaultEntry, type VaultEntry } from './vault.ts';
+import { FOOTER, putVaultEntry, type VaultEntry } from './vault.ts';
 
-const FOOTER = 0;
 const VERSION_1 = 1;
 
 export interface NewDataset {
-  /** Absolute paths of plain Parquet files of these columns; they are removed on every path. */
-  readonly parquets: readonly string[];
-  readonly rows: number;
-  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  /** Its id: 16 random bytes. */
+  readonly dataset: Uint8Array;
+  /** Absolute paths of uploads of one schema. */
+  readonly uploads: readonly string[];
+  /** Types instead of the inferred ones, by column name. */
+  readonly types: Readonly<Record<string, string>>;
   readonly name: string;
   readonly policy: unknown;
   readonly price: Price;
 }
 
+/** What is being done, with which file (from 1; 0: with all), and how much of that is done. */
+export interface AddStep {
+  readonly state: Exclude<DatasetJob['state'], 'queued' | 'added' | 'failed'>;
+  readonly file: number;
+  readonly progress: DatasetJob['progress'];
+}
+
 /**
- * Encrypts, seals and publishes a new dataset; answers its id and the entry on the ledger.
- * @throws CodedError those of `verifiedGroupKey`, `dataset-name-taken`, `event-void`
+ * Converts, encrypts, seals and publishes a new dataset; answers the entry on the ledger. What can
+ * be refused before the long work is. What `report` throws ends the work there.
+ * @throws CodedError those of `convertAll` and `verifiedGroupKey`, `policy-malformed`,
+ * `dataset-name-taken`, `event-void`
  */
 export async function addDataset(
   gateway: Gateway,
   wanted: NewDataset,
-): Promise<{ dataset: Uint8Array; record: EntryRecord }> {
-  const groupKey = await verifiedGroupKey(gateway);
+  report: (step: AddStep) => void,
+): Promise<EntryRecord> {
+  await verifiedGroupKey(gateway);
   await refuseTakenName(gateway, wanted.name);
+  parsePolicyDocument(wanted.policy);
+  const { parquets, rows, columns } = await convertAll(wanted.uploads, wanted.types, (file) =>
+    report({ state: 'converting', file, progress: null }),
+  );
   const schema: DatasetSchema = {
     name: wanted.name,
-    columns: wanted.columns.map(({ name, type }, i) => ({ id: i + 1, name, type })),
+    columns: columns.map(({ name, type }, i) => ({ id: i + 1, name, type })),
   };
   const policy = await compile(gateway, wanted.policy, schema);
-  const dataset = gateway.random.bytes(16);
+  const entry = newEntry(gateway, { dataset: wanted.dataset, schema, policy });
+  await putVaultEntry(gateway.home, entry);
+  const files: EventBody<'dataset'>['files'] = [];
+  for (const [file, plain] of parquets.entries()) {
+    const tell = (step: EncryptStep) => report({ ...step, file: file + 1 });
+    files.push(await encryptFile(gateway, { plain, schema, entry, file }, tell));
+  }
+  report({ state: 'recording', file: 0, progress: null });
+  const { price } = wanted;
+  // The keepers may have made another key meanwhile.
+  const groupKey = await verifiedGroupKey(gateway);
+  const parts = { groupKey, rows, files, price, approvals: policy.approvals };
+  return publishAccepted(gateway, 'dataset', await sealDataset(gateway, entry, parts));
+}
+
+function newEntry(
+  gateway: Gateway,
+  of: { dataset: Uint8Array; schema: DatasetSchema; policy: Policy },
+): VaultEntry {
+  const { dataset, schema, policy } = of;
   const ports = { crypto: nodeCrypto, random: gateway.random };
-  const entry: VaultEntry = {
+  const ids = [FOOTER, ...schema.columns.map((c) => c.id)];
+  return {
     dataset,
     version: VERSION_1,
-    name: wanted.name,
-    keys: new Map(
-      [FOOTER, ...schema.columns.map((c) => c.id)].map((id) => [id, gateway.random.bytes(32)]),
-    ),
+    name: schema.name,
+    keys: new Map(ids.map((id) => [id, gateway.random.bytes(32)])),
     schema: commitTo(encodeSchema(schema), ports).opening,
     policy: commitTo(encodePolicy(policy), ports).opening,
   };
-  await putVaultEntry(gateway.home, entry);
-  const files: EventBody<'dataset'>['files'] = [];
-  for (const plain of wanted.parquets) {
-    files.push(await encryptFile(gateway, { plain, schema, entry, file: files.length }));
-  }
-  const body = await sealDataset(gateway, entry, {
-    groupKey,
-    rows: wanted.rows,
-    files,
-    price: wanted.price,
-    approvals: policy.approvals,
-  });
-  return { dataset, record: await publishAccepted(gateway, 'dataset', body) };
 }
 
 /** Every dataset on the ledger, as this member may read it. */
@@ -170,82 +179,6 @@ async function refuseTakenName(gateway: Gateway, name: string): Promise<void> {
   if (!mine.some((d) => d.name === name)) return;
   const message = `a dataset of yours is already called ${name}: choose another name`;
   throw new CodedError<GatewayErrorCode>('dataset-name-taken', 'conflict', message);
-}
-
-async function encryptFile(
-  gateway: Gateway,
-  of: { plain: string; schema: DatasetSchema; entry: VaultEntry; file: number },
-): Promise<EventBody<'dataset'>['files'][number]> {
-  const { plain, schema, entry, file } = of;
-  const folder = await homeFolder(gateway.home, 'uploads');
-  const encrypted = join(folder, `${toHex(entry.dataset)}.encrypted`);
-  try {
-    const aadPrefix = datasetAadPrefix({ genesis: gateway.genesis, ...entry, file });
-    await encryptTo(encrypted, { plain, schema, entry, aadPrefix });
-    await proveEncrypted(encrypted, entry, aadPrefix);
-    const { leaves, root, length } = await digestTree(chunksOf(encrypted), nodeCrypto);
-    const blob = await gateway.blobs.adopt(encrypted);
-    return { blob, length, root, leaves: await gateway.blobs.put(leaves) };
-  } finally {
-    await rm(plain, { force: true });
-    await rm(encrypted, { force: true });
-  }
-}
-
-async function encryptTo(
-  encrypted: string,
-  of: { plain: string; schema: DatasetSchema; entry: VaultEntry; aadPrefix: Uint8Array },
-): Promise<void> {
-  const { plain, schema, entry, aadPrefix } = of;
-  const keyOf = (id: number) => ({ id: String(id), masterKey: entry.keys.get(id) as Uint8Array });
-  const source = await open(plain, 'r');
-  const sink = await open(encrypted, 'wx', 0o600).catch(async (error: unknown) => {
-    await source.close();
-    throw error;
-  });
-  try {
-    await encryptParquet({
-      source: await fileSource(source),
-      sink: fileSink(sink),
-      footerKey: keyOf(FOOTER),
-      columnKeys: new Map(schema.columns.map((c) => [c.name, keyOf(c.id)])),
-      aadPrefix,
-    });
-  } finally {
-    await Promise.all([source.close(), sink.close()]);
-  }
-}
-
-async function proveEncrypted(
-  path: string,
-  entry: VaultEntry,
-  aadPrefix: Uint8Array,
-): Promise<void> {
-  const file = await open(path, 'r');
-  try {
-    const keys = new Map([...entry.keys].map(([id, key]) => [String(id), key]));
-    await assertFullyEncrypted(await fileSource(file), masterKeys(keys), { aadPrefix });
-  } finally {
-    await file.close();
-  }
-}
-
-async function* chunksOf(path: string): AsyncGenerator<Uint8Array> {
-  const { size } = await stat(path);
-  const file = await open(path, 'r');
-  try {
-    for (let at = 0; at < size; at += CHUNK_BYTES) {
-      const chunk = Buffer.alloc(Math.min(CHUNK_BYTES, size - at));
-      for (let done = 0; done < chunk.length; ) {
-        const { bytesRead } = await file.read(chunk, done, chunk.length - done, at + done);
-        if (bytesRead === 0) throw new Error('an encrypted file shrank while it was read');
-        done += bytesRead;
-      }
-      yield chunk;
-    }
-  } finally {
-    await file.close();
-  }
 }
 
 function ruleOf(policy: Policy, column: number): string {

@@ -7,18 +7,25 @@ import { homeFolder } from '../home.ts';
 
 const HOUR_MS = 3_600_000;
 
-/** How old a leftover may get, by folder; the longest work on a file takes far less. */
+/** How old a leftover may get, by folder. */
 const AGES_MS = { uploads: 24 * HOUR_MS, results: HOUR_MS } as const;
 
-/** Removes leftovers in `home` older than their time at `now`; answers how many there were. */
-export async function sweep(home: string, now: number): Promise<number> {
+/**
+ * Removes leftovers in `home` older than their time at `now`, but not those that are `inUse`;
+ * answers how many there were.
+ */
+export async function sweep(
+  home: string,
+  now: number,
+  inUse: (name: string) => boolean,
+): Promise<number> {
   let swept = 0;
   for (const [name, ageMs] of Object.entries(AGES_MS)) {
     const folder = await homeFolder(home, name);
     for (const file of await readdir(folder)) {
       const path = join(folder, file);
       const found = await stat(path).catch(() => undefined);
-      if (found === undefined || now - found.mtimeMs < ageMs) continue;
+      if (found === undefined || now - found.mtimeMs < ageMs || inUse(file)) continue;
       await rm(path, { force: true, recursive: true });
       swept += 1;
     }

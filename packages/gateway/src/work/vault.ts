@@ -10,12 +10,15 @@ import { z } from 'zod';
 import type { GatewayErrorCode } from '../errors.ts';
 import { homeFolder } from '../home.ts';
 
+/** The id of the footer's master key; columns are counted from 1. */
+export const FOOTER = 0;
+
 const hex = z.string().regex(/^([0-9a-f]{2})*$/);
 const stored = z.strictObject({
   dataset: hex,
   version: z.number().int().min(1),
   name: z.string(),
-  /** Master keys by column id; 0 is the footer's. */
+  /** Master keys by column id, or `FOOTER`. */
   keys: z.array(z.tuple([z.number().int().min(0), hex])),
   schema: z.strictObject({ salt: hex, value: hex }),
   policy: z.strictObject({ salt: hex, value: hex }),

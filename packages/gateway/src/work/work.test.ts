@@ -286,15 +286,17 @@ describe('a new group key', () => {
 });
 
 describe('leftovers', () => {
-  it('are swept when they are old, and not before', async () => {
+  it('are swept when they are old and no work wants them, and not before', async () => {
     const home = federation.home('insurer');
     const folder = await homeFolder(home, 'uploads');
-    const [old, young] = [join(folder, 'old'), join(folder, 'young')];
-    for (const path of [old, young]) await writeFile(path, CSV);
+    const [old, young, used] = [join(folder, 'old'), join(folder, 'young'), join(folder, 'used')];
+    for (const path of [old, young, used]) await writeFile(path, CSV);
     const now = Date.now();
-    await utimes(old, new Date(now), new Date(now - 25 * 3_600_000));
-    expect(await sweep(home, now)).toBe(1);
-    expect(await namesIn(folder)).toEqual(['young']);
+    for (const path of [old, used]) {
+      await utimes(path, new Date(now), new Date(now - 25 * 3_600_000));
+    }
+    expect(await sweep(home, now, (name) => name === 'used')).toBe(1);
+    expect(await namesIn(folder)).toEqual(['used', 'young']);
     expect(await readFile(young, 'utf8')).toBe(CSV);
   });
 });

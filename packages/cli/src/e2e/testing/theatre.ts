@@ -168,10 +168,13 @@ function theatreData(): Record<MemberId, string> {
   return { ...data, hospital: `${[`${head},note`, ...noted].join('\n')}\n` };
 }
 
-/** Runs the command in a process of its own. */
+/**
+ * Runs the command in a process of its own; `onStderr` hears all that it has said so far, and may
+ * kill it.
+ */
 export function cloister(
   args: readonly string[],
-  options: { limitMs?: number } = {},
+  options: { limitMs?: number; onStderr?: (text: string, kill: () => void) => void } = {},
 ): Promise<{ exit: number | null; stdout: string; stderr: string }> {
   const child = spawn(process.execPath, [COMMAND, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   return new Promise((resolve, reject) => {
@@ -182,6 +185,7 @@ export function cloister(
     });
     child.stderr.on('data', (piece: Buffer) => {
       heard.stderr += piece.toString();
+      options.onStderr?.(heard.stderr, () => child.kill('SIGKILL'));
     });
     child.once('error', reject);
     child.once('close', (exit) => {

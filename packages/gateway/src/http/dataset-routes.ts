@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// The part of the admin API that is about the organisation's own data: uploads, the work that makes
+// datasets of them, and what there is.
+//
+// Invariant: a plain file that was uploaded is gone when the work that uses it ends, whatever
+// became of it; one that no work uses is swept after a day.
+import { datasetRequest } from '@cloister/api';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import type { Gateway } from '../context.ts';
+import type { DatasetJobs } from '../work/dataset-jobs.ts';
+import { listDatasets } from '../work/datasets.ts';
+import { recordedAnswer } from '../work/recorded.ts';
+import { resealDatasets } from '../work/seal.ts';
+import { MAX_UPLOAD_BYTES, type Uploads } from '../work/uploads.ts';
+import { parseBody, parseQuery, pollQuery } from './parse.ts';
+
+const uploadQuery = z.object({ name: z.string().min(1).max(255) });
+
+export interface DatasetRoutesOptions {
+  readonly uploads: Uploads;
+  readonly jobs: DatasetJobs;
+}
+
+/** Adds /admin/v1/uploads and /admin/v1/datasets to `app`. */
+export function datasetRoutes(
+  app: FastifyInstance,
+  gateway: Gateway,
+  { uploads, jobs }: DatasetRoutesOptions,
+): void {
+  app.post('/admin/v1/uploads', { bodyLimit: MAX_UPLOAD_BYTES }, (request) =>
+    uploads.receive(parseQuery(uploadQuery, request).name, request.raw),
+  );
+
+  app.get('/admin/v1/uploads/:upload', (request) =>
+    uploads.status(uploadOf(request), pollQuery(request).waitMs),
+  );
+
+  app.post('/admin/v1/uploads/:upload/discard', async (request) => {
+    const upload = uploadOf(request);
+    jobs.refuseUsed(upload);
+    await uploads.remove([upload]);
+    return {};
+  });
+
+  app.post('/admin/v1/datasets', (request) => jobs.start(parseBody(datasetRequest, request)));
+
+  app.get('/admin/v1/datasets/jobs', () => jobs.list());
+
+  app.get('/admin/v1/datasets/jobs/:job', (request) => {
+    const { job } = request.params as { job: string };
+    return jobs.status(job, pollQuery(request));
+  });
+
+  app.get('/admin/v1/datasets', () => listDatasets(gateway));
+
+  app.post('/admin/v1/datasets/reseal', async () =>
+    (await resealDatasets(gateway)).map(recordedAnswer),
+  );
+}
+
+function uploadOf(request: FastifyRequest): string {
+  return (request.params as { upload: string }).upload;
+}
