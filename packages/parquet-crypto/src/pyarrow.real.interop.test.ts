@@ -20,6 +20,7 @@ import {
   readSchema,
 } from './index.ts';
 import { Bridge, KEYS, MASTER_KEYS } from './testing/bridge.ts';
+import { AS_GATEWAYS_WRITE, Duck } from './testing/files.ts';
 
 let folder: string;
 let bridge: Bridge;
@@ -160,6 +161,18 @@ describe('pyarrow reads what we encrypt', () => {
     await assertFullyEncrypted(await fileSource(file), keys, { allowPlaintextFooter: true });
     await file.close();
     const a = { path: sealed, masterKeys: MASTER_KEYS, external };
+    const compared = await bridge.ask({ op: 'compare', a, b: { path: plain } });
+    expect(compared).toMatchObject({ equal: true, rows, schema: '' });
+  });
+
+  test('as gateways write it', async () => {
+    const [plain, sealed] = [join(folder, 'plain-duck'), join(folder, 'sealed-duck')];
+    const duck = await Duck.open();
+    const { sql, options, rows } = AS_GATEWAYS_WRITE;
+    await writeFile(plain, await duck.write(sql, options));
+    await duck.close();
+    await encrypt(plain, sealed);
+    const a = { path: sealed, masterKeys: MASTER_KEYS };
     const compared = await bridge.ask({ op: 'compare', a, b: { path: plain } });
     expect(compared).toMatchObject({ equal: true, rows, schema: '' });
   });

@@ -21,6 +21,7 @@ import {
   readSchema,
 } from './index.ts';
 import { Bridge, interopFile, KEYS, MASTER_KEYS, PYTHON } from './testing/bridge.ts';
+import { AS_GATEWAYS_WRITE, Duck } from './testing/files.ts';
 
 const LOCATE = 'import pyspark, os; print(os.path.dirname(pyspark.__file__))';
 const found = spawnSync(PYTHON, ['-c', LOCATE], { encoding: 'utf8' });
@@ -152,13 +153,9 @@ describe.skipIf(!hasSpark)('Spark [skip: tool]', () => {
     return { externalMaterial: new Map(Object.entries<string>(JSON.parse(text))) };
   }
 
-  async function equalToPlain(a: object, plain: Uint8Array): Promise<void> {
+  async function equalToPlain(a: object, plain: Uint8Array, rows = 500): Promise<void> {
     const b = { path: await put(plain) };
-    expect(await bridge.ask({ op: 'compare', a, b })).toEqual({
-      equal: true,
-      rows: 500,
-      schema: '',
-    });
+    expect(await bridge.ask({ op: 'compare', a, b })).toEqual({ equal: true, rows, schema: '' });
   }
 
   test.each(CASES)('Spark reads what we encrypt: $name', async ({ mode }) => {
@@ -176,6 +173,18 @@ describe.skipIf(!hasSpark)('Spark [skip: tool]', () => {
       await writeFile(name, JSON.stringify(Object.fromEntries(externalMaterial)));
     }
     await equalToPlain({ path, options: CRYPTO }, plain);
+  });
+
+  test('Spark reads what we encrypt: as gateways write it', async () => {
+    const duck = await Duck.open();
+    const { sql, options, rows } = AS_GATEWAYS_WRITE;
+    const plain = await duck.write(sql, options);
+    await duck.close();
+    const sink = new BufferSink();
+    const footerKey = { id: '0', masterKey: KEYS.get('0') ?? new Uint8Array() };
+    const base = { source: bufferSource(plain), sink, footerKey };
+    await encryptParquet({ ...base, columnKeys: 'footer-key' });
+    await equalToPlain({ path: await put(sink.bytes()), options: CRYPTO }, plain, rows);
   });
 
   test.each(CASES)('we read what Spark encrypts: $name', async ({ name, mode }) => {

@@ -162,6 +162,11 @@ describe('CSV', () => {
     );
     expect(groups).toContainEqual(['8192', 'ZSTD']);
     expect(groups.every((group) => Number((group as string[])[0]) <= 8192)).toBe(true);
+    const encodings = await desk.query(
+      `SELECT DISTINCT path_in_schema, encodings FROM parquet_metadata('${out}') ORDER BY 1`,
+    );
+    expect(encodings).toContainEqual(['i', 'DELTA_BINARY_PACKED']);
+    expect(encodings).toContainEqual(['d', 'BYTE_STREAM_SPLIT']);
   });
 
   it('of one very long value is read whole', async () => {

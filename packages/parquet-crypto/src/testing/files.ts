@@ -59,6 +59,18 @@ export async function unseal(
   return sink.bytes();
 }
 
+/** A file as gateways have DuckDB write it: its query, its settings, and how many rows it has. */
+export const AS_GATEWAYS_WRITE = {
+  sql: `SELECT i::BIGINT AS i, i::INTEGER * 3 AS n, sqrt(i) AS real, sqrt(i)::FLOAT AS single,
+    CASE WHEN i % 5 = 0 THEN NULL ELSE sqrt(i + 1) END AS sparse, md5(i::VARCHAR) AS text,
+    (i % 50)::VARCHAR AS few, (i / 7)::DECIMAL(18, 2) AS money, (i / 7)::DECIMAL(30, 5) AS more,
+    DATE '2000-01-01' + (i % 40000)::INTEGER AS date, i % 3 = 0 AS flag,
+    TIMESTAMP '2000-01-01' + to_seconds(i * 7) AS local, md5(i::VARCHAR)::BLOB AS bytes,
+    make_timestamptz(i * 1000000) AS zoned FROM range(20000) r(i)`,
+  options: 'COMPRESSION zstd, PARQUET_VERSION v2, ROW_GROUP_SIZE 8192',
+  rows: 20_000,
+};
+
 /** DuckDB in memory, and a folder for its files. Each file has its own path: DuckDB caches. */
 export class Duck {
   private readonly folder: string;
