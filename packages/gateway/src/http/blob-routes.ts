@@ -10,10 +10,12 @@ import { Readable } from 'node:stream';
 import { type BlobStore, CodedError, equal, fromHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { PieceMemory } from './piece-memory.ts';
 
 const RELAYED_HEADER = 'cloister-relayed';
 export const MAX_BLOB_BYTES = 1024 * 1024 * 1024;
 const PIECE_BYTES = 4 * 1024 * 1024;
+const SMALL_BYTES = 256 * 1024;
 
 export interface BlobRoutesOptions {
   readonly local: BlobStore;
@@ -25,6 +27,7 @@ export interface BlobRoutesOptions {
 
 /** Adds /v1/blobs/:digest to `app`. */
 export function blobRoutes(app: FastifyInstance, options: BlobRoutesOptions): void {
+  const memories = new PieceMemory(PIECE_BYTES);
   // Fastify's own HEAD would answer the length of an empty body.
   app.head('/v1/blobs/:digest', async (request, reply) => {
     const size = await find(options, digestOf(request), request);
@@ -43,9 +46,13 @@ export function blobRoutes(app: FastifyInstance, options: BlobRoutesOptions): vo
       reply.code(206).header('content-range', `bytes ${start}-${end - 1}/${size}`);
     }
     // Most blobs are small, and a stream costs more than they do.
-    if (end - start <= PIECE_BYTES)
-      return reply.send(await options.local.range(digest, start, end));
-    return reply.send(Readable.from(pieces(options.local, digest, { start, end })));
+    if (end - start > PIECE_BYTES) {
+      return reply.send(Readable.from(pieces(options.local, digest, { start, end })));
+    }
+    const read = (memory?: Uint8Array<ArrayBuffer>) =>
+      options.local.range(digest, start, end, memory);
+    const isSmall = end - start <= SMALL_BYTES;
+    return reply.send(await (isSmall ? read() : memories.lend(reply.raw, read)));
   });
 
   app.put(
