@@ -63,9 +63,10 @@ export async function convertToParquet(
     if (inspection.reading !== undefined) await writeCanonical(path, text, inspection, columns);
     if ((await fingerprint(path)) !== before) throw changed();
     const input = inspection.reading === undefined ? resolve(path) : text;
-    await withDuck([input, parquet], (duck) =>
-      copy(duck, { input, parquet, inspection, columns }, options),
-    );
+    // One thread reads text; beside others it would run ahead of the writing, all in memory.
+    const threads = inspection.reading === undefined ? undefined : 1;
+    const job = { input, parquet, inspection, columns };
+    await withDuck([input, parquet], (duck) => copy(duck, job, options), threads);
     await sync(parquet);
     await rename(parquet, target);
   } finally {

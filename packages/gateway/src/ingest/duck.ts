@@ -7,20 +7,22 @@ import { parquetEncrypted } from './detect.ts';
 import { type IngestErrorCode, ingestError } from './errors.ts';
 
 const MEMORY_LIMIT = '1GB';
-const THREADS = '2';
+const THREADS = 2;
 
 export interface Duck {
   /** Rows as arrays of values; `code` and `message` are what a failure becomes. */
   query(sql: string, code: IngestErrorCode, message: string): Promise<JS[][]>;
 }
 
+/** Opens an engine that reaches `paths` only; on two threads unless told. */
 export async function withDuck<T>(
   paths: readonly string[],
   task: (duck: Duck) => Promise<T>,
+  threads = THREADS,
 ): Promise<T> {
   const instance = await DuckDBInstance.create(':memory:', {
     memory_limit: MEMORY_LIMIT,
-    threads: THREADS,
+    threads: String(threads),
   });
   const connection = await instance.connect();
   try {
