@@ -163,7 +163,7 @@ function newsTo(say: (line: string) => void): (job: DatasetJob) => void {
 }
 
 function stateLine({ state, file, files, progress }: DatasetJob): string {
-  if (state === 'queued') return 'waiting for the work before it';
+  if (state === 'queued') return 'waiting its turn';
   const which = files > 1 && file > 0 ? ` file ${file} of ${files}` : '';
   if (progress === null) return `${state}${which}`;
   const { done, of, unit } = progress;
