@@ -5,8 +5,8 @@
 //   once    one task with the 22 statements: inputs are opened and read once
 //   alone   22 tasks with one statement each
 //
-// Cleartext is the files as their owners have them. Gateways write them anew, in a layout that takes
-// DuckDB less time, so `once` also says what the queries take on that layout in clear.
+// Cleartext is the files as their owners have them. Gateways write them anew, in a layout that
+// takes DuckDB less time, so `once` also says what the queries take on that layout in clear.
 //
 // Times are from submit to released result, medians of the rounds; every answer of every round is
 // compared with cleartext's, types included, and a difference ends the bench. Needs a build, and

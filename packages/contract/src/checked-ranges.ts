@@ -25,6 +25,19 @@ export type ReadRun = (
   into: Uint8Array<ArrayBuffer>,
 ) => Promise<Uint8Array>;
 
+/** Memory that runs are fetched into, for one file after another or several at once. */
+export class RunMemory {
+  readonly #free: Uint8Array<ArrayBuffer>[] = [];
+
+  take(): Uint8Array<ArrayBuffer> {
+    return this.#free.pop() ?? new Uint8Array(RUN_CHUNKS * CHUNK_BYTES);
+  }
+
+  give(memory: Uint8Array<ArrayBuffer>): void {
+    this.#free.push(memory);
+  }
+}
+
 /** Memory of one run, and how many of its chunks still need it. */
 interface Run {
   readonly memory: Uint8Array<ArrayBuffer>;
@@ -47,21 +60,30 @@ export class CheckedRanges {
   readonly #crypto: CryptoPort;
   readonly #read: ReadRun;
   readonly #chunks = new Map<number, Chunk>();
-  readonly #free: Uint8Array<ArrayBuffer>[] = [];
+  readonly #memory: RunMemory;
   /** Bytes fetched so far, whole chunks counted. */
   fetched = 0;
 
-  /** @throws CodedError `digest-tree-mismatch` */
+  /**
+   * @param options memory: shared with other files; `close` gives it back
+   * @throws CodedError `digest-tree-mismatch`
+   */
   constructor(
     file: { root: Uint8Array; length: number; leaves: Uint8Array },
     read: ReadRun,
-    options: { crypto: CryptoPort },
+    options: { readonly crypto: CryptoPort; readonly memory?: RunMemory },
   ) {
     checkLeaves(file.leaves, file, options.crypto);
     this.size = file.length;
     this.#leaves = file.leaves;
     this.#crypto = options.crypto;
     this.#read = read;
+    this.#memory = options.memory ?? new RunMemory();
+  }
+
+  /** To be called when nothing more is read: what was kept is not. */
+  close(): void {
+    for (const [index, chunk] of this.#chunks) this.#drop(index, chunk);
   }
 
   /**
@@ -125,8 +147,7 @@ export class CheckedRanges {
     let end = first;
     while (end <= last && end < first + RUN_CHUNKS && !this.#chunks.has(end)) end++;
     if (end === first) return end;
-    const memory = this.#free.pop() ?? new Uint8Array(RUN_CHUNKS * CHUNK_BYTES);
-    const run: Run = { memory, needed: end - first, failed: false };
+    const run: Run = { memory: this.#memory.take(), needed: end - first, failed: false };
     const coming = this.#run(run, first * CHUNK_BYTES, Math.min(end * CHUNK_BYTES, this.size));
     for (let index = first; index < end; index++) {
       const bytes = this.#checked(coming, first, index);
@@ -161,7 +182,7 @@ export class CheckedRanges {
     if (chunk.uses > 0) return;
     const { run } = chunk;
     run.needed -= 1;
-    if (run.needed === 0 && !run.failed) this.#free.push(run.memory);
+    if (run.needed === 0 && !run.failed) this.#memory.give(run.memory);
   }
 
   async #run(run: Run, start: number, end: number): Promise<Uint8Array> {

@@ -12,6 +12,7 @@ import {
   datasetAadPrefix,
   type ReadRun,
   type RightInput,
+  RunMemory,
   type TaskContents,
 } from '@cloister/contract';
 import type { RunTable, Suppression } from '@cloister/contract/policy';
@@ -28,7 +29,7 @@ import { within } from './wait.ts';
 
 /** One gateway's time for a run of chunks, 4 MiB at most. */
 const CHUNK_MS = 15_000;
-/** Inputs read side by side; each holds a few chunks and a page or two of plain values. */
+/** Files read side by side; each holds a few chunks and a page or two of plain values. */
 const SIDE_BY_SIDE = 4;
 /** Decrypted sooner than a thread has begun. */
 const SMALL_BYTES = 8 * 1024 * 1024;
@@ -72,71 +73,78 @@ export function inputTables(
   }));
 }
 
+/** One file of an input, and where its plain columns go. */
+interface FileToRead {
+  readonly at: number;
+  readonly file: number;
+  readonly path: string;
+  readonly columns: readonly string[];
+}
+
 /**
  * Decrypts every input's columns into the files of its table.
  * @throws CodedError from digest trees, tags and blobs
  */
 export async function readInputs(request: ReadRequest): Promise<ReadyInput[]> {
   const tables = inputTables(request);
-  const ready: ReadyInput[] = [];
-  let next = 0;
+  const ready = tables.map(() => ({ rows: 0, bytes: 0 }));
+  const left = tables.flatMap(({ columns: schema, granted, files }, at): FileToRead[] => {
+    const columns = granted.map((id) => schema[id - 1]?.name ?? '');
+    return files.map((path, file) => ({ at, file, path, columns }));
+  });
+  // The largest first, so that none is begun when the others are nearly done.
+  left.sort((a, b) => fileOf(request, b).length - fileOf(request, a).length);
+  const memory = new RunMemory();
   const lane = async () => {
-    while (next < tables.length) {
-      const at = next++;
-      ready[at] = await readInput(request, at, tables[at] as RunTable);
+    for (let next = left.shift(); next !== undefined; next = left.shift()) {
+      const read = await readFile(request, next, memory);
+      const sum = ready[next.at] as (typeof ready)[number];
+      sum.rows += read.rows;
+      sum.bytes += read.bytes;
     }
   };
-  await Promise.all(Array.from({ length: SIDE_BY_SIDE }, lane));
+  try {
+    await Promise.all(Array.from({ length: SIDE_BY_SIDE }, lane));
+  } finally {
+    left.length = 0;
+  }
   return ready;
 }
 
-async function readInput(
-  request: ReadRequest,
-  at: number,
-  { columns: schema, granted, files }: RunTable,
-): Promise<ReadyInput> {
-  const right = request.inputs[at] as RightInput;
-  const columns = granted.map((id) => schema[id - 1]?.name ?? '');
-  let rows = 0;
-  let bytes = 0;
-  for (const [file, path] of files.entries()) {
-    const read = await readFile(request, { right, at, file, columns, path });
-    rows += read.rows;
-    bytes += read.bytes;
-  }
-  return { rows, bytes };
+function fileOf({ inputs }: ReadRequest, { at, file }: FileToRead) {
+  return (inputs[at] as RightInput).body.files[file] as RightInput['body']['files'][number];
 }
 
 async function readFile(
   request: ReadRequest,
-  of: { right: RightInput; at: number; file: number; columns: readonly string[]; path: string },
-): Promise<{ rows: number; bytes: number }> {
-  const { right, file, columns } = of;
-  const { blob, length, root, leaves } = right.body.files[
-    file
-  ] as (typeof right.body.files)[number];
+  of: FileToRead,
+  memory: RunMemory,
+): Promise<ReadyInput> {
+  const { owner, input } = request.inputs[of.at] as RightInput;
+  const { blob, length, root, leaves } = fileOf(request, of);
   const [leafHashes, blobsOf] = await Promise.all([
     request.blobs.get(leaves),
-    request.blobsOf(right.owner),
+    request.blobsOf(owner),
   ]);
-  const { crypto, timers } = request;
-  const from = { blobsOf, crypto, timers };
-  const checked = steadyRanges({ root, length, leaves: leafHashes }, blob, from);
+  const { genesis, crypto, timers } = request;
+  const from = { blobsOf, crypto, timers, memory };
+  const { source, ranges } = steadyRanges({ root, length, leaves: leafHashes }, blob, from);
   const keys = request.keys[of.at] as InputKeys;
-  const { dataset, version } = right.input;
+  const { dataset, version } = input;
   const sink = await open(of.path, 'wx', 0o600);
   try {
     const { rows } = await decryptProjection({
-      source: checked.source,
+      source,
       sink: fileSink(sink),
       keys: masterKeys(new Map([...keys].map(([id, key]) => [String(id), key]))),
-      columns,
-      aadPrefix: datasetAadPrefix({ genesis: request.genesis, dataset, version, file }),
+      columns: of.columns,
+      aadPrefix: datasetAadPrefix({ genesis, dataset, version, file: of.file }),
       algorithms: ['AES_GCM_V1'],
       ...(length > SMALL_BYTES && request.pool !== undefined ? { pool: request.pool } : {}),
     });
-    return { rows, bytes: checked.ranges.fetched };
+    return { rows, bytes: ranges.fetched };
   } finally {
+    ranges.close();
     await sink.close();
   }
 }
@@ -152,17 +160,18 @@ export function steadyRanges(
     blobsOf: readonly BlobStore[];
     crypto: CryptoPort;
     timers: Timers;
+    memory?: RunMemory;
     chunkMs?: number;
   },
 ): { source: RandomAccess; ranges: CheckedRanges } {
-  const { blobsOf, crypto, timers, chunkMs: limitMs = CHUNK_MS } = from;
+  const { blobsOf, timers, chunkMs: limitMs = CHUNK_MS } = from;
   let at = 0;
   const fetch: ReadRun = (start, end, into) => {
     const blobs = blobsOf[at % blobsOf.length] as BlobStore;
     const asked = blobs.range(blob, start, end, into);
     return within('a range of an encrypted file', { timers, limitMs }, asked);
   };
-  const ranges = new CheckedRanges(file, fetch, { crypto });
+  const ranges = new CheckedRanges(file, fetch, from);
   const readInto = async (offset: number, target: Uint8Array): Promise<number> => {
     let last: unknown;
     for (let tries = 0; tries < blobsOf.length; tries++) {
