@@ -27,5 +27,6 @@ export type * from './ports.ts';
 export * from './quorum.ts';
 export * from './report-data.ts';
 export * from './result-keys.ts';
+export * from './sealed-columns.ts';
 export * from './task-openings.ts';
 export * from './vendor-rule.ts';

@@ -14,6 +14,7 @@ import { encodePartials, openAnswerInfo, openProofRequest } from '@cloister/api'
 import {
   type CharterBody,
   CheckpointFollower,
+  columnLabel,
   type Follower,
   JoinAppraiser,
   type RightInput,
@@ -36,7 +37,7 @@ import { keeperError } from './errors.ts';
 import { checkPlace, makeJoin } from './join.ts';
 import { errorFields } from './log.ts';
 import { Metrics } from './metrics.ts';
-import { type Decision, decide, labelOf, type OpenRequest } from './open.ts';
+import { type Decision, decide, type OpenRequest } from './open.ts';
 import type { KeeperParts, KeeperPorts } from './ports.ts';
 import { patiently, sleep, Trouble } from './wait.ts';
 
@@ -219,7 +220,7 @@ export class Keeper {
     if (join !== undefined) void blobs.get(join.evidence).catch(() => undefined);
     const columns = rights.ok ? rights.inputs.flatMap(askedColumns) : [];
     for (const { input, id, sealed } of columns.slice(0, MAX_PREFETCHED)) {
-      const label = labelOf(this.#options.genesis, input, id);
+      const label = columnLabel(this.#options.genesis, input, id);
       const ready = checked?.prepare(blobs, sealed, label) ?? blobs.get(sealed);
       void ready.catch(() => undefined);
     }

@@ -21,6 +21,7 @@
 import type { PartialOpening } from '@cloister/api';
 import {
   type Appraiser,
+  columnLabel,
   columnsRead,
   decodeTaskOpenings,
   type Follower,
@@ -30,13 +31,14 @@ import {
   readTaskOpenings,
   requiredWitnesses,
   rightsOfJoin,
+  sealedColumn,
   type TaskContents,
   type TaskOpenings,
   witnessesOf,
 } from '@cloister/contract';
 import { judge, type Suppression } from '@cloister/contract/policy';
 import { type BlobStore, type CryptoPort, equal, toHex } from '@cloister/core';
-import { encodeLabel, parseSealedKey, type SealedKey } from '@cloister/threshold';
+import { parseSealedKey, type SealedKey } from '@cloister/threshold';
 import { type HpkeKeyPair, hpkeOpen, type KeyShare, partialOpen } from '@cloister/threshold/node';
 import {
   type Freshness,
@@ -225,7 +227,7 @@ interface Wanted {
 function fetchKeys(ports: OpenPorts, wanted: readonly Wanted[]): Promise<SealedKey[]> {
   return Promise.all(
     wanted.map(async ({ input, column }) => {
-      const digest = sealedOf(input, column);
+      const digest = sealedColumn(input, column);
       if (digest !== undefined) return parseSealedKey(await ports.blobs.get(digest));
       const message = 'a granted column has no sealed key in the newest event of its dataset';
       throw keeperError('column-not-sealed', 'verification', message);
@@ -241,26 +243,14 @@ function openColumns(
   keys: readonly SealedKey[],
 ): Decision {
   const partials = wanted.map(({ input, at, column }, i) => {
-    const label = labelOf(ports.genesis, input, column);
-    const digest = sealedOf(input, column);
+    const label = columnLabel(ports.genesis, input, column);
+    const digest = sealedColumn(input, column);
     const checked = digest === undefined ? undefined : ports.checked?.get(digest);
     const known = checked?.under(label) === undefined ? undefined : checked;
     const point = partialOpen({ share, sealed: known ?? (keys[i] as SealedKey), label });
     return { input: at, column, point };
   });
   return { encs: keys.map((key) => key.enc), partials };
-}
-
-/** The label that a column's key must be sealed under: the ledger's words, never the caller's. */
-export function labelOf(genesis: Uint8Array, { owner, input, body }: RightInput, column: number) {
-  const { groupKey, policy } = body;
-  const { dataset, version } = input;
-  return encodeLabel({ genesis, groupKey, owner, dataset, version, column, policy });
-}
-
-/** The sealed key of a column in the newest event of its dataset version. */
-function sealedOf({ body }: RightInput, column: number): Uint8Array | undefined {
-  return body.columns.find(({ id }) => id === column)?.sealed;
 }
 
 /** The footer key and the columns that the run reads, all of them asked for and so granted. */

@@ -16,11 +16,13 @@ import {
   type PartialOpening,
 } from '@cloister/api';
 import {
+  columnLabel,
   columnsRead,
   type Epoch,
   encodeTaskOpenings,
   openingsInfo,
   type Rights,
+  sealedColumn,
   type TaskContents,
   type TaskOpenings,
 } from '@cloister/contract';
@@ -28,7 +30,6 @@ import type { Suppression } from '@cloister/contract/policy';
 import { equal, fromHex, isCoded } from '@cloister/core';
 import {
   blame,
-  encodeLabel,
   parsePoint,
   parseReveal,
   parseSealedKey,
@@ -198,16 +199,14 @@ async function wantedKeys(
   const { uses } = contents;
   const { genesis } = ports;
   const all = start.rights.inputs.flatMap((right, input) => {
-    const { columns: asked, dataset, version } = right.input;
-    const { groupKey, policy } = right.body;
+    const asked = right.input.columns;
     const read = columnsRead(input, { uses, suppression, asked });
     if (read.some((column) => !asked.includes(column))) throw notGranted('was not asked for');
     return [0, ...read].map(async (column) => {
-      const digest = right.body.columns.find(({ id }) => id === column)?.sealed;
+      const digest = sealedColumn(right, column);
       if (digest === undefined) throw notGranted('has no sealed key in its dataset event');
-      const about = { genesis, groupKey, owner: right.owner, dataset, version, column, policy };
       const sealed = parseSealedKey(await start.sealed(digest));
-      return { input, column, label: encodeLabel(about), sealed };
+      return { input, column, label: columnLabel(genesis, right, column), sealed };
     });
   });
   return Promise.all(all);
