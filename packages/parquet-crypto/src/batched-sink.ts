@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gathers parts into writes of a few MiB, in order, and knows the position in the file that is
+// Gathers parts into writes of a MiB or more, in order, and knows the position in the file that is
 // being written. While one batch is written the next is made, so at most two are in memory.
 
 import type { ByteSink } from './io.ts';
+import { Parts } from './parts.ts';
 
-const BATCH_BYTES_MIN = 4 * 1024 * 1024;
+const BATCH_BYTES_MIN = 1024 * 1024;
 
 /** A sink that writes in batches; `flush` before the end. */
 export class BatchedSink {
   private readonly sink: ByteSink;
-  private batch: Uint8Array[] = [];
-  private waiting = 0;
-  private at = 0;
+  private readonly batch = new Parts();
+  /** Where the batch begins. */
+  private start = 0;
   private running: Promise<void> = Promise.resolve();
 
   constructor(sink: ByteSink) {
@@ -20,16 +21,12 @@ export class BatchedSink {
 
   /** Bytes taken so far: where the next one will be. */
   get position(): number {
-    return this.at;
+    return this.batch.length;
   }
 
   async write(parts: readonly Uint8Array[]): Promise<void> {
-    for (const part of parts) {
-      this.batch.push(part);
-      this.waiting += part.length;
-      this.at += part.length;
-    }
-    if (this.waiting >= BATCH_BYTES_MIN) await this.turn();
+    for (const part of parts) this.batch.add(part);
+    if (this.position - this.start >= BATCH_BYTES_MIN) await this.turn();
   }
 
   /** Waits until all is written. */
@@ -50,9 +47,8 @@ export class BatchedSink {
 
   private async turn(): Promise<void> {
     await this.running;
-    const batch = this.batch;
-    this.batch = [];
-    this.waiting = 0;
+    const batch = this.batch.drain();
+    this.start = this.position;
     if (batch.length === 0) return;
     this.running = this.sink.write(batch);
     this.running.catch(() => undefined);

@@ -32,17 +32,22 @@ export interface OpenColumn {
 /** Data keys of one file, each unwrapped once. */
 export class DataKeys {
   private readonly provider: KeyProvider | undefined;
-  private readonly known = new Map<string, Promise<AesKey>>();
+  private readonly known = new Map<string, AesKey>();
 
   constructor(provider: KeyProvider | undefined) {
     this.provider = provider;
   }
 
-  column(keyMetadata: Uint8Array, path: string): Promise<AesKey> {
-    const name = Buffer.from(keyMetadata).toString('latin1');
-    const known = this.known.get(name) ?? this.fetch(keyMetadata, path);
-    this.known.set(name, known);
-    return known;
+  /** The key, where it has been fetched. */
+  held(keyMetadata: Uint8Array): AesKey | undefined {
+    return this.known.get(nameOf(keyMetadata));
+  }
+
+  async column(keyMetadata: Uint8Array, path: string): Promise<AesKey> {
+    const name = nameOf(keyMetadata);
+    const key = this.known.get(name) ?? (await this.fetch(keyMetadata, path));
+    this.known.set(name, key);
+    return key;
   }
 
   private async fetch(keyMetadata: Uint8Array, path: string): Promise<AesKey> {
@@ -52,6 +57,10 @@ export class DataKeys {
     const use = `column ${path}`;
     return new AesKey(await this.provider.dataKey(keyMetadata, use), `the key of ${use}`);
   }
+}
+
+function nameOf(keyMetadata: Uint8Array): string {
+  return Buffer.from(keyMetadata).toString('latin1');
 }
 
 /** The chunks of a row group, one a leaf. @throws CodedError `parquet-malformed` */
@@ -86,17 +95,36 @@ export function protectionOf(chunk: ThriftStruct, leaf: LeafColumn): ColumnProte
   };
 }
 
-/** Opens one chunk, decrypting its metadata. */
+/** A chunk's place in a file, and what the footer says of it. */
+interface ChunkPlace {
+  readonly rowGroup: number;
+  readonly chunk: ThriftStruct;
+  readonly leaf: LeafColumn;
+}
+
+/** Opens one chunk, decrypting its metadata; its key is fetched where it is not held yet. */
 export async function openColumn(
   file: OpenFile,
   keys: DataKeys,
-  place: { readonly rowGroup: number; readonly chunk: ThriftStruct; readonly leaf: LeafColumn },
+  place: ChunkPlace,
 ): Promise<OpenColumn> {
-  const { chunk, leaf, rowGroup } = place;
+  const { chunk, leaf } = place;
   if (chunk.has(CHUNK.filePath)) throw unsupported(`column ${leaf.path} is in another file`);
   const protection = protectionOf(chunk, leaf);
+  if (protection.kind === 'column-key') await keys.column(protection.keyMetadata, leaf.path);
+  return openUnder(file, keys, protection, place);
+}
+
+/** Opens a chunk whose key is held. */
+function openUnder(
+  file: OpenFile,
+  keys: DataKeys,
+  protection: ColumnProtection,
+  place: ChunkPlace,
+): OpenColumn {
+  const { chunk, leaf, rowGroup } = place;
   let key: AesKey | undefined;
-  if (protection.kind === 'column-key') key = await keys.column(protection.keyMetadata, leaf.path);
+  if (protection.kind === 'column-key') key = keys.held(protection.keyMetadata);
   if (protection.kind === 'footer-key') key = file.unlocked?.footerKey;
   if (protection.kind !== 'clear' && (key === undefined || file.unlocked === undefined)) {
     throw refused(
@@ -109,11 +137,7 @@ export async function openColumn(
   return { leaf, rowGroup, chunk, metadata, key, ...extentOf(file, metadata, leaf, key) };
 }
 
-function columnMetadata(
-  file: OpenFile,
-  key: AesKey | undefined,
-  place: { readonly rowGroup: number; readonly chunk: ThriftStruct; readonly leaf: LeafColumn },
-): ThriftStruct {
+function columnMetadata(file: OpenFile, key: AesKey | undefined, place: ChunkPlace): ThriftStruct {
   const { chunk, leaf, rowGroup } = place;
   const sealed = chunk.binary(CHUNK.encryptedMetadata);
   if (sealed !== undefined && key !== undefined && file.unlocked !== undefined) {
@@ -177,8 +201,51 @@ export function allChunks(file: OpenFile): ChunkChoice {
 }
 
 /**
- * Opens chunks, row group by row group, before any page is read. Chunks that together are larger
- * than their file overlap, and reading them has no bound: they are refused.
+ * The chosen chunks of a file, row group by row group. All have been opened once, so their keys are
+ * held and their metadata is sound; each is opened again when it is asked for, because the open
+ * form of thousands of chunks would be most of what is in memory.
+ */
+export class OpenColumns {
+  /** How many. */
+  readonly length: number;
+  readonly choice: ChunkChoice;
+  /** The first column that has a chunk in clear. */
+  clear: LeafColumn | undefined;
+  private readonly file: OpenFile;
+  private readonly keys: DataKeys;
+  private chunks: readonly ThriftStruct[] = [];
+  private chunksGroup: number | undefined;
+
+  constructor(file: OpenFile, keys: DataKeys, choice: ChunkChoice) {
+    this.file = file;
+    this.keys = keys;
+    this.choice = choice;
+    this.length = choice.rowGroups.length * choice.leaves.length;
+  }
+
+  /** The i-th chunk. */
+  at(i: number): OpenColumn {
+    const place = this.place(i);
+    return openUnder(this.file, this.keys, protectionOf(place.chunk, place.leaf), place);
+  }
+
+  /** Where the i-th chunk is, and what the footer says of it. */
+  place(i: number): ChunkPlace {
+    const { leaves, rowGroups } = this.choice;
+    const rowGroup = rowGroups[Math.floor(i / leaves.length)];
+    const leaf = leaves[i % leaves.length];
+    if (rowGroup === undefined || leaf === undefined) throw new RangeError(`no chunk ${i}`);
+    if (this.chunksGroup !== rowGroup) this.chunks = chunksOf(this.file, rowGroup);
+    this.chunksGroup = rowGroup;
+    const chunk = this.chunks[leaf.ordinal];
+    if (chunk === undefined) throw new Error('assertion failed: a chunk for each leaf');
+    return { rowGroup, chunk, leaf };
+  }
+}
+
+/**
+ * Finds the keys of all chosen chunks and checks all metadata, before any page is read. Chunks that
+ * together are larger than their file overlap, and reading them has no bound: they are refused.
  * @param provider where keys of columns come from
  * @param check called with each chunk and its column before it is opened
  */
@@ -187,24 +254,20 @@ export async function openColumns(
   provider: KeyProvider | undefined,
   choice: ChunkChoice,
   check?: (chunk: ThriftStruct, leaf: LeafColumn) => void,
-): Promise<OpenColumn[]> {
+): Promise<OpenColumns> {
   const keys = new DataKeys(provider);
-  const out: OpenColumn[] = [];
+  const columns = new OpenColumns(file, keys, choice);
   let total = 0;
-  for (const rowGroup of choice.rowGroups) {
-    const chunks = chunksOf(file, rowGroup);
-    for (const leaf of choice.leaves) {
-      const chunk = chunks[leaf.ordinal];
-      if (chunk === undefined) throw new Error('assertion failed: a chunk for each leaf');
-      check?.(chunk, leaf);
-      const column = await openColumn(file, keys, { rowGroup, chunk, leaf });
-      total += column.end - column.start;
-      if (total > file.footerStart) {
-        const sizes = `${total} bytes in a file of ${file.source.size}`;
-        throw malformed('parquet-malformed', `column chunks overlap: ${sizes}`);
-      }
-      out.push(column);
+  for (let i = 0; i < columns.length; i++) {
+    const place = columns.place(i);
+    check?.(place.chunk, place.leaf);
+    const column = await openColumn(file, keys, place);
+    if (column.key === undefined) columns.clear ??= column.leaf;
+    total += column.end - column.start;
+    if (total > file.footerStart) {
+      const sizes = `${total} bytes in a file of ${file.source.size}`;
+      throw malformed('parquet-malformed', `column chunks overlap: ${sizes}`);
     }
   }
-  return out;
+  return columns;
 }

@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// Worker threads that recode column chunks: a chunk stays with one thread, which parses its pages
-// and does its AES, so that small pages gain as much as large ones. Windows go in by memory shared
-// with the threads, what comes of them comes back by transfer. Threads are born with the first
-// chunk and do not keep the process alive when idle.
+// Worker threads that recode runs of column chunks: a run stays with one thread, which parses its
+// pages and does its AES, so that small pages gain as much as large ones. Windows go in by memory
+// shared with the threads, what comes of them comes back by transfer. Threads are born with the
+// first run and do not keep the process alive when idle.
 //
 // Invariants: a message is answered once, or the end of its thread rejects it; a thread holds a key
-// only within a chunk; `close` ends all threads.
+// only within a run; `close` ends all threads.
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { CodedError } from '@cloister/core';
-import type { ChunkTask } from './chunk-task.ts';
 import type { ThreadAnswer, ThreadRequest } from './crypto-thread.ts';
-import type { RecodedChunk, RecodedWindow } from './recode-chunk.ts';
+import type { RecodedChunk } from './recode-chunk.ts';
+import type { RecodedWindow, Run } from './recode-run.ts';
 import { Slabs } from './windows.ts';
 
 /** A thread loads no source: the built file serves tests too. */
 const ENTRY = new URL('../dist/crypto-thread.js', import.meta.url);
+
+/** What comes of pages is passed on at once: more would only be garbage that is left lying. */
+const YOUNG_MB_MAX = 6;
 
 interface Waiting {
   readonly resolve: (answer: ThreadAnswer) => void;
@@ -28,11 +31,12 @@ class PoolThread {
   private readonly waiting = new Map<number, Waiting>();
   private nextId = 0;
   private lost: unknown;
-  /** Chunks that it has. */
-  chunks = 0;
+  /** Runs that it has. */
+  runs = 0;
 
   constructor() {
-    this.worker = new Worker(ENTRY, { name: 'parquet-crypto', execArgv: [] });
+    const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_MB_MAX };
+    this.worker = new Worker(ENTRY, { name: 'parquet-crypto', execArgv: [], resourceLimits });
     this.worker.on('message', (answer: ThreadAnswer) => {
       const asked = this.waiting.get(answer.id);
       this.waiting.delete(answer.id);
@@ -65,19 +69,19 @@ class PoolThread {
   }
 }
 
-/** A chunk that a thread is at work on. */
-export class PooledChunk {
+/** A run that a thread is at work on. */
+export class PooledRun {
   private readonly thread: PoolThread;
-  private readonly chunk: number;
-  /** Until the thread has been sent it. */
-  private task: ChunkTask | undefined;
-  private done: RecodedChunk | undefined;
+  private readonly run: number;
+  /** Until the thread has been sent them. */
+  private tasks: Run | undefined;
+  private done: RecodedChunk[] | undefined;
 
-  constructor(thread: PoolThread, chunk: number, task: ChunkTask) {
+  constructor(thread: PoolThread, run: number, tasks: Run) {
     this.thread = thread;
-    this.chunk = chunk;
-    this.task = task;
-    thread.chunks++;
+    this.run = run;
+    this.tasks = tasks;
+    thread.runs++;
   }
 
   /** @param last true where no window follows */
@@ -86,24 +90,24 @@ export class PooledChunk {
     return { parts, spent };
   }
 
-  /** What came of the chunk. */
-  async end(): Promise<RecodedChunk> {
-    this.thread.chunks--;
+  /** What came of each chunk. */
+  async end(): Promise<RecodedChunk[]> {
+    this.thread.runs--;
     const done = this.done ?? (await this.ask({ last: true })).done;
-    if (done === undefined) throw new Error('assertion failed: a chunk that has ended');
+    if (done === undefined) throw new Error('assertion failed: a run that has ended');
     return done;
   }
 
-  /** Ends a chunk that has failed or is not wanted any more. */
+  /** Ends a run that has failed or is not wanted any more. */
   abandon(): void {
-    this.thread.chunks--;
+    this.thread.runs--;
     if (this.done === undefined) this.ask({ last: true }).catch(() => undefined);
   }
 
-  private async ask(request: Pick<ThreadRequest, 'window' | 'last'>): Promise<ThreadAnswer> {
-    const { chunk, task } = this;
-    this.task = undefined;
-    const answer = checked(await this.thread.ask({ chunk, task, ...request }));
+  private async ask(request: Omit<ThreadRequest, 'id' | 'run' | 'tasks'>): Promise<ThreadAnswer> {
+    const { run, tasks } = this;
+    this.tasks = undefined;
+    const answer = checked(await this.thread.ask({ run, tasks, ...request }));
     this.done = answer.done;
     return answer;
   }
@@ -114,7 +118,7 @@ export class CryptoPool {
   readonly threads: number;
   readonly slabs = new Slabs();
   private running: PoolThread[] = [];
-  private nextChunk = 0;
+  private nextRun = 0;
   private closed = false;
 
   /** @param threads how many; as many as there are cores where absent */
@@ -122,10 +126,10 @@ export class CryptoPool {
     this.threads = Math.max(1, Math.floor(threads));
   }
 
-  /** Begins a chunk on the thread that has the least to do. */
-  begin(task: ChunkTask): PooledChunk {
+  /** Begins a run on the thread that has the least to do. */
+  begin(run: Run): PooledRun {
     if (this.closed) throw new Error('assertion failed: a pool that is open');
-    return new PooledChunk(this.freest(), this.nextChunk++, task);
+    return new PooledRun(this.freest(), this.nextRun++, run);
   }
 
   /** Ends all threads; what they have not answered yet is rejected. */
@@ -136,8 +140,8 @@ export class CryptoPool {
 
   private freest(): PoolThread {
     this.running = this.running.filter((thread) => !thread.isLost);
-    const [first] = [...this.running].sort((a, b) => a.chunks - b.chunks);
-    if (first !== undefined && (first.chunks === 0 || this.running.length === this.threads)) {
+    const [first] = [...this.running].sort((a, b) => a.runs - b.runs);
+    if (first !== undefined && (first.runs === 0 || this.running.length === this.threads)) {
       return first;
     }
     const thread = new PoolThread();

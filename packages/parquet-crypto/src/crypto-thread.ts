@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a thread of the pool runs: chunks, each a recoder of its own, fed window by window.
+// What a thread of the pool does: runs of chunks, each a recoder of its own, fed window by window.
 import type { TransferListItem } from 'node:worker_threads';
 import { parentPort } from 'node:worker_threads';
 import { type ErrorDetails, type ErrorKind, isCoded } from '@cloister/core';
-import type { ChunkTask } from './chunk-task.ts';
-import { ChunkRecoder, type RecodedChunk } from './recode-chunk.ts';
+import type { RecodedChunk } from './recode-chunk.ts';
+import { type Run, RunRecoder } from './recode-run.ts';
 
-/** The first request for a chunk has its task; most chunks are one window and one request. */
+/** The first request for a run has its tasks; most runs are one window and one request. */
 export interface ThreadRequest {
   readonly id: number;
-  readonly chunk: number;
-  readonly task?: ChunkTask | undefined;
+  readonly run: number;
+  readonly tasks?: Run | undefined;
   readonly window?: Uint8Array;
   /** True where no window follows. */
   readonly last: boolean;
@@ -21,7 +21,7 @@ export interface ThreadAnswer {
   readonly id: number;
   readonly parts?: Uint8Array[];
   readonly spent?: number;
-  readonly done?: RecodedChunk;
+  readonly done?: RecodedChunk[];
   /** A CodedError, taken apart: an error's own fields do not cross threads. */
   readonly coded?: {
     readonly code: string;
@@ -33,13 +33,14 @@ export interface ThreadAnswer {
   readonly fault?: unknown;
 }
 
-const chunks = new Map<number, ChunkRecoder>();
+const runs = new Map<number, RunRecoder>();
 
-function answer({ chunk, task, window, last }: ThreadRequest): Omit<ThreadAnswer, 'id'> {
-  const recoder = task === undefined ? chunks.get(chunk) : new ChunkRecoder(task);
-  if (recoder === undefined) throw new Error('assertion failed: a chunk that has begun');
-  if (last) chunks.delete(chunk);
-  else chunks.set(chunk, recoder);
+function answer(request: ThreadRequest): Omit<ThreadAnswer, 'id'> {
+  const { run, tasks, window, last } = request;
+  const recoder = tasks === undefined ? runs.get(run) : new RunRecoder(tasks);
+  if (recoder === undefined) throw new Error('assertion failed: a run that has begun');
+  if (last) runs.delete(run);
+  else runs.set(run, recoder);
   const recoded = window === undefined ? {} : recoder.push(window);
   return last ? { ...recoded, done: recoder.end() } : recoded;
 }

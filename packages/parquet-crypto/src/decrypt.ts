@@ -8,7 +8,7 @@
 // sink holds a file without an end, which no reader opens; columns in clear inside an encrypted
 // file are refused unless the caller allows them, since nothing authenticates their bytes.
 import { BatchedSink } from './batched-sink.ts';
-import { type ChunkChoice, type OpenColumn, openColumns } from './columns.ts';
+import { type OpenColumns, openColumns } from './columns.ts';
 import type { CryptoPool } from './crypto-pool.ts';
 import { footerTail } from './encrypted-metadata.ts';
 import { misused, overLimit, refused } from './errors.ts';
@@ -16,8 +16,9 @@ import { type OpenFile, openParquet } from './footer.ts';
 import { CHUNK, FILE, GROUP, MAGIC_CLEAR, type ParquetLimits } from './format.ts';
 import type { ByteSink, Progress, RandomAccess } from './io.ts';
 import type { KeyProvider } from './keys.ts';
-import type { EncryptionAlgorithm } from './modules.ts';
-import { byRowGroup, type MovedChunk, moveChunks, moveSideModules } from './move-chunks.ts';
+import { byteLength, type EncryptionAlgorithm } from './modules.ts';
+import { moveChunks, moveSideModules, type PlacedChunk } from './move-chunks.ts';
+import type { MovedChunks } from './moved-chunks.ts';
 import { type LeafColumn, LeafIndex, projectSchema } from './schema.ts';
 import { TYPE } from './thrift/compact.ts';
 import {
@@ -82,20 +83,19 @@ export async function decryptProjection(options: DecryptOptions): Promise<Decryp
   if (options.columns.length === 0) throw misused('options-invalid', 'no columns were named');
   const leaves = new LeafIndex(file.schema).select(options.columns);
   const groups = rowGroupsOf(file, options.rowGroups);
-  const choice = { leaves, rowGroups: groups };
-  const columns = await openColumns(file, options.keys, choice);
-  const clear = columns.find((column) => column.key === undefined);
+  const columns = await openColumns(file, options.keys, { leaves, rowGroups: groups });
+  const { clear } = columns;
   if (clear !== undefined && options.allowClearColumns !== true) {
-    throw refused('column-clear', `column ${clear.leaf.path} is in clear: nothing vouches for it`);
+    throw refused('column-clear', `column ${clear.path} is in clear: nothing vouches for it`);
   }
   const out = new BatchedSink(options.sink);
-  const written = await out.settled(() => writeProjection(file, choice, columns, out, options));
+  const written = await out.settled(() => writeProjection(file, columns, out, options));
   return {
     rows: rowsOf(file, groups),
     rowGroups: groups.length,
     columns: leaves,
     algorithm: crypto.algorithm,
-    authenticated: written.every((chunk) => chunk.authenticated),
+    authenticated: written.authenticated,
     bytesRead: file.source.bytesRead,
     bytesWritten: out.position,
   };
@@ -103,21 +103,21 @@ export async function decryptProjection(options: DecryptOptions): Promise<Decryp
 
 async function writeProjection(
   file: OpenFile,
-  choice: ChunkChoice,
-  columns: readonly OpenColumn[],
+  columns: OpenColumns,
   out: BatchedSink,
   options: DecryptOptions,
-): Promise<MovedChunk[]> {
-  const { leaves, rowGroups } = choice;
+): Promise<MovedChunks> {
+  const { leaves, rowGroups } = columns.choice;
   const { pool, onProgress } = options;
   await out.write([Buffer.from(MAGIC_CLEAR, 'latin1')]);
   const sealOf = () => undefined;
   const written = await moveChunks(file, columns, { out, sealOf, pool, onProgress });
-  await moveSideModules(file, written, out);
-  const groups = byRowGroup(written, rowGroups.length, leaves.length);
-  const encoded = groups.map((chunks, i) => rowGroupOf(file, rowGroups[i] ?? 0, i, chunks));
+  const encoded = await moveSideModules(file, columns, written, {
+    out,
+    encode: (chunks, g) => rowGroupOf(file, rowGroups[g] ?? 0, g, chunks),
+  });
   const footer = plainFooter(file, leaves, rowsOf(file, rowGroups), encoded);
-  await out.write([footer, footerTail(footer.length, MAGIC_CLEAR)]);
+  await out.write([...footer, footerTail(byteLength(footer), MAGIC_CLEAR)]);
   await out.flush();
   return written;
 }
@@ -143,7 +143,7 @@ function rowGroupOf(
   file: OpenFile,
   from: number,
   ordinal: number,
-  chunks: readonly MovedChunk[],
+  chunks: readonly PlacedChunk[],
 ): Uint8Array {
   const group = file.rowGroups[from];
   if (group === undefined) throw new Error('assertion failed: a row group');
@@ -156,7 +156,7 @@ function rowGroupOf(
       [CHUNK.encryptedMetadata]: undefined,
     }),
   );
-  const total = (size: (chunk: MovedChunk) => number): number =>
+  const total = (size: (chunk: PlacedChunk) => number): number =>
     chunks.reduce((sum, chunk) => sum + size(chunk), 0);
   return group.edit({
     [GROUP.columns]: structList(columns),
@@ -169,7 +169,7 @@ function rowGroupOf(
 }
 
 /** The order of rows that still holds: the sorting columns up to the first that is not here. */
-function projectSorting(group: ThriftStruct, chunks: readonly MovedChunk[]): Edits[number] {
+function projectSorting(group: ThriftStruct, chunks: readonly PlacedChunk[]): Edits[number] {
   const sorting = group.structs(GROUP.sortingColumns, 'SortingColumn', 0x8000);
   if (sorting === undefined) return undefined;
   const kept: Uint8Array[] = [];
@@ -195,10 +195,10 @@ function plainFooter(
   leaves: readonly LeafColumn[],
   rows: number,
   rowGroups: readonly Uint8Array[],
-): Uint8Array {
+): Uint8Array[] {
   const { metadata, schema } = file;
   const all = leaves.length === schema.leaves.length;
-  const footer = metadata.edit({
+  const footer = metadata.editParts({
     [FILE.schema]: projectSchema(schema, new Set(leaves)),
     [FILE.rows]: i64(rows),
     [FILE.rowGroups]: structList(rowGroups),
@@ -207,7 +207,8 @@ function plainFooter(
     [FILE.encryptionAlgorithm]: undefined,
     [FILE.footerSigningKeyMetadata]: undefined,
   });
-  if (footer.length > 0xffffffff) throw overLimit('the footer', footer.length, 0xffffffff);
+  const length = byteLength(footer);
+  if (length > 0xffffffff) throw overLimit('the footer', length, 0xffffffff);
   return footer;
 }
 

@@ -31,7 +31,8 @@ import {
 import type { ByteSink, Progress, RandomAccess } from './io.ts';
 import { type FileKeys, type MasterKey, wrapDataKeys } from './key-wrapping.ts';
 import { type AesKey, type EncryptionAlgorithm, FileAad, sealGcm } from './modules.ts';
-import { byRowGroup, type MovedChunk, moveChunks, moveSideModules } from './move-chunks.ts';
+import { moveChunks, moveSideModules, type PlacedChunk } from './move-chunks.ts';
+import type { MovedChunks } from './moved-chunks.ts';
 import { type LeafColumn, LeafIndex } from './schema.ts';
 import { i16, i64, structList } from './thrift/struct.ts';
 
@@ -120,7 +121,7 @@ export async function encryptParquet(options: EncryptOptions): Promise<EncryptRe
     rows: file.rows,
     rowGroups: file.rowGroups.length,
     columns: file.schema.leaves,
-    pages: chunks.reduce((sum, chunk) => sum + chunk.pages, 0),
+    pages: chunks.pages,
     bytesRead: file.source.bytesRead,
     bytesWritten: out.position,
     ...(options.keyMaterial === 'external' ? { externalMaterial: keys.external } : {}),
@@ -141,7 +142,7 @@ interface Job {
 }
 
 /** Writes the whole encrypted file: pages, then what stands beside them, then the footer. */
-async function sealFile(job: Job): Promise<MovedChunk[]> {
+async function sealFile(job: Job): Promise<MovedChunks> {
   const { file, out, aad, keys, parameters } = job;
   const { pool, onProgress } = job.options;
   const columns = await openColumns(file, undefined, allChunks(file));
@@ -152,11 +153,12 @@ async function sealFile(job: Job): Promise<MovedChunk[]> {
     return chunkSeal(aad, column, { key: keyOf(keys, column.leaf), algorithm });
   };
   const chunks = await moveChunks(file, columns, { out, sealOf, pool, onProgress });
-  await moveSideModules(file, chunks, out, ({ leaf, rowGroup }, type, plain) =>
-    sealGcm(keyOf(keys, leaf), aad.chunk(type, rowGroup, leaf.ordinal), plain),
-  );
-  const groups = byRowGroup(chunks, file.rowGroups.length, file.schema.leaves.length);
-  const rowGroups = groups.map((group, g) => encodeRowGroup(job, g, group));
+  const rowGroups = await moveSideModules(file, columns, chunks, {
+    out,
+    seal: ({ leaf, rowGroup }, type, plain) =>
+      sealGcm(keyOf(keys, leaf), aad.chunk(type, rowGroup, leaf.ordinal), plain),
+    encode: (group, g) => encodeRowGroup(job, g, group),
+  });
   const { key, metadata: keyMetadata } = keys.footer;
   const seal = { ...parameters, aad, key, keyMetadata };
   await out.write(encodeFooter(file.metadata, { [FILE.rowGroups]: structList(rowGroups) }, seal));
@@ -189,7 +191,7 @@ function keyOf(keys: FileKeys, leaf: LeafColumn): AesKey {
   return keys.columns[leaf.ordinal]?.key ?? keys.footer.key;
 }
 
-function encodeRowGroup(job: Job, g: number, chunks: readonly MovedChunk[]): Uint8Array {
+function encodeRowGroup(job: Job, g: number, chunks: readonly PlacedChunk[]): Uint8Array {
   const { file, aad, keys, parameters } = job;
   const { footer } = parameters;
   const group = file.rowGroups[g];

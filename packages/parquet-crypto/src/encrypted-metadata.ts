@@ -17,6 +17,7 @@ import {
 } from './format.ts';
 import {
   type AesKey,
+  byteLength,
   type EncryptionAlgorithm,
   type FileAad,
   joined,
@@ -124,21 +125,21 @@ export interface FooterSeal extends AlgorithmParameters {
 /** The end of a file: footer, sealed or signed, its length, magic. */
 export function encodeFooter(metadata: ThriftStruct, edits: Edits, seal: FooterSeal): Uint8Array[] {
   if (seal.footer === 'plaintext') {
-    const footer = metadata.edit({
+    const footer = metadata.editParts({
       ...edits,
       [FILE.encryptionAlgorithm]: encodeAlgorithm(seal),
       [FILE.footerSigningKeyMetadata]: binary(seal.keyMetadata),
     });
     const signature = signFooter(seal.key, seal.aad.footer(), footer);
-    return [footer, signature, footerTail(footer.length + signature.length, MAGIC_CLEAR)];
+    const length = byteLength(footer) + signature.length;
+    return [...footer, signature, footerTail(length, MAGIC_CLEAR)];
   }
   const crypto = encodeStruct({
     [CRYPTO.algorithm]: encodeAlgorithm(seal),
     [CRYPTO.keyMetadata]: binary(seal.keyMetadata),
   });
-  const parts = [crypto, ...sealGcm(seal.key, seal.aad.footer(), metadata.edit(edits))];
-  const length = parts.reduce((sum, part) => sum + part.length, 0);
-  return [...parts, footerTail(length, MAGIC_ENCRYPTED)];
+  const parts = [crypto, ...sealGcm(seal.key, seal.aad.footer(), metadata.editParts(edits))];
+  return [...parts, footerTail(byteLength(parts), MAGIC_ENCRYPTED)];
 }
 
 /** Length of the footer and magic. */

@@ -210,10 +210,9 @@ async function readFooter(
     const footer = tail.subarray(-missing, tail.length - TAIL_BYTES);
     return { magic, footer, footerStart };
   }
-  const first = await source.read(footerStart, missing, 'the footer');
   const footer = new Uint8Array(length);
-  footer.set(first);
-  footer.set(tail.subarray(0, tail.length - TAIL_BYTES), first.length);
+  await source.readInto(footerStart, footer.subarray(0, missing), 'the footer');
+  footer.set(tail.subarray(0, tail.length - TAIL_BYTES), missing);
   return { magic, footer, footerStart };
 }
 

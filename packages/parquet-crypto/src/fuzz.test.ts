@@ -172,6 +172,18 @@ const values = fc.letrec<{ struct: Edits; value: Edits[number] }>((tie) => ({
 }));
 
 describe('thrift', () => {
+  test('fields that are out of order are edited in place and come out in order', () => {
+    // Fields 5, 2 and -1, integers of 1, 2 and 3.
+    const bytes = Uint8Array.of(0x55, 2, 0x05, 4, 4, 0x05, 1, 6, 0);
+    const edited = parseStructPrefix('', bytes).struct.edit({
+      2: undefined,
+      3: i32(9),
+      5: i32(8),
+      7: i32(7),
+    });
+    expect(edited).toEqual(Uint8Array.of(0x05, 1, 6, 0x45, 18, 0x25, 16, 0x25, 14, 0));
+  });
+
   test('editing nothing changes nothing', () => {
     fc.assert(
       fc.property(values.struct, (edits) => {

@@ -112,13 +112,20 @@ export function fileSink(file: Writable): ByteSink {
 async function writeWhole(file: Writable, parts: readonly Uint8Array[]): Promise<void> {
   let left = parts.filter((part) => part.length > 0);
   while (left.length > 0) {
-    let { bytesWritten } = await file.writev(left as Uint8Array[]);
-    while (left[0] !== undefined && bytesWritten >= left[0].length) {
-      bytesWritten -= left[0].length;
-      left = left.slice(1);
-    }
-    if (left[0] !== undefined) left = [left[0].subarray(bytesWritten), ...left.slice(1)];
+    const { bytesWritten } = await file.writev(left as Uint8Array[]);
+    left = after(left, bytesWritten);
   }
+}
+
+/** What is left of parts behind their first `count` bytes. */
+function after(parts: readonly Uint8Array[], count: number): Uint8Array[] {
+  let rest = count;
+  for (let i = 0; i < parts.length; i++) {
+    const part = parts[i] as Uint8Array;
+    if (rest < part.length) return [part.subarray(rest), ...parts.slice(i + 1)];
+    rest -= part.length;
+  }
+  return [];
 }
 
 /** Reads exactly [offset, offset + length) or throws; counts what it read. */

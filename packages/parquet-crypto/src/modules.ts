@@ -183,7 +183,7 @@ function tagInvalid(where: () => string): Error {
 }
 
 /** The signature of a plaintext footer: nonce and GCM tag (Encryption.md section 5.5). */
-export function signFooter(key: AesKey, aad: Uint8Array, footer: Uint8Array): Uint8Array {
+export function signFooter(key: AesKey, aad: Uint8Array, footer: Bytes): Uint8Array {
   return concat(...footerTag(key, aad, footer, freshNonce()));
 }
 
@@ -191,7 +191,7 @@ export function signFooter(key: AesKey, aad: Uint8Array, footer: Uint8Array): Ui
 export function footerTag(
   key: AesKey,
   aad: Uint8Array,
-  footer: Uint8Array,
+  footer: Bytes,
   nonce: Uint8Array,
 ): [Uint8Array, Uint8Array] {
   const cipher = createCipheriv(`aes-${key.bits}-gcm`, key.object, nonce);

@@ -5,29 +5,35 @@ import { malformed } from './errors.ts';
 import { ORDINAL_MAX } from './format.ts';
 import { i32, i64, structList, type ThriftStruct } from './thrift/struct.ts';
 
-/** A data page that has moved: where it was, where it is, and its size there with its header. */
-export interface PageLocation {
-  readonly from: number;
-  readonly to: number;
-  readonly size: number;
-}
+/**
+ * Data pages that have moved, three numbers each: where it was, where it is, and its size there
+ * with its header. A large file has a hundred thousand.
+ */
+export type PageLocations = readonly number[];
+export const PER_PAGE = 3;
 
-/** An OffsetIndex whose pages are where they are now. @throws CodedError `parquet-malformed` */
+/**
+ * An OffsetIndex whose pages are where they are now.
+ * @param locations pages of one chunk; where they are now is counted from `start`
+ * @throws CodedError `parquet-malformed`
+ */
 export function moveOffsetIndex(
   index: ThriftStruct,
-  locations: readonly PageLocation[],
+  locations: PageLocations,
+  start: number,
 ): Uint8Array {
   const old = index.structs(1, 'PageLocation', ORDINAL_MAX + 1) ?? [];
-  if (old.length !== locations.length) {
-    const got = `${old.length} pages, the chunk has ${locations.length}`;
+  const pages = locations.length / PER_PAGE;
+  if (old.length !== pages) {
+    const got = `${old.length} pages, the chunk has ${pages}`;
     throw malformed('parquet-malformed', `an offset index has ${got}`);
   }
-  const moved = locations.map(({ from, to, size }, i) => {
-    const entry = old[i];
-    if (entry?.int(1) !== from) {
+  const moved = old.map((entry, i) => {
+    const [from, to = 0, size = 0] = locations.slice(PER_PAGE * i, PER_PAGE * (i + 1));
+    if (entry.int(1) !== from) {
       throw malformed('parquet-malformed', `an offset index misplaces page ${i}`);
     }
-    return entry.edit({ 1: i64(to), 2: i32(size) });
+    return entry.edit({ 1: i64(start + to), 2: i32(size) });
   });
   return index.edit({ 1: structList(moved) });
 }

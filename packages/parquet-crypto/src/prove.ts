@@ -5,9 +5,10 @@
 // in clear, overlaps and columns that a writer left out are found, whoever wrote the file.
 
 import { taskOf } from './chunk-task.ts';
-import { allChunks, type OpenColumn, openColumns, protectionOf } from './columns.ts';
+import { allChunks, type OpenColumns, openColumns, protectionOf } from './columns.ts';
 import type { CryptoPool } from './crypto-pool.ts';
 import { refused } from './errors.ts';
+import { Extents } from './extents.ts';
 import { type OpenFile, openParquet } from './footer.ts';
 import { MAGIC_ENCRYPTED, type ParquetLimits } from './format.ts';
 import type { RandomAccess } from './io.ts';
@@ -60,51 +61,47 @@ export async function assertFullyEncrypted(
     }
     clear.add(leaf.path);
   });
-  await recodeChunks(
-    file.source,
-    columns.map((column) => taskOf(file, column, 'nothing')),
-    { pool: options.pool, take: async () => undefined, done: () => undefined },
-  );
-  const ranges: Range[] = [];
-  await collect(file, columns, ranges);
+  const task = (i: number) => taskOf(file, columns.at(i), 'nothing');
+  await recodeChunks(file.source, columns.length, task, {
+    pool: options.pool,
+    take: async () => undefined,
+    done: () => undefined,
+  });
   return {
     rows: file.rows,
     columns: file.schema.leaves,
-    modulesBytes: assertTiled(ranges, file.footerStart),
+    modulesBytes: assertTiled(await modulesOf(file, columns), file.footerStart),
     clear: [...clear],
   };
 }
 
-interface Range {
-  readonly start: number;
-  readonly end: number;
-}
-
-/** Notes where all modules are, and reads those beside the pages, which checks their tags. */
-async function collect(
-  file: OpenFile,
-  columns: readonly OpenColumn[],
-  ranges: Range[],
-): Promise<void> {
-  const indexes = (['column', 'offset'] as const).map((k) => new IndexReader(file, columns, k));
-  for (const column of columns) {
-    const { start, end } = column;
-    if (end > start) ranges.push({ start, end });
+/** Where all modules are. Those beside the pages are read, which checks their tags. */
+async function modulesOf(file: OpenFile, columns: OpenColumns): Promise<Extents> {
+  const modules = { pages: new Extents(), blooms: new Extents(), indexes: new Extents() };
+  const indexes = new IndexReader(file, columns);
+  for (let i = 0; i < columns.length; i++) {
+    const column = columns.at(i);
+    modules.pages.add(column);
     const bloom = await readBloomFilter(file, column);
-    if (bloom !== undefined) ranges.push({ start: bloom.offset, end: bloom.offset + bloom.length });
-    for (const reader of indexes) {
-      const range = reader.rangeOf(column);
+    if (bloom !== undefined) {
+      modules.blooms.add({ start: bloom.offset, end: bloom.offset + bloom.length });
+    }
+    for (const kind of ['column', 'offset'] as const) {
+      const range = indexes.rangeOf(column, kind);
       if (range === undefined) continue;
-      await reader.read(column);
-      ranges.push({ start: range.offset, end: range.offset + range.length });
+      await indexes.read(column, kind);
+      modules.indexes.add(range);
     }
   }
+  modules.pages.addAll(modules.blooms);
+  modules.pages.addAll(modules.indexes);
+  return modules.pages;
 }
 
-/** The ranges fill the file from the magic to the footer, without gap or overlap. */
-function assertTiled(ranges: Range[], footerStart: number): number {
+/** The modules fill the file from the magic to the footer, without gap or overlap. */
+function assertTiled(modules: Extents, footerStart: number): number {
   let at = MAGIC_ENCRYPTED.length;
-  for (const { start, end } of ranges.sort((a, b) => a.start - b.start)) {
+  for (const { start, end } of modules.sorted()) {
     if (start !== at) throw unaccounted(at, start);
     at = end;
   }

@@ -10,8 +10,9 @@ import { type ChunkSeal, type ChunkTask, PageAads } from './chunk-task.ts';
 import { overLimit } from './errors.ts';
 import { PAGE } from './format.ts';
 import { CTR_OVERHEAD, GCM_OVERHEAD, MODULE, sealCtr, sealGcm } from './modules.ts';
-import type { PageLocation } from './offset-index.ts';
+import type { PageLocations } from './offset-index.ts';
 import { type Page, PageReader } from './pages.ts';
+import type { Parts } from './parts.ts';
 import { i32 } from './thrift/struct.ts';
 
 /** What came of a chunk. Places are counted from the beginning of its first page. */
@@ -21,62 +22,62 @@ export interface RecodedChunk {
   readonly dictionaryAt: number | undefined;
   readonly firstDataAt: number | undefined;
   /** Where data pages were and are, where the task asks for it. */
-  readonly locations: readonly PageLocation[];
+  readonly locations: PageLocations;
   /** False where nothing vouches for some page. */
   readonly authenticated: boolean;
-}
-
-/** What came of one window. */
-export interface RecodedWindow {
-  readonly parts: Uint8Array[];
-  /** Windows, from the oldest, that are not needed any more. */
-  readonly spent: number;
 }
 
 /** Sizes are 32-bit signed integers in page headers. */
 const PAGE_BYTES_MAX = 0x7fffffff;
 
-/** Recodes one chunk: `push` for each window of it in order, then `end`. */
+/** Recodes one chunk into `parts`: `push` for each window of it in order, then `end`. */
 export class ChunkRecoder {
   private readonly task: ChunkTask;
   private readonly queue = new ByteQueue();
   private readonly reader: PageReader;
   private readonly aads: PageAads | undefined;
-  private readonly parts = new Parts();
-  private readonly locations: PageLocation[] = [];
+  private readonly parts: Parts;
+  /** Where in `parts` the chunk begins. */
+  private readonly base: number;
+  private readonly locations: number[] = [];
   private pages = 0;
   private dictionaryAt: number | undefined;
   private firstDataAt: number | undefined;
   private authenticated = true;
 
-  constructor(task: ChunkTask) {
+  constructor(task: ChunkTask, parts: Parts) {
     this.task = task;
+    this.parts = parts;
+    this.base = parts.length;
     this.reader = new PageReader(task, this.queue);
     this.aads = typeof task.to === 'string' ? undefined : new PageAads(task.to);
   }
 
-  /** @throws CodedError `tag-invalid`, `parquet-truncated` and what malformed bytes give */
-  push(window: Uint8Array): RecodedWindow {
+  /**
+   * Answers how many windows, from the oldest, are not needed any more.
+   * @throws CodedError `tag-invalid`, `parquet-truncated` and what malformed bytes give
+   */
+  push(window: Uint8Array): number {
     this.queue.push(window);
     for (let page = this.reader.next(); page !== undefined; page = this.reader.next()) {
       this.page(page);
     }
     const { spent } = this.queue;
     this.queue.spent = 0;
-    return { parts: this.parts.drain(), spent };
+    return spent;
   }
 
   /** @throws CodedError `parquet-truncated`, `parquet-malformed` */
   end(): RecodedChunk {
     this.reader.end();
     const { pages, dictionaryAt, firstDataAt, locations, authenticated } = this;
-    const size = this.parts.length;
+    const size = this.parts.length - this.base;
     return { size, pages, dictionaryAt, firstDataAt, locations, authenticated };
   }
 
   private page(page: Page): void {
     const { to } = this.task;
-    const at = this.parts.length;
+    const at = this.parts.length - this.base;
     if (to === 'clear') this.put(page);
     else if (to !== 'nothing') this.seal(to, page);
     this.pages++;
@@ -84,7 +85,7 @@ export class ChunkRecoder {
     if (page.isDictionary) this.dictionaryAt = at;
     else this.firstDataAt ??= at;
     if (this.task.indexed && !page.isDictionary) {
-      this.locations.push({ from: page.offset, to: at, size: this.parts.length - at });
+      this.locations.push(page.offset, at, this.parts.length - this.base - at);
     }
   }
 
@@ -112,49 +113,4 @@ export class ChunkRecoder {
 
 function headerOf(page: Page, size: number): Uint8Array {
   return page.header.edit({ [PAGE.compressedSize]: i32(size), [PAGE.crc]: undefined });
-}
-
-const SMALL_BYTES = 1024;
-const GATHERED_BYTES = 4096;
-
-/** Parts of an answer. Small ones are gathered: each page has six of them. */
-class Parts {
-  /** Bytes added so far, drained ones too. */
-  length = 0;
-  private parts: Uint8Array[] = [];
-  private gathered = new Uint8Array(0);
-  private start = 0;
-  private at = 0;
-
-  add(part: Uint8Array): void {
-    this.length += part.length;
-    if (part.length > SMALL_BYTES) {
-      this.close();
-      this.parts.push(part);
-      return;
-    }
-    if (this.at + part.length > this.gathered.length) this.open(GATHERED_BYTES);
-    this.gathered.set(part, this.at);
-    this.at += part.length;
-  }
-
-  /** What was added since the last call; its buffers may be given away. */
-  drain(): Uint8Array[] {
-    this.open(0);
-    const { parts } = this;
-    this.parts = [];
-    return parts;
-  }
-
-  private open(length: number): void {
-    this.close();
-    this.gathered = new Uint8Array(length);
-    this.start = 0;
-    this.at = 0;
-  }
-
-  private close(): void {
-    if (this.at > this.start) this.parts.push(this.gathered.subarray(this.start, this.at));
-    this.start = this.at;
-  }
 }

@@ -68,6 +68,31 @@ describe.each([
   });
 });
 
+test('small chunks side by side are read together, and no byte between others', async () => {
+  const sealed = await seal(plain, { columnKeys: 'footer-key' });
+  const inner = bufferSource(sealed);
+  const reads = async (columns: readonly string[]) => {
+    const seen: number[] = [];
+    const source = {
+      size: inner.size,
+      read: (offset: number, length: number) => {
+        if (length > 4 && offset + length < inner.size) seen.push(length);
+        return inner.read(offset, length);
+      },
+    };
+    const sink = new BufferSink();
+    await decryptProjection({ source, sink, keys: holding(), columns });
+    return { seen, bytes: sink.bytes() };
+  };
+  const { footerStart } = await openParquet({ source: inner, keys: holding() });
+  const size = (footerStart - 4) / 18;
+  const all = await reads(COLUMNS);
+  expect(all.seen).toEqual([18 * size]);
+  expect(Buffer.compare(all.bytes, await unseal(sealed, COLUMNS))).toBe(0);
+  expect((await reads(['c1', 'c2'])).seen).toEqual([2 * size, 2 * size, 2 * size]);
+  expect((await reads(['c1', 'c3'])).seen).toEqual(new Array(6).fill(size));
+});
+
 test('a sink that takes nothing is not run away from', async () => {
   const large = mintParquet({ rowGroups: 12, pages: 4, valuesPerPage: 500_000 });
   const sealed = await seal(large, { columnKeys: 'footer-key' });

@@ -1,57 +1,65 @@
 // SPDX-License-Identifier: Apache-2.0
-// Recodes many column chunks, in order, on this thread or on all threads of a pool. Chunks behind
-// the one whose turn it is are begun ahead of it, and hold what came of them until their turn.
+// Recodes many column chunks, in order, on this thread or on all threads of a pool. Runs of chunks
+// behind the one whose turn it is are begun ahead of it, and hold what came of them until their
+// turn.
 //
 // Invariants: parts come out in the order of the tasks; memory is bounded by AHEAD_BYTES_MAX for
-// each chunk that was begun, whatever the sizes of chunks (or by one page, where it is larger);
+// each run that was begun, whatever the sizes of chunks (or by one page, where it is larger);
 // when one fails the others are stopped and waited for.
 import type { ChunkTask } from './chunk-task.ts';
-import { type CryptoPool, PooledChunk } from './crypto-pool.ts';
+import { type CryptoPool, PooledRun } from './crypto-pool.ts';
 import type { CheckedSource } from './io.ts';
-import { ChunkRecoder, type RecodedChunk, type RecodedWindow } from './recode-chunk.ts';
+import type { RecodedChunk } from './recode-chunk.ts';
+import { extentOf, type Run, RunRecoder, runsOf } from './recode-run.ts';
 import { readWindows, Slabs } from './windows.ts';
 
-/** What a chunk that is not yet due may hold: most chunks are smaller. */
+/** What a run that is not yet due may hold: most runs are smaller. */
 const AHEAD_BYTES_MAX = 32 * 1024 * 1024;
-/** On one thread it is enough that the next chunk is being read. */
+/** On one thread it is enough that the next run is being read. */
 const AHEAD_BYTES_MAX_ALONE = 4 * 1024 * 1024;
 
 export interface RecodeOptions {
   readonly pool: CryptoPool | undefined;
   /** Takes what came of the chunks, in order. */
   readonly take: (parts: Uint8Array[]) => Promise<void>;
-  /** Called after the last part of each chunk. */
-  readonly done: (chunk: RecodedChunk, i: number) => void;
+  /** Called after the last part of each chunk, in order. */
+  readonly done: (chunk: RecodedChunk) => void;
 }
 
-/** Recodes all tasks. @throws CodedError what reading and recoding give, the earliest chunk's */
+/**
+ * Recodes the chunks of `count` tasks; a task is asked for when its turn comes near.
+ * @throws CodedError what reading and recoding give, the earliest chunk's
+ */
 export async function recodeChunks(
   source: CheckedSource,
-  tasks: readonly ChunkTask[],
+  count: number,
+  task: (i: number) => ChunkTask,
   { pool, take, done }: RecodeOptions,
 ): Promise<void> {
-  // One more than there are threads, so that none waits for its next chunk.
+  // One more than there are threads, so that none waits for its next run.
   const atOnce = pool === undefined ? 2 : pool.threads + 1;
   // What a source answers may be its own to keep: only what it reads into ours is used again.
   const reads = source.readsInto ? new Slabs() : undefined;
   const where: Where = { source, pool, slabs: pool?.slabs ?? reads };
-  const begun: ChunkAhead[] = [];
-  let next = 0;
+  const runs = runsOf(count, task);
+  const begun: RunAhead[] = [];
   try {
-    for (let i = 0; i < tasks.length; i++) {
-      for (; next < Math.min(tasks.length, i + atOnce); next++) {
-        begun.push(new ChunkAhead(tasks[next] as ChunkTask, where));
+    for (;;) {
+      while (begun.length < atOnce) {
+        const run = runs.next();
+        if (run.done === true) break;
+        begun.push(new RunAhead(run.value, where));
       }
-      const [chunk] = begun;
-      if (chunk === undefined) throw new Error('assertion failed: a chunk that was begun');
-      for (let parts = await chunk.next(); parts !== undefined; parts = await chunk.next()) {
+      const [run] = begun;
+      if (run === undefined) return;
+      for (let parts = await run.next(); parts !== undefined; parts = await run.next()) {
         await take(parts);
       }
-      done(await chunk.recoded, i);
+      for (const chunk of await run.recoded) done(chunk);
       begun.shift();
     }
   } finally {
-    await Promise.all(begun.map((chunk) => chunk.stop()));
+    await Promise.all(begun.map((run) => run.stop()));
   }
 }
 
@@ -62,10 +70,10 @@ interface Where {
   readonly slabs: Slabs | undefined;
 }
 
-/** A chunk that has been begun and is worked on by itself. */
-class ChunkAhead {
-  /** What came of it, once it is done. */
-  readonly recoded: Promise<RecodedChunk>;
+/** A run that has been begun and is worked on by itself. */
+class RunAhead {
+  /** What came of its chunks, once it is done. */
+  readonly recoded: Promise<RecodedChunk[]>;
   private readonly ready: Uint8Array[][] = [];
   private held = 0;
   private ended = false;
@@ -74,8 +82,8 @@ class ChunkAhead {
   private wakeReader: (() => void) | undefined;
   private wakeMaker: (() => void) | undefined;
 
-  constructor(task: ChunkTask, where: Where) {
-    this.recoded = this.run(task, where).finally(() => {
+  constructor(run: Run, where: Where) {
+    this.recoded = this.work(run, where).finally(() => {
       this.ended = true;
       this.wakeReader?.();
     });
@@ -102,12 +110,12 @@ class ChunkAhead {
     await this.recoded.catch(() => undefined);
   }
 
-  private async run(task: ChunkTask, { source, pool, slabs }: Where): Promise<RecodedChunk> {
+  private async work(run: Run, { source, pool, slabs }: Where): Promise<RecodedChunk[]> {
     const inUse: Uint8Array[] = [];
-    const recoder = pool === undefined ? new ChunkRecoder(task) : pool.begin(task);
+    const recoder = pool === undefined ? new RunRecoder(run) : pool.begin(run);
     const max = pool === undefined ? AHEAD_BYTES_MAX_ALONE : AHEAD_BYTES_MAX;
     try {
-      for await (const { bytes, last, slab } of readWindows(source, task, slabs)) {
+      for await (const { bytes, last, slab } of readWindows(source, extentOf(run), slabs)) {
         if (slab !== undefined) inUse.push(slab);
         const { parts, spent } = await recoder.push(bytes, last);
         for (const free of inUse.splice(0, spent)) slabs?.give(free);
@@ -115,13 +123,13 @@ class ChunkAhead {
         if (this.stopped) throw new Error('stopped: another chunk failed');
       }
     } catch (error) {
-      if (recoder instanceof PooledChunk) recoder.abandon();
+      if (recoder instanceof PooledRun) recoder.abandon();
       throw error;
     }
     return await recoder.end();
   }
 
-  private async offer(parts: RecodedWindow['parts'], max: number): Promise<void> {
+  private async offer(parts: Uint8Array[], max: number): Promise<void> {
     if (parts.length === 0) return;
     this.ready.push(parts);
     for (const part of parts) this.held += part.length;

@@ -3,8 +3,9 @@
 // (parquet-format BloomFilter.md, PageIndex.md; Encryption.md section 5.2). Answered in clear,
 // decrypted and checked where the column is encrypted.
 
-import type { OpenColumn } from './columns.ts';
+import type { OpenColumn, OpenColumns } from './columns.ts';
 import { overLimit, refused, truncated } from './errors.ts';
+import { type Extent, Extents } from './extents.ts';
 import type { OpenFile } from './footer.ts';
 import { CHUNK, COLUMN } from './format.ts';
 import { type AesKey, joined, LENGTH_BYTES, MODULE, moduleLength, openGcm } from './modules.ts';
@@ -103,82 +104,95 @@ const INDEXES = {
   },
 } as const;
 
-/** Where an index is. */
-interface IndexRange {
-  readonly offset: number;
-  readonly length: number;
-}
+type IndexKind = keyof typeof INDEXES;
 
 /** Indexes that lie side by side are read together, up to so many bytes. */
 const INDEX_WINDOW_BYTES = 1024 * 1024;
 
-/** Reads the column indexes, or the offset indexes, of chunks: no byte but theirs. */
+/** Reads the column and offset indexes of chunks, in their order: no byte but theirs. */
 export class IndexReader {
   private readonly file: OpenFile;
-  private readonly kind: keyof typeof INDEXES;
-  private readonly ranges: readonly IndexRange[];
-  private at = 0;
-  private window: Uint8Array = new Uint8Array(0);
+  /** What all indexes fill, in the order of the file. */
+  private readonly extents: readonly Extent[];
+  /** At most two, the last used first: the two kinds may lie side by side, or apart. */
+  private windows: readonly { readonly at: number; readonly bytes: Uint8Array }[] = [];
 
-  constructor(file: OpenFile, columns: readonly OpenColumn[], kind: keyof typeof INDEXES) {
+  constructor(file: OpenFile, columns: OpenColumns) {
     this.file = file;
-    this.kind = kind;
-    const all = columns.flatMap((column) => this.rangeOf(column) ?? []);
-    this.ranges = all.sort((a, b) => a.offset - b.offset);
+    const found = { column: new Extents(), offset: new Extents() };
+    for (let i = 0; i < columns.length; i++) {
+      const place = columns.place(i);
+      for (const kind of ['column', 'offset'] as const) {
+        const range = this.rangeOf(place, kind);
+        if (range !== undefined) found[kind].add(range);
+      }
+    }
+    found.column.addAll(found.offset);
+    this.extents = found.column.sorted();
   }
 
-  /** Where the index of a chunk is; undefined where it has none. @throws CodedError */
-  rangeOf({ chunk, leaf, rowGroup }: OpenColumn): IndexRange | undefined {
-    const ids = INDEXES[this.kind];
-    const offset = chunk.size(ids.offset);
-    if (offset === undefined) return undefined;
+  /** Where an index of a chunk is; undefined where it has none. @throws CodedError */
+  rangeOf(
+    { chunk, leaf, rowGroup }: Pick<OpenColumn, 'chunk' | 'leaf' | 'rowGroup'>,
+    kind: IndexKind,
+  ): Extent | undefined {
+    const ids = INDEXES[kind];
+    const start = chunk.size(ids.offset);
+    if (start === undefined) return undefined;
     const length = chunk.requiredSize(ids.length);
-    const name = `the ${this.kind} index of column ${leaf.path} in row group ${rowGroup}`;
     const max = this.file.limits.moduleBytesMax;
-    if (length > max) throw overLimit(name, length, max);
-    if (offset + length > this.file.footerStart) {
+    if (length > max) throw overLimit(indexName(kind, leaf.path, rowGroup), length, max);
+    if (start + length > this.file.footerStart) {
+      const name = indexName(kind, leaf.path, rowGroup);
       throw refused('parquet-malformed', `${name} is not within the file`);
     }
-    return { offset, length };
+    return { start, end: start + length };
   }
 
-  /** The index of a chunk, in clear; undefined where it has none. */
-  async read(column: OpenColumn): Promise<Uint8Array | undefined> {
-    const range = this.rangeOf(column);
+  /** An index of a chunk, in clear; undefined where it has none. */
+  async read(column: OpenColumn, kind: IndexKind): Promise<Uint8Array | undefined> {
+    const range = this.rangeOf(column, kind);
     if (range === undefined) return undefined;
     const { leaf, rowGroup, key } = column;
-    const name = `the ${this.kind} index of column ${leaf.path} in row group ${rowGroup}`;
-    const bytes = await this.bytesOf(range, name);
+    const name = indexName(kind, leaf.path, rowGroup);
+    const bytes = this.held(range) ?? (await this.fetch(range, name));
     const { unlocked } = this.file;
     if (key === undefined || unlocked === undefined) return bytes;
-    const aad = unlocked.aad.chunk(INDEXES[this.kind].module, rowGroup, leaf.ordinal);
+    const aad = unlocked.aad.chunk(INDEXES[kind].module, rowGroup, leaf.ordinal);
     const plain = joined(openGcm(key, aad, bytes, () => name));
     return plain.subarray(0, parseStructPrefix(name, plain).end);
   }
 
-  private async bytesOf({ offset, length }: IndexRange, name: string): Promise<Uint8Array> {
-    const from = offset - this.at;
-    if (from < 0 || from + length > this.window.length) {
-      let end = offset + length;
-      for (let i = this.after(end); this.ranges[i]?.offset === end; i++) {
-        const more = this.ranges[i]?.length ?? 0;
-        if (end + more - offset > INDEX_WINDOW_BYTES) break;
-        end += more;
-      }
-      this.window = await this.file.source.read(offset, end - offset, name);
-      this.at = offset;
-    }
-    return this.window.subarray(offset - this.at, offset - this.at + length);
+  private held({ start, end }: Extent): Uint8Array | undefined {
+    const found = this.windows.find(({ at, bytes }) => start >= at && end <= at + bytes.length);
+    if (found === undefined) return undefined;
+    this.windows = [found, ...this.windows.filter((window) => window !== found)];
+    return found.bytes.subarray(start - found.at, end - found.at);
   }
 
-  /** The first range at `offset` or behind it. */
-  private after(offset: number): number {
-    let [low, high] = [0, this.ranges.length];
+  /** Reads a range and what lies behind it. */
+  private async fetch({ start, end }: Extent, name: string): Promise<Uint8Array> {
+    const behind = this.extentAt(start)?.end ?? end;
+    const length = Math.max(end, Math.min(behind, start + INDEX_WINDOW_BYTES)) - start;
+    const bytes = await this.file.source.read(start, length, name);
+    this.windows = [{ at: start, bytes }, ...this.windows.slice(0, 1)];
+    return bytes.subarray(0, end - start);
+  }
+
+  /** The extent that a byte is in. */
+  private extentAt(offset: number): Extent | undefined {
+    const { extents } = this;
+    let [low, high] = [0, extents.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((this.ranges[middle]?.offset ?? 0) < offset) low = middle + 1;
+      if ((extents[middle]?.end ?? 0) <= offset) low = middle + 1;
       else high = middle;
     }
-    return low;
+    const found = extents[low];
+    return found !== undefined && found.start <= offset ? found : undefined;
   }
+}
+
+function indexName(kind: IndexKind, path: string, rowGroup: number): string {
+  return `the ${kind} index of column ${path} in row group ${rowGroup}`;
 }

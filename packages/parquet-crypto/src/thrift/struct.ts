@@ -7,10 +7,10 @@ import { joinBytes } from '../bytes.ts';
 import { malformed, overLimit } from '../errors.ts';
 import { Cursor, type FieldMarks, MARKS, type RawField, TYPE } from './compact.ts';
 
-/** A value ready to be put into a struct; an integer is encoded when it is. */
+/** A value ready to be put into a struct: bytes, also in parts; an integer is encoded then. */
 export interface ThriftValue {
   readonly type: number;
-  readonly value: Uint8Array | number;
+  readonly value: Uint8Array | readonly Uint8Array[] | number;
 }
 
 /** A value of bytes. */
@@ -36,20 +36,11 @@ export class ThriftStruct {
 
   /** All fields, in their order on the wire. */
   get fields(): RawField[] {
-    const out: RawField[] = [];
-    for (let at = 0; at < this.marks.length; at += MARKS) out.push(this.field(at));
-    return out;
-  }
-
-  private field(at: number): RawField {
     const { marks } = this;
-    const [id = 0, type = 0] = [marks[at], marks[at + 1]];
-    return { id, type, value: this.bytes.subarray(marks[at + 2], marks[at + 3]) };
-  }
-
-  private find(id: number): RawField | undefined {
-    const at = this.indexOf(id);
-    return at < 0 ? undefined : this.field(at);
+    return Array.from({ length: marks.length / MARKS }, (_, i) => {
+      const [id = 0, type = 0, start, end] = marks.slice(i * MARKS, (i + 1) * MARKS);
+      return { id, type, value: this.bytes.subarray(start, end) };
+    });
   }
 
   private indexOf(id: number): number {
@@ -63,11 +54,13 @@ export class ThriftStruct {
 
   /** An integer of 8, 16, 32 or 64 bits, as a number; beyond 2^52 is refused. */
   int(id: number): number | undefined {
-    const field = this.find(id);
-    if (field === undefined) return undefined;
-    if (field.type === TYPE.byte) return ((field.value[0] ?? 0) << 24) >> 24;
-    if (field.type < TYPE.i16 || field.type > TYPE.i64) throw this.wrong(id, 'an integer');
-    return new Cursor(field.value).zigzag();
+    const at = this.indexOf(id);
+    if (at < 0) return undefined;
+    const type = this.marks[at + 1] ?? 0;
+    const start = this.marks[at + 2] ?? 0;
+    if (type === TYPE.byte) return ((this.bytes[start] ?? 0) << 24) >> 24;
+    if (type < TYPE.i16 || type > TYPE.i64) throw this.wrong(id, 'an integer');
+    return new Cursor(this.bytes, start).zigzag();
   }
 
   requiredInt(id: number): number {
@@ -90,18 +83,18 @@ export class ThriftStruct {
   }
 
   bool(id: number): boolean | undefined {
-    const field = this.find(id);
-    if (field === undefined) return undefined;
-    if (field.type !== TYPE.true && field.type !== TYPE.false) throw this.wrong(id, 'a boolean');
-    return field.type === TYPE.true;
+    const at = this.indexOf(id);
+    if (at < 0) return undefined;
+    const type = this.marks[at + 1];
+    if (type !== TYPE.true && type !== TYPE.false) throw this.wrong(id, 'a boolean');
+    return type === TYPE.true;
   }
 
   binary(id: number): Uint8Array | undefined {
-    const value = this.raw(id, TYPE.binary, 'a byte string');
-    if (value === undefined) return undefined;
-    const cursor = new Cursor(value);
-    cursor.varint();
-    return value.subarray(cursor.at);
+    const cursor = this.value(id, TYPE.binary, 'a byte string');
+    if (cursor === undefined) return undefined;
+    const length = cursor.varint();
+    return this.bytes.subarray(cursor.at, cursor.at + length);
   }
 
   text(id: number): string | undefined {
@@ -110,8 +103,8 @@ export class ThriftStruct {
   }
 
   struct(id: number, name: string): ThriftStruct | undefined {
-    const value = this.raw(id, TYPE.struct, 'a struct');
-    return value === undefined ? undefined : parseStruct(name, value);
+    const cursor = this.value(id, TYPE.struct, 'a struct');
+    return cursor && new ThriftStruct(name, this.bytes, cursor.struct());
   }
 
   structs(id: number, name: string, max: number): ThriftStruct[] | undefined {
@@ -142,11 +135,29 @@ export class ThriftStruct {
 
   /** This struct with some fields replaced, as bytes. */
   edit(edits: Edits): Uint8Array<ArrayBuffer> {
-    const fields: Field[] = this.fields.filter((field) => !(field.id in edits));
-    for (const [id, next] of Object.entries(edits)) {
-      if (next !== undefined) fields.push({ id: Number(id), type: next.type, value: next.value });
+    const parts = this.editParts(edits);
+    const [only] = parts;
+    return parts.length === 1 && only !== undefined ? only : joinBytes(parts);
+  }
+
+  /** The same in parts, those of the edits among them: row groups of a footer are megabytes. */
+  editParts(edits: Edits): Uint8Array<ArrayBuffer>[] {
+    const { bytes } = this;
+    const marks = ascending(this.marks);
+    // Integer keys come in ascending order.
+    const changed = Object.keys(edits).map(Number);
+    const out = new FieldWriter(boundOf(marks, edits));
+    let next = 0;
+    for (let at = 0; at < marks.length; at += MARKS) {
+      const [id, type, start, end] = [marks[at], marks[at + 1], marks[at + 2], marks[at + 3]];
+      if (id === undefined || type === undefined || start === undefined) break;
+      for (; (changed[next] ?? Number.POSITIVE_INFINITY) < id; next++) {
+        out.put(changed[next] ?? 0, edits[changed[next] ?? 0]);
+      }
+      if (!(id in edits)) out.copy(id, type, bytes, start, end ?? start);
     }
-    return encodeFields(fields.sort((a, b) => a.id - b.id));
+    for (; next < changed.length; next++) out.put(changed[next] ?? 0, edits[changed[next] ?? 0]);
+    return out.parts();
   }
 
   private list<T>(
@@ -155,9 +166,8 @@ export class ThriftStruct {
     max: number,
     read: (cursor: Cursor) => T,
   ): T[] | undefined {
-    const value = this.raw(id, TYPE.list, 'a list');
-    if (value === undefined) return undefined;
-    const cursor = new Cursor(value);
+    const cursor = this.value(id, TYPE.list, 'a list');
+    if (cursor === undefined) return undefined;
     const head = cursor.listHeader();
     const fits =
       type === undefined ? head.type >= TYPE.i16 && head.type <= TYPE.i64 : head.type === type;
@@ -166,11 +176,12 @@ export class ThriftStruct {
     return Array.from({ length: head.size }, () => read(cursor));
   }
 
-  private raw(id: number, type: number, what: string): Uint8Array | undefined {
-    const field = this.find(id);
-    if (field === undefined) return undefined;
-    if (field.type !== type) throw this.wrong(id, what);
-    return field.value;
+  /** Where the value of a field begins; all of it is there. */
+  private value(id: number, type: number, what: string): Cursor | undefined {
+    const at = this.indexOf(id);
+    if (at < 0) return undefined;
+    if (this.marks[at + 1] !== type) throw this.wrong(id, what);
+    return new Cursor(this.bytes, this.marks[at + 2]);
   }
 
   private utf8(id: number, bytes: Uint8Array): string {
@@ -210,37 +221,100 @@ export function encodeStruct(edits: Edits): Uint8Array<ArrayBuffer> {
   return new ThriftStruct('', new Uint8Array(0), []).edit(edits);
 }
 
-/** A field on its way into a struct. */
-interface Field extends ThriftValue {
-  readonly id: number;
+/** The same marks, by id. */
+function ascending(marks: FieldMarks): FieldMarks {
+  let last = Number.NEGATIVE_INFINITY;
+  let isSorted = true;
+  for (let at = 0; at < marks.length; at += MARKS) {
+    isSorted &&= (marks[at] ?? 0) > last;
+    last = marks[at] ?? 0;
+  }
+  if (isSorted) return marks;
+  const fields = Array.from({ length: marks.length / MARKS }, (_, i) => {
+    return marks.slice(i * MARKS, (i + 1) * MARKS);
+  });
+  return fields.sort(([a = 0], [b = 0]) => a - b).flat();
 }
 
-function encodeFields(fields: readonly Field[]): Uint8Array<ArrayBuffer> {
-  let length = 1;
-  let last = 0;
-  for (const { id, value } of fields) {
-    length += 1 + (isShort(id - last) ? 0 : varintLength(zigzagged(id)));
-    length += typeof value === 'number' ? varintLength(zigzagged(value)) : value.length;
-    last = id;
+/** Id and type of a field, and an integer, take no more. */
+const FIELD_BYTES_MAX = 16;
+
+/** No fewer bytes than the fields and the edits take together. */
+function boundOf(marks: FieldMarks, edits: Edits): number {
+  let bound = 1;
+  for (let at = 0; at < marks.length; at += MARKS) {
+    bound += FIELD_BYTES_MAX + (marks[at + 3] ?? 0) - (marks[at + 2] ?? 0);
   }
-  // The zero that ends the struct is there already.
-  const out = new Uint8Array(length);
-  let at = 0;
-  last = 0;
-  for (const { id, type, value } of fields) {
-    const delta = id - last;
-    out[at++] = isShort(delta) ? (delta << 4) | type : type;
-    if (!isShort(delta)) at = putVarint(out, at, zigzagged(id));
-    if (typeof value === 'number') {
-      at = putVarint(out, at, zigzagged(value));
-    } else {
-      out.set(value, at);
-      at += value.length;
-    }
-    last = id;
+  for (const id in edits) {
+    const value = edits[id]?.value;
+    bound += FIELD_BYTES_MAX + (value instanceof Uint8Array ? value.length : 0);
   }
-  return out;
+  return bound;
 }
+
+/** Structs are written here first, where they fit: most have less than a hundred bytes. */
+const scratch = new Uint8Array(4096);
+
+/** Writes the fields of a struct, ids ascending. */
+class FieldWriter {
+  private readonly out: Uint8Array<ArrayBuffer>;
+  private readonly done: Uint8Array<ArrayBuffer>[] = [];
+  private start = 0;
+  private at = 0;
+  private last = 0;
+
+  /** @param bound no fewer bytes than will be written */
+  constructor(bound: number) {
+    this.out = bound <= scratch.length ? scratch : new Uint8Array(bound);
+  }
+
+  put(id: number, field: ThriftValue | undefined): void {
+    if (field === undefined) return;
+    const { type, value } = field;
+    if (typeof value === 'number') {
+      this.head(id, type);
+      this.at = putVarint(this.out, this.at, zigzagged(value));
+    } else if (value instanceof Uint8Array) {
+      this.copy(id, type, value, 0, value.length);
+    } else {
+      this.head(id, type);
+      this.cut();
+      for (const part of value) this.done.push(part as Uint8Array<ArrayBuffer>);
+    }
+  }
+
+  copy(id: number, type: number, from: Uint8Array, start: number, end: number): void {
+    this.head(id, type);
+    const { out } = this;
+    if (end - start > SHORT_BYTES) out.set(from.subarray(start, end), this.at);
+    else for (let i = start; i < end; i++) out[this.at + i - start] = from[i] ?? 0;
+    this.at += end - start;
+  }
+
+  /** The struct, with the zero that ends it. */
+  parts(): Uint8Array<ArrayBuffer>[] {
+    this.out[this.at++] = 0;
+    this.cut();
+    return this.done;
+  }
+
+  private cut(): void {
+    const { out, start, at } = this;
+    if (at > start)
+      this.done.push(out === scratch ? out.slice(start, at) : out.subarray(start, at));
+    this.start = at;
+  }
+
+  private head(id: number, type: number): void {
+    const delta = id - this.last;
+    this.last = id;
+    this.out[this.at++] = isShort(delta) ? (delta << 4) | type : type;
+    if (!isShort(delta)) this.at = putVarint(this.out, this.at, zigzagged(id));
+  }
+}
+
+/** A loop copies so few bytes faster than a call does. */
+const SHORT_BYTES = 64;
 
 /** Whether the distance to the field before fits beside the type. */
 function isShort(delta: number): boolean {
@@ -297,20 +371,20 @@ export function struct(encoded: Uint8Array): ThriftBytes {
 }
 
 /** A list of encoded elements, all of one wire type. */
-export function list(type: number, items: readonly Uint8Array[]): ThriftBytes {
+export function list(type: number, items: readonly Uint8Array[]): ThriftValue {
   const short = items.length < 15;
   const head = Uint8Array.of(((short ? items.length : 15) << 4) | type);
   return {
     type: TYPE.list,
-    value: joinBytes([head, ...(short ? [] : [varint(items.length)]), joinBytes(items)]),
+    value: [head, short ? new Uint8Array(0) : varint(items.length), ...items],
   };
 }
 
-export function structList(items: readonly Uint8Array[]): ThriftBytes {
+export function structList(items: readonly Uint8Array[]): ThriftValue {
   return list(TYPE.struct, items);
 }
 
-export function textList(items: readonly string[]): ThriftBytes {
+export function textList(items: readonly string[]): ThriftValue {
   return list(
     TYPE.binary,
     items.map((text) => binary(text).value),
