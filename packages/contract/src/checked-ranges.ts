@@ -13,7 +13,7 @@ import { CHUNK_BYTES, checkLeaves, type DigestTreeErrorCode } from './digest-tre
 /** The most chunks that are asked for at once: neighbours that are not here yet. */
 const RUN_CHUNKS = 4;
 /** The newest are kept: a chunk has the end of one column and the beginning of the next. */
-const KEPT_CHUNKS = 32;
+const KEPT_CHUNKS = 16;
 
 /**
  * Answers bytes [start, end) of a file, of one chunk or several neighbours: in `into`, which is as

@@ -116,7 +116,7 @@ export class PooledRun {
 /** A pool of threads. Close it when done. */
 export class CryptoPool {
   readonly threads: number;
-  readonly slabs = new Slabs();
+  readonly slabs = new Slabs({ shared: true });
   private running: PoolThread[] = [];
   private nextRun = 0;
   private closed = false;

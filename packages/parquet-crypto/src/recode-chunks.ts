@@ -15,7 +15,7 @@ import { readWindows, Slabs } from './windows.ts';
 
 /** What a run that is not yet due may hold: most runs are smaller. */
 const AHEAD_BYTES_MAX = 32 * 1024 * 1024;
-/** On one thread it is enough that the next run is being read. */
+/** On one thread it is enough that the next runs are being read. */
 const AHEAD_BYTES_MAX_ALONE = 4 * 1024 * 1024;
 
 export interface RecodeOptions {
@@ -36,10 +36,10 @@ export async function recodeChunks(
   task: (i: number) => ChunkTask,
   { pool, take, done }: RecodeOptions,
 ): Promise<void> {
-  // One more than there are threads, so that none waits for its next run.
-  const atOnce = pool === undefined ? 2 : pool.threads + 1;
+  // Enough that no thread waits for its next run, and that a source far away is kept busy.
+  const atOnce = pool === undefined ? 3 : pool.threads + 1;
   // What a source answers may be its own to keep: only what it reads into ours is used again.
-  const reads = source.readsInto ? new Slabs() : undefined;
+  const reads = source.readsInto ? new Slabs({ shared: false }) : undefined;
   const where: Where = { source, pool, slabs: pool?.slabs ?? reads };
   const runs = runsOf(count, task);
   const begun: RunAhead[] = [];

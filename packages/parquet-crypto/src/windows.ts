@@ -4,15 +4,22 @@ import type { CheckedSource } from './io.ts';
 
 export const WINDOW_BYTES = 4 * 1024 * 1024;
 
-/**
- * Memory that windows are read into and that serves again, since fresh memory costs a fault a page;
- * shared with other threads.
- */
+/** Memory that windows are read into and that serves again: fresh memory costs a fault a page. */
 export class Slabs {
   private readonly free: Uint8Array[] = [];
+  private readonly shared: boolean;
+
+  /** @param shared whether other threads see it; V8 takes thrice as long to copy into such memory */
+  constructor({ shared }: { readonly shared: boolean }) {
+    this.shared = shared;
+  }
 
   take(): Uint8Array {
-    return this.free.pop() ?? new Uint8Array(new SharedArrayBuffer(WINDOW_BYTES));
+    return this.free.pop() ?? new Uint8Array(this.make(WINDOW_BYTES));
+  }
+
+  private make(length: number): ArrayBufferLike {
+    return this.shared ? new SharedArrayBuffer(length) : new ArrayBuffer(length);
   }
 
   give(slab: Uint8Array): void {
