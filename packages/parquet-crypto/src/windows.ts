@@ -9,7 +9,7 @@ export class Slabs {
   private readonly free: Uint8Array[] = [];
   private readonly shared: boolean;
 
-  /** @param shared whether other threads see it; V8 takes thrice as long to copy into such memory */
+  /** @param shared whether other threads see it; V8 takes thrice as long to copy into it */
   constructor({ shared }: { readonly shared: boolean }) {
     this.shared = shared;
   }
