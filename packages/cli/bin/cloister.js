@@ -4,11 +4,6 @@
 // program itself is src/main.ts, built to dist/main.js by `npm ci` (prepare) or `npm run build`.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { setFlagsFromString } from 'node:v8';
-
-// V8 counts buffers, and does a full collection whenever a small heap has grown by a few megabytes:
-// a process that moves gigabytes through buffers would spend half of its time on that.
-setFlagsFromString('--heap-growing-percent=300');
 
 const main = new URL('../dist/main.js', import.meta.url);
 if (existsSync(fileURLToPath(main))) {

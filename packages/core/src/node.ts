@@ -3,3 +3,4 @@
 export * from './blobs/file-blobs.ts';
 export * from './crypto/node.ts';
 export * from './durable.ts';
+export * from './many-buffers.ts';

@@ -13,7 +13,7 @@ import {
   systemRandom,
   systemTimers,
 } from '@cloister/core';
-import { nodeCrypto } from '@cloister/core/node';
+import { expectManyBuffers, nodeCrypto } from '@cloister/core/node';
 import { createDuckdbEngine } from '@cloister/engine-duckdb';
 import { pino } from 'pino';
 import { parseWorkerConfig } from './config.ts';
@@ -31,6 +31,7 @@ const FOLLOW_MS = 10_000;
 const TROUBLE_MS = 1_000;
 
 async function main(): Promise<void> {
+  expectManyBuffers();
   const node = await launchedNode();
   try {
     const config = parseWorkerConfig(node.config);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // ledger, gateway: the order of signed statements, and a member's own process.
 import { toHex } from '@cloister/core';
+import { expectManyBuffers } from '@cloister/core/node';
 import type { Command } from 'commander';
 import { adminOf } from '../admin.ts';
 import { cliError } from '../errors.ts';
@@ -138,6 +139,7 @@ export function gatewayCommands(program: Command): void {
   const serve = withHome(gateway.command('serve'))
     .description('run the gateway until it is told to stop; signs the charter when it starts')
     .action(async (options, command: Command) => {
+      expectManyBuffers();
       const { startGateway } = await import('@cloister/gateway');
       const running = await startGateway({ home: options.home });
       const stopped = stopSignal();

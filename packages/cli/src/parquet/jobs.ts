@@ -3,6 +3,7 @@
 // cores, with progress for who waits.
 import { type FileHandle, open } from 'node:fs/promises';
 import { CodedError, fromHex } from '@cloister/core';
+import { expectManyBuffers } from '@cloister/core/node';
 import {
   assertFullyEncrypted,
   CryptoPool,
@@ -167,6 +168,7 @@ const POOL_BYTES_MIN = 64 * 1024 * 1024;
 /** Threads on all cores for large files, ended when the work is done or has failed. */
 async function withPool<T>(bytes: number, run: (pool?: CryptoPool) => Promise<T>): Promise<T> {
   if (bytes < POOL_BYTES_MIN) return await run();
+  expectManyBuffers();
   const pool = new CryptoPool();
   try {
     return await run(pool);
