@@ -50,7 +50,7 @@ describe('CheckedRanges', () => {
 
   it('fetches neighbours together, and one run ahead of the one in use', async () => {
     const asked: [number, number][] = [];
-    const long = new Uint8Array(25 * CHUNK_BYTES).map((_, i) => (i >> 20) & 0xff);
+    const long = new Uint8Array(100 * CHUNK_BYTES).map((_, i) => (i >> 18) & 0xff);
     const checked = new CheckedRanges(
       await digestTree(chunksOf(long), crypto),
       async (start, end) => {
@@ -60,23 +60,24 @@ describe('CheckedRanges', () => {
       { crypto },
     );
     await checked.read(2 * CHUNK_BYTES, 1);
-    const got = await checked.read(0, 10 * CHUNK_BYTES);
-    expect(Buffer.compare(got, long.subarray(0, 10 * CHUNK_BYTES))).toBe(0);
+    const got = await checked.read(0, 40 * CHUNK_BYTES);
+    expect(Buffer.compare(got, long.subarray(0, 40 * CHUNK_BYTES))).toBe(0);
     // What is here already is not asked for again.
     expect(asked).toEqual([
       [2, 3],
       [0, 2],
-      [3, 7],
-      [7, 10],
+      [3, 19],
+      [19, 35],
+      [35, 40],
     ]);
     // The newest chunks are kept, and only so many.
-    await checked.read(10 * CHUNK_BYTES, 15 * CHUNK_BYTES);
+    await checked.read(40 * CHUNK_BYTES, 60 * CHUNK_BYTES);
     asked.length = 0;
-    await checked.read(9 * CHUNK_BYTES, 1);
+    await checked.read(39 * CHUNK_BYTES, 1);
     expect(asked).toEqual([]);
     await checked.read(0, 1);
     expect(asked).toEqual([[0, 1]]);
-    expect(checked.fetched).toBe(26 * CHUNK_BYTES);
+    expect(checked.fetched).toBe(101 * CHUNK_BYTES);
   });
 
   const lies: Record<string, [string, (start: number, end: number) => Uint8Array]> = {
@@ -114,10 +115,10 @@ describe('CheckedRanges', () => {
   });
 
   it('is right in memory that serves again, whatever fails or comes late', async () => {
-    const long = fileOf(70 * CHUNK_BYTES + 99);
+    const long = fileOf(200 * CHUNK_BYTES + 99);
     const longTree = await digestTree(chunksOf(long), crypto);
     const reads = fc.array(
-      fc.record({ at: fc.nat({ max: long.length }), size: fc.nat({ max: 6 * CHUNK_BYTES }) }),
+      fc.record({ at: fc.nat({ max: long.length }), size: fc.nat({ max: 24 * CHUNK_BYTES }) }),
       { minLength: 6, maxLength: 14 },
     );
     // For each run: whether it fails, and whether it writes to its memory after that.
@@ -159,7 +160,7 @@ describe('CheckedRanges', () => {
   });
 
   it('takes no more memory for a long file than for what is kept and in use', async () => {
-    const long = fileOf(160 * CHUNK_BYTES);
+    const long = fileOf(640 * CHUNK_BYTES);
     const memories = new Set<ArrayBufferLike>();
     const read: ReadRun = async (start, end, into) => {
       memories.add(into.buffer);
@@ -167,7 +168,7 @@ describe('CheckedRanges', () => {
       return into;
     };
     const checked = new CheckedRanges(await digestTree(chunksOf(long), crypto), read, { crypto });
-    const target = new Uint8Array(4 * CHUNK_BYTES);
+    const target = new Uint8Array(16 * CHUNK_BYTES);
     for (let at = 17; at < long.length; at += target.length) {
       const length = await checked.readInto(at, target);
       expect(Buffer.compare(target.subarray(0, length), long.subarray(at, at + length))).toBe(0);

@@ -11,9 +11,9 @@ import { HASH_SIZE, leafHash } from '@cloister/tlog';
 import { CHUNK_BYTES, checkLeaves, type DigestTreeErrorCode } from './digest-tree.ts';
 
 /** The most chunks that are asked for at once: neighbours that are not here yet. */
-const RUN_CHUNKS = 4;
+const RUN_CHUNKS = 16;
 /** The newest are kept: a chunk has the end of one column and the beginning of the next. */
-const KEPT_CHUNKS = 16;
+const KEPT_CHUNKS = 64;
 
 /**
  * Answers bytes [start, end) of a file, of one chunk or several neighbours: in `into`, which is as

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ranges of encrypted files over gateways that are cut off, silent or lying: what comes out is what
 // the digest tree says, or a code; chunks that held are not fetched again.
-import { digestTree } from '@cloister/contract';
+import { CHUNK_BYTES, digestTree } from '@cloister/contract';
 import { type BlobStore, CodedError, systemTimers as timers } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { describe, expect, it } from 'vitest';
@@ -11,7 +11,7 @@ const MIB = 1_048_576;
 const file = new Uint8Array(9 * MIB + 100).map((_, i) => (i >> 12) & 0xff);
 const tree = await digestTree(
   (async function* () {
-    for (let at = 0; at < file.length; at += MIB) yield file.subarray(at, at + MIB);
+    for (let at = 0; at < file.length; at += CHUNK_BYTES) yield file.subarray(at, at + CHUNK_BYTES);
   })(),
   nodeCrypto,
 );

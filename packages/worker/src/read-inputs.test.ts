@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TaskContents } from '@cloister/contract';
-import { datasetAadPrefix, digestTree, type RightInput } from '@cloister/contract';
+import { CHUNK_BYTES, datasetAadPrefix, digestTree, type RightInput } from '@cloister/contract';
 import type { Use } from '@cloister/contract/policy';
 import { type BlobStore, CodedError, equal, systemTimers } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
@@ -14,7 +14,6 @@ import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { inputTables, type ReadRequest, readInputs } from './inputs.ts';
 
-const MIB = 1_048_576;
 const GENESIS = new Uint8Array(32).fill(1);
 const DATASET = new Uint8Array(16).fill(2);
 const COLUMNS = ['a', 'wide', 'c'].map((name, i) => ({ id: i + 1, name, type: 'VARCHAR' }));
@@ -43,7 +42,8 @@ beforeAll(async () => {
   });
   encrypted = sink.bytes();
   const chunks = async function* () {
-    for (let at = 0; at < encrypted.length; at += MIB) yield encrypted.subarray(at, at + MIB);
+    for (let at = 0; at < encrypted.length; at += CHUNK_BYTES)
+      yield encrypted.subarray(at, at + CHUNK_BYTES);
   };
   const tree = await digestTree(chunks(), nodeCrypto);
   leaves = tree.leaves;
@@ -69,7 +69,7 @@ function store(range: BlobStore['range']): BlobStore {
 it('reads the ranges of granted columns from the owner, and decrypts just those', async () => {
   const touched = new Set<number>();
   const owner = store(async (_, start, end) => {
-    for (let at = start; at < end; at += MIB) touched.add(Math.floor(at / MIB));
+    for (let at = start; at < end; at += CHUNK_BYTES) touched.add(Math.floor(at / CHUNK_BYTES));
     return Uint8Array.from(encrypted.subarray(start, end));
   });
   const other = store(() => Promise.reject(new Error('the owner answers')));
@@ -97,9 +97,9 @@ it('reads the ranges of granted columns from the owner, and decrypts just those'
   const [read] = await readInputs(request);
   expect(read?.rows).toBe(100_000);
   // The wide column is two thirds of the file: most of its chunks are never asked for.
-  const chunks = Math.ceil(encrypted.length / MIB);
+  const chunks = Math.ceil(encrypted.length / CHUNK_BYTES);
   expect(touched.size).toBeLessThan(chunks / 2 + 2);
-  expect(read?.bytes).toBeLessThanOrEqual(touched.size * MIB);
+  expect(read?.bytes).toBeLessThanOrEqual(touched.size * CHUNK_BYTES);
   const sums = (file: string) =>
     db.runAndReadAll(`SELECT min(a), max(c), sum(hash(a) % 997), sum(hash(c) % 997), count(*)
       FROM read_parquet('${file}')`);

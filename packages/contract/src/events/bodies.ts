@@ -98,7 +98,7 @@ export const epochAbortBody = z.strictObject({
 const file = z.strictObject({
   blob: digest,
   length: positive,
-  /** RFC 6962 root over chunks of 1 MiB, and the blob that holds the leaf hashes. */
+  /** RFC 6962 root over chunks of 256 KiB, and the blob that holds the leaf hashes. */
   root: digest,
   leaves: digest,
 });

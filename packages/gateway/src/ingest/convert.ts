@@ -28,7 +28,7 @@ export interface Converted {
 
 const DEFAULT_ROW_GROUP = 122_880;
 /**
- * Bytes are fetched in chunks of 1 MiB, so a column that is not read saves little where its pages
+ * Bytes are fetched in chunks of 256 KiB, so a column that is not read saves little where its pages
  * are small. A row group is held in memory while it is written: wide tables keep to small ones.
  */
 const LARGE_ROW_GROUP = 4 * DEFAULT_ROW_GROUP;
