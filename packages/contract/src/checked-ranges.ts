@@ -25,16 +25,24 @@ export type ReadRun = (
   into: Uint8Array<ArrayBuffer>,
 ) => Promise<Uint8Array>;
 
-/** Memory that runs are fetched into, for one file after another or several at once. */
+/**
+ * Memory that runs are fetched into, for one file after another or several at once. It comes in
+ * powers of two of chunks, and what is given back is kept for the next.
+ */
 export class RunMemory {
-  readonly #free: Uint8Array<ArrayBuffer>[] = [];
+  readonly #free = new Map<number, Uint8Array<ArrayBuffer>[]>();
 
-  take(): Uint8Array<ArrayBuffer> {
-    return this.#free.pop() ?? new Uint8Array(RUN_CHUNKS * CHUNK_BYTES);
+  /** Memory for so many bytes, or more. */
+  take(bytes: number): Uint8Array<ArrayBuffer> {
+    let size = CHUNK_BYTES;
+    while (size < bytes) size *= 2;
+    return this.#free.get(size)?.pop() ?? new Uint8Array(size);
   }
 
   give(memory: Uint8Array<ArrayBuffer>): void {
-    this.#free.push(memory);
+    const others = this.#free.get(memory.length) ?? [];
+    others.push(memory);
+    this.#free.set(memory.length, others);
   }
 }
 
@@ -147,8 +155,10 @@ export class CheckedRanges {
     let end = first;
     while (end <= last && end < first + RUN_CHUNKS && !this.#chunks.has(end)) end++;
     if (end === first) return end;
-    const run: Run = { memory: this.#memory.take(), needed: end - first, failed: false };
-    const coming = this.#run(run, first * CHUNK_BYTES, Math.min(end * CHUNK_BYTES, this.size));
+    const [start, stop] = [first * CHUNK_BYTES, Math.min(end * CHUNK_BYTES, this.size)];
+    const memory = this.#memory.take(stop - start);
+    const run: Run = { memory, needed: end - first, failed: false };
+    const coming = this.#run(run, start, stop);
     for (let index = first; index < end; index++) {
       const bytes = this.#checked(coming, first, index);
       const chunk: Chunk = { run, bytes, coming: true, uses: 1 };

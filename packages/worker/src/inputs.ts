@@ -58,6 +58,8 @@ export interface ReadRequest {
   readonly keys: readonly InputKeys[];
   /** Threads that decrypt large files; the calling one alone where absent. */
   readonly pool?: CryptoPool;
+  /** What ciphertext is fetched into; may serve several runs, one after another. */
+  readonly memory?: RunMemory;
 }
 
 /** The tables of a run as the engine will find them once its inputs are read. */
@@ -94,7 +96,7 @@ export async function readInputs(request: ReadRequest): Promise<ReadyInput[]> {
   });
   // The largest first, so that none is begun when the others are nearly done.
   left.sort((a, b) => fileOf(request, b).length - fileOf(request, a).length);
-  const memory = new RunMemory();
+  const { memory = new RunMemory() } = request;
   const lane = async () => {
     for (let next = left.shift(); next !== undefined; next = left.shift()) {
       const read = await readFile(request, next, memory);

@@ -10,6 +10,7 @@ import {
   KeeperClient,
   type RequestSigner,
 } from '@cloister/api';
+import { RunMemory } from '@cloister/contract';
 import type { Signer } from '@cloister/core';
 import { ephemeralEd25519Signer } from '@cloister/core/node';
 import { CryptoPool } from '@cloister/parquet-crypto';
@@ -51,10 +52,11 @@ const BUSY_CORES = 2;
 /** Files in memory; large inputs are decrypted by threads, born with the first of them. */
 export function fileData(): DataPlane {
   const pool = availableParallelism() > BUSY_CORES ? { pool: new CryptoPool() } : {};
+  const memory = new RunMemory();
   return {
     makeScratch,
     dropScratch,
-    readInputs: (request) => readInputs({ ...pool, ...request }),
+    readInputs: (request) => readInputs({ ...pool, memory, ...request }),
     sealResult,
   };
 }
