@@ -30,7 +30,7 @@ import { within } from './wait.ts';
 /** One gateway's time for a run of chunks, 4 MiB at most. */
 const CHUNK_MS = 15_000;
 /** Files read side by side; each holds a few chunks and a page or two of plain values. */
-const SIDE_BY_SIDE = 4;
+const SIDE_BY_SIDE = 6;
 /** Decrypted sooner than a thread has begun. */
 const SMALL_BYTES = 8 * 1024 * 1024;
 /** What another gateway may do better: wrong or short bytes, silence, a blob it does not have. */
