@@ -5,9 +5,7 @@
 import { z } from 'zod';
 import { datasetAnswer, inspection } from './admin.ts';
 import { errorBody } from './errors.ts';
-
-const hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`));
-const count = z.number().int().min(0);
+import { count, hex } from './fields.ts';
 
 /**
  * POST /admin/v1/uploads?name= (the file as the body) and GET /admin/v1/uploads/:upload?wait: how

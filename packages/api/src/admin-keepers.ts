@@ -2,12 +2,7 @@
 // The part of the admin API that is about keepers: what a gateway finds about them and their group
 // key, what a rotation would do, how an attempt goes, and who still has to seal what.
 import { z } from 'zod';
-
-const hex = (bytes: number) =>
-  z
-    .string()
-    .regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`), `wanted ${2 * bytes} hexadecimal digits`);
-const count = z.number().int().min(0);
+import { count, hex } from './fields.ts';
 
 /** One keeper that has joined, with what its evidence proves now. */
 export const keeperJson = z.object({

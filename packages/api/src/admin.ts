@@ -3,12 +3,8 @@
 // approvals, results, bills and the ledger in readable form (keepers: admin-keepers.ts; what takes
 // long: admin-dataset-jobs.ts). Each request carries the bearer token in the organisation's folder.
 import { z } from 'zod';
+import { count, hex } from './fields.ts';
 
-const hex = (bytes: number) =>
-  z
-    .string()
-    .regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`), `wanted ${2 * bytes} hexadecimal digits`);
-const count = z.number().int().min(0);
 const slug = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'wanted a-z, 0-9 and -');
 
 /** Content type of an upload: the server streams such bodies to disk. */

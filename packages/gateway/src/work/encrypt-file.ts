@@ -3,7 +3,7 @@
 // chunks and put into the blobs.
 //
 // Invariant: the plain file and what is half done are gone when it ends, however it does.
-import { open, rm, stat } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DatasetJob } from '@cloister/api';
 import {
@@ -113,18 +113,15 @@ async function* chunksOf(
   path: string,
   onRead: (bytes: number, of: number) => void,
 ): AsyncGenerator<Uint8Array> {
-  const { size } = await stat(path);
   const file = await open(path, 'r');
   try {
+    const { size, read } = await fileSource(file);
     for (let at = 0; at < size; at += CHUNK_BYTES) {
-      const chunk = Buffer.alloc(Math.min(CHUNK_BYTES, size - at));
-      for (let done = 0; done < chunk.length; ) {
-        const { bytesRead } = await file.read(chunk, done, chunk.length - done, at + done);
-        if (bytesRead === 0) throw new Error('an encrypted file shrank while it was read');
-        done += bytesRead;
-      }
+      const length = Math.min(CHUNK_BYTES, size - at);
+      const chunk = await read(at, length);
+      if (chunk.length < length) throw new Error('an encrypted file shrank while it was read');
       yield chunk;
-      onRead(at + chunk.length, size);
+      onRead(at + length, size);
     }
   } finally {
     await file.close();

@@ -4,13 +4,11 @@
 // that died with its process. It holds no key, no value, no policy.
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorBody, recorded } from '@cloister/api';
+import { errorBody, hex, recorded } from '@cloister/api';
 import { utf8 } from '@cloister/core';
 import { writeDurably } from '@cloister/core/node';
 import { z } from 'zod';
 import { homeFolder } from '../home.ts';
-
-const hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`));
 
 const jobRecord = z.strictObject({
   /** Also the id of the dataset. */
