@@ -5,10 +5,10 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
+import { LOCALHOST_CERTIFICATE, LOCALHOST_KEY } from '../testing/localhost-tls.ts';
 import { parseAnswerHead } from './answer-head.ts';
 import { requestRange } from './http-range.ts';
 import { RangeConnection } from './range-connection.ts';
-import { LOCALHOST_CERTIFICATE, LOCALHOST_KEY } from './testing/localhost-tls.ts';
 
 const WAIT_MS = 5_000;
 const bytes = new Uint8Array(300_000).map((_, i) => (i * 7) & 0xff);

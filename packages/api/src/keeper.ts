@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A keeper as a worker sees it: draw a challenge, ask for openings, and (blame) ask for a proof.
 // Requests are signed by the worker's attested signing key. What is secret travels sealed by HPKE:
-// the openings to the keeper's attested key (contract/task-openings.ts), the partial openings to
+// the openings to the keeper's attested key (contract/openings/task.ts), the partial openings to
 // the worker's. This file has the schemas, the client, and the encoding of the partial openings.
 //
 // That encoding is deterministic CBOR; its HPKE `info` binds genesis, join, epoch and seat, so an

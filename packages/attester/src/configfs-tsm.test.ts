@@ -15,8 +15,8 @@ import {
   mintedMeasurement,
 } from '@cloister/evidence/mint';
 import { describe, expect, it } from 'vitest';
+import { errno, FakeConfigfs, type FakeDriver } from '../testing/fake-configfs.ts';
 import { type TsmOptions, tsmPlatform } from './configfs-tsm.ts';
-import { errno, FakeConfigfs, type FakeDriver } from './testing/fake-configfs.ts';
 
 const FOLDER = '/sys/kernel/config/tsm/report';
 const AT = Date.now();

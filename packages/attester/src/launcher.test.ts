@@ -8,10 +8,10 @@ import { ephemeralEd25519Signer, nodeCrypto } from '@cloister/core/node';
 import { MEASUREMENT_LENGTH, REPORT_DATA_LENGTH, verifyEvidence } from '@cloister/evidence';
 import { createDevelopmentRoot, mintCollateral, mintEvidence } from '@cloister/evidence/mint';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { FakeConfigfs } from '../testing/fake-configfs.ts';
 import { TSM_REPORT_FOLDER, tsmPlatform } from './configfs-tsm.ts';
 import { type NodeSpec, type RunningNode, runUntilSignal, startNode } from './launcher.ts';
 import { MAKES, type Make, measureProgram, simulatedPlatform } from './simulated.ts';
-import { FakeConfigfs } from './testing/fake-configfs.ts';
 
 const DIST = new URL('../dist/index.js', import.meta.url).href;
 const MINT = new URL('../../evidence/dist/mint/index.js', import.meta.url).href;

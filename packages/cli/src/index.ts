@@ -10,5 +10,5 @@ export * from './demo/world.ts';
 export * from './gateway-home.ts';
 export * from './hardware.ts';
 export { serveCharterLedger } from './ledger-server.ts';
-export * from './nodes.ts';
 export { buildProgram } from './program.ts';
+export * from './start-node.ts';

@@ -2,7 +2,7 @@
 // docs/walkthrough.md with the data centre's keeper and the bank's worker on software TPMs, as the
 // page says that one may: the same commands, the same results, and no process of a TPM is left.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { LIMIT_MS, Walk } from './testing/walk.ts';
+import { LIMIT_MS, Walk } from '../testing/walk.ts';
 
 /** One spot of the page, which must be there. */
 function exchange(page: string, from: string, to: string): string {

@@ -2,7 +2,7 @@
 // docs/walkthrough.md is true: its shell blocks give the output that the page states
 // (testing/walk.ts). Nothing that the page started is left when it ends.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { LIMIT_MS, Walk } from './testing/walk.ts';
+import { LIMIT_MS, Walk } from '../testing/walk.ts';
 
 const walk = new Walk();
 

@@ -6,9 +6,9 @@
 //   node packages/contract/bench/fold.mjs [tasks, 300 by default]
 
 import { admit, emptyState, fold, OPERATOR_SUBJECT } from '@cloister/contract';
-import { START_MS, World } from '@cloister/contract/testing';
 import { parseCose } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
+import { START_MS, World } from '@cloister/testkit/world';
 
 const tasks = Number(process.argv[2] ?? 300);
 const print = (line) => process.stdout.write(`${line}\n`);

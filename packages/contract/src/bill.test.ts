@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bills from accepted prices: amounts, rounding, who pays whom, what is filtered.
 import { toHex } from '@cloister/core';
+import { START_MS, World } from '@cloister/testkit/world';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { bills, formatAmount } from './bill.ts';
-import { START_MS, World } from './testing/index.ts';
 
 let world: World;
 let taskKey: string;

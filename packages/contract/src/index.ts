@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The contract: events as typed values, and what both sides of a ledger compute from them.
-export * from './admit.ts';
-export * from './appraise-join.ts';
+
 export * from './bill.ts';
-export * from './charter-rules.ts';
-export * from './checked-ranges.ts';
-export * from './checkpoint-follower.ts';
-export * from './commitment.ts';
-export * from './digest-tree.ts';
-export * from './epoch-transcript.ts';
+export * from './charter/founding.ts';
+export * from './charter/quorum.ts';
+export * from './charter/rules.ts';
+export * from './charter/vendor-rule.ts';
+export * from './dataset-files/checked-ranges.ts';
+export * from './dataset-files/digest-tree.ts';
 export * from './errors.ts';
+export * from './events/admit.ts';
 export * from './events/bodies.ts';
 export type { CharterBody, Environment, Member, Operator } from './events/charter.ts';
 export * from './events/event.ts';
@@ -21,12 +21,13 @@ export * from './fold/rights.ts';
 export * from './fold/state.ts';
 export * from './fold/task-state.ts';
 export * from './fold/void-codes.ts';
-export * from './founding-charter.ts';
-export * from './openings.ts';
-export type * from './ports.ts';
-export * from './quorum.ts';
-export * from './report-data.ts';
-export * from './result-keys.ts';
-export * from './sealed-columns.ts';
-export * from './task-openings.ts';
-export * from './vendor-rule.ts';
+export * from './openings/commitment.ts';
+export * from './openings/members.ts';
+export * from './openings/result-keys.ts';
+export * from './openings/sealed-columns.ts';
+export * from './openings/task.ts';
+export type * from './ports/ledger.ts';
+export * from './reading/appraise-join.ts';
+export * from './reading/checkpoint-follower.ts';
+export * from './reading/epoch-transcript.ts';
+export * from './reading/report-data.ts';

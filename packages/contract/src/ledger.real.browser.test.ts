@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { isCoded, toBase64, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { BrowserPage } from '@cloister/testkit/browser';
+import { type World, wholeStory } from '@cloister/testkit/world';
 import {
   type Checkpoint,
   cosign,
@@ -19,7 +20,6 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { foldEntry } from './fold/fold.ts';
 import { emptyState, encodeState } from './fold/state.ts';
-import { type World, wholeStory } from './testing/index.ts';
 
 /** Everything goes in and out as JSON, bytes in base64 or hexadecimal. */
 const MODULE = `

@@ -4,12 +4,12 @@
 import { readFileSync } from 'node:fs';
 import { fromHex, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
+import { World } from '@cloister/testkit/world';
 import { describe, expect, it } from 'vitest';
-import { admit } from './admit.ts';
+import { admit } from './events/admit.ts';
 import { EVENT_KINDS } from './events/bodies.ts';
 import { MAX_EVENT_BYTES } from './events/event.ts';
 import { VOID_CODES } from './fold/void-codes.ts';
-import { World } from './testing/index.ts';
 
 const text = readFileSync(new URL('../../../spec/events.md', import.meta.url), 'utf8');
 

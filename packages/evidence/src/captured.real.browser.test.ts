@@ -7,6 +7,7 @@ import { encodeCbor, fromBase64Url, fromHex, toBase64, utf8 } from '@cloister/co
 import { nodeCrypto } from '@cloister/core/node';
 import { BrowserPage } from '@cloister/testkit/browser';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Case, cases, hasShared, quoteBytes, read, teeOf, text } from '../testing/cases.ts';
 import { appraise } from './appraise.ts';
 import { claimsJson } from './claims-json.ts';
 import {
@@ -24,7 +25,6 @@ import {
 import { openPolicy } from './policy.ts';
 import { encodeRoot } from './roots/encode.ts';
 import { VENDOR_ROOTS } from './roots/vendors.ts';
-import { type Case, cases, hasShared, quoteBytes, read, teeOf, text } from './testing/cases.ts';
 import { ALG } from './tpm2/constants.ts';
 import { parseAttest } from './tpm2/structures.ts';
 import {

@@ -6,14 +6,6 @@
 import { CodedError, fromHex, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { describe, expect, it } from 'vitest';
-import { EvidenceCache } from './cache.ts';
-import { makeCollateral, parseCollateralJson } from './collateral.ts';
-import { parseQuote, parseSgxReport } from './dcap/quote.ts';
-import { verifyQuoteSignatures } from './dcap/verify.ts';
-import { opteeOutputHolds } from './op-tee/verify.ts';
-import { VENDOR_ROOTS } from './roots/vendors.ts';
-import { verifyCcel } from './tdx-dcap/ccel.ts';
-import { parseTdReport } from './tdx-dcap/parse.ts';
 import {
   type Case,
   cases,
@@ -23,7 +15,15 @@ import {
   read,
   teeOf,
   text,
-} from './testing/cases.ts';
+} from '../testing/cases.ts';
+import { EvidenceCache } from './cache.ts';
+import { makeCollateral, parseCollateralJson } from './collateral.ts';
+import { parseQuote, parseSgxReport } from './dcap/quote.ts';
+import { verifyQuoteSignatures } from './dcap/verify.ts';
+import { opteeOutputHolds } from './op-tee/verify.ts';
+import { VENDOR_ROOTS } from './roots/vendors.ts';
+import { verifyCcel } from './tdx-dcap/ccel.ts';
+import { parseTdReport } from './tdx-dcap/parse.ts';
 import type { Claims, EvidenceKind } from './types.ts';
 import { verifyEvidence } from './verify.ts';
 

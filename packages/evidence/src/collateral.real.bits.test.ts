@@ -4,14 +4,14 @@
 // Azure's kinds are verified with the bundles of the hardware under them.
 import { isCoded } from '@cloister/core';
 import { describe, expect, it } from 'vitest';
-import { makeCollateral } from './collateral.ts';
 import {
   BITS_TIMEOUT_MS,
   bitsAccepted,
   insidePem,
   type Specimen,
   specimen,
-} from './testing/specimens.ts';
+} from '../testing/specimens.ts';
+import { makeCollateral } from './collateral.ts';
 import type { Collateral } from './types.ts';
 
 /** No verdict depends on it: the issuer of a PCK CRL is the CA in the quote itself. */

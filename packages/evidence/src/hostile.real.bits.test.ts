@@ -3,14 +3,14 @@
 // certificates that it carries as PEM. A flipped one is refused by its code. Needs no other
 // program; it is a lane because it is long. collateral.real.bits.test.ts has the other half.
 import { describe, expect, it } from 'vitest';
-import { MINTABLE_KINDS } from './mint/index.ts';
 import {
   BITS_TIMEOUT_MS,
   bitsAccepted,
   insidePem,
   specimen,
   unsignedRanges,
-} from './testing/specimens.ts';
+} from '../testing/specimens.ts';
+import { MINTABLE_KINDS } from './mint/index.ts';
 
 describe.each(MINTABLE_KINDS.map((kind) => [kind]))('%s', (kind) => {
   const s = specimen(kind);

@@ -6,9 +6,9 @@
 import { concat, isCoded } from '@cloister/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { flipped, specimen, unsignedRanges } from '../testing/specimens.ts';
 import { makeCollateral } from './collateral.ts';
 import { MINTABLE_KINDS } from './mint/index.ts';
-import { flipped, specimen, unsignedRanges } from './testing/specimens.ts';
 import type { Collateral } from './types.ts';
 
 const RUNS = 200;

@@ -7,10 +7,7 @@
 // That is the verdict `level` below, and no difference.
 import { toHex } from '@cloister/core';
 import { describe, expect, it } from 'vitest';
-import { parseQuote } from './dcap/quote.ts';
-import { parseSnpEvidence } from './sev-snp/parse.ts';
-import { parseTdReport } from './tdx-dcap/parse.ts';
-import { hasShared } from './testing/cases.ts';
+import { hasShared } from '../testing/cases.ts';
 import {
   bundleMembers,
   minted,
@@ -20,8 +17,11 @@ import {
   sharedDcap,
   sharedSnp,
   sharedTdxQuotes,
-} from './testing/peer-cases.ts';
-import { askPeer, type Difference, Differences, type PeerAnswer } from './testing/peer-program.ts';
+} from '../testing/peer-cases.ts';
+import { askPeer, type Difference, Differences, type PeerAnswer } from '../testing/peer-program.ts';
+import { parseQuote } from './dcap/quote.ts';
+import { parseSnpEvidence } from './sev-snp/parse.ts';
+import { parseTdReport } from './tdx-dcap/parse.ts';
 import type { Claims } from './types.ts';
 
 const PROGRAM = process.env['CLOISTER_GO_PEER'] as string;

@@ -3,7 +3,7 @@
 // with their mutations. docs/design/evidence-differences.md explains what is listed here.
 import { toHex } from '@cloister/core';
 import { describe, expect, it } from 'vitest';
-import { hasShared } from './testing/cases.ts';
+import { hasShared } from '../testing/cases.ts';
 import {
   bundleMembers,
   minted,
@@ -11,8 +11,8 @@ import {
   type PeerCase,
   rootCertificates,
   sharedDcap,
-} from './testing/peer-cases.ts';
-import { askPeer, type Difference, Differences, type PeerAnswer } from './testing/peer-program.ts';
+} from '../testing/peer-cases.ts';
+import { askPeer, type Difference, Differences, type PeerAnswer } from '../testing/peer-program.ts';
 
 const PROGRAM = process.env['CLOISTER_RUST_PEER'] as string;
 

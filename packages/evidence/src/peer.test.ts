@@ -8,9 +8,9 @@ import { createRequire } from 'node:module';
 import { QuoteVerifier } from '@phala/dcap-qvl';
 import { initSync, js_verify } from '@phala/dcap-qvl-web';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { hasShared } from './testing/cases.ts';
-import { bundleMembers, minted, ours, type PeerCase, sharedDcap } from './testing/peer-cases.ts';
-import { type Difference, Differences } from './testing/peer-program.ts';
+import { hasShared } from '../testing/cases.ts';
+import { bundleMembers, minted, ours, type PeerCase, sharedDcap } from '../testing/peer-cases.ts';
+import { type Difference, Differences } from '../testing/peer-program.ts';
 
 type Peer = (c: PeerCase) => { status: string; advisory_ids: string[] };
 

@@ -4,10 +4,10 @@
 import { concat, isCoded, toBase64, toHex, utf8 } from '@cloister/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { hasShared, read } from '../testing/cases.ts';
 import { encodeCollateral, makeCollateral, parseCollateralJson } from './collateral.ts';
 import { dcapBundleJson } from './dcap/collateral.ts';
 import { createDevelopmentRoot, mintCollateral } from './mint/index.ts';
-import { hasShared, read } from './testing/cases.ts';
 import { decodeEvidenceFile } from './text-form.ts';
 import { collateralFromFiles, type VendorFile } from './vendor-files.ts';
 

@@ -5,11 +5,11 @@
 import { type CharterBody, signEvent } from '@cloister/contract';
 import { equal, fromHex } from '@cloister/core';
 import { type Gateway, publish } from './context.ts';
+import { resealDatasets } from './datasets/seal.ts';
+import { sweep } from './datasets/sweep.ts';
 import type { EntryRecord } from './ledger/follower.ts';
 import { keyReused } from './ledger/open-witness.ts';
-import { resealDatasets } from './work/seal.ts';
-import { sweep } from './work/sweep.ts';
-import { declineIfForbidden } from './work/tasks.ts';
+import { declineIfForbidden } from './tasks/tasks.ts';
 
 const SWEEP_EVERY_MS = 3_600_000;
 

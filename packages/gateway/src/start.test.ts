@@ -4,7 +4,7 @@
 import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { codeOf, eventually, Federation, settled, withKeepers } from './testing/federation.ts';
+import { codeOf, eventually, Federation, settled, withKeepers } from '../testing/federation.ts';
 
 let federation: Federation;
 afterEach(() => federation.close());

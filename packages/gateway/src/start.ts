@@ -9,10 +9,15 @@ import { type CharterBody, decodeFoundingCharter, JoinAppraiser } from '@cloiste
 import { CodedError, equal, fromHex, systemClock, systemRandom } from '@cloister/core';
 import { FileBlobs, nodeCrypto } from '@cloister/core/node';
 import { createDuckdbEngine } from '@cloister/engine-duckdb';
-import { HttpLedger, LogLedger } from '@cloister/ledger-log';
+import { HttpLedger } from '@cloister/ledger-log';
+import { LogLedger } from '@cloister/log-store';
 import { logOrigin } from '@cloister/tlog';
 import { type Logger, pino } from 'pino';
+import { BlobRelay, everywhere } from './blobs/blob-relay.ts';
+import { NamedBlobs } from './blobs/named-blobs.ts';
 import type { Gateway } from './context.ts';
+import { DatasetJobs } from './datasets/jobs.ts';
+import { Uploads } from './datasets/uploads.ts';
 import { Duties } from './duties.ts';
 import type { GatewayErrorCode } from './errors.ts';
 import {
@@ -28,13 +33,9 @@ import {
 import { relayedHeaders } from './http/blob-routes.ts';
 import { buildServer } from './http/server.ts';
 import { type EntryRecord, Follower } from './ledger/follower.ts';
-import { NamedBlobs } from './ledger/named-blobs.ts';
 import { openWitness } from './ledger/open-witness.ts';
 import { WitnessService } from './ledger/witness-service.ts';
-import { BlobRelay, everywhere } from './work/blob-relay.ts';
-import { DatasetJobs } from './work/dataset-jobs.ts';
-import { RunBook } from './work/runs.ts';
-import { Uploads } from './work/uploads.ts';
+import { RunBook } from './tasks/runs.ts';
 
 export interface RunningGateway {
   readonly url: string;

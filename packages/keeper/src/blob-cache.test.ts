@@ -2,8 +2,8 @@
 // What the cache keeps, what it forgets, and that nobody can change what it keeps.
 import { isCoded, utf8 } from '@cloister/core';
 import { describe, expect, it } from 'vitest';
+import { MemoryBlobs } from '../testing/ledger.ts';
 import { BlobCache } from './blob-cache.ts';
-import { MemoryBlobs } from './testing/ledger.ts';
 
 /** A store that counts what is asked of it. */
 function counted() {

@@ -4,17 +4,17 @@
 // what the charter wants are in mismatch.test.ts.
 import { inProcessAttester } from '@cloister/attester';
 import { type EventBody, reportData, signEvent } from '@cloister/contract';
-import { accepted } from '@cloister/contract/testing';
 import { systemRandom, toHex, utf8 } from '@cloister/core';
 import { ephemeralEd25519Signer, nodeCrypto } from '@cloister/core/node';
+import { accepted } from '@cloister/testkit/world';
 import { groupKeyOf, parseReveal } from '@cloister/threshold';
 import { createDealing, generateHpkeKeyPair, sealDeal } from '@cloister/threshold/node';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { Committee, hardwareOf, KEEPER_PROGRAM, OPERATORS, until } from '../testing/committee.ts';
+import { MemoryLedger } from '../testing/ledger.ts';
+import { addDataset, joinTask, openWith, proposeTask } from '../testing/task.ts';
 import { Ceremony } from './ceremony.ts';
 import type { Keeper } from './keeper.ts';
-import { Committee, hardwareOf, KEEPER_PROGRAM, OPERATORS, until } from './testing/committee.ts';
-import { MemoryLedger } from './testing/ledger.ts';
-import { addDataset, joinTask, openWith, proposeTask } from './testing/task.ts';
 
 const committees: Committee[] = [];
 

@@ -4,8 +4,8 @@ import { systemRandom, toHex } from '@cloister/core';
 import { encodeLabel } from '@cloister/threshold';
 import { generateHpkeKeyPair, sealMasterKey } from '@cloister/threshold/node';
 import { expect, it, vi } from 'vitest';
+import { MemoryBlobs } from '../testing/ledger.ts';
 import { CheckedKeys } from './checked-keys.ts';
-import { MemoryBlobs } from './testing/ledger.ts';
 
 const { publicKey: groupKey } = generateHpkeKeyPair();
 const genesis = systemRandom.bytes(32);

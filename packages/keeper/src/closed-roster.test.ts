@@ -2,8 +2,7 @@
 // A distributed run before three keepers of three makes: it opens for all of its nodes or for none.
 import { isCoded, systemRandom, toHex } from '@cloister/core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { Keeper } from './keeper.ts';
-import { Committee } from './testing/committee.ts';
+import { Committee } from '../testing/committee.ts';
 import {
   addDataset,
   askKeeper,
@@ -13,7 +12,8 @@ import {
   type TestDataset,
   type TestTask,
   type TestWorker,
-} from './testing/task.ts';
+} from '../testing/task.ts';
+import type { Keeper } from './keeper.ts';
 
 let committee: Committee;
 let hospital: TestDataset;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a keeper is told at its start, and what it does not believe.
 import { encodeFoundingCharter } from '@cloister/contract';
-import { charterSpecimen } from '@cloister/contract/testing';
 import { isCoded, toBase64, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
+import { charterSpecimen } from '@cloister/testkit/world';
 import { describe, expect, it } from 'vitest';
 import { foundingCharter, type KeeperConfigInput, parseKeeperConfig } from './config.ts';
 

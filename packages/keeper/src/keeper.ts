@@ -6,7 +6,7 @@
 // - Its keys and its share exist in this object's memory only; `stop` wipes them; a keeper that
 //   starts again is a new keeper with a new join.
 // - It acts on nothing but its own fold of entries under cosigned checkpoints
-//   (contract/checkpoint-follower.ts).
+//   (contract/reading/checkpoint-follower.ts).
 // - A join may ask again and is judged again; answers go to the key in the join and no other.
 // - A refusal that judges (not one that could not reach somebody) is put on the ledger by its code.
 import { generateKeyPairSync } from 'node:crypto';

@@ -14,10 +14,10 @@ import { fromHex, isCoded, type Signer, systemClock, toBase64, toHex } from '@cl
 import { ephemeralEd25519Signer, nodeCrypto } from '@cloister/core/node';
 import { hpkeOpen } from '@cloister/threshold/node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Committee, OPERATORS, rootOf, until } from '../testing/committee.ts';
+import { serveGateway, type TestGateway } from '../testing/http-gateway.ts';
+import { addDataset, joinTask, proposeTask, sealOpeningsTo } from '../testing/task.ts';
 import type { KeeperConfigInput } from './config.ts';
-import { Committee, OPERATORS, rootOf, until } from './testing/committee.ts';
-import { serveGateway, type TestGateway } from './testing/http-gateway.ts';
-import { addDataset, joinTask, proposeTask, sealOpeningsTo } from './testing/task.ts';
 
 let committee: Committee;
 let gateway: TestGateway;

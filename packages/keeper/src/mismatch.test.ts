@@ -6,7 +6,6 @@
 import { toHex, utf8 } from '@cloister/core';
 import { createDevelopmentRoot } from '@cloister/evidence/mint';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Keeper } from './keeper.ts';
 import {
   Committee,
   hardwareOf,
@@ -15,7 +14,7 @@ import {
   OPERATORS,
   until,
   WORKER_PROGRAM,
-} from './testing/committee.ts';
+} from '../testing/committee.ts';
 import {
   addDataset,
   joinTask,
@@ -24,7 +23,8 @@ import {
   type TestDataset,
   type TestTask,
   type TestWorker,
-} from './testing/task.ts';
+} from '../testing/task.ts';
+import type { Keeper } from './keeper.ts';
 
 const MINIMUM_SVN = 3;
 

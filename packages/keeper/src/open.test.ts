@@ -13,8 +13,7 @@ import {
 } from '@cloister/threshold';
 import { combinePartials, hpkeOpen } from '@cloister/threshold/node';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Keeper } from './keeper.ts';
-import { Committee } from './testing/committee.ts';
+import { Committee } from '../testing/committee.ts';
 import {
   addDataset,
   joinTask,
@@ -23,7 +22,8 @@ import {
   type TestDataset,
   type TestTask,
   type TestWorker,
-} from './testing/task.ts';
+} from '../testing/task.ts';
+import type { Keeper } from './keeper.ts';
 
 const NO_AAD = new Uint8Array(0);
 let committee: Committee;

@@ -1,26 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The codes that ledger-log throws, each as a CodedError from core.
+// The codes that ledger-log throws, each as a CodedError from core; those of its store among them.
 import { CodedError, type ErrorDetails, type ErrorKind } from '@cloister/core';
+import type { LogStoreErrorCode } from '@cloister/log-store';
 
 export type LedgerLogErrorCode =
-  // appending and reading
-  | 'event-empty'
-  | 'event-too-large'
-  | 'position-invalid'
-  | 'ledger-closed'
-  | 'ledger-overloaded'
-  | 'ledger-disk-full'
-  | 'ledger-io-failed'
-  | 'ledger-full'
-  // opening and checking
-  | 'ledger-locked'
-  | 'ledger-format-unknown'
-  | 'ledger-origin-mismatch'
-  | 'ledger-damaged'
-  | 'ledger-tile-damaged'
-  | 'ledger-checkpoint-damaged'
-  | 'ledger-acknowledged-lost'
-  | 'ledger-history-changed'
+  | LogStoreErrorCode
   // serving and calling
   | 'request-malformed'
   | 'request-too-large'

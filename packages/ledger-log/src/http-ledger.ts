@@ -14,8 +14,8 @@ import type { Agent } from 'node:http';
 import type { Ledger, LedgerEntry, LedgerPage } from '@cloister/contract';
 import { type CodedError, equal, fromBase64, isCoded, toBase64 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
+import { checkEvent, checkRange, PAGE_MAX } from '@cloister/log-store';
 import { leafHash, MerkleTree, parseBundle, type TreeHead } from '@cloister/tlog';
-import { checkEvent, checkRange, PAGE_MAX } from './bounds.ts';
 import { ledgerError } from './errors.ts';
 import {
   type Call,

@@ -9,12 +9,13 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { isCoded, signCose, utf8 } from '@cloister/core';
 import { ed25519Signer } from '@cloister/core/node';
+import { fsck, LogLedger } from '@cloister/log-store';
 import { afterEach, describe, expect, it } from 'vitest';
-import { fsck, HttpLedger, LogLedger } from './index.ts';
+import { HttpLedger } from './index.ts';
 
 const origin = `cloister/${'cd'.repeat(32)}`;
 const signer = ed25519Signer(new Uint8Array(32).fill(3));
-const CHILD = fileURLToPath(new URL('../dist/testing/serve-child.js', import.meta.url));
+const CHILD = fileURLToPath(new URL('../testing/serve-child.mjs', import.meta.url));
 
 const children: ChildProcess[] = [];
 const folders: string[] = [];

@@ -19,11 +19,9 @@ import {
   utf8,
 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
+import { EVENT_SIZE_MAX, LogLedger, type LogLedgerOptions, PAGE_MAX } from '@cloister/log-store';
 import { formatBundle, formatCheckpoint, parseTilePath } from '@cloister/tlog';
-import { PAGE_MAX } from './bounds.ts';
-import { EVENT_SIZE_MAX } from './entries-file.ts';
 import { ledgerError } from './errors.ts';
-import { LogLedger, type LogLedgerOptions } from './log-ledger.ts';
 import { type QuotaLimits, Quotas } from './quota.ts';
 import { HEADER_ROOT, HEADER_SIZE, type LedgerRequest, STATUS_OF, WAIT_MAX_MS } from './wire.ts';
 

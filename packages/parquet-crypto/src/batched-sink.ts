@@ -2,8 +2,8 @@
 // Gathers parts into writes of a MiB or more, in order, and knows the position in the file that is
 // being written. While one batch is written the next is made, so at most two are in memory.
 
+import { Parts } from './byte-parts.ts';
 import type { ByteSink } from './io.ts';
-import { Parts } from './parts.ts';
 
 const BATCH_BYTES_MIN = 1024 * 1024;
 

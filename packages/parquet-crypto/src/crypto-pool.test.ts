@@ -3,6 +3,8 @@
 // refuses; jobs that run when the pool is closed are rejected.
 import { parquetReadObjects } from 'hyparquet';
 import { afterAll, describe, expect, test } from 'vitest';
+import { holding, seal } from '../testing/files.ts';
+import { mintParquet } from '../testing/mint.ts';
 import {
   assertFullyEncrypted,
   BufferSink,
@@ -10,8 +12,6 @@ import {
   CryptoPool,
   decryptProjection,
 } from './index.ts';
-import { holding, seal } from './testing/files.ts';
-import { mintParquet } from './testing/mint.ts';
 
 const plain = mintParquet({ columns: 2, rowGroups: 2, pages: 9, valuesPerPage: 50_000 });
 const pool = new CryptoPool(2);

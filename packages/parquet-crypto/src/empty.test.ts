@@ -3,10 +3,10 @@
 // without pages, pages without values, no columns at all. All come back as they were.
 import { parquetMetadata, parquetReadObjects } from 'hyparquet';
 import { describe, expect, test } from 'vitest';
+import { FOOTER_KEY, holding, keyOf, seal, unseal } from '../testing/files.ts';
+import { type MintOptions, mintParquet } from '../testing/mint.ts';
 import { COLUMN, FILE, GROUP } from './format.ts';
 import { assertFullyEncrypted, bufferSource, CryptoPool, decryptProjection } from './index.ts';
-import { FOOTER_KEY, holding, keyOf, seal, unseal } from './testing/files.ts';
-import { type MintOptions, mintParquet } from './testing/mint.ts';
 import { i64 } from './thrift/struct.ts';
 
 const SHAPES: Record<string, MintOptions> = {

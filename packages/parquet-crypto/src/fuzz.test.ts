@@ -5,6 +5,8 @@
 import { isCoded } from '@cloister/core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { holding, seal, unseal } from '../testing/files.ts';
+import { mintParquet, withFooter } from '../testing/mint.ts';
 import { joinBytes } from './bytes.ts';
 import { chunksOf, DataKeys, openColumn } from './columns.ts';
 import { footerTail } from './encrypted-metadata.ts';
@@ -12,8 +14,6 @@ import { openParquet } from './footer.ts';
 import { CHUNK, GROUP } from './format.ts';
 import { assertFullyEncrypted, bufferSource, inspectParquet } from './index.ts';
 import { MODULE, moduleLength, openGcm, sealGcm } from './modules.ts';
-import { holding, seal, unseal } from './testing/files.ts';
-import { mintParquet, withFooter } from './testing/mint.ts';
 import { TYPE } from './thrift/compact.ts';
 import {
   binary,

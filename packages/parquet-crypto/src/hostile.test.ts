@@ -4,11 +4,11 @@
 import { concat, utf8 } from '@cloister/core';
 import { parquetReadObjects } from 'hyparquet';
 import { describe, expect, test } from 'vitest';
+import { holding, seal, unseal } from '../testing/files.ts';
+import { type MintOptions, mintParquet, withFooter } from '../testing/mint.ts';
 import { openParquet } from './footer.ts';
 import { CHUNK, COLUMN, ELEMENT, FILE, GROUP, PAGE } from './format.ts';
 import { assertFullyEncrypted, bufferSource, inspectParquet, readSchema } from './index.ts';
-import { holding, seal, unseal } from './testing/files.ts';
-import { type MintOptions, mintParquet, withFooter } from './testing/mint.ts';
 import { TYPE } from './thrift/compact.ts';
 import { binary, encodeStruct, i32, i64, list, struct, structList } from './thrift/struct.ts';
 

@@ -5,6 +5,8 @@ import { createHash } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { holding, seal } from '../testing/files.ts';
+import { mintParquet } from '../testing/mint.ts';
 import {
   BufferSink,
   bufferSource,
@@ -12,8 +14,6 @@ import {
   inspectParquet,
   type RandomAccess,
 } from './index.ts';
-import { holding, seal } from './testing/files.ts';
-import { mintParquet } from './testing/mint.ts';
 
 const CHUNK_BYTES = 4096;
 const plain = mintParquet({ columns: 3, rowGroups: 3, pages: 4, valuesPerPage: 20_000 });

@@ -3,9 +3,9 @@
 // either footer; and a file of 100,000 pages, whose time stays linear and whose memory stays small.
 import { isCoded } from '@cloister/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Duck, FOOTER_KEY, holding, seal, unseal } from '../testing/files.ts';
+import { mintParquet } from '../testing/mint.ts';
 import { bufferSource, decryptProjection, encryptParquet } from './index.ts';
-import { Duck, FOOTER_KEY, holding, seal, unseal } from './testing/files.ts';
-import { mintParquet } from './testing/mint.ts';
 
 describe('every bit', () => {
   let duck: Duck;

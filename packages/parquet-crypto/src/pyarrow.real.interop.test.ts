@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fromHex } from '@cloister/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Bridge, KEYS, MASTER_KEYS } from '../testing/bridge.ts';
+import { AS_GATEWAYS_WRITE, Duck } from '../testing/files.ts';
 import {
   assertFullyEncrypted,
   bufferSource,
@@ -19,8 +21,6 @@ import {
   masterKeys,
   readSchema,
 } from './index.ts';
-import { Bridge, KEYS, MASTER_KEYS } from './testing/bridge.ts';
-import { AS_GATEWAYS_WRITE, Duck } from './testing/files.ts';
 
 let folder: string;
 let bridge: Bridge;

@@ -5,6 +5,8 @@
 //
 // Invariants: page checksums are dropped, since readers check them over ciphertext and tags replace
 // them; a part of the answer is never a view of a window; headers say the new sizes.
+
+import type { Parts } from './byte-parts.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { type ChunkSeal, type ChunkTask, PageAads } from './chunk-task.ts';
 import { overLimit } from './errors.ts';
@@ -12,7 +14,6 @@ import { PAGE } from './format.ts';
 import { CTR_OVERHEAD, GCM_OVERHEAD, MODULE, sealCtr, sealGcm } from './modules.ts';
 import type { PageLocations } from './offset-index.ts';
 import { type Page, PageReader } from './pages.ts';
-import type { Parts } from './parts.ts';
 import { i32 } from './thrift/struct.ts';
 
 /** What came of a chunk. Places are counted from the beginning of its first page. */

@@ -3,10 +3,10 @@
 // fails is the one that is told of, and nothing behind it is written; no chunk is far ahead of a
 // sink that does not take.
 import { afterAll, describe, expect, test } from 'vitest';
+import { holding, seal, unseal } from '../testing/files.ts';
+import { mintParquet } from '../testing/mint.ts';
 import { openParquet } from './footer.ts';
 import { BufferSink, bufferSource, CryptoPool, decryptProjection } from './index.ts';
-import { holding, seal, unseal } from './testing/files.ts';
-import { mintParquet } from './testing/mint.ts';
 
 const COLUMNS = ['c0', 'c1', 'c2', 'c3', 'c4', 'c5'];
 const plain = mintParquet({ columns: 6, rowGroups: 3, pages: 3, valuesPerPage: 500 });

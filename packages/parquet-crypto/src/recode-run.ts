@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Small column chunks that lie side by side are read, recoded and passed on together: a read costs
 // as much as the AES of a small page. A run is one chunk of any size, or several in one window.
+
+import { Parts } from './byte-parts.ts';
 import type { ChunkTask } from './chunk-task.ts';
-import { Parts } from './parts.ts';
 import { ChunkRecoder, type RecodedChunk } from './recode-chunk.ts';
 
 /** Chunks of one run: no more bytes together, unless it is one chunk, and no more chunks. */

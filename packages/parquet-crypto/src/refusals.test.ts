@@ -3,6 +3,8 @@
 // files, columns in clear, options that contradict one another.
 import { isCoded, utf8 } from '@cloister/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { AAD_PREFIX, Duck, FOOTER_KEY, holding, keyOf, seal, unseal } from '../testing/files.ts';
+import { mintParquet } from '../testing/mint.ts';
 import { chunksOf, DataKeys, openColumn } from './columns.ts';
 import { openParquet } from './footer.ts';
 import {
@@ -14,8 +16,6 @@ import {
   inspectParquet,
   masterKeys,
 } from './index.ts';
-import { AAD_PREFIX, Duck, FOOTER_KEY, holding, keyOf, seal, unseal } from './testing/files.ts';
-import { mintParquet } from './testing/mint.ts';
 
 let duck: Duck;
 let plain: Uint8Array;

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { AAD_PREFIX, Duck, holding, seal, topColumns, unseal } from '../testing/files.ts';
 import {
   assertFullyEncrypted,
   BufferSink,
@@ -18,7 +19,6 @@ import {
   type Progress,
   readSchema,
 } from './index.ts';
-import { AAD_PREFIX, Duck, holding, seal, topColumns, unseal } from './testing/files.ts';
 
 const FILES: Record<string, string> = {
   'many row groups': `SELECT i, i % 7 AS k, 'row ' || i AS t FROM range(20000) r(i)`,

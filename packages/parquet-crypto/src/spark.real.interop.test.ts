@@ -9,6 +9,8 @@ import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { utf8 } from '@cloister/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Bridge, interopFile, KEYS, MASTER_KEYS, PYTHON } from '../testing/bridge.ts';
+import { AS_GATEWAYS_WRITE, Duck } from '../testing/files.ts';
 import {
   assertFullyEncrypted,
   BufferSink,
@@ -20,8 +22,6 @@ import {
   masterKeys,
   readSchema,
 } from './index.ts';
-import { Bridge, interopFile, KEYS, MASTER_KEYS, PYTHON } from './testing/bridge.ts';
-import { AS_GATEWAYS_WRITE, Duck } from './testing/files.ts';
 
 const LOCATE = 'import pyspark, os; print(os.path.dirname(pyspark.__file__))';
 const found = spawnSync(PYTHON, ['-c', LOCATE], { encoding: 'utf8' });

@@ -7,9 +7,9 @@ import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import { toHex } from '@cloister/core';
 import { expect, test } from 'vitest';
+import { committee, seeded } from '../testing/committee.ts';
 import { generateHpkeKeyPair } from './node/hpke.ts';
 import { type KeyShare, secretOf } from './node/share.ts';
-import { committee, seeded } from './testing.ts';
 
 const INDEX = fileURLToPath(new URL('./index.ts', import.meta.url));
 const OUTSIDE = ['@cloister/core', '@noble/curves', '@noble/hashes'];

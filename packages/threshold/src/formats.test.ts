@@ -3,13 +3,13 @@
 import { concat, encodeCbor } from '@cloister/core';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { codeOf, committee, filled, GENESIS, labelOf, seeded } from '../testing/committee.ts';
 import { encodeLabel, type Label, parseLabel } from './label.ts';
 import { lagrangeAtZero, lagrangeFractions } from './lagrange.ts';
 import { opensslCurve } from './node/multiply.ts';
 import { sealMasterKey } from './node/open.ts';
 import { BASE, encodePoint, INFINITY, modOrder, parsePoint } from './point.ts';
 import { encodeSealedKey, parseSealedKey, verifySealedKey } from './sealed-key.ts';
-import { codeOf, committee, filled, GENESIS, labelOf, seeded } from './testing.ts';
 
 const { groupKey } = committee({ n: 2, t: 2 });
 const RIGHT: Label = {

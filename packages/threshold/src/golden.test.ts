@@ -5,6 +5,15 @@
 import { toHex } from '@cloister/core';
 import { ed25519Signer, nodeCrypto } from '@cloister/core/node';
 import { expect, test } from 'vitest';
+import {
+  committee,
+  dealsTo,
+  EPOCH,
+  filled,
+  GENESIS,
+  labelOf,
+  seeded,
+} from '../testing/committee.ts';
 import { transcriptHash } from './committee.ts';
 import { complain } from './node/complain.ts';
 import { openDeal, sealDeal } from './node/deal.ts';
@@ -12,7 +21,6 @@ import { generateHpkeKeyPair, hpkeSeal } from './node/hpke.ts';
 import { partialOpen, provePartials, sealMasterKey } from './node/open.ts';
 import type { KeyShare } from './node/share.ts';
 import { parseSealedKey } from './sealed-key.ts';
-import { committee, dealsTo, EPOCH, filled, GENESIS, labelOf, seeded } from './testing.ts';
 
 const digest = (bytes: Uint8Array) => toHex(nodeCrypto.digest('sha256', bytes)).slice(0, 16);
 

@@ -3,6 +3,7 @@
 import { concat, utf8 } from '@cloister/core';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { seeded } from '../testing/committee.ts';
 import { publicCurve } from './curve.ts';
 import { opensslCurve } from './node/multiply.ts';
 import { proveDleqBatch, proveSchnorr } from './node/prove.ts';
@@ -10,7 +11,6 @@ import { randomScalar } from './node/secret.ts';
 import { encodePoint } from './point.ts';
 import { type DleqStatement, verifyDleqBatch, verifySchnorr } from './proofs.ts';
 import { multiplyScalars } from './scalar.ts';
-import { seeded } from './testing.ts';
 
 const random = seeded('proofs');
 const secret = randomScalar(random);

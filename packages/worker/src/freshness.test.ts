@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who must have signed: an owner without a witness ends the run, it is never left out.
-import { World } from '@cloister/contract/testing';
+import { World } from '@cloister/testkit/world';
 import { expect, it } from 'vitest';
 import { witnessRule } from './freshness.ts';
 import type { WorkerPorts } from './ports.ts';

@@ -4,9 +4,9 @@
 import { CodedError, systemRandom, toHex } from '@cloister/core';
 import { createDuckdbEngine } from '@cloister/engine-duckdb';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { FakeKeeper } from '../testing/keeper.ts';
+import { Stage } from '../testing/stage.ts';
 import { execute } from './run.ts';
-import type { FakeKeeper } from './testing/keeper.ts';
-import { Stage } from './testing/stage.ts';
 
 const engine = createDuckdbEngine();
 let stage: Stage;

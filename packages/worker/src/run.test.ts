@@ -9,14 +9,14 @@ import {
   resultAadPrefix,
   resultKeysInfo,
 } from '@cloister/contract';
-import { namedSecret } from '@cloister/contract/testing';
 import { CodedError, systemRandom, toHex } from '@cloister/core';
 import { createDuckdbEngine } from '@cloister/engine-duckdb';
 import { BufferSink, bufferSource, decryptProjection, masterKeys } from '@cloister/parquet-crypto';
+import { namedSecret } from '@cloister/testkit/world';
 import { hpkeKeyPairFrom, hpkeOpen } from '@cloister/threshold/node';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { Stage, type StageDataset } from '../testing/stage.ts';
 import { execute } from './run.ts';
-import { Stage, type StageDataset } from './testing/stage.ts';
 
 const engine = createDuckdbEngine();
 let stage: Stage;

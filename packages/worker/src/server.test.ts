@@ -5,8 +5,8 @@ import { type Signer, systemClock, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { createDuckdbEngine } from '@cloister/engine-duckdb';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { Stage } from '../testing/stage.ts';
 import { serveWorker, type WorkerServer } from './server.ts';
-import { Stage } from './testing/stage.ts';
 import { Worker } from './worker.ts';
 
 const engine = createDuckdbEngine();

@@ -6,7 +6,7 @@ import { nodeCrypto } from '@cloister/core/node';
 import { parseTpmPublic, tpmName } from '@cloister/evidence';
 import { ATTRIBUTE, challengeActivation } from '@cloister/evidence/tpm';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { SoftwareTpms } from '../testing/software-tpms.ts';
+import { SoftwareTpms } from '../../testing/software-tpms.ts';
 import type { TpmClient } from './client.ts';
 import type { EnrollableTpm } from './enrol.ts';
 import { PROGRAM_REGISTER } from './registers.ts';

@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { SoftwareTpms } from '../testing/software-tpms.ts';
+import { SoftwareTpms } from '../../testing/software-tpms.ts';
 import { TpmClient } from './client.ts';
 import { startSoftwareTpm } from './software.ts';
 import { deviceTransport, openTpm } from './transport.ts';

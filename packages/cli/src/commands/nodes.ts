@@ -24,7 +24,7 @@ function keeperCommands(program: Command): void {
     .action(async (options, command: Command) => {
       const { readCharterFile } = await import('../charter-file.ts');
       const { parseMake } = await import('../hardware.ts');
-      const { startKeeper } = await import('../nodes.ts');
+      const { startKeeper } = await import('../start-node.ts');
       const charter = await readCharterFile(options.charter);
       const make = parseMake(options.make);
       const node = await startKeeper({ ...options, make, charter, gateways: options.gateway });
@@ -180,7 +180,7 @@ function workerCommands(program: Command): void {
     .action(async (options, command: Command) => {
       const { readCharterFile } = await import('../charter-file.ts');
       const { parseMake } = await import('../hardware.ts');
-      const { startWorker } = await import('../nodes.ts');
+      const { startWorker } = await import('../start-node.ts');
       const charter = await readCharterFile(options.charter);
       const node = await startWorker({
         ...options,

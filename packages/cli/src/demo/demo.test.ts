@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, describe, expect, it } from 'vitest';
+import { LIMIT_MS, play } from '../../testing/played.ts';
 import { QUESTION } from './cast.ts';
 import { syntheticData } from './data.ts';
-import { LIMIT_MS, play } from './testing/played.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'cloister-demo-test-'));
 

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
-import { LIMIT_MS, play } from './testing/played.ts';
+import { LIMIT_MS, play } from '../../testing/played.ts';
 
 const COMMAND = fileURLToPath(new URL('../../bin/cloister.js', import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), 'cloister-tpm-demo-'));

@@ -24,7 +24,7 @@ import {
   readCard,
   simulatedCollateral,
 } from '../hardware.ts';
-import { startKeeper, startWorker } from '../nodes.ts';
+import { startKeeper, startWorker } from '../start-node.ts';
 import { CAST, type MemberId, type Role, WORKER_MAKE } from './cast.ts';
 import type { Report } from './report.ts';
 import { freePorts, type Stage } from './stage.ts';

@@ -6,11 +6,11 @@ import { GatewayClient, HttpJson } from '@cloister/api';
 import { signEvent } from '@cloister/contract';
 import { readKeys } from '@cloister/gateway/home';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { strays } from '../../testing/secrets.ts';
+import { cloister, openTheatre, type Theatre } from '../../testing/theatre.ts';
 import { CAST, type MemberId } from '../demo/cast.ts';
 import { until } from '../demo/world.ts';
-import { startKeeper } from '../nodes.ts';
-import { strays } from './testing/secrets.ts';
-import { cloister, openTheatre, type Theatre } from './testing/theatre.ts';
+import { startKeeper } from '../start-node.ts';
 
 const QUESTION = `SELECT h.smoker, count(*) AS people, avg(i.claims) AS mean_claims
 FROM patients h JOIN policies i ON i.person = h.person JOIN accounts b ON b.person = h.person

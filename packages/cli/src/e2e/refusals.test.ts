@@ -2,8 +2,8 @@
 // One raised world and everything that must not work: each refusal has its code on the ledger and a
 // sentence that helps.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type LedgerEntry, openTheatre, type Theatre } from '../../testing/theatre.ts';
 import { until } from '../demo/world.ts';
-import { type LedgerEntry, openTheatre, type Theatre } from './testing/theatre.ts';
 
 const HONEST = `SELECT h.smoker, count(*) AS people, avg(i.claims) AS mean_claims
 FROM patients h JOIN policies i ON i.person = h.person JOIN accounts b ON b.person = h.person

@@ -8,11 +8,11 @@ import { fileURLToPath } from 'node:url';
 import { isCoded, systemRandom, utf8 } from '@cloister/core';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startLyingGateway } from '../../testing/lying-gateway.ts';
+import { everything, formsOf, Haystack, secretsOf, strays } from '../../testing/secrets.ts';
+import { cloister, MARKER, openTheatre, type Theatre } from '../../testing/theatre.ts';
 import { PURPOSE } from '../demo/cast.ts';
 import { raiseWorker } from '../demo/world.ts';
-import { startLyingGateway } from './testing/lying-gateway.ts';
-import { everything, formsOf, Haystack, secretsOf, strays } from './testing/secrets.ts';
-import { cloister, MARKER, openTheatre, type Theatre } from './testing/theatre.ts';
 
 const SHARED = fileURLToPath(new URL('../../../../../shared/', import.meta.url));
 const CREDIT = join(SHARED, 'data/credit-default/credit-default-clients.csv');

@@ -4,8 +4,8 @@
 // charter, whose payload's SHA-256 becomes the genesis. The event id is the SHA-256 of the (outer)
 // Sig_structure, so it names the statement and its signer, whatever the order. spec/events.md.
 import { type Cbor, encodeCbor, type Signer, signCose } from '@cloister/core';
-import type { ComplaintFacts, RevealFacts } from '../key-events.ts';
 import type { EventBody, EventKind } from './bodies.ts';
+import type { ComplaintFacts, RevealFacts } from './key-events.ts';
 
 export const EVENT_VERSION = 1;
 /** An event is an entry of a tile log, which allows this many bytes (C2SP tlog-tiles). */

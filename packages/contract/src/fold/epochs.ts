@@ -5,8 +5,8 @@
 // a reshare (`from`) the dealers are the seats of the active epoch whose joins are named again, at
 // least t of them, and the group key must stay. spec/events.md, "epoch".
 import { equal, toHex } from '@cloister/core';
+import { vendorBreach } from '../charter/vendor-rule.ts';
 import type { AdmittedEvent } from '../events/event.ts';
-import { vendorBreach } from '../vendor-rule.ts';
 import { dealerJoin, endEpoch, holds } from './epoch-ends.ts';
 import { judgePlace } from './joins.ts';
 import { charterOf, indexOf, memberByIdentity } from './lookup.ts';

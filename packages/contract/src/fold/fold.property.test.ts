@@ -4,11 +4,11 @@
 // They skip admission, so signatures and facts of the bytes may be anything too.
 import { type Cbor, encodeCbor, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
+import { START_MS, type World, wholeStory } from '@cloister/testkit/world';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { admit } from '../admit.ts';
+import { admit } from '../events/admit.ts';
 import type { AnyEvent } from '../events/event.ts';
-import { START_MS, type World, wholeStory } from '../testing/index.ts';
 import { fold } from './fold.ts';
 import { rightsOfJoin } from './rights.ts';
 import { cloneState, emptyState, encodeState, type FoldState, type Join } from './state.ts';

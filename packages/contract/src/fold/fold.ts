@@ -6,7 +6,7 @@
 // once, the memory of its id. Rights are judged at the event's own position. spec/events.md.
 import type { CryptoPort } from '@cloister/core';
 import { CodedError } from '@cloister/core';
-import { admit } from '../admit.ts';
+import { admit } from '../events/admit.ts';
 import type { EventKind } from '../events/bodies.ts';
 import type { AdmittedEvent, AnyEvent } from '../events/event.ts';
 import { foldCharter, underGenesis } from './charter.ts';

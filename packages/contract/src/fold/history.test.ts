@@ -2,7 +2,6 @@
 // A whole plausible history, then races, limits and determinism over it.
 import { toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
-import { describe, expect, it } from 'vitest';
 import {
   complaintOf,
   EPOCH_PHASE_MS,
@@ -12,7 +11,8 @@ import {
   START_MS,
   startEpoch,
   World,
-} from '../testing/index.ts';
+} from '@cloister/testkit/world';
+import { describe, expect, it } from 'vitest';
 import { foldEntry } from './fold.ts';
 import { requiredWitnesses, rightsOfJoin } from './rights.ts';
 import { cloneState, emptyState, encodeState } from './state.ts';

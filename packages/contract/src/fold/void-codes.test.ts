@@ -3,8 +3,6 @@
 // of a plausible history; the last test compares the table with the union, so none is untested.
 // Long because it is one table.
 import { type Signer, toHex } from '@cloister/core';
-import { beforeAll, describe, expect, it } from 'vitest';
-import type { EventBody } from '../events/bodies.ts';
 import {
   accepted,
   charterSpecimen,
@@ -19,7 +17,9 @@ import {
   type Submitted,
   startEpoch,
   World,
-} from '../testing/index.ts';
+} from '@cloister/testkit/world';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { EventBody } from '../events/bodies.ts';
 import { VOID_CODES, type VoidCode } from './void-codes.ts';
 
 type Dataset = EventBody<'dataset'>;

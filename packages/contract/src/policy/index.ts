@@ -2,7 +2,7 @@
 // Field policies: the document, its compiled form, uses and the judge. Exported as
 // `@cloister/contract/policy`.
 
-export * from '../engine.ts';
+export * from '../ports/engine.ts';
 export * from './document.ts';
 export type { TaskFacts } from './effective.ts';
 export * from './errors.ts';

@@ -8,11 +8,11 @@ import { datasetRequest } from '@cloister/api';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Gateway } from '../context.ts';
-import type { DatasetJobs } from '../work/dataset-jobs.ts';
-import { listDatasets } from '../work/datasets.ts';
-import { recordedAnswer } from '../work/recorded.ts';
-import { resealDatasets } from '../work/seal.ts';
-import { MAX_UPLOAD_BYTES, type Uploads } from '../work/uploads.ts';
+import { listDatasets } from '../datasets/datasets.ts';
+import type { DatasetJobs } from '../datasets/jobs.ts';
+import { resealDatasets } from '../datasets/seal.ts';
+import { MAX_UPLOAD_BYTES, type Uploads } from '../datasets/uploads.ts';
+import { recordedAnswer } from '../ledger/recorded.ts';
 import { parseBody, parseQuery, pollQuery } from './parse.ts';
 
 const uploadQuery = z.object({ name: z.string().min(1).max(255) });

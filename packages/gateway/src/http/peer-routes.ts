@@ -23,11 +23,11 @@ import {
 import { nodeCrypto } from '@cloister/core/node';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import type { BlobRelay } from '../blobs/blob-relay.ts';
+import type { NamedBlobs } from '../blobs/named-blobs.ts';
 import { appendAndFold, type Gateway } from '../context.ts';
-import type { NamedBlobs } from '../ledger/named-blobs.ts';
-import type { BlobRelay } from '../work/blob-relay.ts';
-import { recordedAnswer } from '../work/recorded.ts';
-import { openingsForWorker } from '../work/runs.ts';
+import { recordedAnswer } from '../ledger/recorded.ts';
+import { openingsForWorker } from '../tasks/runs.ts';
 import { blobRoutes, digestOf } from './blob-routes.ts';
 import { bytesOf, parseBody, parseQuery, rawBodyOf } from './parse.ts';
 import { SignerQuota, WaitingRoom } from './quota.ts';

@@ -2,7 +2,7 @@
 // Quotas: a burst, then the average; each signer its own; the wait that is told is the one needed.
 import { isCoded } from '@cloister/core';
 import { expect, it } from 'vitest';
-import { codeOf } from '../testing/federation.ts';
+import { codeOf } from '../../testing/federation.ts';
 import { SignerQuota, WaitingRoom } from './quota.ts';
 
 function refusal(act: () => void): number | undefined {

@@ -4,11 +4,10 @@
 import { request as httpRequest } from 'node:http';
 import { HttpBlobs, HttpJson } from '@cloister/api';
 import { encodeEvent, signEvent } from '@cloister/contract';
-import { namedSigner } from '@cloister/contract/testing';
 import { fromHex, isCoded, systemClock, toHex, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
+import { namedSigner } from '@cloister/testkit/world';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { publish } from '../context.ts';
 import {
   codeOf,
   eventually,
@@ -16,7 +15,8 @@ import {
   type Started,
   settled,
   withKeepers,
-} from '../testing/federation.ts';
+} from '../../testing/federation.ts';
+import { publish } from '../context.ts';
 
 let federation: Federation;
 let bank: Started;

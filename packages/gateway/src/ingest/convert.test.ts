@@ -5,9 +5,9 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { codeOf, Desk } from '../../testing/ingest.ts';
 import { type ConvertOptions, convertToParquet } from './convert.ts';
 import { inspectInput } from './inspect.ts';
-import { codeOf, Desk } from './testing.ts';
 
 const shared = new URL('../../../../../shared/', import.meta.url);
 const hasShared = existsSync(shared);

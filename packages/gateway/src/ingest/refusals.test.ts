@@ -4,9 +4,9 @@
 import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { codeOf, Desk } from '../../testing/ingest.ts';
 import { convertToParquet } from './convert.ts';
 import { type InspectOptions, inspectInput } from './inspect.ts';
-import { codeOf, Desk } from './testing.ts';
 
 let desk: Desk;
 beforeAll(async () => {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Following: catch-up in batches with the invariants intact, and ends for good on two histories.
 import type { Ledger } from '@cloister/contract';
-import { World } from '@cloister/contract/testing';
 import { CodedError, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
+import { World } from '@cloister/testkit/world';
 import { MerkleTree } from '@cloister/tlog';
 import { afterEach, describe, expect, it } from 'vitest';
-import { eventually } from '../testing/federation.ts';
-import { MemoryLedger } from '../testing/memory-ledger.ts';
+import { eventually } from '../../testing/federation.ts';
+import { MemoryLedger } from '../../testing/memory-ledger.ts';
 import { Follower } from './follower.ts';
 
 const followers: Follower[] = [];

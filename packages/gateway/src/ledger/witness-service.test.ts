@@ -2,9 +2,9 @@
 // Gathering cosignatures among peers of whom some lie, stall or are gone: only signatures that hold
 // count, whoever delivers them, and nobody honest waits for a liar.
 import type { GatewayClient } from '@cloister/api';
-import { namedSigner, World } from '@cloister/contract/testing';
 import { CodedError, systemClock } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
+import { namedSigner, World } from '@cloister/testkit/world';
 import {
   cosign,
   formatCheckpoint,
@@ -15,8 +15,8 @@ import {
   Witness,
 } from '@cloister/tlog';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { codeOf } from '../testing/federation.ts';
-import { MemoryLedger } from '../testing/memory-ledger.ts';
+import { codeOf } from '../../testing/federation.ts';
+import { MemoryLedger } from '../../testing/memory-ledger.ts';
 import { Follower } from './follower.ts';
 import { WitnessService } from './witness-service.ts';
 

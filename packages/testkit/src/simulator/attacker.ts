@@ -3,7 +3,6 @@
 // does, and does one thing otherwise. Its protocol is written out here, as the real worker refuses
 // to do these things; whom it asks is real.
 import { type EventBody, encodeTaskOpenings, openingsInfo, reportData } from '@cloister/contract';
-import { namedBytes } from '@cloister/contract/testing';
 import { type Signer, toHex, utf8 } from '@cloister/core';
 import { generateHpkeKeyPair, type HpkeKeyPair, hpkeSeal } from '@cloister/threshold/node';
 import {
@@ -13,7 +12,8 @@ import {
   parseNote,
   signFreshness,
 } from '@cloister/tlog';
-import type { Gateway } from '@cloister/worker/parts';
+import type { Gateway } from '@cloister/worker/protocol';
+import { namedBytes } from '../world/index.ts';
 import { Endpoint, passing } from './endpoint.ts';
 import { gatewayPeer, keeperPeer } from './peers.ts';
 import { eventId, type Flaw, MEMBERS, type Stage } from './stage.ts';

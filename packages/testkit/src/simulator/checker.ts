@@ -12,7 +12,7 @@ import {
 } from '@cloister/contract';
 import { decodeUses, encodeUses } from '@cloister/contract/policy';
 import { type CodedError, equal, toHex } from '@cloister/core';
-import type { OpenRequest } from '@cloister/keeper/parts';
+import type { OpenRequest } from '@cloister/keeper/protocol';
 import {
   commitHash,
   parseReveal,

@@ -11,9 +11,9 @@ import {
   type JoinAppraisal,
   reportData,
 } from '@cloister/contract';
-import { namedBytes } from '@cloister/contract/testing';
 import { equal, fromHex, toHex, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
+import { namedBytes } from '../world/index.ts';
 
 export interface Claimed {
   readonly measurement: string;

@@ -18,7 +18,7 @@ export const GUARDS = {
   pi: 'whoever sealed a key knows its exponent, under this very label',
   roster: 'a distributed run opens for nobody before all of its nodes have joined',
   'roster-match': 'every node of a roster is what charter and task name, not the asking one alone',
-  // Appraisal (contract/appraise-join.ts, a stand-in here).
+  // Appraisal (contract/reading/appraise-join.ts, a stand-in here).
   'maker-signature': 'the maker signed the evidence',
   measurement: 'the program is one of the charter’s',
   debug: 'no debugger can look in',
@@ -33,7 +33,7 @@ export const GUARDS = {
   'proof-of-knowledge': 'a dealer knows its constant',
   'deal-check': 'a deal fits its dealer’s commitments',
   'reshare-constant': 'in a reshare a dealer deals its old share',
-  // Following (contract/checkpoint-follower.ts).
+  // Following (contract/reading/checkpoint-follower.ts).
   'checkpoint-quorum': 'a head is followed when q witnesses signed it',
   root: 'entries are folded when the tree over them has the signed root',
   // A worker (worker/run.ts, keys.ts).

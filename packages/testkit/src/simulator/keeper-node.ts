@@ -3,7 +3,6 @@
 // through its ports. Here are those ports, the three calls that its HTTP server would take, and
 // wrappers around its parts: for the checker, for a mutant, for a Byzantine host (rogue.ts).
 import { encodePartials, openAnswerInfo, type PartialOpening } from '@cloister/api';
-import { namedBytes, namedPoint } from '@cloister/contract/testing';
 import { type BlobStore, CodedError, equal, isCoded, toHex } from '@cloister/core';
 import {
   Keeper,
@@ -12,8 +11,9 @@ import {
   keeperParts,
   type LedgerPeer,
 } from '@cloister/keeper';
-import { decide, type OpenRequest } from '@cloister/keeper/parts';
+import { decide, type OpenRequest } from '@cloister/keeper/protocol';
 import { hpkeSeal } from '@cloister/threshold/node';
+import { namedBytes, namedPoint } from '../world/index.ts';
 import type { Checker } from './checker.ts';
 import { Endpoint, type Route } from './endpoint.ts';
 import { followerOf } from './following.ts';

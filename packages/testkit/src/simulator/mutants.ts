@@ -18,7 +18,7 @@ import {
 } from '@cloister/contract';
 import { decodePolicy, encodePolicy } from '@cloister/contract/policy';
 import { type CryptoPort, isCoded, toHex } from '@cloister/core';
-import type { decide, OpenPorts, OpenRequest } from '@cloister/keeper/parts';
+import type { decide, OpenPorts, OpenRequest } from '@cloister/keeper/protocol';
 import { hpkeOpen, hpkeSeal } from '@cloister/threshold/node';
 import { formatNote, logOrigin, parseNote } from '@cloister/tlog';
 import { stubAppraiser } from './evidence.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gateways and keepers as the nodes' real code sees them: the ports that HTTP clients are in a
 // process, over the simulated network.
-import type { KeeperPeer, Gateway as WorkerGateway } from '@cloister/worker/parts';
+import type { KeeperPeer, Gateway as WorkerGateway } from '@cloister/worker/protocol';
 import type { Endpoint } from './endpoint.ts';
 import type { Appended } from './ledger.ts';
 

@@ -3,10 +3,10 @@
 // into the blob store is changed on the way; the same thing said twice is changed in the same way.
 // For a mutant each lie leaves its repair: what an honest keeper would have said.
 import type { AnyEvent, EventBody, EventKind } from '@cloister/contract';
-import { namedBytes, namedPoint } from '@cloister/contract/testing';
 import { isCoded, type Random, type Signer, toHex } from '@cloister/core';
 import { commitHash, encodeReveal, parseDeal, parseReveal } from '@cloister/threshold';
 import { createDealing, type Dealing, KeyShare, sealDeal } from '@cloister/threshold/node';
+import { namedBytes, namedPoint } from '../world/index.ts';
 import { passing } from './endpoint.ts';
 import type { Stage } from './stage.ts';
 

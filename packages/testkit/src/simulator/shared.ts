@@ -4,10 +4,10 @@
 // bytes. Invariant: an answer depends on nothing but what it is kept under, so sharing it changes
 // no node's verdict; nothing is shared between seeds.
 import { type Admission, type AnyEvent, admit } from '@cloister/contract';
-import { namedSigner } from '@cloister/contract/testing';
 import { type CryptoPort, concat, type Signer } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { opensslCurve } from '@cloister/threshold/node';
+import { namedSigner } from '../world/index.ts';
 
 export class SharedWork {
   readonly crypto: CryptoPort;

@@ -3,8 +3,9 @@
 // Byzantine, run a task beside attackers, let a worker die before it releases, lose a keeper and
 // run with the two that live, then reshare to a new keeper, or lose another, give the key up and
 // seal everything again. Same seed and commit, same trace.
-import { START_MS } from '@cloister/contract/testing';
+
 import { equal } from '@cloister/core';
+import { START_MS } from '../world/index.ts';
 import { Attacker, TRICKS, type Trick } from './attacker.ts';
 import { Checker } from './checker.ts';
 import { Committee } from './committee.ts';

@@ -4,6 +4,9 @@
 // random byte comes from the seed.
 import type { Attester } from '@cloister/attester';
 import { type AnyEvent, countersignJoin, foldEntry, type Outcome } from '@cloister/contract';
+import { type BlobStore, CodedError, parseCose, type Signer, toHex } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
+import { MerkleTree } from '@cloister/tlog';
 import {
   charterSpecimen,
   environmentId,
@@ -13,10 +16,7 @@ import {
   START_MS,
   seededRandom,
   World,
-} from '@cloister/contract/testing';
-import { type BlobStore, CodedError, parseCose, type Signer, toHex } from '@cloister/core';
-import { nodeCrypto } from '@cloister/core/node';
-import { MerkleTree } from '@cloister/tlog';
+} from '../world/index.ts';
 import { stubEvidence } from './evidence.ts';
 import { Network } from './network.ts';
 import { SharedWork } from './shared.ts';

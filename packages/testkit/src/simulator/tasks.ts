@@ -10,10 +10,10 @@ import {
   type TaskOpenings,
 } from '@cloister/contract';
 import { encodePolicy, encodeUses, type Policy, type Use } from '@cloister/contract/policy';
-import { namedBytes } from '@cloister/contract/testing';
 import { toHex, utf8 } from '@cloister/core';
 import { encodeLabel } from '@cloister/threshold';
 import { sealMasterKey } from '@cloister/threshold/node';
+import { namedBytes } from '../world/index.ts';
 import { fromHexKey, type Stage } from './stage.ts';
 
 export const OWNER = 'hospital';

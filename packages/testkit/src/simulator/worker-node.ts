@@ -5,7 +5,6 @@
 
 import type { EnginePort } from '@cloister/contract/policy';
 import { decodeUses } from '@cloister/contract/policy';
-import { namedBytes } from '@cloister/contract/testing';
 import { type BlobStore, equal, isCoded, type Signer, toHex, utf8 } from '@cloister/core';
 import {
   briskPeer,
@@ -15,7 +14,8 @@ import {
   type Links,
   parseWorkerConfig,
   type WorkerPorts,
-} from '@cloister/worker/parts';
+} from '@cloister/worker/protocol';
+import { namedBytes } from '../world/index.ts';
 import type { Checker } from './checker.ts';
 import { Endpoint } from './endpoint.ts';
 import { followerOf } from './following.ts';

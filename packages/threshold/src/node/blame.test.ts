@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Settling a failed opening: one batched proof a request names the seat that answered wrongly.
 import { describe, expect, test } from 'vitest';
+import {
+  codeOf,
+  committee,
+  EPOCH,
+  filled,
+  GENESIS,
+  labelOf,
+  seeded,
+} from '../../testing/committee.ts';
 import { seatPublicShare } from '../committee.ts';
 import { blame, type ProvenAnswer, verifyPartial, verifyPartials } from '../partials.ts';
 import { encodePoint, integerToScalar, ORDER, parsePoint } from '../point.ts';
 import { parseSealedKey } from '../sealed-key.ts';
-import { codeOf, committee, EPOCH, filled, GENESIS, labelOf, seeded } from '../testing.ts';
 import { opensslCurve } from './multiply.ts';
 import { combinePartials, partialOpen, provePartials, sealMasterKey } from './open.ts';
 import type { KeyShare } from './share.ts';

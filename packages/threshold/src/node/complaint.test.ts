@@ -6,6 +6,16 @@ import { ephemeralEd25519Signer, nodeCrypto } from '@cloister/core/node';
 import { webCrypto } from '@cloister/core/web';
 import { describe, expect, test } from 'vitest';
 import {
+  codeOf,
+  codeOfAsync,
+  committee,
+  dealsTo,
+  EPOCH,
+  filled,
+  GENESIS,
+  seeded,
+} from '../../testing/committee.ts';
+import {
   complaintStatement,
   encodeComplaint,
   judgeComplaint,
@@ -15,16 +25,6 @@ import { DEAL_CLAIMS, type DealContext, dealLabel, dealPayload, parseDeal } from
 import { invertModOrder } from '../lagrange.ts';
 import { encodePoint, integerToScalar, parsePoint, toInteger } from '../point.ts';
 import { encodeSealedKey, parseSealedKey } from '../sealed-key.ts';
-import {
-  codeOf,
-  codeOfAsync,
-  committee,
-  dealsTo,
-  EPOCH,
-  filled,
-  GENESIS,
-  seeded,
-} from '../testing.ts';
 import { complain } from './complain.ts';
 import { openDeal, sealDeal } from './deal.ts';
 import { generateHpkeKeyPair, openWithDh } from './hpke.ts';

@@ -4,6 +4,18 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
+  type Committee,
+  codeOf,
+  committee,
+  dealsTo,
+  EPOCH,
+  filled,
+  GENESIS,
+  labelOf,
+  seats,
+  seeded,
+} from '../../testing/committee.ts';
+import {
   groupKeyOf,
   orderReveals,
   seatPublicShare,
@@ -20,18 +32,6 @@ import {
   type Reveal,
   verifyReveal,
 } from '../reveal.ts';
-import {
-  type Committee,
-  codeOf,
-  committee,
-  dealsTo,
-  EPOCH,
-  filled,
-  GENESIS,
-  labelOf,
-  seats,
-  seeded,
-} from '../testing.ts';
 import { combineDeals, createDealing, type Dealing } from './dealing.ts';
 import { opensslCurve } from './multiply.ts';
 import { combinePartials, partialOpen, sealMasterKey } from './open.ts';

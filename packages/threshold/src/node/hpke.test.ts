@@ -5,7 +5,7 @@ import { gunzipSync } from 'node:zlib';
 import { concat, fromHex, toHex, utf8 } from '@cloister/core';
 import { Aes256Gcm, CipherSuite, DhkemP256HkdfSha256, HkdfSha256 } from '@hpke/core';
 import { describe, expect, test } from 'vitest';
-import { codeOf, seeded } from '../testing.ts';
+import { codeOf, seeded } from '../../testing/committee.ts';
 import {
   deriveHpkeKeyPair,
   generateHpkeKeyPair,

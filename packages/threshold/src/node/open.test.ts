@@ -6,6 +6,15 @@ import { concat, type Random } from '@cloister/core';
 import { Aes256Gcm, CipherSuite, DhkemP256HkdfSha256, HkdfSha256 } from '@hpke/core';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import {
+  type Committee,
+  codeOf,
+  committee,
+  filled,
+  labelOf,
+  seats,
+  seeded,
+} from '../../testing/committee.ts';
 import { invertModOrder, lagrangeAtZero } from '../lagrange.ts';
 import {
   encodePoint,
@@ -22,7 +31,6 @@ import {
   parseSealedKey,
   verifySealedKey,
 } from '../sealed-key.ts';
-import { type Committee, codeOf, committee, filled, labelOf, seats, seeded } from '../testing.ts';
 import { openWithDh } from './hpke.ts';
 import { opensslCurve } from './multiply.ts';
 import { combinePartials, type PartialPoint, partialOpen, sealMasterKey } from './open.ts';

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bytes to a typed event. `admit` does all the cryptography that an event's own bytes allow: the
+// signature (both of them for a join), points on the curve, a reveal's proof of knowledge, whether
+// a complaint is upheld, and a charter's own consistency. Rights are not looked at: they are the
+// fold's. Whatever the bytes, the answer is an event or a CodedError. spec/events.md, "Admission".
+import {
+  type CoseSign1,
+  type CryptoPort,
+  checkCoseSignature,
+  decodeCbor,
+  isCoded,
+  parseCose,
+  toHex,
+} from '@cloister/core';
+import { type Curve, parsePoint } from '@cloister/threshold';
+import { checkCharter } from '../charter/rules.ts';
+import { contractError } from '../errors.ts';
+import { EVENT_KINDS, type EventBody, type EventKind } from './bodies.ts';
+import { type AnyEvent, EVENT_VERSION, MAX_EVENT_BYTES, OPERATOR_SUBJECT } from './event.ts';
+import { judgeComplaintEvent, judgeRevealEvent } from './key-events.ts';
+
+const MAX_ISSUER_CHARACTERS = 200;
+
+interface Statement {
+  readonly cose: CoseSign1;
+  readonly genesis: Uint8Array | null;
+  readonly kind: EventKind;
+  readonly body: unknown;
+}
+
+/**
+ * Checks an event's bytes and answers the typed event. `curve` multiplies points; by default the
+ * form that runs in a browser too. The verdict is the same with every form.
+ * @throws CodedError with an `AdmitErrorCode`, a `charter-` code, or core's CBOR, COSE and key
+ *   codes
+ */
+export async function admit(
+  bytes: Uint8Array,
+  crypto: CryptoPort,
+  curve?: Curve,
+): Promise<AnyEvent> {
+  if (bytes.length > MAX_EVENT_BYTES) {
+    const got = `an event of ${bytes.length} bytes, wanted at most ${MAX_EVENT_BYTES}`;
+    throw contractError('event-too-large', 'malformed', got);
+  }
+  const outer = parseCose(bytes);
+  const wrapped = outer.claims.sub === OPERATOR_SUBJECT;
+  const statement = readStatement(wrapped ? parseCose(outer.payload) : outer);
+  checkWrapping(statement, wrapped ? outer : undefined);
+  const body = readBody(statement.kind, statement.body);
+  await checkCoseSignature(crypto, outer);
+  if (wrapped) await checkCoseSignature(crypto, statement.cose);
+  const id = crypto.digest('sha256', outer.sigStructure);
+  const event = {
+    id,
+    key: toHex(id),
+    kind: statement.kind,
+    genesis: statement.genesis,
+    signer: statement.cose.kid,
+    ...(wrapped ? { operator: outer.kid } : {}),
+    body,
+    size: bytes.length,
+  } as AnyEvent;
+  const found = await findings(event, statement.cose.payload, { crypto, curve });
+  return { ...event, ...found } as AnyEvent;
+}
+
+function readStatement(cose: CoseSign1): Statement {
+  const parts = decodeCbor(cose.payload);
+  if (!Array.isArray(parts) || parts.length !== 4) {
+    throw malformed('a payload that is not [version, genesis, kind, body]');
+  }
+  const [version, genesis, kind, body] = parts as unknown[];
+  if (version !== EVENT_VERSION) {
+    const got = typeof version === 'number' ? String(version) : `a ${typeof version}`;
+    const message = `an event of version ${got}, wanted ${EVENT_VERSION}`;
+    throw contractError('event-version', 'unsupported', message);
+  }
+  if (typeof kind !== 'string' || !Object.hasOwn(EVENT_KINDS, kind)) {
+    const got = typeof kind === 'string' ? JSON.stringify(kind.slice(0, 40)) : `a ${typeof kind}`;
+    throw contractError('event-kind-unknown', 'unsupported', `no event kind is called ${got}`);
+  }
+  if (genesis !== null && !(genesis instanceof Uint8Array && genesis.length === 32)) {
+    throw contractError('event-genesis', 'malformed', 'a genesis is 32 bytes or null');
+  }
+  return { cose, genesis, kind: kind as EventKind, body };
+}
+
+/** Subject, issuer and the operator's signature: each kind has one right wrapping. */
+function checkWrapping(statement: Statement, outer: CoseSign1 | undefined): void {
+  const { kind, cose } = statement;
+  if (outer !== undefined && kind !== 'join') {
+    const message = `an operator signed around a ${kind}; only a join travels that way`;
+    throw contractError('countersigned-not-a-join', 'malformed', message);
+  }
+  if (cose.claims.sub !== kind) {
+    const got = JSON.stringify(cose.claims.sub.slice(0, 40));
+    const message = `the subject claim is ${got}, and the payload's kind is ${kind}`;
+    throw contractError('event-subject', 'malformed', message);
+  }
+  for (const { claims } of outer === undefined ? [cose] : [cose, outer]) {
+    if (claims.iss.length === 0 || claims.iss.length > MAX_ISSUER_CHARACTERS) {
+      throw malformed(`an issuer claim of ${claims.iss.length} characters, wanted 1 to 200`);
+    }
+  }
+  if (outer === undefined && kind === 'join') {
+    const message = 'a join without its operator around it; wanted a COSE_Sign1 of the operator';
+    throw contractError('join-not-countersigned', 'malformed', message);
+  }
+  if (outer !== undefined && toHex(outer.kid) === toHex(cose.kid)) {
+    const message = 'a join whose node and operator are one key; wanted a key made inside the node';
+    throw contractError('join-signers-equal', 'policy', message);
+  }
+}
+
+function readBody(kind: EventKind, value: unknown): EventBody<EventKind> {
+  const read = EVENT_KINDS[kind].body.safeParse(value);
+  if (read.success) return read.data;
+  const issue = read.error.issues[0];
+  const where = issue?.path.join('.') ?? '';
+  const what = issue?.message.slice(0, 160) ?? 'does not match';
+  const message = `the body of a ${kind} is wrong${where === '' ? '' : ` at ${where}`}: ${what}`;
+  throw contractError('event-body-invalid', 'malformed', message);
+}
+
+/** What cryptography finds inside the body, for the fold to compare. */
+async function findings(
+  event: AnyEvent,
+  payload: Uint8Array,
+  { crypto, curve }: { crypto: CryptoPort; curve: Curve | undefined },
+): Promise<object> {
+  if (event.kind === 'charter') {
+    checkGenesis(event, event.body.version === 1);
+    checkCharter(event.body);
+    checkPoints(event.body.members.map((m) => m.hpke));
+    return { founds: crypto.digest('sha256', payload) };
+  }
+  checkGenesis(event, false);
+  switch (event.kind) {
+    case 'join':
+      checkPoints([event.body.hpke]);
+      return {};
+    case 'dataset':
+    case 'ack':
+      checkPoints([event.body.groupKey]);
+      return {};
+    case 'reveal':
+      return judgeRevealEvent(event.genesis as Uint8Array, event.body, curve);
+    case 'complaint':
+      return judgeComplaintEvent(event.genesis as Uint8Array, event.body, { crypto, curve });
+    default:
+      return {};
+  }
+}
+
+function checkGenesis(event: AnyEvent, founding: boolean): void {
+  if ((event.genesis === null) === founding) return;
+  const message = founding
+    ? 'a first charter that names a genesis: it founds one, wanted null'
+    : `a ${event.kind} without a genesis, wanted 32 bytes`;
+  throw contractError('event-genesis', 'malformed', message);
+}
+
+/** Every point is an uncompressed one of P-256 and not infinity. */
+function checkPoints(points: readonly Uint8Array[]): void {
+  for (const point of points) {
+    try {
+      parsePoint(point);
+    } catch (cause) {
+      if (!isCoded(cause)) throw cause;
+      const message = `a key in the body is no uncompressed point of P-256: ${cause.message}`;
+      throw contractError('event-point-invalid', 'verification', message);
+    }
+  }
+}
+
+function malformed(got: string): Error {
+  return contractError('event-malformed', 'malformed', `got ${got}`);
+}

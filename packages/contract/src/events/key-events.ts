@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the key generation's own bytes prove, judged by @cloister/threshold, and the facts that are
+// left for the fold to compare with the epoch. spec/events.md, "reveal" and "complaint".
+import type { CryptoPort } from '@cloister/core';
+import { type Curve, judgeComplaint, judgeReveal, type Verdict } from '@cloister/threshold';
+import type { EventBody } from './bodies.ts';
+
+/** What a reveal shows once its points and its proof of knowledge hold. */
+export interface RevealFacts {
+  /** Number of Feldman commitments; it must be the threshold. */
+  readonly commitments: number;
+  /** The epoch whose shares are dealt again; null for a new key. */
+  readonly previous: Uint8Array | null;
+}
+
+/** What judging a complaint found; the fold compares it with commit event and joins. */
+export type ComplaintFacts = Omit<Verdict, 'upheld'>;
+
+/** @throws CodedError with threshold's reveal, point and proof codes */
+export function judgeRevealEvent(
+  genesis: Uint8Array,
+  body: EventBody<'reveal'>,
+  curve?: Curve,
+): { commitHash: Uint8Array; revealed: RevealFacts } {
+  const { epoch, seat, reveal } = body;
+  const { reveal: shown, commit } = judgeReveal({
+    genesis,
+    epoch,
+    seat,
+    reveal,
+    ...(curve === undefined ? {} : { curve }),
+  });
+  const revealed = { commitments: shown.commitments.length, previous: shown.previous };
+  return { commitHash: commit, revealed };
+}
+
+/** @throws CodedError `complaint-malformed`; everything else is a verdict */
+export async function judgeComplaintEvent(
+  genesis: Uint8Array,
+  body: EventBody<'complaint'>,
+  by: { readonly crypto: CryptoPort; readonly curve: Curve | undefined },
+): Promise<{ upheld: boolean; judged: ComplaintFacts }> {
+  const { epoch, seat, against, complaint } = body;
+  const { crypto, curve } = by;
+  const about = { genesis, epoch, seat, against, complaint, crypto };
+  const verdict = await judgeComplaint({ ...about, ...(curve === undefined ? {} : { curve }) });
+  const { upheld, ...judged } = verdict;
+  return { upheld, judged };
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+// A node's own reading of the ledger (a keeper's, a worker's). Entries come from any gateway and
+// are believed only when the tree over them has the root of a head that a quorum of witnesses
+// signed; only then are they admitted and folded. So a gateway can be silent, but it cannot lie.
+//
+// Invariants: `state` is the fold of exactly the first `size` entries of the tree; it moves only
+// forward, and never past a signed head; one extension runs at a time. Where a peer's entries give
+// another root, they are dropped and the next peer is asked.
+
+import { type CryptoPort, equal } from '@cloister/core';
+import {
+  logOrigin,
+  MerkleTree,
+  type TreeHead,
+  verifyCheckpoint,
+  type WitnessKey,
+} from '@cloister/tlog';
+import { contractError } from '../errors.ts';
+import { admit } from '../events/admit.ts';
+import type { CharterBody } from '../events/charter.ts';
+import { type Admission, foldEntry } from '../fold/fold.ts';
+import { emptyState, type FoldState } from '../fold/state.ts';
+
+const PAGE = 500;
+
+/** A gateway, as far as a follower needs one; api's `GatewayClient` is one over HTTP. */
+export interface CheckpointedPeer {
+  entries(
+    from: number,
+    options?: { limit?: number; waitMs?: number },
+  ): Promise<{ events: Uint8Array[]; size: number }>;
+  checkpoint(least?: number): Promise<{ note: string; size: number; root: string }>;
+}
+
+/** The witnesses of a charter: each member's, under the member's id. */
+export function witnessesOf(charter: CharterBody): WitnessKey[] {
+  return charter.members.map((member) => ({ name: member.id, key: member.witness }));
+}
+
+/** What a node asks of its follower. */
+export type Follower = Pick<
+  CheckpointFollower,
+  'state' | 'size' | 'note' | 'charter' | 'step' | 'syncTo'
+>;
+
+export class CheckpointFollower {
+  readonly #crypto: CryptoPort;
+  readonly #peers: readonly CheckpointedPeer[];
+  readonly #genesis: Uint8Array;
+  readonly #founding: CharterBody;
+  readonly #admission: Admission;
+  readonly #state: FoldState = emptyState();
+  #tree: MerkleTree;
+  /** The signed note of the newest head that was verified. */
+  #note: string | undefined;
+  #lane: Promise<unknown> = Promise.resolve();
+  #first = 0;
+
+  constructor(options: {
+    crypto: CryptoPort;
+    peers: readonly CheckpointedPeer[];
+    genesis: Uint8Array;
+    /** The charter that founds the genesis: its witnesses count until the ledger says otherwise. */
+    founding: CharterBody;
+    /** `admit` where absent. */
+    admission?: Admission;
+  }) {
+    this.#crypto = options.crypto;
+    this.#peers = options.peers;
+    this.#genesis = options.genesis;
+    this.#founding = options.founding;
+    this.#admission = options.admission ?? admit;
+    this.#tree = new MerkleTree(options.crypto);
+  }
+
+  /** The fold so far. Read it, never change it; it moves when the follower does. */
+  get state(): FoldState {
+    return this.#state;
+  }
+
+  get size(): number {
+    return this.#tree.size;
+  }
+
+  /** The newest verified cosigned checkpoint, as its signed note. */
+  get note(): string | undefined {
+    return this.#note;
+  }
+
+  get charter(): CharterBody {
+    return this.#state.charter ?? this.#founding;
+  }
+
+  /**
+   * Asks the peers in turn for their newest cosigned checkpoint and follows it; with `waitMs` it
+   * waits that long for something new first. Answers whether there was.
+   * @throws CodedError the last peer's error when none could be followed
+   */
+  async step(waitMs = 0): Promise<boolean> {
+    let last: unknown;
+    for (const peer of this.#inOrder()) {
+      try {
+        if (waitMs > 0) await peer.entries(this.size, { limit: 1, waitMs });
+        const moved = await this.#follow(peer);
+        this.#first = this.#peers.indexOf(peer);
+        return moved;
+      } catch (error) {
+        last = error;
+      }
+    }
+    throw last ?? contractError('ledger-unreachable', 'unavailable', 'no gateway was named');
+  }
+
+  /**
+   * Brings the fold to a head whose signatures the caller has verified; a head behind the fold must
+   * be one of its own past. @throws CodedError `ledger-history-mismatch`, `ledger-unreachable`
+   */
+  async syncTo(head: TreeHead): Promise<void> {
+    await this.#serialise(() => this.#extend(head, this.#inOrder()));
+  }
+
+  /** The peers, beginning with the one that answered last. */
+  #inOrder(): CheckpointedPeer[] {
+    return [...this.#peers.slice(this.#first), ...this.#peers.slice(0, this.#first)];
+  }
+
+  async #follow(peer: CheckpointedPeer): Promise<boolean> {
+    const { note, size } = await peer.checkpoint();
+    if (size <= this.size) return false;
+    const { quorum } = this.charter.witnesses;
+    const head = await verifyCheckpoint(this.#crypto, note, {
+      origin: logOrigin(this.#genesis),
+      witnesses: witnessesOf(this.charter),
+      quorum,
+      required: [],
+    });
+    const others = this.#peers.filter((other) => other !== peer);
+    await this.#serialise(() => this.#extend(head, [peer, ...others]));
+    if (head.size === this.size) this.#note = note;
+    return true;
+  }
+
+  #serialise<T>(work: () => Promise<T>): Promise<T> {
+    const run = this.#lane.then(work, work);
+    this.#lane = run.catch(() => undefined);
+    return run;
+  }
+
+  async #extend(head: TreeHead, peers: readonly CheckpointedPeer[]): Promise<void> {
+    if (head.size <= this.size) {
+      if (equal(this.#tree.root(head.size), head.root)) return;
+      throw mismatch(head.size);
+    }
+    let last: unknown;
+    for (const peer of peers) {
+      try {
+        const entries = await fetchEntries(peer, this.size, head.size);
+        await this.#accept(entries, head);
+        return;
+      } catch (error) {
+        last = error;
+      }
+    }
+    throw last ?? contractError('ledger-unreachable', 'unavailable', 'no gateway was named');
+  }
+
+  async #accept(entries: readonly Uint8Array[], head: TreeHead): Promise<void> {
+    const before = this.#tree.size;
+    for (const entry of entries) this.#tree.append(entry);
+    if (!equal(this.#tree.root(), head.root)) {
+      this.#rewind(before);
+      throw mismatch(head.size);
+    }
+    for (const entry of entries) {
+      await foldEntry(this.#state, entry, this.#crypto, this.#admission);
+    }
+  }
+
+  /** Rare: entries that do not belong were appended, so the tree is built again without them. */
+  #rewind(size: number): void {
+    const clean = new MerkleTree(this.#crypto);
+    for (let i = 0; i < size; i++) clean.appendHash(this.#tree.leaf(i));
+    this.#tree = clean;
+  }
+}
+
+async function fetchEntries(
+  peer: CheckpointedPeer,
+  from: number,
+  to: number,
+): Promise<Uint8Array[]> {
+  const entries: Uint8Array[] = [];
+  while (from + entries.length < to) {
+    const at = from + entries.length;
+    const limit = Math.min(PAGE, to - at);
+    const { events } = await peer.entries(at, { limit, waitMs: 2_000 });
+    if (events.length === 0) {
+      const message = `a gateway has only ${at} entries, wanted ${to}: ask another`;
+      throw contractError('ledger-unreachable', 'unavailable', message);
+    }
+    entries.push(...events.slice(0, limit));
+  }
+  return entries;
+}
+
+function mismatch(size: number) {
+  const message = `the entries up to ${size} do not have the root that the witnesses signed`;
+  return contractError('ledger-history-mismatch', 'verification', message);
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+// Datasets of this member: from plain files to encrypted ones whose column keys are sealed, each on
+// its own, to the group key. In this order, so that nothing acknowledged can be lost: keys into
+// the vault, ciphertext into blobs, sealed keys into blobs, then the event.
+import type { DatasetJob, DatasetJson } from '@cloister/api';
+import {
+  commitTo,
+  type DatasetSchema,
+  decodeSchema,
+  type EventBody,
+  encodeSchema,
+  type Price,
+} from '@cloister/contract';
+import {
+  compilePolicy,
+  decodePolicy,
+  encodePolicy,
+  type Policy,
+  parsePolicyDocument,
+} from '@cloister/contract/policy';
+import { CodedError, isCoded, toHex } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
+import { type Gateway, publishAccepted, stateInForce } from '../context.ts';
+import type { GatewayErrorCode } from '../errors.ts';
+import { verifiedGroupKey } from '../keepers/key-check.ts';
+import type { EntryRecord } from '../ledger/follower.ts';
+import { convertAll } from './convert-all.ts';
+import { type EncryptStep, encryptFile } from './encrypt-file.ts';
+import { readDatasetOpenings } from './openings.ts';
+import { sealDataset } from './seal.ts';
+import { FOOTER, putVaultEntry, type VaultEntry } from './vault.ts';
+
+const VERSION_1 = 1;
+
+export interface NewDataset {
+  /** Its id: 16 random bytes. */
+  readonly dataset: Uint8Array;
+  /** Absolute paths of uploads of one schema. */
+  readonly uploads: readonly string[];
+  /** Types instead of the inferred ones, by column name. */
+  readonly types: Readonly<Record<string, string>>;
+  readonly name: string;
+  readonly policy: unknown;
+  readonly price: Price;
+}
+
+/** What is being done, with which file (from 1; 0: with all), and how much of that is done. */
+export interface AddStep {
+  readonly state: Exclude<DatasetJob['state'], 'queued' | 'added' | 'failed'>;
+  readonly file: number;
+  readonly progress: DatasetJob['progress'];
+}
+
+/**
+ * Converts, encrypts, seals and publishes a new dataset; answers the entry on the ledger. What can
+ * be refused before the long work is. What `report` throws ends the work there.
+ * @throws CodedError those of `convertAll` and `verifiedGroupKey`, `policy-malformed`,
+ * `dataset-name-taken`, `event-void`
+ */
+export async function addDataset(
+  gateway: Gateway,
+  wanted: NewDataset,
+  report: (step: AddStep) => void,
+): Promise<EntryRecord> {
+  await verifiedGroupKey(gateway);
+  await refuseTakenName(gateway, wanted.name);
+  parsePolicyDocument(wanted.policy);
+  const { parquets, rows, columns } = await convertAll(wanted.uploads, wanted.types, (file) =>
+    report({ state: 'converting', file, progress: null }),
+  );
+  const schema: DatasetSchema = {
+    name: wanted.name,
+    columns: columns.map(({ name, type }, i) => ({ id: i + 1, name, type })),
+  };
+  const policy = await compile(gateway, wanted.policy, schema);
+  const entry = newEntry(gateway, { dataset: wanted.dataset, schema, policy });
+  await putVaultEntry(gateway.home, entry);
+  const files: EventBody<'dataset'>['files'] = [];
+  for (const [file, plain] of parquets.entries()) {
+    const tell = (step: EncryptStep) => report({ ...step, file: file + 1 });
+    files.push(await encryptFile(gateway, { plain, schema, entry, file }, tell));
+  }
+  report({ state: 'recording', file: 0, progress: null });
+  const { price } = wanted;
+  // The keepers may have made another key meanwhile.
+  const groupKey = await verifiedGroupKey(gateway);
+  const parts = { groupKey, rows, files, price, approvals: policy.approvals };
+  return publishAccepted(gateway, 'dataset', await sealDataset(gateway, entry, parts));
+}
+
+function newEntry(
+  gateway: Gateway,
+  of: { dataset: Uint8Array; schema: DatasetSchema; policy: Policy },
+): VaultEntry {
+  const { dataset, schema, policy } = of;
+  const ports = { crypto: nodeCrypto, random: gateway.random };
+  const ids = [FOOTER, ...schema.columns.map((c) => c.id)];
+  return {
+    dataset,
+    version: VERSION_1,
+    name: schema.name,
+    keys: new Map(ids.map((id) => [id, gateway.random.bytes(32)])),
+    schema: commitTo(encodeSchema(schema), ports).opening,
+    policy: commitTo(encodePolicy(policy), ports).opening,
+  };
+}
+
+/** Every dataset on the ledger, as this member may read it. */
+export async function listDatasets(gateway: Gateway): Promise<DatasetJson[]> {
+  const state = stateInForce(gateway);
+  const current = state.activeEpoch === null ? null : state.epochs.get(state.activeEpoch)?.groupKey;
+  const found: DatasetJson[] = [];
+  for (const [id, { owner, versions }] of state.datasets) {
+    for (const [version, { body }] of versions) {
+      const { name, columns } = await describe(gateway, body);
+      found.push({
+        dataset: id,
+        version,
+        owner,
+        name,
+        rows: body.rows,
+        bytes: body.files.reduce((sum, file) => sum + file.length, 0),
+        columns,
+        price: body.price,
+        approvals: body.approvals,
+        groupKey:
+          current != null && toHex(current) === toHex(body.groupKey) ? 'current' : 'superseded',
+      });
+    }
+  }
+  return found;
+}
+
+/** A dataset that another member garbled, or that nobody can be asked for, hides no other. */
+async function describe(
+  gateway: Gateway,
+  body: EventBody<'dataset'>,
+): Promise<Pick<DatasetJson, 'name' | 'columns'>> {
+  try {
+    const { schema, policy } = await readDataset(gateway, body);
+    const columns = schema.columns.map((column) => ({
+      ...column,
+      rule: ruleOf(policy, column.id),
+    }));
+    return { name: schema.name, columns };
+  } catch (error) {
+    if (!isCoded(error)) throw error;
+    return { name: `(not readable: ${error.code})`, columns: [] };
+  }
+}
+
+/** Schema and policy behind a dataset event, checked against its commitments. */
+export async function readDataset(
+  gateway: Gateway,
+  body: EventBody<'dataset'>,
+): Promise<{ schema: DatasetSchema; policy: Policy }> {
+  const openings = await readDatasetOpenings(gateway, body);
+  return {
+    schema: decodeSchema(openings.schema.value),
+    policy: decodePolicy(openings.policy.value),
+  };
+}
+
+async function compile(
+  gateway: Gateway,
+  document: unknown,
+  schema: DatasetSchema,
+): Promise<Policy> {
+  const table = { name: 'dataset', columns: schema.columns };
+  return compilePolicy({
+    document: parsePolicyDocument(document),
+    columns: schema.columns,
+    bind: (sql) => gateway.engine.bindGrouping(table, sql),
+  });
+}
+
+async function refuseTakenName(gateway: Gateway, name: string): Promise<void> {
+  const mine = (await listDatasets(gateway)).filter((d) => d.owner === gateway.card.id);
+  if (!mine.some((d) => d.name === name)) return;
+  const message = `a dataset of yours is already called ${name}: choose another name`;
+  throw new CodedError<GatewayErrorCode>('dataset-name-taken', 'conflict', message);
+}
+
+function ruleOf(policy: Policy, column: number): string {
+  const rules = policy.columns.find(({ id }) => id === column)?.rules ?? [];
+  return rules.length === 0 ? 'hidden' : [...new Set(rules.map((r) => r.rule))].join(', ');
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// Master keys sealed to the group key, each column's on its own: for a new dataset, and again for
+// every dataset of ours when the keepers hold another key.
+//
+// Invariant: nothing is sealed again before the key has been checked (key-check.ts).
+import type { DatasetVersion, EventBody } from '@cloister/contract';
+import { toHex } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
+import { encodeLabel } from '@cloister/threshold';
+import { sealMasterKey } from '@cloister/threshold/node';
+import { type Gateway, publish, refuseVoid, stateInForce } from '../context.ts';
+import { verifiedGroupKey } from '../keepers/key-check.ts';
+import type { EntryRecord } from '../ledger/follower.ts';
+import { sealForMembers } from './openings.ts';
+import { readVault, type VaultEntry } from './vault.ts';
+
+/**
+ * Seals every dataset of ours again that is sealed to another than the active group key, once that
+ * has been checked. Answers the entries that were made.
+ * @throws CodedError those of `verifiedGroupKey`: nothing has been sealed then
+ */
+export async function resealDatasets(gateway: Gateway): Promise<EntryRecord[]> {
+  const due = (await readVault(gateway.home)).filter((entry) => isSealedElsewhere(gateway, entry));
+  if (due.length === 0) return [];
+  const groupKey = await verifiedGroupKey(gateway);
+  const records: EntryRecord[] = [];
+  for (const entry of due) {
+    const known = stateInForce(gateway).datasets.get(toHex(entry.dataset));
+    const version = known?.versions.get(entry.version) as DatasetVersion;
+    const { rows, files, price, approvals } = version.body;
+    const body = await sealDataset(gateway, entry, { groupKey, rows, files, price, approvals });
+    const record = await publish(gateway, 'dataset', body);
+    // Asked for by hand and by itself at once: one of the two is enough.
+    if (record.code === 'dataset-reseal-same') continue;
+    refuseVoid(record, 'dataset');
+    records.push(record);
+  }
+  return records;
+}
+
+/** Whether the ledger has this version under another key than the active one. */
+function isSealedElsewhere(gateway: Gateway, entry: VaultEntry): boolean {
+  const state = stateInForce(gateway);
+  const active = state.activeEpoch === null ? null : state.epochs.get(state.activeEpoch)?.groupKey;
+  const sealed = state.datasets.get(toHex(entry.dataset))?.versions.get(entry.version);
+  if (sealed === undefined || active == null) return false;
+  return toHex(sealed.body.groupKey) !== toHex(active);
+}
+
+export type SealedParts = Pick<
+  EventBody<'dataset'>,
+  'groupKey' | 'rows' | 'files' | 'price' | 'approvals'
+>;
+
+/** The dataset event: a sealed key a column, commitments, and the openings for all members. */
+export async function sealDataset(
+  gateway: Gateway,
+  entry: VaultEntry,
+  parts: SealedParts,
+): Promise<EventBody<'dataset'>> {
+  const { dataset, version, schema, policy } = entry;
+  const commitments = {
+    schema: nodeCrypto.digest('sha256', schema.salt, schema.value),
+    policy: nodeCrypto.digest('sha256', policy.salt, policy.value),
+  };
+  const columns: { id: number; sealed: Uint8Array }[] = [];
+  for (const [id, masterKey] of [...entry.keys].sort(([a], [b]) => a - b)) {
+    const label = encodeLabel({
+      genesis: gateway.genesis,
+      groupKey: parts.groupKey,
+      owner: gateway.card.id,
+      dataset,
+      version,
+      column: id,
+      policy: commitments.policy,
+    });
+    const sealed = sealMasterKey({
+      groupKey: parts.groupKey,
+      label,
+      masterKey,
+      random: gateway.random,
+    });
+    columns.push({ id, sealed: await gateway.blobs.put(sealed) });
+  }
+  const members = stateInForce(gateway).charter.members;
+  const openings = await sealForMembers(gateway, members, { schema, policy });
+  return { dataset, version, ...parts, columns, ...commitments, openings };
+}

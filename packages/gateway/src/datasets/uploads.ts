@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files that the organisation's people have sent and of which no dataset is made yet. Each lies
+// under its random id in a folder of its own, readable by us only, and is inspected as soon as it
+// is there: the sender asks for the outcome.
+//
+// Invariants: a file that was not received whole, or that is refused, is gone; what the sender
+// called it becomes no path; few are received and inspected at once.
+import { createWriteStream } from 'node:fs';
+import { readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Readable, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Inspection, UploadStatus } from '@cloister/api';
+import { CodedError, fromHex, type Random, toHex } from '@cloister/core';
+import type { GatewayErrorCode } from '../errors.ts';
+import { homeFolder } from '../home.ts';
+import { inspectInput } from '../ingest/index.ts';
+import { settledWithin } from '../settled-within.ts';
+import { parquetOf } from './convert-all.ts';
+
+export const MAX_UPLOAD_BYTES = 64 * 1024 * 1024 * 1024;
+const AT_ONCE_MAX = 8;
+/** Outcomes of inspections that are kept for who asks. */
+const REMEMBERED_MAX = 256;
+const UPLOAD = /^[0-9a-f]{32}$/;
+
+interface Inspecting {
+  rows: number;
+  over: boolean;
+  readonly outcome: Promise<Inspection>;
+}
+
+export class Uploads {
+  readonly #home: string;
+  readonly #random: Random;
+  readonly #inspections = new Map<string, Inspecting>();
+  #busy = 0;
+
+  constructor(home: string, random: Random) {
+    this.#home = home;
+    this.#random = random;
+  }
+
+  /**
+   * Takes a file that the sender calls `name` and begins to inspect it.
+   * @throws CodedError `gateway-overloaded`, `upload-too-large`
+   */
+  async receive(name: string, body: Readable): Promise<UploadStatus> {
+    if (this.#busy >= AT_ONCE_MAX) {
+      const message = `${AT_ONCE_MAX} uploads are being received or inspected: send it later`;
+      throw new CodedError<GatewayErrorCode>('gateway-overloaded', 'unavailable', message);
+    }
+    this.#busy += 1;
+    try {
+      const upload = toHex(this.#random.bytes(16));
+      const path = await this.path(upload);
+      await receive(body, path);
+      this.#inspect(upload, { name, path });
+      return { upload, rows: 0, inspection: null };
+    } finally {
+      this.#busy -= 1;
+    }
+  }
+
+  /**
+   * How far the inspection is, or its outcome, for which it waits up to `waitMs`.
+   * @throws CodedError `upload-not-found`, and why the file is refused
+   */
+  async status(upload: string, waitMs: number): Promise<UploadStatus> {
+    const found = this.#inspections.get(upload);
+    if (found === undefined) throw notFound(upload);
+    await settledWithin(found.outcome, waitMs);
+    const { rows } = found;
+    return { upload, rows, inspection: found.over ? await found.outcome : null };
+  }
+
+  /** @throws CodedError `upload-not-found` */
+  async mustHave(uploads: readonly string[]): Promise<void> {
+    for (const upload of uploads) {
+      await stat(await this.path(upload)).catch(() => {
+        throw notFound(upload);
+      });
+    }
+  }
+
+  /** Where an upload lies, or would. */
+  async path(upload: string): Promise<string> {
+    return join(await homeFolder(this.#home, 'uploads'), toHex(fromHex(upload, 16)));
+  }
+
+  /** Removes uploads and what they were converted to. */
+  async remove(uploads: readonly string[]): Promise<void> {
+    for (const upload of uploads) {
+      this.#inspections.delete(upload);
+      const path = await this.path(upload);
+      for (const one of [path, parquetOf(path)]) await rm(one, { force: true });
+    }
+  }
+
+  /** When nothing works on uploads: removes what such work has left, and leaves the uploads. */
+  async removeLeftovers(): Promise<void> {
+    const folder = await homeFolder(this.#home, 'uploads');
+    for (const name of await readdir(folder)) {
+      if (!UPLOAD.test(name)) await rm(join(folder, name), { force: true, recursive: true });
+    }
+  }
+
+  #inspect(upload: string, { name, path }: { name: string; path: string }): void {
+    const onRows = (rows: number) => {
+      entry.rows = rows;
+    };
+    const inspect = async (): Promise<Inspection> => {
+      try {
+        const { format, rows, columns, warnings } = await inspectInput(path, { name, onRows });
+        const shown = columns.map(({ name, type, nulls }) => ({ name, type, nulls }));
+        return { upload, format, rows, columns: shown, warnings: [...warnings] };
+      } catch (error) {
+        await rm(path, { force: true });
+        throw error;
+      } finally {
+        this.#busy -= 1;
+        entry.over = true;
+      }
+    };
+    this.#busy += 1;
+    const entry: Inspecting = { rows: 0, over: false, outcome: Promise.resolve().then(inspect) };
+    // Whoever asks hears of it; nobody may ask.
+    entry.outcome.catch(() => undefined);
+    this.#inspections.set(upload, entry);
+    for (const [id, { over }] of this.#inspections) {
+      if (this.#inspections.size <= REMEMBERED_MAX) break;
+      if (over) this.#inspections.delete(id);
+    }
+  }
+}
+
+function notFound(upload: string): CodedError<GatewayErrorCode> {
+  const message = `there is no upload ${upload.slice(0, 32)} here: send the file again`;
+  return new CodedError('upload-not-found', 'not-found', message);
+}
+
+/** Streams a body to a file that only we can read. @throws CodedError `upload-too-large` */
+async function receive(body: Readable, path: string): Promise<void> {
+  let size = 0;
+  const bound = new Transform({
+    transform(piece: Uint8Array, _encoding, done) {
+      size += piece.length;
+      const message = `an upload is longer than ${MAX_UPLOAD_BYTES} bytes`;
+      done(
+        size > MAX_UPLOAD_BYTES
+          ? new CodedError<GatewayErrorCode>('upload-too-large', 'usage', message)
+          : null,
+        piece,
+      );
+    },
+  });
+  try {
+    await pipeline(body, bound, createWriteStream(path, { mode: 0o600, flags: 'wx' }));
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
+  }
+}

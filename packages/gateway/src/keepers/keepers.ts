@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keepers as this member sees them: each one's evidence as a checklist, the active epoch's key
+// generation computed again, the rule with its numbers; the forming of an epoch, how an attempt
+// goes, and who still has to seal what to the key that came of it.
+import type { Attempt, KeepersAnswer, Resealing } from '@cloister/api';
+import type { Epoch, EventBody, JoinAppraisal } from '@cloister/contract';
+import { silentJoins } from '@cloister/contract';
+import { CodedError, fromHex, isCoded, toHex } from '@cloister/core';
+import { type Gateway, publishAccepted, stateInForce } from '../context.ts';
+import { listDatasets } from '../datasets/datasets.ts';
+import type { GatewayErrorCode } from '../errors.ts';
+import type { EntryRecord } from '../ledger/follower.ts';
+import { checkKey, holdingsOf, type KeyCheck, verifiedGroupKey } from './key-check.ts';
+import { cardOf, keeperJoins, planRotation } from './rotation-plan.ts';
+
+const PEER_MS = 3_000;
+
+/** Every keeper that has joined, newest last, and the active key, each judged anew. */
+export async function listKeepers(gateway: Gateway): Promise<KeepersAnswer> {
+  const state = stateInForce(gateway);
+  const { seats, threshold, vendors } = state.charter.keepers;
+  const { activeEpoch } = state;
+  const epoch = activeEpoch === null ? undefined : state.epochs.get(activeEpoch);
+  const keepers: KeepersAnswer['keepers'] = [];
+  for (const [key, join] of keeperJoins(gateway)) {
+    const environment = state.charter.environments.find((e) => e.id === join.body.environment);
+    const seat = epoch === undefined ? -1 : epoch.joins.indexOf(key);
+    keepers.push({
+      ...cardOf(gateway, key),
+      seat: seat < 0 ? null : seat + 1,
+      trust: environment?.trust ?? 'unknown',
+      ...(await checklist(gateway, key)),
+    });
+  }
+  const check = activeEpoch === null ? undefined : await checkOrFault(gateway, activeEpoch);
+  const families =
+    vendors === 2 ? 'no root family' : `no ${vendors - 1} root families taken together`;
+  const share = `${families} and no operator holds more than ${threshold - 1}`;
+  const holdings = epoch === undefined ? [] : holdingsOf(gateway, epoch.joins);
+  return {
+    rule: `${threshold} of ${seats} keepers open; ${share}`,
+    holdings: holdings.map((h) => ({ who: [...h.who], seats: h.seats, most: h.most })),
+    epoch: activeEpoch,
+    transcript: epoch?.transcript == null ? null : toHex(epoch.transcript),
+    ceremony: epoch === undefined ? null : ceremonyOf(gateway, epoch, check),
+    fault: check?.fault === undefined ? null : faultOf(check.fault),
+    keepers,
+  };
+}
+
+async function checkOrFault(gateway: Gateway, key: string): Promise<Partial<KeyCheck>> {
+  try {
+    return await checkKey(gateway, key);
+  } catch (error) {
+    if (isCoded(error)) return { fault: error };
+    throw error;
+  }
+}
+
+/** What the evidence of a join proves; evidence that cannot be had hides no other keeper. */
+async function checklist(
+  gateway: Gateway,
+  key: string,
+): Promise<Pick<KeepersAnswer['keepers'][number], 'accepted' | 'measurement' | 'checks'>> {
+  const result = await gateway.appraiser.appraise(stateInForce(gateway), key).catch(notHad);
+  if (!result.ok) {
+    const { code, wanted, got } = result.mismatch;
+    const check = { what: code, ok: false, note: `wanted ${wanted}, got ${got}` };
+    return { accepted: false, measurement: '', checks: [check] };
+  }
+  return {
+    accepted: true,
+    measurement: toHex(result.claims.measurement),
+    checks: result.appraisal.checks.map((check) => ({
+      what: check.field,
+      ok: check.status !== 'contraindicated',
+      note: check.status === 'affirming' ? check.got : `wanted ${check.wanted}, got ${check.got}`,
+    })),
+  };
+}
+
+function notHad(error: unknown): JoinAppraisal {
+  if (!isCoded(error)) throw error;
+  const mismatch = { code: error.code, wanted: 'evidence to appraise', got: error.message };
+  return { ok: false, mismatch };
+}
+
+/** Reveals and acknowledgements, by who dealt and who acknowledged. */
+function ceremonyOf(
+  gateway: Gateway,
+  epoch: Epoch,
+  check: Partial<KeyCheck> | undefined,
+): KeepersAnswer['ceremony'] {
+  const made = check?.transcript;
+  if (made === undefined) return null;
+  const of = epoch.from === null ? epoch : stateInForce(gateway).epochs.get(epoch.from);
+  const operator = (join: string | undefined) => cardOf(gateway, join ?? '').operator;
+  return {
+    lineage: [...made.lineage],
+    dealers: made.dealers.map((seat) => ({
+      seat,
+      operator: operator(of?.joins[seat - 1]),
+      commitments: made.commitments,
+    })),
+    groupKey: toHex(made.groupKey),
+    transcript: toHex(made.transcript),
+    acknowledged: epoch.joins.map((join, i) => ({ seat: i + 1, operator: operator(join) })),
+  };
+}
+
+/**
+ * Names the joins of an epoch: those given, or the newest of each machine that stand. With `from`,
+ * the active epoch, its key is dealt again; otherwise the keepers make another one.
+ * @throws CodedError those of `planRotation` when no joins are given; `event-void`
+ */
+export async function formEpoch(
+  gateway: Gateway,
+  named: { joins: readonly string[]; from: string | null },
+): Promise<EntryRecord> {
+  const wish = { joins: [], newKey: true, refresh: false };
+  const joins =
+    named.joins.length > 0
+      ? named.joins
+      : (await planRotation(gateway, wish)).seats.map((seat) => seat.join);
+  const from = named.from === null ? {} : { from: fromHex(named.from, 32) };
+  const body: EventBody<'epoch'> = { joins: joins.map((key) => fromHex(key, 32)), ...from };
+  return publishAccepted(gateway, 'epoch', body);
+}
+
+/** How an attempt stands. @throws CodedError `epoch-unknown` */
+export async function attemptOf(gateway: Gateway, id: string): Promise<Attempt> {
+  const state = stateInForce(gateway);
+  const epoch = state.epochs.get(id);
+  if (epoch === undefined) {
+    const message = `no epoch ${id.slice(0, 16)} here: the gateway may not have followed so far`;
+    throw new CodedError<GatewayErrorCode>('epoch-unknown', 'not-found', message);
+  }
+  const { status, phase, deadline, groupKey, end } = epoch;
+  const waitsFor = status === 'forming' ? silentJoins(state, epoch) : [];
+  return {
+    id,
+    status,
+    phase,
+    deadline,
+    clock: state.clock,
+    waitsFor: waitsFor.map((join) => cardOf(gateway, join)),
+    groupKey: groupKey === null ? null : toHex(groupKey),
+    end:
+      end === null
+        ? null
+        : {
+            code: end.code,
+            wanted: end.wanted,
+            got: end.got,
+            faults: end.faults.map((join) => cardOf(gateway, join)),
+            found: await foundWrong(gateway, epoch),
+          },
+  };
+}
+
+/** Seats of an attempt whose evidence this gateway refuses too. */
+async function foundWrong(gateway: Gateway, epoch: Epoch) {
+  const found = [];
+  for (const join of epoch.joins) {
+    const result = await gateway.appraiser.appraise(stateInForce(gateway), join);
+    if (!result.ok) found.push({ ...cardOf(gateway, join), ...result.mismatch });
+  }
+  return found;
+}
+
+/** Which datasets are sealed to the active key, by owner; who of those that wait answers. */
+export async function resealing(gateway: Gateway): Promise<Resealing> {
+  const datasets = await listDatasets(gateway);
+  const owners = [...new Set(datasets.map(({ owner }) => owner))];
+  return Promise.all(
+    owners.map(async (owner) => {
+      const own = datasets.filter((dataset) => dataset.owner === owner);
+      const waiting = own.filter((dataset) => dataset.groupKey !== 'current');
+      const mine = owner === gateway.card.id;
+      return {
+        owner,
+        sealed: own.length - waiting.length,
+        waiting: waiting.map(({ dataset, version, name }) => ({ dataset, version, name })),
+        answers: mine || (await answers(gateway, owner)),
+        fault: mine && waiting.length > 0 ? await whyNotSealed(gateway) : null,
+      };
+    }),
+  );
+}
+
+async function answers(gateway: Gateway, member: string): Promise<boolean> {
+  const peer = gateway.peers.get(member);
+  if (peer === undefined) return false;
+  const gone = new Promise<false>((resolve) => setTimeout(resolve, PEER_MS, false).unref());
+  const health = peer.health().then(
+    ({ ok, name }) => ok && name === member,
+    () => false,
+  );
+  return Promise.race([health, gone]);
+}
+
+async function whyNotSealed(gateway: Gateway) {
+  try {
+    await verifiedGroupKey(gateway);
+    return null;
+  } catch (error) {
+    if (!isCoded(error)) throw error;
+    return faultOf(error);
+  }
+}
+
+function faultOf({ code, message }: CodedError): { code: string; sentence: string } {
+  return { code, sentence: message };
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// A recipient opens its columns of a result: the key bundle sealed to this member gives the column
+// keys, the usage record on the ledger gives the digests of the blobs, and what comes out is a file
+// of exactly the columns whose keys were in the bundle.
+import { open, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  decodeKeyBundle,
+  decodeResultKeys,
+  type ResultFileKeys,
+  type ResultKeys,
+  resultAadPrefix,
+  resultKeysInfo,
+} from '@cloister/contract';
+import { CodedError, fromHex, toHex } from '@cloister/core';
+import { bufferSource, decryptProjection, fileSink, masterKeys } from '@cloister/parquet-crypto';
+import { hpkeOpen } from '@cloister/threshold/node';
+import { type Gateway, stateInForce } from '../context.ts';
+import type { GatewayErrorCode } from '../errors.ts';
+import { homeFolder } from '../home.ts';
+import { exportParquet } from '../ingest/export.ts';
+
+const NO_AAD = new Uint8Array(0);
+
+export type ResultFormat = 'csv' | 'json' | 'parquet';
+
+/** A statement of which this member may open columns, numbered from 1. */
+export interface OpenableStatement {
+  readonly statement: number;
+  readonly columns: readonly string[];
+}
+
+/** What of the result of `run` this member may open. @throws CodedError `result-not-found`... */
+export async function listResult(gateway: Gateway, run: string): Promise<OpenableStatement[]> {
+  const { keys } = await findResult(gateway, run);
+  return keys.files.map(({ statement, columns }) => ({
+    statement: statement + 1,
+    columns: columns.filter(({ id }) => id > 0).map(({ name }) => name),
+  }));
+}
+
+/**
+ * The result of `run` (hexadecimal id): of one statement, numbered from 1, or of the only one that
+ * there is for this member. @throws CodedError `result-not-found`, `result-many-statements`...
+ */
+export async function openResult(
+  gateway: Gateway,
+  run: string,
+  as: { format: ResultFormat; statement?: number | undefined },
+): Promise<Uint8Array> {
+  const { keys, task, blobs } = await findResult(gateway, run);
+  const file = chosen(keys, as.statement);
+  const blob = blobs[file.statement];
+  if (blob === undefined) throw notFound(`run ${run} has no file of its statement`);
+  const bytes = await gateway.allBlobs.get(blob);
+  const folder = await homeFolder(gateway.home, 'results');
+  const plain = join(folder, `${run}-${toHex(gateway.random.bytes(6))}.parquet`);
+  const sink = await open(plain, 'wx', 0o600);
+  const about = { genesis: gateway.genesis, task: fromHex(task), run: fromHex(run) };
+  try {
+    await decryptProjection({
+      source: bufferSource(bytes.subarray(0, file.length)),
+      sink: fileSink(sink),
+      keys: masterKeys(new Map(file.columns.map(({ id, key }) => [String(id), key]))),
+      columns: file.columns.filter(({ id }) => id > 0).map(({ name }) => name),
+      aadPrefix: resultAadPrefix({ ...about, statement: file.statement }),
+      algorithms: ['AES_GCM_V1'],
+    });
+    return as.format === 'parquet'
+      ? new Uint8Array(await readFile(plain))
+      : await exportParquet(plain, as.format);
+  } finally {
+    await sink.close();
+    await rm(plain, { force: true });
+  }
+}
+
+function chosen({ files }: ResultKeys, statement: number | undefined): ResultFileKeys {
+  const numbers = files.map((file) => file.statement + 1).join(', ');
+  if (statement === undefined) {
+    const [only, ...more] = files;
+    if (only !== undefined && more.length === 0) return only;
+    const message = `the result has ${files.length} statements: name one of ${numbers}`;
+    throw new CodedError<GatewayErrorCode>('result-many-statements', 'usage', message);
+  }
+  const file = files.find((one) => one.statement === statement - 1);
+  if (file !== undefined) return file;
+  throw notFound(`statement ${statement} gives us nothing: there are ${numbers}`);
+}
+
+async function findResult(
+  gateway: Gateway,
+  runKey: string,
+): Promise<{ blobs: readonly Uint8Array[]; keys: ResultKeys; task: string }> {
+  const run = stateInForce(gateway).runs.get(runKey);
+  const blobs = run?.usage?.body.result ?? [];
+  const bundleBlob = blobs.at(-1);
+  if (run === undefined || run.status !== 'released' || bundleBlob === undefined) {
+    const status = run?.status ?? 'not on the ledger';
+    throw notFound(`run ${runKey} has no released result: it is ${status}`);
+  }
+  const bundle = decodeKeyBundle(await gateway.allBlobs.get(bundleBlob));
+  const sealed = bundle.get(gateway.card.id);
+  if (sealed === undefined) {
+    const message = `${gateway.card.id} is no recipient of run ${runKey}`;
+    throw new CodedError<GatewayErrorCode>('result-not-for-you', 'policy', message);
+  }
+  const about = { genesis: gateway.genesis, task: fromHex(run.task), run: fromHex(runKey) };
+  const info = resultKeysInfo({ ...about, member: gateway.card.id });
+  const keys = decodeResultKeys(
+    hpkeOpen({ keyPair: gateway.keys.hpke, info, aad: NO_AAD, sealed }),
+  );
+  return { blobs: blobs.slice(0, -1), keys, task: run.task };
+}
+
+function notFound(message: string): CodedError {
+  return new CodedError<GatewayErrorCode>('result-not-found', 'not-found', message);
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tasks: check, propose, approve, decline. A proposal goes on the ledger even when the check fails:
+// what was tried is part of the record, and each owner's gateway declines by itself with the code.
+import type { CheckAnswer, TaskRequest } from '@cloister/api';
+import {
+  commitTo,
+  type EventBody,
+  encodeParameters,
+  type Input,
+  readTaskOpenings,
+  type Task,
+  type TaskContents,
+  type TaskOpenings,
+  versionKey,
+} from '@cloister/contract';
+import { type EngineTable, encodeUses, judge } from '@cloister/contract/policy';
+import { CodedError, equal, isCoded, toHex, utf8 } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
+import { type Gateway, memberOf, publish, publishAccepted, stateInForce } from '../context.ts';
+import { readDataset } from '../datasets/datasets.ts';
+import { readDatasetOpenings, readTaskParts, sealForMembers } from '../datasets/openings.ts';
+import type { GatewayErrorCode } from '../errors.ts';
+import type { EntryRecord } from '../ledger/follower.ts';
+import { answerOf, inputsOf, malformed, planTask } from './plan.ts';
+
+const DAY_MS = 86_400_000;
+const DEFAULT_DAYS = 30;
+
+/** What would happen: whose rule blocks what, and what it would cost. Nothing is recorded. */
+export async function checkTask(gateway: Gateway, request: TaskRequest): Promise<CheckAnswer> {
+  return answerOf(await planTask(gateway, request));
+}
+
+/** Puts the task on the ledger, whatever the check says. */
+export async function proposeTask(
+  gateway: Gateway,
+  request: TaskRequest,
+): Promise<{ record: EntryRecord; check: CheckAnswer }> {
+  const planned = await planTask(gateway, request);
+  const { charter } = stateInForce(gateway);
+  const accepted = new Set(planned.request.workers);
+  const workers = charter.environments.filter(
+    (e) => e.role === 'worker' && (accepted.size === 0 || accepted.has(e.id)),
+  );
+  if (workers.length === 0) throw malformed('the charter has no worker environment of these names');
+  const ports = { crypto: nodeCrypto, random: gateway.random };
+  const outputs = planned.plan.outputs;
+  const [code, parameters, uses, purpose] = [
+    utf8(planned.request.code),
+    encodeParameters({ tables: planned.tables, params: {}, outputs }),
+    encodeUses(planned.plan.uses),
+    utf8(planned.request.purpose),
+  ].map((value) => commitTo(value, ports)) as [Committed, Committed, Committed, Committed];
+  const openings = {
+    code: code.opening,
+    parameters: parameters.opening,
+    uses: uses.opening,
+    purpose: purpose.opening,
+  };
+  const readers = new Set([
+    gateway.card.id,
+    ...planned.recipients,
+    ...planned.inputs.map((i) => i.owner),
+  ]);
+  const body: EventBody<'task'> = {
+    engine: planned.request.engine,
+    code: code.commitment,
+    parameters: parameters.commitment,
+    uses: uses.commitment,
+    purpose: purpose.commitment,
+    inputs: inputsOf(planned),
+    outputs: outputs.map(({ id }) => ({ id, recipients: [...planned.recipients] })),
+    worker: {
+      measurements: distinct(workers.flatMap((e) => e.measurements.map((m) => m.measurement))),
+      operators: charter.operators.map((o) => o.id),
+    },
+    prices: planned.inputs.map((i) => i.body.price),
+    openings: await sealForMembers(
+      gateway,
+      [...readers].map((id) => memberOf(gateway, id)),
+      openings,
+    ),
+  };
+  const record = await publishAccepted(gateway, 'task', body);
+  return { record, check: answerOf(planned) };
+}
+
+type Committed = ReturnType<typeof commitTo>;
+
+/**
+ * Grants a task's use of our datasets, within what their policies allow a grant. `person` never
+ * reaches the ledger in clear, and the same name in another spelling is the same person.
+ * @throws CodedError `grant-exceeds-policy`, `task-not-found`, `task-not-yours`, `event-void`
+ */
+export async function approveTask(
+  gateway: Gateway,
+  task: Uint8Array,
+  grant: { runs: number; from?: number | undefined; until?: number | undefined; person: string },
+): Promise<EntryRecord> {
+  const inputs = ownInputs(gateway, task);
+  const limits = await limitsOf(gateway, inputs);
+  const from = grant.from ?? stateInForce(gateway).clock;
+  // A grant that begins in the past has lasted since then.
+  const begins = Math.max(from, gateway.clock.now());
+  const days = Math.min(DEFAULT_DAYS, limits.days);
+  const until = grant.until ?? Math.min(begins + days * DAY_MS, from + limits.days * DAY_MS);
+  if (limits.runs !== Number.POSITIVE_INFINITY) await refuseTooMany(gateway, task, grant, limits);
+  if (until - from > limits.days * DAY_MS) {
+    const asked = Math.ceil((until - from) / DAY_MS);
+    throw exceeds(`${limits.days} days in one approval, asked for ${asked}`);
+  }
+  const person = gateway.keys.tag(task, utf8(personName(grant.person)));
+  return publishAccepted(gateway, 'approve', {
+    task,
+    inputs,
+    runs: grant.runs,
+    from,
+    until,
+    person,
+  });
+}
+
+/** Each statement is an answer, so it counts as a run. @throws `grant-exceeds-policy` */
+async function refuseTooMany(
+  gateway: Gateway,
+  task: Uint8Array,
+  grant: { runs: number },
+  limits: { runs: number },
+): Promise<void> {
+  const { contents } = await readTask(gateway, toHex(task));
+  const statements = new Set(contents.parameters.outputs.map(({ statement }) => statement)).size;
+  if (grant.runs * statements <= limits.runs) return;
+  const each = statements === 1 ? '' : ` of ${statements} statements, each of which counts`;
+  throw exceeds(`${limits.runs} runs in one approval, asked for ${grant.runs}${each}`);
+}
+
+/** What the policies of these inputs allow one grant: the strictest wins. */
+async function limitsOf(
+  gateway: Gateway,
+  inputs: readonly Input[],
+): Promise<{ runs: number; days: number }> {
+  const limits = { runs: Number.POSITIVE_INFINITY, days: Number.POSITIVE_INFINITY };
+  for (const { dataset, version } of inputs) {
+    const known = stateInForce(gateway).datasets.get(toHex(dataset))?.versions.get(version);
+    if (known === undefined) continue;
+    const { runs, days } = (await readDataset(gateway, known.body)).policy.limits;
+    if (runs !== 'none') limits.runs = Math.min(limits.runs, runs);
+    if (days !== 'none') limits.days = Math.min(limits.days, days);
+  }
+  return limits;
+}
+
+/** Spaces, case and the form of accents make no other person. @throws CodedError */
+function personName(name: string): string {
+  const plain = name.normalize('NFKC').trim().replace(/\s+/gu, ' ').toLowerCase();
+  if (plain === '') throw malformed('say who approves: the person is empty');
+  return plain;
+}
+
+function exceeds(rule: string): CodedError {
+  const message = `the policy of your dataset allows ${rule}: ask for less`;
+  return new CodedError<GatewayErrorCode>('grant-exceeds-policy', 'policy', message);
+}
+
+/** @throws CodedError `task-not-found`, `task-not-yours` */
+export async function declineTask(
+  gateway: Gateway,
+  task: Uint8Array,
+  code: string,
+): Promise<EntryRecord> {
+  ownInputs(gateway, task);
+  return publishAccepted(gateway, 'decline', { task, code });
+}
+
+/**
+ * Judges a task on the ledger as the owner of one of its inputs: plans the opened code again, so
+ * that uses which the code does not have deceive nobody, and declines with the code of the first
+ * rule of ours that forbids it. What was hidden from us or does not match its commitments is
+ * declined too; what cannot be had now is left for people. Answers undefined when nothing of ours
+ * forbids it, or we have answered before.
+ */
+export async function declineIfForbidden(
+  gateway: Gateway,
+  task: Uint8Array,
+): Promise<EntryRecord | undefined> {
+  const key = toHex(task);
+  const { datasets, tasks } = stateInForce(gateway);
+  const found = tasks.get(key);
+  const me = gateway.card.id;
+  const mine = found?.body.inputs.filter((i) => datasets.get(toHex(i.dataset))?.owner === me) ?? [];
+  if (found === undefined || mine.length === 0 || found.declines.has(me)) return undefined;
+  if (mine.some((input) => (found.grants.get(versionKey(input))?.size ?? 0) > 0)) return undefined;
+  let code: string | undefined;
+  try {
+    const { contents, owners } = await readTask(gateway, key);
+    code = await forbiddenBy(gateway, contents, owners);
+  } catch (error) {
+    if (!isCoded(error) || error.kind === 'unavailable' || error.kind === 'not-found') throw error;
+    code = error.code;
+  }
+  return code === undefined ? undefined : publish(gateway, 'decline', { task, code });
+}
+
+async function forbiddenBy(
+  gateway: Gateway,
+  contents: TaskContents,
+  owners: readonly string[],
+): Promise<string | undefined> {
+  const { uses, policies, facts } = contents;
+  const blocked = judge({ uses, policies, task: facts }).findings;
+  const own = blocked.find((finding) => owners[finding.input] === gateway.card.id);
+  if (own !== undefined) return own.code;
+  try {
+    const plan = await gateway.engine.plan({ code: contents.code, tables: tablesOf(contents) });
+    return equal(encodeUses(plan.uses), encodeUses(uses)) ? undefined : 'uses-differ';
+  } catch (error) {
+    if (isCoded(error)) return error.code;
+    throw error;
+  }
+}
+
+/** The tables of a task's code, as an engine plans them. */
+export function tablesOf(contents: Pick<TaskContents, 'parameters' | 'schemas'>): EngineTable[] {
+  return contents.parameters.tables.map((name, i) => ({
+    name,
+    columns: contents.schemas[i]?.columns ?? [],
+  }));
+}
+
+/** This member's inputs of a task. @throws CodedError `task-not-found`, `task-not-yours` */
+function ownInputs(gateway: Gateway, task: Uint8Array): Input[] {
+  const state = stateInForce(gateway);
+  const found = state.tasks.get(toHex(task));
+  if (found === undefined) throw taskNotFound(toHex(task));
+  const own = found.body.inputs.filter(
+    (input) => state.datasets.get(toHex(input.dataset))?.owner === gateway.card.id,
+  );
+  if (own.length > 0) return own;
+  const message = 'this task uses no dataset of yours: there is nothing for you to approve';
+  throw new CodedError<GatewayErrorCode>('task-not-yours', 'usage', message);
+}
+
+/** A task's event and, where this member may read them, its opened contents. */
+export async function readTask(
+  gateway: Gateway,
+  key: string,
+): Promise<{ task: Task; contents: TaskContents; openings: TaskOpenings; owners: string[] }> {
+  const state = stateInForce(gateway);
+  const task = state.tasks.get(key);
+  if (task === undefined) throw taskNotFound(key);
+  const datasets = task.body.inputs.map((input) => {
+    const dataset = state.datasets.get(toHex(input.dataset));
+    const body = dataset?.versions.get(input.version)?.body;
+    if (dataset === undefined || body === undefined) throw taskNotFound(key);
+    return { owner: dataset.owner, body };
+  });
+  const own = await readTaskParts(gateway, task.body);
+  const inputs = await Promise.all(datasets.map((d) => readDatasetOpenings(gateway, d.body)));
+  const openings = { ...own, inputs };
+  const events = { task: task.body, datasets: datasets.map((d) => d.body) };
+  const contents = readTaskOpenings(openings, events, nodeCrypto);
+  return { task, contents, openings, owners: datasets.map((d) => d.owner) };
+}
+
+function distinct(values: readonly Uint8Array[]): Uint8Array[] {
+  return [...new Map(values.map((value) => [toHex(value), value])).values()];
+}
+
+/** The error of a task that is not on the ledger. */
+export function taskNotFound(key: string): CodedError {
+  const message = `no task ${key.slice(0, 16)} is on the ledger`;
+  return new CodedError<GatewayErrorCode>('task-not-found', 'not-found', message);
+}

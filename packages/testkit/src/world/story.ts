@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// One history in which every kind of event occurs and is accepted: a charter, an aborted attempt at
+// a key, one that a complaint ends, one that succeeds, datasets, a task with two runs (one
+// released, one failed after a refusal), a distributed one that an executor ends, and one that is
+// declined.
+
+import type { EventBody } from '@cloister/contract';
+import { complain, type Dealing, hpkeKeyPairFrom, sealDeal } from '@cloister/threshold/node';
+import type { CharterOptions } from './charter-specimen.ts';
+import { accepted, type FormedEpoch, type Node, World } from './world.ts';
+
+export interface Story {
+  readonly world: World;
+  readonly epoch: FormedEpoch;
+  readonly task: Uint8Array;
+}
+
+export async function wholeStory(options: CharterOptions = {}): Promise<Story> {
+  const world = await World.create(options);
+  const [first, second, third] = world.charter.members.map((m) => m.id) as [string, string, string];
+  const sgx = { tee: 'sgx-dcap', subject: 'fmspc-00906ed50000', number: 17 };
+  await world.must(world.identity(first), 'collateral', { ...sgx, digest: world.freshBytes(32) });
+  await abortedAttempt(world);
+  await disputedAttempt(world);
+  const epoch = await world.formEpoch();
+  const claims = await world.addDataset(first);
+  const visits = await world.addDataset(second, { approvals: 2 });
+  const datasets = [claims, visits];
+  const task = await world.propose(third, datasets);
+  await world.approve(first, task, [claims]);
+  await world.approve(second, task, [visits]);
+  await world.approve(second, task, [visits]);
+  const worker = await world.joinWorker(third, task);
+  await world.release(worker, await world.recordUsage(worker));
+  const failing = await world.joinWorker(third, task);
+  const { run = new Uint8Array(16) } = failing.body;
+  const of = { task, run, join: failing.id };
+  const keeper = (epoch.nodes[0] as Node).signer;
+  await world.must(keeper, 'refusal', { ...of, code: 'evidence-stale' });
+  await world.must(failing.signer, 'run-failed', { ...of, code: 'keys-refused' });
+  await distributedRun(world, { proposer: third, owner: first, dataset: claims });
+  const unwanted = await world.propose(third, datasets);
+  await world.must(world.identity(first), 'decline', { task: unwanted, code: 'policy-hidden' });
+  return { world, epoch, task };
+}
+
+/** A driver and an executor share a run; the executor's failure ends it. */
+async function distributedRun(
+  world: World,
+  of: { proposer: string; owner: string; dataset: EventBody<'dataset'> },
+): Promise<void> {
+  const worker = { ...world.taskBody([of.dataset]).worker, nodes: 2 };
+  const task = await world.propose(of.proposer, [of.dataset], { worker });
+  await world.approve(of.owner, task, [of.dataset], { runs: 1 });
+  const run = world.freshBytes(16);
+  accepted((await world.tryJoinWorker(of.proposer, task, { run, place: 1 })).submitted);
+  const { submitted, node } = await world.tryJoinWorker(of.proposer, task, { run, place: 2 });
+  accepted(submitted);
+  await world.must(node.signer, 'run-failed', { task, run, join: node.id, code: 'lost-peer' });
+}
+
+/** Joins and an epoch event; a keeper finds another's evidence wrong. */
+async function abortedAttempt(world: World): Promise<void> {
+  const { id, nodes } = await startEpoch(world);
+  const [finder] = nodes as [Node];
+  await world.must(finder.signer, 'epoch-abort', {
+    epoch: id,
+    seat: 1,
+    against: 2,
+    code: 'measurement-mismatch',
+    wanted: 'ab12',
+    got: 'cd34',
+  });
+}
+
+/** Seat 1 deals seat 2 a value off its polynomial; seat 2 opens it before everyone. */
+async function disputedAttempt(world: World): Promise<void> {
+  const { id, nodes } = await startEpoch(world);
+  const dealings = world.deal(id, nodes.length);
+  for (const [i, node] of nodes.entries()) {
+    const hash = (dealings[i] as Dealing).commit;
+    await world.must(node.signer, 'commit', { epoch: id, seat: i + 1, hash });
+  }
+  for (const [i, node] of nodes.entries()) {
+    const body = world.revealBody(id, i + 1, dealings, nodes.length);
+    await world.must(node.signer, 'reveal', body);
+  }
+  const complaint = await complaintOf(world, { epoch: id, nodes, dealings, dealtFor: 3 });
+  const complainer = (nodes[1] as Node).signer;
+  await world.must(complainer, 'complaint', { epoch: id, seat: 2, against: 1, complaint });
+}
+
+/** A complaint of seat 2 about dealer 1, who sealed to it the value meant for seat `dealtFor`. */
+export async function complaintOf(
+  world: World,
+  of: { epoch: Uint8Array; nodes: readonly Node[]; dealings: readonly Dealing[]; dealtFor: number },
+): Promise<Uint8Array> {
+  const [dealer, complainer] = of.nodes as [Node, Node];
+  const dealing = of.dealings[0] as Dealing;
+  const deal = dealing.deals.find((d) => d.seat === of.dealtFor)?.deal ?? new Uint8Array(32);
+  const signed = await sealDeal({
+    genesis: world.genesis,
+    epoch: of.epoch,
+    dealer: 1,
+    recipient: 2,
+    recipientKey: complainer.body.hpke,
+    deal: Uint8Array.from(deal),
+    signer: dealer.signer,
+    random: world.random,
+  });
+  const keyPair = hpkeKeyPairFrom(complainer.hpkeSecret);
+  return complain({ reveal: dealing.reveal, signed, keyPair, random: world.random });
+}
+
+/** A keeper of each operator joins, and a member names them for a new key. */
+export async function startEpoch(world: World): Promise<{ id: Uint8Array; nodes: Node[] }> {
+  const nodes: Node[] = [];
+  for (const { id } of world.charter.operators.slice(0, world.charter.keepers.seats)) {
+    nodes.push(await world.joinKeeper(id));
+  }
+  const proposer = world.identity(world.charter.members[0]?.id ?? '');
+  const joins = nodes.map((node) => node.id);
+  return { id: await world.must(proposer, 'epoch', { joins }), nodes };
+}

@@ -1,0 +1,466 @@
+// SPDX-License-Identifier: Apache-2.0
+// A ledger in memory with everyone who signs on it, for tests: `World.create()` knows all keys,
+// `submit` takes an event's bytes the way a gateway does (admit, then fold), and the methods below
+// it make the events of a plausible history with real signatures and a real key generation, each
+// answering what the next needs. Methods whose event must be accepted throw when it is void. Long
+// because one class knows every key and every step.
+
+import type { CharterBody, EventBody, EventKind } from '@cloister/contract';
+import {
+  type AnyEvent,
+  cloneState,
+  countersignJoin,
+  emptyState,
+  encodeEvent,
+  type FoldState,
+  foldEntry,
+  type Outcome,
+  signEvent,
+} from '@cloister/contract';
+import { type Random, type Signer, toHex } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
+import { groupKeyOf, parseReveal, transcriptHash } from '@cloister/threshold';
+import { combineDeals, createDealing, type Dealing } from '@cloister/threshold/node';
+import {
+  type CharterOptions,
+  charterSpecimen,
+  environmentId,
+  hardwareOf,
+  makeOf,
+} from './charter-specimen.ts';
+import { namedBytes, namedPoint, namedSecret, namedSigner } from './keys.ts';
+
+/** The clock that `World.create` starts with. */
+export const START_MS = 1_750_000_000_000;
+
+/** What became of submitted bytes. */
+export interface Submitted {
+  readonly outcome: Outcome;
+  readonly bytes: Uint8Array;
+  /** Absent when the bytes were no event. */
+  readonly event?: AnyEvent;
+}
+
+/** A node with its keys and its accepted join. */
+export interface Node {
+  readonly signer: Signer;
+  /** Event id of the join. */
+  readonly id: Uint8Array;
+  readonly body: EventBody<'join'>;
+  /** Private key of `body.hpke`. */
+  readonly hpkeSecret: Uint8Array;
+}
+
+export interface FormedEpoch {
+  readonly id: Uint8Array;
+  readonly nodes: readonly Node[];
+  readonly groupKey: Uint8Array;
+  readonly dealings: readonly Dealing[];
+}
+
+/** Quotes for a join and stores what it gets; answers the digest of the evidence. */
+export type EvidenceOf = (signing: Uint8Array, join: EventBody<'join'>) => Promise<Uint8Array>;
+
+export class World {
+  readonly seed: string;
+  readonly random: Random;
+  readonly charter: CharterBody;
+  readonly genesis: Uint8Array;
+  state: FoldState = emptyState();
+  /** Every entry submitted, in order. */
+  readonly log: Uint8Array[] = [];
+  readonly outcomes: Outcome[] = [];
+  /** Evidence of a node, its digest: by default a digest of nothing. */
+  evidenceOf: EvidenceOf | undefined;
+  private names = 0;
+
+  constructor(options: CharterOptions = {}, charter: CharterBody = charterSpecimen(options)) {
+    this.seed = options.seed ?? 'specimen';
+    this.random = { bytes: (length) => this.drawBytes(length) };
+    this.charter = charter;
+    this.genesis = nodeCrypto.digest('sha256', encodeEvent(null, 'charter', charter));
+  }
+
+  /** A founded world whose clock runs. */
+  static async create(options: CharterOptions = {}): Promise<World> {
+    const world = new World(options);
+    await world.found();
+    await world.tickAll(START_MS);
+    return world;
+  }
+
+  /** A world of its own that has come as far as this one; what happens in it stays there. */
+  fork(): World {
+    const copy = new World({ seed: this.seed }, this.charter);
+    copy.state = cloneState(this.state);
+    copy.log.push(...this.log);
+    copy.outcomes.push(...this.outcomes);
+    copy.names = this.names;
+    copy.evidenceOf = this.evidenceOf;
+    return copy;
+  }
+
+  /** A fresh name, so that whatever is derived from it is fresh. */
+  fresh(what: string): string {
+    this.names += 1;
+    return `${what}-${this.names}`;
+  }
+
+  freshBytes(length: number): Uint8Array<ArrayBuffer> {
+    return namedBytes(this.seed, this.fresh('bytes')).slice(0, length);
+  }
+
+  private drawBytes(length: number): Uint8Array<ArrayBuffer> {
+    const out = new Uint8Array(length);
+    for (let at = 0; at < length; at += 32) {
+      out.set(this.freshBytes(Math.min(32, length - at)), at);
+    }
+    return out;
+  }
+
+  identity(member: string): Signer {
+    return namedSigner(this.seed, `${member}/identity`);
+  }
+
+  witness(member: string): Signer {
+    return namedSigner(this.seed, `${member}/witness`);
+  }
+
+  operator(id: string): Signer {
+    return namedSigner(this.seed, `${id}/operator`);
+  }
+
+  sign<K extends EventKind>(signer: Signer, kind: K, body: EventBody<K>): Promise<Uint8Array> {
+    const genesis = kind === 'charter' ? null : this.genesis;
+    return signEvent(signer, 'specimen', { genesis, kind, body });
+  }
+
+  /** Takes the next position of the log. */
+  async submit(bytes: Uint8Array): Promise<Submitted> {
+    const { outcome, event } = await foldEntry(this.state, bytes, nodeCrypto);
+    this.log.push(bytes);
+    this.outcomes.push(outcome);
+    return event === undefined ? { outcome, bytes } : { outcome, bytes, event };
+  }
+
+  /** Signs and submits. */
+  async put<K extends EventKind>(signer: Signer, kind: K, body: EventBody<K>): Promise<Submitted> {
+    return this.submit(await this.sign(signer, kind, body));
+  }
+
+  /** Signs and submits what must be accepted; answers the event id. */
+  async must<K extends EventKind>(
+    signer: Signer,
+    kind: K,
+    body: EventBody<K>,
+  ): Promise<Uint8Array> {
+    return accepted(await this.put(signer, kind, body));
+  }
+
+  async found(): Promise<void> {
+    for (const { id } of this.charter.members) {
+      await this.must(this.identity(id), 'charter', this.charter);
+    }
+  }
+
+  /** All witnesses tick, so that the clock is `time`. */
+  async tickAll(time: number): Promise<void> {
+    for (const { id } of this.charter.members) await this.must(this.witness(id), 'tick', { time });
+  }
+
+  /** A join's body for the machine of `operator`; keeper machines take turns among the makes. */
+  joinBody(
+    operator: string,
+    role: 'keeper' | 'worker',
+    name: string,
+    of: { task?: Uint8Array; run?: Uint8Array } = {},
+  ): EventBody<'join'> {
+    const index = this.charter.operators.findIndex((o) => o.id === operator);
+    const { make } = makeOf(role === 'keeper' ? index : 0);
+    const machine = this.charter.operators[index]?.hardware[role === 'keeper' ? 0 : 1];
+    return {
+      role,
+      operator,
+      charter: this.charter.version,
+      environment: environmentId(role, make),
+      hardware: machine?.id ?? hardwareOf(this.seed, operator, role),
+      ...of,
+      tls: namedBytes(this.seed, `${name}/tls`),
+      hpke: namedPoint(this.seed, `${name}/hpke`),
+      evidence: namedBytes(this.seed, `${name}/evidence`),
+      checkpoint: namedBytes(this.seed, `${name}/checkpoint`),
+    };
+  }
+
+  /** Bytes of a join, signed by the node and its operator. */
+  async joinBytes(node: Signer, body: EventBody<'join'>): Promise<Uint8Array> {
+    const inner = await this.sign(node, 'join', body);
+    return countersignJoin(this.operator(body.operator), body.operator, inner);
+  }
+
+  async joinKeeper(operator: string): Promise<Node> {
+    const name = this.fresh(`keeper/${operator}`);
+    const signer = namedSigner(this.seed, name);
+    const plain = this.joinBody(operator, 'keeper', name);
+    const evidence = (await this.evidenceOf?.(signer.key, plain)) ?? plain.evidence;
+    const body = { ...plain, evidence };
+    const id = accepted(await this.submit(await this.joinBytes(signer, body)));
+    return { signer, id, body, hpkeSecret: namedSecret(this.seed, `${name}/hpke`) };
+  }
+
+  /** A worker's join with fresh keys and run, submitted whatever becomes of it. */
+  async tryJoinWorker(
+    operator: string,
+    task: Uint8Array,
+    change: Partial<EventBody<'join'>> = {},
+  ): Promise<{ submitted: Submitted; node: Node }> {
+    const name = this.fresh(`worker/${operator}`);
+    const signer = namedSigner(this.seed, name);
+    const run = this.freshBytes(16);
+    const body = { ...this.joinBody(operator, 'worker', name, { task, run }), ...change };
+    const submitted = await this.submit(await this.joinBytes(signer, body));
+    const id = submitted.event?.id ?? new Uint8Array(32);
+    const hpkeSecret = namedSecret(this.seed, `${name}/hpke`);
+    return { submitted, node: { signer, id, body, hpkeSecret } };
+  }
+
+  async joinWorker(operator: string, task: Uint8Array): Promise<Node> {
+    const { submitted, node } = await this.tryJoinWorker(operator, task);
+    accepted(submitted);
+    return node;
+  }
+
+  /** Keepers join, commit, reveal and acknowledge: a new key in the seats of these operators. */
+  async formEpoch(operators?: readonly string[]): Promise<FormedEpoch> {
+    const nodes: Node[] = [];
+    const { seats } = this.charter.keepers;
+    const names = operators ?? this.charter.operators.map((o) => o.id).slice(0, seats);
+    for (const operator of names) nodes.push(await this.joinKeeper(operator));
+    const proposer = this.charter.members[0]?.id ?? '';
+    const joins = nodes.map((node) => node.id);
+    const id = await this.must(this.identity(proposer), 'epoch', { joins });
+    return this.runEpoch(id, nodes);
+  }
+
+  /** The three phases of an accepted epoch event for a new key. */
+  async runEpoch(id: Uint8Array, nodes: readonly Node[]): Promise<FormedEpoch> {
+    const dealings = this.deal(id, nodes.length);
+    for (const [i, node] of nodes.entries()) {
+      const hash = (dealings[i] as Dealing).commit;
+      await this.must(node.signer, 'commit', { epoch: id, seat: i + 1, hash });
+    }
+    for (const [i, node] of nodes.entries()) {
+      await this.must(node.signer, 'reveal', this.revealBody(id, i + 1, dealings, nodes.length));
+    }
+    const reveals = dealings.map((dealing) => parseReveal(dealing.reveal));
+    const groupKey = groupKeyOf(reveals);
+    const transcript = transcriptHash({ reveals, n: nodes.length });
+    for (const [i, node] of nodes.entries()) {
+      const body = { epoch: id, seat: i + 1, transcript, groupKey };
+      await this.must(node.signer, 'ack', body);
+    }
+    return { id, nodes, groupKey, dealings };
+  }
+
+  /**
+   * Shares of `formed` dealt again to these nodes, some of which hold seats in it: an epoch event
+   * with `from`, the dealers' commits and reveals, everyone's acknowledgement.
+   */
+  async reshare(formed: FormedEpoch, nodes: readonly Node[]): Promise<FormedEpoch> {
+    const proposer = this.identity(this.charter.members[0]?.id ?? '');
+    const joins = nodes.map((node) => node.id);
+    const id = await this.must(proposer, 'epoch', { joins, from: formed.id });
+    const dealings = this.dealAgain(formed, nodes, id);
+    for (const [seat, dealing] of dealings) {
+      const dealer = formed.nodes[seat - 1] as Node;
+      await this.must(dealer.signer, 'commit', { epoch: id, seat, hash: dealing.commit });
+    }
+    for (const [seat, { reveal }] of dealings) {
+      const dealer = formed.nodes[seat - 1] as Node;
+      const deals = nodes.map(() => this.freshBytes(32));
+      await this.must(dealer.signer, 'reveal', { epoch: id, seat, reveal, deals });
+    }
+    const reveals = [...dealings.values()].map(({ reveal }) => parseReveal(reveal));
+    const groupKey = groupKeyOf(reveals);
+    const transcript = transcriptHash({ reveals, n: nodes.length });
+    for (const [i, node] of nodes.entries()) {
+      await this.must(node.signer, 'ack', { epoch: id, seat: i + 1, transcript, groupKey });
+    }
+    return { id, nodes, groupKey, dealings: [...dealings.values()] };
+  }
+
+  /** The dealings of a reshare, by seat of the epoch that is dealt again. */
+  dealAgain(formed: FormedEpoch, nodes: readonly Node[], epoch: Uint8Array): Map<number, Dealing> {
+    const { genesis, random } = this;
+    const t = this.charter.keepers.threshold;
+    const n = nodes.length;
+    const stays = new Set(nodes.map((node) => toHex(node.id)));
+    const reveals = formed.dealings.map(({ reveal }) => parseReveal(reveal));
+    const out = new Map<number, Dealing>();
+    for (const [i, holder] of formed.nodes.entries()) {
+      if (!stays.has(toHex(holder.id))) continue;
+      const seat = i + 1;
+      const deals = formed.dealings.map((dealing, from) => {
+        const deal = Uint8Array.from((dealing.deals[i] as { deal: Uint8Array }).deal);
+        return { dealer: from + 1, deal };
+      });
+      const share = combineDeals({ seat, n: formed.nodes.length, reveals, deals });
+      out.set(seat, createDealing({ genesis, epoch, seat, n, t, random, reshare: share }));
+    }
+    return out;
+  }
+
+  deal(epoch: Uint8Array, n: number): Dealing[] {
+    const { genesis, random } = this;
+    const t = this.charter.keepers.threshold;
+    return Array.from({ length: n }, (_, i) =>
+      createDealing({ genesis, epoch, seat: i + 1, n, t, random }),
+    );
+  }
+
+  revealBody(
+    epoch: Uint8Array,
+    seat: number,
+    dealings: readonly Dealing[],
+    n: number,
+  ): EventBody<'reveal'> {
+    const deals = Array.from({ length: n }, (_, i) => namedBytes(this.seed, `deal/${seat}/${i}`));
+    return { epoch, seat, reveal: (dealings[seat - 1] as Dealing).reveal, deals };
+  }
+
+  /** A dataset's body, sealed to the active group key. */
+  datasetBody(change: Partial<EventBody<'dataset'>> = {}): EventBody<'dataset'> {
+    const active = this.state.epochs.get(this.state.activeEpoch ?? '');
+    return {
+      dataset: this.freshBytes(16),
+      version: 1,
+      groupKey: active?.groupKey ?? namedPoint(this.seed, 'no-group-key'),
+      rows: 1_000,
+      files: [
+        {
+          blob: this.freshBytes(32),
+          length: 65_536,
+          root: this.freshBytes(32),
+          leaves: this.freshBytes(32),
+        },
+      ],
+      columns: [0, 1, 2, 3].map((id) => ({ id, sealed: this.freshBytes(32) })),
+      schema: this.freshBytes(32),
+      policy: this.freshBytes(32),
+      openings: this.freshBytes(32),
+      price: { currency: 'EUR', run: 2_000_000, row: 100, gigabyte: 5_000_000, second: 1_000 },
+      approvals: 1,
+      ...change,
+    };
+  }
+
+  async addDataset(
+    owner: string,
+    change: Partial<EventBody<'dataset'>> = {},
+  ): Promise<EventBody<'dataset'>> {
+    const body = this.datasetBody(change);
+    await this.must(this.identity(owner), 'dataset', body);
+    return body;
+  }
+
+  /** A task over columns 1 and 2 of each dataset, at the datasets' prices. */
+  taskBody(
+    datasets: readonly EventBody<'dataset'>[],
+    change: Partial<EventBody<'task'>> = {},
+  ): EventBody<'task'> {
+    const recipient = this.charter.members[0]?.id ?? '';
+    const measurement = namedBytes(this.seed, 'measurement/worker/sgx');
+    return {
+      engine: 'duckdb',
+      code: this.freshBytes(32),
+      parameters: this.freshBytes(32),
+      uses: this.freshBytes(32),
+      purpose: this.freshBytes(32),
+      inputs: datasets.map(({ dataset, version }) => ({ dataset, version, columns: [1, 2] })),
+      outputs: [
+        { id: 1, recipients: [recipient] },
+        { id: 2, recipients: [recipient] },
+      ],
+      worker: { measurements: [measurement], operators: this.charter.operators.map((o) => o.id) },
+      prices: datasets.map(({ price }) => price),
+      openings: this.freshBytes(32),
+      ...change,
+    };
+  }
+
+  async propose(
+    proposer: string,
+    datasets: readonly EventBody<'dataset'>[],
+    change: Partial<EventBody<'task'>> = {},
+  ): Promise<Uint8Array> {
+    return this.must(this.identity(proposer), 'task', this.taskBody(datasets, change));
+  }
+
+  /** A grant of columns 1 and 2, for two runs within an hour, by a person not seen before. */
+  approveBody(
+    task: Uint8Array,
+    datasets: readonly EventBody<'dataset'>[],
+    change: Partial<EventBody<'approve'>> = {},
+  ): EventBody<'approve'> {
+    return {
+      task,
+      inputs: datasets.map(({ dataset, version }) => ({ dataset, version, columns: [1, 2] })),
+      runs: 2,
+      from: this.state.clock,
+      until: this.state.clock + 3_600_000,
+      person: this.freshBytes(32),
+      ...change,
+    };
+  }
+
+  async approve(
+    owner: string,
+    task: Uint8Array,
+    datasets: readonly EventBody<'dataset'>[],
+    change: Partial<EventBody<'approve'>> = {},
+  ): Promise<Uint8Array> {
+    return this.must(this.identity(owner), 'approve', this.approveBody(task, datasets, change));
+  }
+
+  /** A usage record of a run that read every row. */
+  usageBody(node: Node, change: Partial<EventBody<'usage'>> = {}): EventBody<'usage'> {
+    const { task, run } = node.body;
+    const asked = this.state.tasks.get(toHex(task ?? new Uint8Array()))?.body.inputs ?? [];
+    const inputs = asked.map(({ dataset, version }) => {
+      return { dataset, version, rows: 1_000, bytes: 65_536 };
+    });
+    const rows = 1_000 * inputs.length;
+    const bytes = 65_536 * inputs.length;
+    return {
+      task: task ?? new Uint8Array(32),
+      run: run ?? new Uint8Array(16),
+      join: node.id,
+      epoch: hexBytes(this.state.activeEpoch ?? ''),
+      inputs,
+      result: [namedBytes(this.seed, 'result'), namedBytes(this.seed, 'result-keys')],
+      counted: { rowsIn: rows, bytesIn: bytes, rowsOut: 5, bytesOut: 400 },
+      host: { milliseconds: 1_500, peakMemoryBytes: 50_000_000 },
+      ...change,
+    };
+  }
+
+  async recordUsage(node: Node, change: Partial<EventBody<'usage'>> = {}): Promise<Uint8Array> {
+    return this.must(node.signer, 'usage', this.usageBody(node, change));
+  }
+
+  async release(node: Node, usage: Uint8Array): Promise<Uint8Array> {
+    const { task = new Uint8Array(32), run = new Uint8Array(16) } = node.body;
+    return this.must(node.signer, 'released', { task, run, usage });
+  }
+}
+
+/** The event id of what must have been accepted. */
+export function accepted({ outcome, event }: Submitted): Uint8Array {
+  if (outcome.status === 'void') throw new Error(`void: ${outcome.code}: ${outcome.sentence}`);
+  if (event === undefined) throw new Error('an accepted outcome without its event');
+  return event.id;
+}
+
+function hexBytes(hex: string): Uint8Array {
+  return Uint8Array.from(hex.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
+}

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything around one worker in this process, for its tests: a founded world with a key in three
+// real shares, three gateways and three keepers over HTTP, a dataset of three rows that is really
+// encrypted, tasks with real openings, and a worker with the DuckDB engine.
+import { copyFile, mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { GatewayClient, HttpJson } from '@cloister/api';
+import {
+  CheckpointFollower,
+  commitTo,
+  countersignJoin,
+  datasetAadPrefix,
+  digestTree,
+  type EventBody,
+  encodeParameters,
+  encodeSchema,
+  type Opening,
+} from '@cloister/contract';
+import { type EnginePort, encodePolicy, encodeUses, type Policy } from '@cloister/contract/policy';
+import { fromBase64, systemClock, systemRandom, systemTimers, toHex, utf8 } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
+import { BufferSink, bufferSource, encryptParquet } from '@cloister/parquet-crypto';
+import { type FormedEpoch, World } from '@cloister/testkit/world';
+import { encodeLabel } from '@cloister/threshold';
+import { sealMasterKey } from '@cloister/threshold/node';
+import { pino } from 'pino';
+import { parseWorkerConfig } from '../src/config.ts';
+import type { WorkerPorts } from '../src/ports.ts';
+import { ephemeralKeys, fileData, httpLinks } from '../src/process-ports.ts';
+import { FakeGateway, type Shared } from './gateway.ts';
+import { FakeKeeper } from './keeper.ts';
+
+/** Columns a BIGINT, b VARCHAR, c BIGINT; rows (1, x, 10), (2, y, 20), (3, z, 30). */
+const PARQUET = fromBase64(
+  [
+    'UEFSMRUAFTwVNiwVBhUAFQYVBgAAHhwCAAAABgEBAAkBAQ4sAAAAAAMAAAAAAAAAFQAVKhUuLBUGFQAVBhUGAAAVUA',
+    'IAAAAGAQEAAAB4AQAAAHkBAAAAehUAFTwVOiwVBhUAFQYVBgAAHhwCAAAABgEKAAkBPBQAAAAAAAAAHgAAAAAAAAAV',
+    'AhlMNQAYDWR1Y2tkYl9zY2hlbWEVBgAVBCUCGAFhJSQAFQwlAhgBYiUAABUEJQIYAWMlJAAWBhkcGTwmABwVBBkVAB',
+    'kYAWEVAhYGFl4WWCYIPBgIAwAAAAAAAAAYCAEAAAAAAAAAFgAoCAMAAAAAAAAAGAgBAAAAAAAAABERAAAAJgAcFQwZ',
+    'FQAZGAFiFQIWBhZMFlAmYDwYAXoYAXgWACgBehgBeBERAAAAJgAcFQQZFQAZGAFjFQIWBhZeFlwmsAE8GAgeAAAAAA',
+    'AAABgICgAAAAAAAAAWACgIHgAAAAAAAAAYCAoAAAAAAAAAEREAAAAWiAIWBiYIFoQCACgoRHVja0RCIHZlcnNpb24g',
+    'djEuNS42IChidWlsZCAwNjljYzlmOWI1KRk8HAAAHAAAHAAAADQBAABQQVIx',
+  ].join(''),
+);
+const ports = { crypto: nodeCrypto, random: systemRandom };
+const ANY = { for: 'any', purpose: 'any', code: 'any' } as const;
+const COLUMNS = [
+  { id: 1, name: 'a', type: 'BIGINT' },
+  { id: 2, name: 'b', type: 'VARCHAR' },
+  { id: 3, name: 'c', type: 'BIGINT' },
+];
+const POLICY: Policy = {
+  version: 1,
+  k: 'none',
+  approvals: 1,
+  limits: { runs: 'none', days: 'none' },
+  columns: COLUMNS.map(({ id, name }) => ({ id, name, rules: [{ rule: 'reveal', ...ANY }] })),
+};
+
+export interface StageDataset {
+  readonly owner: string;
+  readonly body: EventBody<'dataset'>;
+  readonly schema: Opening;
+  readonly policy: Opening;
+}
+
+/** Saves a run the start of an engine process: `SELECT` of what was granted is what was read. */
+function copying(engine: EnginePort): EnginePort {
+  return {
+    kind: engine.kind,
+    version: engine.version,
+    plan: (request) => engine.plan(request),
+    bindGrouping: (table, sql) => engine.bindGrouping(table, sql),
+    close: () => engine.close(),
+    run: async ({ tables, ready, resultFiles }) => {
+      await ready;
+      for (const file of resultFiles) await copyFile(tables[0]?.files[0] ?? '', file);
+      return { rows: 3, bytes: 1, metrics: [] };
+    },
+  };
+}
+
+export class Stage {
+  readonly world: World;
+  readonly epoch: FormedEpoch;
+  readonly shared: Shared;
+  readonly gateways: FakeGateway[];
+  readonly keepers: FakeKeeper[];
+  readonly engine: EnginePort;
+  readonly scratch: string;
+
+  private constructor(made: {
+    world: World;
+    epoch: FormedEpoch;
+    shared: Shared;
+    gateways: FakeGateway[];
+    keepers: FakeKeeper[];
+    engine: EnginePort;
+    scratch: string;
+  }) {
+    this.world = made.world;
+    this.epoch = made.epoch;
+    this.shared = made.shared;
+    this.gateways = made.gateways;
+    this.keepers = made.keepers;
+    this.engine = made.engine;
+    this.scratch = made.scratch;
+  }
+
+  static async raise(engine: EnginePort): Promise<Stage> {
+    const world = await World.create();
+    const epoch = await world.formEpoch();
+    const shared = { world, openings: new Map(), blobs: new Map(), lane: Promise.resolve() };
+    const members = world.charter.members.map(({ id }) => id);
+    const gateways = members.map((id) => new FakeGateway(id, shared));
+    const keepers = [1, 2, 3].map((seat) => new FakeKeeper(shared, epoch, seat));
+    await Promise.all([...gateways, ...keepers].map((node) => node.start()));
+    const scratch = await mkdtemp(join(tmpdir(), 'cloister-worker-test-'));
+    return new Stage({ world, epoch, shared, gateways, keepers, engine, scratch });
+  }
+
+  async lower(): Promise<void> {
+    await Promise.all([...this.gateways, ...this.keepers].map((node) => node.stop()));
+  }
+
+  /** Everyone well and honest. */
+  reset(): void {
+    for (const keeper of this.keepers) keeper.reset();
+    for (const gateway of this.gateways) {
+      gateway.mode = 'well';
+      gateway.bend = (_, honest) => honest();
+      gateway.requests.length = 0;
+      gateway.taken.clear();
+    }
+  }
+
+  put(bytes: Uint8Array): Uint8Array {
+    const digest = nodeCrypto.digest('sha256', bytes);
+    this.shared.blobs.set(toHex(digest), bytes);
+    return digest;
+  }
+
+  async addDataset(owner: string): Promise<StageDataset> {
+    const { world, epoch } = this;
+    const { genesis } = world;
+    const { groupKey } = epoch;
+    const schema = commitTo(encodeSchema({ name: 'rows', columns: COLUMNS }), ports);
+    const policy = commitTo(encodePolicy(POLICY), ports);
+    const dataset = systemRandom.bytes(16);
+    const about = { genesis, groupKey, owner, dataset, version: 1, policy: policy.commitment };
+    const keys = new Map([0, 1, 2, 3].map((id) => [id, systemRandom.bytes(32)]));
+    const columns = [...keys].map(([id, masterKey]) => {
+      const label = encodeLabel({ ...about, column: id });
+      return { id, sealed: this.put(sealMasterKey({ groupKey, label, masterKey })) };
+    });
+    const keyOf = (id: number) => ({ id: String(id), masterKey: keys.get(id) as Uint8Array });
+    const sink = new BufferSink();
+    await encryptParquet({
+      source: bufferSource(PARQUET),
+      sink,
+      footerKey: keyOf(0),
+      columnKeys: new Map(COLUMNS.map(({ id, name }) => [name, keyOf(id)])),
+      aadPrefix: datasetAadPrefix({ genesis, dataset, version: 1, file: 0 }),
+    });
+    const file = sink.bytes();
+    const chunks = async function* () {
+      yield file;
+    };
+    const { leaves, root, length } = await digestTree(chunks(), nodeCrypto);
+    const files = [{ blob: this.put(file), length, root, leaves: this.put(leaves) }];
+    const commitments = { schema: schema.commitment, policy: policy.commitment };
+    const body = await world.addDataset(owner, {
+      dataset,
+      files,
+      columns,
+      rows: 3,
+      ...commitments,
+    });
+    return { owner, body, schema: schema.opening, policy: policy.opening };
+  }
+
+  /** Proposed by the bank, approved by the owner; recipients by output, in order. */
+  async addTask(
+    dataset: StageDataset,
+    about: {
+      code: string;
+      columns: number[];
+      outputs: { statement?: number; name: string; type: string; recipients: string[] }[];
+      /** Code that the uses are taken from, where they are to differ. */
+      usesOf?: string;
+    },
+  ): Promise<Uint8Array> {
+    const tables = [{ name: 't', columns: COLUMNS }];
+    const { uses } = await this.engine.plan({
+      code: about.usesOf ?? about.code,
+      params: {},
+      tables,
+    });
+    const outputs = about.outputs.map(({ statement = 0, name, type }, i) => {
+      return { id: i + 1, statement, name, type };
+    });
+    const value = encodeParameters({ tables: ['t'], params: {}, outputs });
+    const parts = {
+      code: commitTo(utf8(about.code), ports),
+      parameters: commitTo(value, ports),
+      uses: commitTo(encodeUses(uses), ports),
+      purpose: commitTo(utf8('testing'), ports),
+    };
+    const { dataset: id, version } = dataset.body;
+    const inputs = [{ dataset: id, version, columns: about.columns }];
+    const task = await this.world.propose('bank', [dataset.body], {
+      code: parts.code.commitment,
+      parameters: parts.parameters.commitment,
+      uses: parts.uses.commitment,
+      purpose: parts.purpose.commitment,
+      inputs,
+      outputs: about.outputs.map(({ recipients }, i) => ({ id: i + 1, recipients })),
+    });
+    await this.world.approve(dataset.owner, task, [dataset.body], { inputs, runs: 100 });
+    this.shared.openings.set(toHex(task), {
+      code: parts.code.opening,
+      parameters: parts.parameters.opening,
+      uses: parts.uses.opening,
+      purpose: parts.purpose.opening,
+      inputs: [{ schema: dataset.schema, policy: dataset.policy }],
+    });
+    return task;
+  }
+
+  /**
+   * Ports of a worker of the bank's operator, whose hardware is the test itself. Unless it
+   * `computes`, its engine plans for real and answers with the rows that were read.
+   */
+  ports(change: { patienceMs?: number; computes?: boolean } = {}): WorkerPorts {
+    const { world } = this;
+    const { genesis, charter } = world;
+    const config = parseWorkerConfig({
+      name: 'worker',
+      genesis: toHex(genesis),
+      charter: '',
+      operator: 'bank',
+      environment: 'worker-sgx',
+      gateways: this.gateways.map(({ address }) => address),
+      keepers: this.keepers.map(({ address }) => address),
+      scratch: this.scratch,
+      patienceMs: change.patienceMs ?? 5_000,
+    });
+    const gateways = config.gateways.map((base) => new GatewayClient(new HttpJson({ base })));
+    const crypto = nodeCrypto;
+    const body = world.joinBody('bank', 'worker', 'any');
+    return {
+      config,
+      genesis,
+      charter,
+      attester: {
+        tee: 'sgx-dcap',
+        reportDataLength: 64,
+        hardware: body.hardware,
+        measurement: new Uint8Array(32),
+        quote: async () => ({ evidence: utf8('evidence') }),
+        signJoin: (inner) => countersignJoin(world.operator('bank'), 'bank', inner),
+      },
+      follower: new CheckpointFollower({ crypto, peers: gateways, genesis, founding: charter }),
+      links: httpLinks(config, { genesis, crypto, clock: systemClock }),
+      keys: ephemeralKeys,
+      data: fileData(),
+      engine: change.computes === true ? this.engine : copying(this.engine),
+      crypto,
+      clock: systemClock,
+      timers: systemTimers,
+      random: systemRandom,
+      log: pino({ level: 'silent' }),
+    };
+  }
+}
