@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { freePorts } from '../src/demo/stage.ts';
 
 const COMMAND = fileURLToPath(new URL('../bin/cloister.js', import.meta.url));
-export const PAGE = fileURLToPath(new URL('../../../../docs/walkthrough.md', import.meta.url));
+export const PAGE = fileURLToPath(new URL('../../../docs/walkthrough.md', import.meta.url));
 export const LIMIT_MS = 150_000;
 const PORT = /\b76\d\d\b/g;
 

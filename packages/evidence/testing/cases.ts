@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fromHex, isCoded } from '@cloister/core';
 
-export const SHARED = new URL('../../../../../shared/vectors/', import.meta.url);
+export const SHARED = new URL('../../../../shared/vectors/', import.meta.url);
 export const hasShared = existsSync(new URL('cases.json', SHARED));
 
 export interface Case {

@@ -19,7 +19,7 @@ export const KEYS = new Map(Object.entries(MASTER_KEYS).map(([id, hex]) => [id, 
 
 /** A file of `interop/`. */
 export function interopFile(name: string): string {
-  return fileURLToPath(new URL(`../../interop/${name}`, import.meta.url));
+  return fileURLToPath(new URL(`../interop/${name}`, import.meta.url));
 }
 
 /** A running bridge. */

@@ -17,7 +17,7 @@ const input: ReportDataInput = {
   signing: namedSigner('report', 'node').key,
   join: world.joinBody('bank', 'worker', 'report', { task, run }),
 };
-const text = readFileSync(new URL('../../../spec/report-data.md', import.meta.url), 'utf8');
+const text = readFileSync(new URL('../../../../spec/report-data.md', import.meta.url), 'utf8');
 
 it('binds every field', () => {
   const { join } = input;
