@@ -2,10 +2,11 @@
 // TPC-H whole: every table in Parquet by PyPI `tpchgen-cli`, the 22 query texts out of PyPI
 // `duckdb-extension-tpch`, of pinned versions, made once in the cache. Neither data nor texts are
 // in the repository. Plain JavaScript, because benches and `tools/test-real.js` need no build.
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CACHE } from './peers.js';
-import { PYARROW, pythonWith, setUp, TPCHGEN, tpchTable } from './python.js';
+import { cached } from './cache.js';
+import { step } from './programs.js';
+import { pythonWith, tpchTable } from './python.js';
 
 /** The extension loads into this version of DuckDB and no other. */
 const DUCKDB = '1.5.5';
@@ -42,39 +43,16 @@ json.dump([row[0] for row in rows], open(sys.argv[1], 'w'))
  */
 export function tpch(scale) {
   const tables = Object.entries(TPCH_TABLES).map(([table, rows]) => {
-    const parts = Math.ceil((rows * scale) / ROWS_IN_A_FILE);
-    return [table, parts === 1 ? [tpchTable(table, scale)] : tableInParts(table, scale, parts)];
+    return [table, tpchTable(table, scale, Math.ceil((rows * scale) / ROWS_IN_A_FILE))];
   });
   return { tables: Object.fromEntries(tables), queries: tpchQueries() };
 }
 
 /** @returns {string[]} */
 function tpchQueries() {
-  const path = join(CACHE, `tpch-queries-${DUCKDB}.json`);
-  if (!existsSync(path)) {
+  const home = cached('tpch-queries', { duckdb: DUCKDB, program: QUERIES }, (folder) => {
     const python = pythonWith({ duckdb: DUCKDB, 'duckdb-extension-tpch': DUCKDB });
-    setUp(python, ['-c', QUERIES, `${path}.new`]);
-    renameSync(`${path}.new`, path);
-  }
-  return JSON.parse(readFileSync(path, 'utf8'));
-}
-
-/**
- * @param {string} table @param {number} scale @param {number} parts
- * @returns {string[]} the files in the order of their rows
- */
-function tableInParts(table, scale, parts) {
-  const folder = join(CACHE, `tpch-${TPCHGEN}-sf${scale}-parts`);
-  const done = join(folder, `${table}-${parts}`);
-  if (!existsSync(done)) {
-    const python = pythonWith({ pyarrow: PYARROW, 'tpchgen-cli': TPCHGEN });
-    const work = `${done}.new`;
-    rmSync(work, { recursive: true, force: true });
-    mkdirSync(work, { recursive: true });
-    const wanted = ['-s', String(scale), `--tables=${table}`, `--output-dir=${work}`];
-    setUp(join(python, '..', 'tpchgen-cli'), ['parquet', `--parts=${parts}`, ...wanted]);
-    renameSync(join(work, table), done);
-    rmSync(work, { recursive: true });
-  }
-  return Array.from({ length: parts }, (_, i) => join(done, `${table}.${i + 1}.parquet`));
+    step(python, ['-c', QUERIES, join(folder, 'queries.json')]);
+  });
+  return JSON.parse(readFileSync(join(home, 'queries.json'), 'utf8'));
 }

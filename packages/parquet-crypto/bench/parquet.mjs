@@ -282,7 +282,7 @@ try {
   }
   const made = new Map();
   const lineitem = async (scale) => {
-    if (path !== undefined) return tpchTable('lineitem', scale);
+    if (path !== undefined) return tpchTable('lineitem', scale)[0];
     if (!made.has(scale)) made.set(scale, await likeLineitem(folder, scale));
     return made.get(scale);
   };
