@@ -56,6 +56,18 @@ export function markdown(table) {
   return `| lane | needs | tells the tests | minutes |\n|---|---|---|---|\n${rows.join('')}`;
 }
 
+/**
+ * What is said of a set-up or of tests beside their minutes; less than half a minute is never over.
+ * @param {string} what @param {{ ms: number, late: boolean }} run @param {number} minutes
+ * @returns {string}
+ */
+export function spent(what, { ms, late }, minutes) {
+  const took = ms / 60_000;
+  const said = `${what} ${took.toFixed(1)} of ${minutes} min`;
+  if (late) return `${said}, STOPPED there`;
+  return took > Math.max(minutes, 0.5) ? `${said}, OVER BUDGET` : said;
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   process.stdout.write(markdown(await laneTable()));
 }

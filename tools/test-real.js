@@ -7,7 +7,7 @@
 // line. Plain JavaScript, because Node 20 cannot run TypeScript by itself.
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { HARD, lanesWithFiles, laneTable } from './lane-table.js';
+import { HARD, lanesWithFiles, laneTable, spent } from './lane-table.js';
 import { limited, stopAll } from './limited.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -18,18 +18,14 @@ const words = /** @type {Map<string, string>} */ (new Map());
 /** @typedef {import('./lane-table.js').Lane} Lane */
 
 /**
- * Runs one part of a lane within its minutes; answers its output too when it was in time.
+ * Runs one part of a lane within its minutes.
  * @param {string} what @param {number} minutes @param {string[]} command
  * @param {NodeJS.ProcessEnv} env @param {boolean} show
  */
 async function part(what, minutes, command, env, show) {
   const limitMs = Math.max(minutes, 1) * HARD * 60_000;
   const run = await limited(command, { cwd: root, env, limitMs, show });
-  const took = run.ms / 60_000;
-  let said = `${what} ${took.toFixed(1)} of ${minutes} min`;
-  if (run.late) said += ', STOPPED there: a failure';
-  else if (took > Math.max(minutes, 0.5)) said += ', OVER BUDGET';
-  return { ...run, said };
+  return { ...run, said: spent(what, run, minutes) };
 }
 
 /** @param {string} name @param {Lane} lane */
