@@ -16,6 +16,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GatewayClient, HttpJson } from '@cloister/api';
+import { briskPeer } from '@cloister/attested';
 import { inProcessAttester, measureFiles } from '@cloister/attester';
 import {
   createReport,
@@ -38,8 +39,7 @@ import { pino } from 'pino';
 const worker = (name) => import(new URL(`../packages/worker/dist/${name}.js`, import.meta.url));
 const { execute } = await worker('run');
 const { parseWorkerConfig } = await worker('config');
-const { ephemeralKeys, fileData, httpLinks } = await worker('links');
-const { briskPeer } = await worker('peers');
+const { ephemeralKeys, fileData, httpLinks } = await worker('process-ports');
 
 const RUNS = 11;
 const COLUMNS = 20;

@@ -11,6 +11,7 @@
 //   not be appended is appended again with the same bytes.
 // - Shares and deals live in memory only, and are wiped when their epoch ends or is superseded.
 
+import { errorFields, type Log } from '@cloister/attested';
 import type {
   Appraiser,
   Epoch,
@@ -41,7 +42,6 @@ import {
   opensslCurve,
   sealDeal,
 } from '@cloister/threshold/node';
-import { errorFields, type Log } from './log.ts';
 
 /** What this keeper has done in one epoch. */
 interface Attempt {

@@ -5,6 +5,5 @@ export * from './challenges.ts';
 export * from './config.ts';
 export type { KeeperErrorCode } from './errors.ts';
 export * from './keeper.ts';
-export * from './log.ts';
 export * from './ports.ts';
 export * from './server.ts';

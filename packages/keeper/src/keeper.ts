@@ -11,6 +11,7 @@
 // - A refusal that judges (not one that could not reach somebody) is put on the ledger by its code.
 import { generateKeyPairSync } from 'node:crypto';
 import { encodePartials, openAnswerInfo, openProofRequest } from '@cloister/api';
+import { errorFields } from '@cloister/attested';
 import {
   type CharterBody,
   CheckpointFollower,
@@ -35,7 +36,6 @@ import { Challenges } from './challenges.ts';
 import { CheckedKeys } from './checked-keys.ts';
 import { keeperError } from './errors.ts';
 import { checkPlace, makeJoin } from './join.ts';
-import { errorFields } from './log.ts';
 import { Metrics } from './metrics.ts';
 import { type Decision, decide, type OpenRequest } from './open.ts';
 import type { KeeperParts, KeeperPorts } from './ports.ts';

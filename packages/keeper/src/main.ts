@@ -3,12 +3,12 @@
 // configuration from it, joins, serves, and ends when it is told to or when the launcher is gone.
 // Secrets are made inside and die with it: nothing is read from or written to disk.
 import { GatewayClient, HttpBlobs, HttpJson } from '@cloister/api';
+import { errorFields, jsonLog } from '@cloister/attested';
 import { launchedNode } from '@cloister/attester';
 import { fromHex, systemClock, systemRandom, systemTimers, toHex } from '@cloister/core';
 import { ephemeralEd25519Signer, nodeCrypto } from '@cloister/core/node';
 import { foundingCharter, parseKeeperConfig } from './config.ts';
 import { Keeper } from './keeper.ts';
-import { errorFields, jsonLog } from './log.ts';
 import { serveKeeper } from './server.ts';
 
 async function main(): Promise<void> {

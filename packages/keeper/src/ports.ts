@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a keeper needs of the world, as ports: tests and the simulator hand in their own.
 import type { AppendAnswer } from '@cloister/api';
+import type { Log } from '@cloister/attested';
 import type { Attester } from '@cloister/attester';
 import type { Appraiser, CheckpointedPeer, Follower } from '@cloister/contract';
 import type { BlobStore, Clock, CryptoPort, Random, Signer, Timers } from '@cloister/core';
 import type { Challenges } from './challenges.ts';
 import type { CheckedKeys } from './checked-keys.ts';
-import type { Log } from './log.ts';
 import type { decide } from './open.ts';
 
 /** A gateway, as far as a keeper needs one; `GatewayClient` is one over HTTP. */

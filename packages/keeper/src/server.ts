@@ -21,6 +21,7 @@ import {
   toErrorResponse,
   verifyRequest,
 } from '@cloister/api';
+import { errorFields, type Log } from '@cloister/attested';
 import {
   type Clock,
   CodedError,
@@ -34,7 +35,6 @@ import {
 import type { z } from 'zod';
 import { keeperError } from './errors.ts';
 import type { Keeper } from './keeper.ts';
-import { errorFields, type Log } from './log.ts';
 
 const MAX_BODY_BYTES = 16 * 1_048_576;
 const MAX_CONNECTIONS = 256;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Waiting with bounds: a pause that an abort ends, patience that gives up with the last reason, and
 // trouble that is waited for longer and longer while it lasts.
+
+import { errorFields, type Log } from '@cloister/attested';
 import { type Clock, CodedError, type Timers } from '@cloister/core';
 import { keeperError } from './errors.ts';
-import { errorFields, type Log } from './log.ts';
 
 export const RETRY_MS = 100;
 const LONGEST_RETRY_MS = 2_000;

@@ -3,6 +3,8 @@
 // members with three makes of simulated hardware, a ledger, datasets whose keys are sealed, an
 // approved task, a worker with minted evidence. `Committee.create` leaves the ledger founded, with
 // collateral; `form` starts keepers and waits until they hold a key.
+
+import { jsonLog } from '@cloister/attested';
 import {
   type Duties,
   inProcessAttester,
@@ -24,7 +26,6 @@ import {
 } from '@cloister/evidence/mint';
 import { charterSpecimen, START_MS, World } from '@cloister/testkit/world';
 import { Keeper, type KeeperOptions } from '../src/keeper.ts';
-import { jsonLog } from '../src/log.ts';
 import { MemoryBlobs, MemoryLedger } from './ledger.ts';
 
 export const OPERATORS: Readonly<Record<string, Make>> = {

@@ -3,6 +3,8 @@
 // own fold of entries under a cosigned head has it, and as void when that head includes its bytes
 // at the named position and the fold does not. Where neither is so, the gateway lied, and the next
 // one is asked.
+
+import { firstOf, isPassing, patiently, within } from '@cloister/attested';
 import { type EventBody, type EventKind, signEvent } from '@cloister/contract';
 import { type CodedError, equal, type Timers } from '@cloister/core';
 import type { TreeHead } from '@cloister/tlog';
@@ -10,7 +12,6 @@ import { tidyCode, workerError } from './errors.ts';
 import { followPast, type WitnessRule } from './freshness.ts';
 import type { RunIdentity } from './identity.ts';
 import type { Gateway, WorkerPorts } from './ports.ts';
-import { firstOf, isPassing, patiently, within } from './wait.ts';
 
 /** One gateway's time for an append. */
 const APPEND_MS = 10_000;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which gateway says it is whose. Nothing proves it, so whoever claims a member's name is used for
 // that member: what is handed over is sealed, and what comes back is checked.
+
+import { gather } from '@cloister/attested';
 import { type Timers, toHex } from '@cloister/core';
 import { workerError } from './errors.ts';
 import type { Gateway } from './ports.ts';
-import { gather } from './wait.ts';
 
 const HEALTH_MS = 5_000;
 const OTHERS_MS = 50;

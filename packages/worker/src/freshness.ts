@@ -5,6 +5,8 @@
 // Invariants: only signatures that hold count, each witness once; a head is used only after a
 // quorum's cosignatures over it were checked here; an owner whose witness the charter does not have
 // ends the run, it is never left out of those that must sign.
+
+import { firstOf, gather, patiently } from '@cloister/attested';
 import { witnessesOf } from '@cloister/contract';
 import { isCoded } from '@cloister/core';
 import {
@@ -19,7 +21,6 @@ import {
 } from '@cloister/tlog';
 import { workerError } from './errors.ts';
 import type { Gateway, WorkerPorts } from './ports.ts';
-import { firstOf, gather, patiently } from './wait.ts';
 
 /** How long one gateway may take before the next is asked too. */
 const STEP_MS = 1_500;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The identity of one run: keys made inside, evidence over them, and the join on the ledger. Fresh
 // for each run, so that what one run's key opened is worth nothing to the next.
+
+import { gather, patiently } from '@cloister/attested';
 import { type EventBody, reportData, signEvent } from '@cloister/contract';
 import { parseCose, type Signer, toHex, utf8 } from '@cloister/core';
 import { generateHpkeKeyPair, type HpkeKeyPair } from '@cloister/threshold/node';
@@ -9,7 +11,6 @@ import { appendUntilLanded } from './append.ts';
 import { workerError } from './errors.ts';
 import { witnessRule } from './freshness.ts';
 import type { Links, WorkerPorts } from './ports.ts';
-import { gather, patiently } from './wait.ts';
 
 const PUT_MS = 5_000;
 

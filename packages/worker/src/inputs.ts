@@ -6,6 +6,7 @@
 // held are kept.
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { within } from '@cloister/attested';
 import {
   CheckedRanges,
   columnsRead,
@@ -25,7 +26,6 @@ import {
   type RandomAccess,
 } from '@cloister/parquet-crypto';
 import type { InputKeys } from './keys.ts';
-import { within } from './wait.ts';
 
 /** One gateway's time for a run of chunks, 4 MiB at most. */
 const CHUNK_MS = 15_000;

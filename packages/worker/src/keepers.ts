@@ -6,6 +6,8 @@
 // Invariants: what a keeper says of its seat is believed only as far as its answer later holds, so
 // two that claim one seat are both asked; a challenge that repeats another's is dropped; silent
 // keepers are waited for only as long as fewer than t have answered, and a little more.
+
+import { type Gathered, gather, type Hedged, hedge, patiently } from '@cloister/attested';
 import type { Epoch } from '@cloister/contract';
 import { type Timers, toHex } from '@cloister/core';
 import type { TreeHead } from '@cloister/tlog';
@@ -13,7 +15,6 @@ import { workerError } from './errors.ts';
 import { freshnessNote } from './freshness.ts';
 import type { RunIdentity } from './identity.ts';
 import type { KeeperPeer, WorkerPorts } from './ports.ts';
-import { type Gathered, gather, type Hedged, hedge, patiently } from './wait.ts';
 
 /** How long keepers beyond t may take: little at first, more when those that answered failed. */
 export const QUICK_MS = 150;

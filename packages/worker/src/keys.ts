@@ -15,6 +15,7 @@ import {
   openProofRequest,
   type PartialOpening,
 } from '@cloister/api';
+import { gather, within } from '@cloister/attested';
 import {
   columnLabel,
   columnsRead,
@@ -50,7 +51,6 @@ import {
   seatsOf,
 } from './keepers.ts';
 import type { WorkerPorts } from './ports.ts';
-import { gather, within } from './wait.ts';
 
 const NO_AAD = new Uint8Array(0);
 const OPEN_MS = 20_000;

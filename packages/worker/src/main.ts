@@ -3,6 +3,7 @@
 // configuration; it follows the ledger, serves, and ends when it is told to or the launcher is
 // gone.
 import { GatewayClient, HttpJson } from '@cloister/api';
+import { briskPeer, patiently, pause } from '@cloister/attested';
 import { launchedNode } from '@cloister/attester';
 import { CheckpointFollower, decodeFoundingCharter } from '@cloister/contract';
 import {
@@ -17,11 +18,9 @@ import { expectManyBuffers, nodeCrypto } from '@cloister/core/node';
 import { createDuckdbEngine } from '@cloister/engine-duckdb';
 import { pino } from 'pino';
 import { parseWorkerConfig } from './config.ts';
-import { briskPeer } from './peers.ts';
 import { ephemeralKeys, fileData, httpLinks } from './process-ports.ts';
 import { sweepScratch } from './scratch.ts';
 import { serveWorker } from './server.ts';
-import { patiently, pause } from './wait.ts';
 import { Worker } from './worker.ts';
 
 const LAST_RUN_MS = 5_000;

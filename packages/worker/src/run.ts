@@ -13,6 +13,7 @@
 // - Whatever happens, the run's folder and keys are gone when it returns.
 import { join as joinPath } from 'node:path';
 import type { RunStatus } from '@cloister/api';
+import { patiently } from '@cloister/attested';
 import {
   decodeTaskOpenings,
   type EventBody,
@@ -43,7 +44,6 @@ import { inputTables, type ReadyInput } from './inputs.ts';
 import { type InputKeys, obtainKeys, startKeys } from './keys.ts';
 import type { WorkerPorts } from './ports.ts';
 import { recipientKeys, type SealedResult } from './result.ts';
-import { patiently } from './wait.ts';
 
 type Phase = RunStatus['state'];
 type Allowed = Extract<Rights, { ok: true }>;

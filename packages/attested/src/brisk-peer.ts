@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gateways as the follower's peers, with bounds of the worker's own: one that stays silent is given
+// Gateways as the follower's peers, with bounds of our own: one that stays silent is given
 // up after seconds and passed over for a while, so it cannot hold up a run that others can serve.
 import type { CheckpointedPeer } from '@cloister/contract';
 import type { Timers } from '@cloister/core';
-import { workerError } from './errors.ts';
-import { isPassing, within } from './wait.ts';
+import { attestedError } from './errors.ts';
+import { isPassing, within } from './patience.ts';
 
 const ANSWER_MS = 6_000;
 const PASSED_OVER_MS = 15_000;
@@ -14,7 +14,7 @@ export function briskPeer(peer: CheckpointedPeer, timers: Timers): CheckpointedP
   let silentUntil = 0;
   const bounded = async <T>(limitMs: number, ask: () => Promise<T>): Promise<T> => {
     if (timers.elapsed() < silentUntil) {
-      throw workerError('timed-out', 'unavailable', 'a gateway did not answer a moment ago');
+      throw attestedError('timed-out', 'unavailable', 'a gateway did not answer a moment ago');
     }
     try {
       return await within('a gateway', { timers, limitMs }, ask());

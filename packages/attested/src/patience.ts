@@ -2,7 +2,7 @@
 // Patience with bounds: try again while others catch up, give up with the last reason; ask many at
 // once and go on when enough have answered. Nothing here waits for the slowest of a crowd.
 import { type CodedError, isCoded, type Timers } from '@cloister/core';
-import { workerError } from './errors.ts';
+import { attestedError } from './errors.ts';
 
 const FIRST_PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 160;
@@ -197,5 +197,5 @@ export function within<T>(
 }
 
 function timedOut(what: string, limitMs: number): CodedError {
-  return workerError('timed-out', 'unavailable', `waited ${limitMs} ms for ${what}`);
+  return attestedError('timed-out', 'unavailable', `waited ${limitMs} ms for ${what}`);
 }

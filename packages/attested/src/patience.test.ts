@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CodedError, systemTimers as timers } from '@cloister/core';
 import { describe, expect, it } from 'vitest';
-import { firstOf, gather, hedge, patiently, within } from './wait.ts';
+import { firstOf, gather, hedge, patiently, within } from './patience.ts';
 
 const error = (kind: 'unavailable' | 'policy') => new CodedError(`is-${kind}`, kind, kind);
 const never = new Promise<never>(() => undefined);
