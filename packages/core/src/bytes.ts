@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Byte strings: hex, base64, UTF-8, comparison. Everything here runs in Node and in a browser.
 // Decoders are strict: odd lengths, stray characters and overlong forms are refused.
-import { CodedError, type CoreErrorCode } from './errors.ts';
+import { type CodedError, type CoreErrorCode, coreError } from './errors.ts';
 
 const HEX = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
 
@@ -15,11 +15,11 @@ export function toHex(bytes: Uint8Array): string {
 /** Bytes from hexadecimal of either case; `length` (bytes), when given, is required. */
 export function fromHex(text: string, length?: number): Uint8Array<ArrayBuffer> {
   if (text.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(text)) {
-    throw new CodedError<CoreErrorCode>('hex-malformed', 'malformed', 'not hexadecimal text');
+    throw coreError('hex-malformed', 'not hexadecimal text');
   }
   if (length !== undefined && text.length !== 2 * length) {
     const got = `${text.length / 2} bytes of hexadecimal, wanted ${length}`;
-    throw new CodedError<CoreErrorCode>('hex-malformed', 'malformed', `got ${got}`);
+    throw coreError('hex-malformed', `got ${got}`);
   }
   const out = new Uint8Array(text.length / 2);
   for (let i = 0; i < out.length; i++) out[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16);
@@ -70,7 +70,7 @@ function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
 }
 
 function base64Malformed(): CodedError<CoreErrorCode> {
-  return new CodedError('base64-malformed', 'malformed', 'not canonical base64 text');
+  return coreError('base64-malformed', 'not canonical base64 text');
 }
 
 const encoder = new TextEncoder();
@@ -85,7 +85,7 @@ export function fromUtf8(bytes: Uint8Array): string {
   try {
     return decoder.decode(bytes);
   } catch {
-    throw new CodedError<CoreErrorCode>('utf8-malformed', 'malformed', 'not UTF-8 text');
+    throw coreError('utf8-malformed', 'not UTF-8 text');
   }
 }
 

@@ -4,9 +4,10 @@
 // produce: it decodes strictly, encodes again and compares, so one value has one encoding and a
 // digest of bytes is a digest of the value. Invariants: what has no decoding is not encoded
 // (undefined, NaN, lone surrogates, integers that a double cannot hold); nesting is bounded.
+
 import { type DecodeOptions, decode, encode, rfc8949EncodeOptions } from 'cborg';
 import { equal } from './bytes.ts';
-import { CodedError, type CoreErrorCode } from './errors.ts';
+import { CodedError, type CoreErrorCode, coreError } from './errors.ts';
 
 /** What may be encoded: text-keyed objects, or Maps where keys are integers. */
 export type Cbor =
@@ -58,7 +59,7 @@ export function decodeCbor(bytes: Uint8Array, options: { maps?: boolean } = {}):
   if (fault !== undefined || !equal(encode(value, rfc8949EncodeOptions), bytes)) {
     const message = 'CBOR is not in its deterministic encoding (RFC 8949 section 4.2.1)';
     const why = fault === undefined ? message : `${message}: it holds ${fault}`;
-    throw new CodedError<CoreErrorCode>('cbor-not-deterministic', 'malformed', why);
+    throw coreError('cbor-not-deterministic', why);
   }
   return value;
 }
@@ -148,9 +149,9 @@ function firstFault(
 
 function unencodable(what: string): CodedError<CoreErrorCode> {
   const message = `a value has no CBOR encoding here: it holds ${what}`;
-  return new CodedError('cbor-unencodable', 'malformed', message);
+  return coreError('cbor-unencodable', message);
 }
 
 function malformed(why: string): CodedError<CoreErrorCode> {
-  return new CodedError('cbor-malformed', 'malformed', `not well-formed CBOR: ${why}`);
+  return coreError('cbor-malformed', `not well-formed CBOR: ${why}`);
 }

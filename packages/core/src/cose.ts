@@ -15,7 +15,7 @@
 import { concat } from './bytes.ts';
 import { decodeCbor, encodeCbor } from './cbor.ts';
 import type { CryptoPort, Signer } from './crypto/port.ts';
-import { CodedError, type CoreErrorCode } from './errors.ts';
+import { type CodedError, type CoreErrorCode, coreError } from './errors.ts';
 
 const TAG_COSE_SIGN1 = 0xd2;
 const HEADER_ALG = 1;
@@ -108,7 +108,7 @@ export async function verifyCose(
 export async function checkCoseSignature(crypto: CryptoPort, parsed: CoseSign1): Promise<void> {
   if (await crypto.verifyEd25519(parsed.kid, parsed.sigStructure, parsed.signature)) return;
   const message = 'the signature of a COSE_Sign1 does not hold under the key it names';
-  throw new CodedError<CoreErrorCode>('cose-signature-invalid', 'verification', message);
+  throw coreError('cose-signature-invalid', message);
 }
 
 function parseProtected(bytes: Uint8Array): { kid: Uint8Array; claims: CoseClaims } {
@@ -142,5 +142,5 @@ function sigStructure(
 }
 
 function malformed(what: string): CodedError<CoreErrorCode> {
-  return new CodedError('cose-malformed', 'malformed', `a COSE_Sign1 ${what}`);
+  return coreError('cose-malformed', `a COSE_Sign1 ${what}`);
 }

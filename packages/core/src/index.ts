@@ -6,5 +6,6 @@ export * from './cbor.ts';
 export * from './cose.ts';
 export type * from './crypto/port.ts';
 export * from './errors.ts';
+export * from './http-errors.ts';
 export * from './ports.ts';
 export * from './token-buckets.ts';

@@ -3,7 +3,7 @@
 // over verified claims. An absent policy field is an error, so nothing is accepted by omission
 // (design, Evidence; the result has the shape of EAR, draft-fv-rats-ear).
 import { equal, toHex } from '@cloister/core';
-import { usage } from './errors.ts';
+import { evidenceError } from './errors.ts';
 import type { Appraisal, AppraisalCheck, AppraisalStatus, Claims, Policy } from './types.ts';
 
 type Verdict = Omit<AppraisalCheck, 'field'>;
@@ -70,19 +70,22 @@ function checkPolicy(policy: Policy): void {
   for (const field of POLICY_FIELDS) {
     if (policy[field] === undefined) {
       const message = `the policy says nothing of '${field}': give a value or 'any'`;
-      throw usage('policy-field-missing', message);
+      throw evidenceError('policy-field-missing', message);
     }
   }
   for (const field of Object.keys(policy)) {
     if (!(field in JUDGES)) {
-      throw usage('policy-malformed', `the policy has an unknown field '${field.slice(0, 40)}'`);
+      throw evidenceError(
+        'policy-malformed',
+        `the policy has an unknown field '${field.slice(0, 40)}'`,
+      );
     }
   }
   if (policy.debug !== 'never' && policy.debug !== 'any') {
-    throw usage('policy-malformed', "policy field 'debug' is 'never' or 'any'");
+    throw evidenceError('policy-malformed', "policy field 'debug' is 'never' or 'any'");
   }
   if (policy.migratable !== 'never' && policy.migratable !== 'any') {
-    throw usage('policy-malformed', "policy field 'migratable' is 'never' or 'any'");
+    throw evidenceError('policy-malformed', "policy field 'migratable' is 'never' or 'any'");
   }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A bounded little-endian reader for the packed structures of quotes and reports. Reading past the
 // end is `evidence-malformed`, never a RangeError.
-import { type EvidenceErrorCode, malformed } from './errors.ts';
+import { type EvidenceErrorCode, evidenceError } from './errors.ts';
 
 /** Reads fields one after another; every answer is a view. */
 export class FieldReader {
@@ -29,7 +29,7 @@ export class FieldReader {
   #take(length: number): number {
     if (length > this.left) {
       const message = `${this.#what}: wanted ${length} bytes at ${this.#at}, got ${this.left}`;
-      throw malformed(this.#code, message);
+      throw evidenceError(this.#code, message);
     }
     const at = this.#at;
     this.#at += length;
@@ -88,7 +88,7 @@ export class FieldReader {
   end(): void {
     if (this.left !== 0) {
       const message = `${this.#what}: ${this.left} bytes left over`;
-      throw malformed('evidence-trailing-bytes', message);
+      throw evidenceError('evidence-trailing-bytes', message);
     }
   }
 }

@@ -5,7 +5,7 @@
 //   { "v": 1, "kind": "sgx-dcap", "items": { "tcb-info": h'...', ... } }
 import { type Cbor, decodeCbor, encodeCbor } from '@cloister/core';
 import { deriveDcap, itemsFromDcapBundle } from './dcap/collateral.ts';
-import { malformed, refused, unsupported, usage } from './errors.ts';
+import { evidenceError } from './errors.ts';
 import { parseJson } from './json.ts';
 import { deriveSnp } from './sev-snp/collateral.ts';
 import type { Collateral, EvidenceKind } from './types.ts';
@@ -37,7 +37,10 @@ export function needsCollateral(kind: EvidenceKind): boolean {
 export function makeCollateral(kind: EvidenceKind, items: CollateralItems): Collateral {
   const derive = DERIVE[kind];
   if (derive === undefined) {
-    throw unsupported('evidence-kind-unsupported', `evidence of kind ${kind} takes no collateral`);
+    throw evidenceError(
+      'evidence-kind-unsupported',
+      `evidence of kind ${kind} takes no collateral`,
+    );
   }
   const copies = Object.fromEntries(Object.entries(items).map(([k, v]) => [k, v.slice()]));
   return Object.freeze({ kind, ...derive(copies), items: Object.freeze(copies) });
@@ -51,7 +54,7 @@ export function encodeCollateral(collateral: Collateral): Uint8Array<ArrayBuffer
 /** @throws CodedError `collateral-malformed` and what `makeCollateral` throws */
 export function decodeCollateral(bytes: Uint8Array): Collateral {
   if (bytes.length > MAX_BUNDLE_BYTES) {
-    throw malformed('collateral-malformed', 'a bundle is larger than 16 MiB');
+    throw evidenceError('collateral-malformed', 'a bundle is larger than 16 MiB');
   }
   const value = decodeCbor(bytes) as { [key: string]: Cbor };
   const items = value?.['items'] as { [key: string]: Cbor };
@@ -64,7 +67,7 @@ export function decodeCollateral(bytes: Uint8Array): Collateral {
     typeof items === 'object' &&
     items !== null &&
     Object.values(items).every((item) => item instanceof Uint8Array);
-  if (!shaped) throw malformed('collateral-malformed', 'wanted { v: 1, kind, items }');
+  if (!shaped) throw evidenceError('collateral-malformed', 'wanted { v: 1, kind, items }');
   return makeCollateral(value['kind'] as EvidenceKind, items as Record<string, Uint8Array>);
 }
 
@@ -88,13 +91,16 @@ export function pickCollateral(
 ): Collateral {
   const all = given === null ? [] : Array.isArray(given) ? given : [given as Collateral];
   if (all.length === 0) {
-    throw usage('collateral-missing', `no collateral given; wanted ${kind} for '${subject}'`);
+    throw evidenceError(
+      'collateral-missing',
+      `no collateral given; wanted ${kind} for '${subject}'`,
+    );
   }
   const fitting = all.filter((c) => c.kind === kind && c.subject === subject);
   const [best] = fitting.sort((a, b) => b.number - a.number);
   if (best === undefined) {
     const got = all.map((c) => `${c.kind} for '${c.subject}'`).join(', ');
-    throw refused('collateral-mismatch', `wanted ${kind} for '${subject}', got ${got}`);
+    throw evidenceError('collateral-mismatch', `wanted ${kind} for '${subject}', got ${got}`);
   }
   return best;
 }
@@ -103,7 +109,7 @@ export function pickCollateral(
 export function item(collateral: Pick<Collateral, 'items'>, name: string): Uint8Array {
   const found = Object.hasOwn(collateral.items, name) ? collateral.items[name] : undefined;
   if (found === undefined) {
-    throw malformed('collateral-missing', `the collateral lacks '${name}'`);
+    throw evidenceError('collateral-missing', `the collateral lacks '${name}'`);
   }
   return found;
 }

@@ -5,7 +5,7 @@ import { toHex } from '@cloister/core';
 import { parseAzure, parseHcl } from './azure-vtpm/parse.ts';
 import { parsePckInfo } from './dcap/pck.ts';
 import { type DcapQuote, parseQuote, parseSgxReport } from './dcap/quote.ts';
-import { unsupported } from './errors.ts';
+import { evidenceError } from './errors.ts';
 import { parseNitro } from './nitro/parse.ts';
 import { parseOptee } from './op-tee/parse.ts';
 import { parseSnpEvidence, parseSnpReport, type SnpReport } from './sev-snp/parse.ts';
@@ -35,7 +35,7 @@ const INSPECTORS: Readonly<Partial<Record<EvidenceKind, (bytes: Uint8Array) => I
 export function inspectEvidence(evidence: Evidence): Inspection {
   const inspector = INSPECTORS[evidence.kind];
   if (inspector === undefined) {
-    throw unsupported('evidence-kind-unsupported', 'no parser for evidence of that kind');
+    throw evidenceError('evidence-kind-unsupported', 'no parser for evidence of that kind');
   }
   return inspector(evidence.bytes);
 }

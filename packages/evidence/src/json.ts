@@ -2,7 +2,7 @@
 // Reading JSON from outside: bounded size and depth, and typed access whose failures are coded.
 import { fromUtf8 } from '@cloister/core';
 import type { EvidenceErrorCode } from './errors.ts';
-import { malformed } from './errors.ts';
+import { evidenceError } from './errors.ts';
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
@@ -11,7 +11,7 @@ const MAX_JSON_DEPTH = 32;
 
 /** Parses UTF-8 JSON of at most 2 MiB and 32 levels. @throws CodedError with `code` */
 export function parseJson(bytes: Uint8Array, code: EvidenceErrorCode): Json {
-  if (bytes.length > MAX_JSON_BYTES) throw malformed(code, 'JSON is larger than 2 MiB');
+  if (bytes.length > MAX_JSON_BYTES) throw evidenceError(code, 'JSON is larger than 2 MiB');
   let depth = 0;
   let quoted = false;
   for (let i = 0; i < bytes.length; i++) {
@@ -21,13 +21,13 @@ export function parseJson(bytes: Uint8Array, code: EvidenceErrorCode): Json {
       else if (byte === 0x22) quoted = false;
     } else if (byte === 0x22) quoted = true;
     else if (byte === 0x7b || byte === 0x5b) {
-      if (++depth > MAX_JSON_DEPTH) throw malformed(code, 'JSON is nested too deeply');
+      if (++depth > MAX_JSON_DEPTH) throw evidenceError(code, 'JSON is nested too deeply');
     } else if (byte === 0x7d || byte === 0x5d) depth--;
   }
   try {
     return JSON.parse(fromUtf8(bytes)) as Json;
   } catch (cause) {
-    throw malformed(code, 'not JSON text', cause);
+    throw evidenceError(code, 'not JSON text', { cause });
   }
 }
 
@@ -44,7 +44,7 @@ export class JsonView {
   }
 
   #bad(wanted: string): Error {
-    return malformed(this.#code, `JSON ${this.#path || 'value'} is not ${wanted}`);
+    return evidenceError(this.#code, `JSON ${this.#path || 'value'} is not ${wanted}`);
   }
 
   #object(): { [key: string]: Json } {
@@ -62,7 +62,7 @@ export class JsonView {
   get(name: string): JsonView {
     const object = this.#object();
     const path = `${this.#path}.${name}`;
-    if (!Object.hasOwn(object, name)) throw malformed(this.#code, `JSON lacks ${path}`);
+    if (!Object.hasOwn(object, name)) throw evidenceError(this.#code, `JSON lacks ${path}`);
     return new JsonView(object[name] as Json, this.#code, path);
   }
 

@@ -4,7 +4,7 @@
 // from; nothing uses it by itself.
 import { fromHex } from '@cloister/core';
 import { POLICY_FIELDS } from './appraise.ts';
-import { usage } from './errors.ts';
+import { evidenceError } from './errors.ts';
 import { JsonView, parseJson } from './json.ts';
 import type { Policy } from './types.ts';
 
@@ -68,7 +68,10 @@ export function parsePolicy(json: Uint8Array): Policy {
   const out: Record<string, unknown> = {};
   for (const name of view.names(LIMIT)) {
     if (!Object.hasOwn(READERS, name)) {
-      throw usage('policy-malformed', `the policy has an unknown field '${name.slice(0, 40)}'`);
+      throw evidenceError(
+        'policy-malformed',
+        `the policy has an unknown field '${name.slice(0, 40)}'`,
+      );
     }
     const field = view.get(name);
     out[name] = field.value === 'any' ? 'any' : READERS[name as keyof Policy](field);
@@ -76,7 +79,7 @@ export function parsePolicy(json: Uint8Array): Policy {
   const missing = POLICY_FIELDS.filter((name) => out[name] === undefined);
   if (missing.length > 0) {
     const message = `the policy says nothing of '${missing.join("', '")}': give a value or "any"`;
-    throw usage('policy-field-missing', message);
+    throw evidenceError('policy-field-missing', message);
   }
   return out as unknown as Policy;
 }

@@ -6,7 +6,7 @@ import { type CryptoPort, utf8 } from '@cloister/core';
 import { isZero } from './bytes.ts';
 import { parsePckInfo } from './dcap/pck.ts';
 import { parseQuote } from './dcap/quote.ts';
-import { malformed, unsupported } from './errors.ts';
+import { evidenceError } from './errors.ts';
 import { parseNitro } from './nitro/parse.ts';
 import { parseSnpEvidence } from './sev-snp/parse.ts';
 import { parseTdReport, tdxMeasurement } from './tdx-dcap/parse.ts';
@@ -35,7 +35,7 @@ export function statedBy(evidence: Evidence, crypto: CryptoPort): Stated {
   const reader = READERS[evidence.kind];
   if (reader === undefined) {
     const message = `evidence of kind ${evidence.kind} does not say what its guest must read`;
-    throw unsupported('evidence-kind-unsupported', message);
+    throw evidenceError('evidence-kind-unsupported', message);
   }
   return reader(evidence.bytes, crypto);
 }
@@ -43,11 +43,14 @@ export function statedBy(evidence: Evidence, crypto: CryptoPort): Stated {
 function statedByTd(bytes: Uint8Array, crypto: CryptoPort): Stated {
   const quote = parseQuote(bytes);
   if (quote.bodyType === 'sgx') {
-    throw malformed('evidence-field-invalid', 'got a quote of an SGX enclave, wanted one of a TD');
+    throw evidenceError(
+      'evidence-field-invalid',
+      'got a quote of an SGX enclave, wanted one of a TD',
+    );
   }
   const { mrTd, rtmrs, reportData } = parseTdReport(quote.body);
   const [pck] = parsePem(quote.certificates);
-  if (pck === undefined) throw malformed('certificate-missing', 'a quote without a PCK chain');
+  if (pck === undefined) throw evidenceError('certificate-missing', 'a quote without a PCK chain');
   const hardware = parsePckInfo(parseCertificate(pck)).ppid;
   return { measurement: tdxMeasurement(crypto, mrTd, rtmrs), hardware, reportData };
 }
@@ -56,7 +59,7 @@ function statedBySnp(bytes: Uint8Array): Stated {
   const { measurement, chipId, reportData } = parseSnpEvidence(bytes).report;
   if (isZero(chipId)) {
     const message = 'the report masks its chip id (MASK_CHIP_ID): a seat names its chip';
-    throw unsupported('evidence-field-invalid', message);
+    throw evidenceError('hardware-id-masked', message);
   }
   return { measurement, hardware: chipId, reportData };
 }
@@ -65,7 +68,7 @@ function statedByNitro(bytes: Uint8Array): Stated {
   const document = parseNitro(bytes);
   const measurement = document.pcrs.get(0);
   if (measurement === undefined) {
-    throw malformed('evidence-field-invalid', 'a Nitro document has no PCR0');
+    throw evidenceError('evidence-field-invalid', 'a Nitro document has no PCR0');
   }
   return { measurement, hardware: utf8(document.moduleId), reportData: document.userData };
 }

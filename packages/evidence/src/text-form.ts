@@ -2,7 +2,7 @@
 // Evidence as people have it: raw bytes, or the same in hexadecimal or base64 text, with or without
 // line breaks. The form is found from the content; a text that is neither is an error.
 import { fromBase64, fromHex } from '@cloister/core';
-import { malformed } from './errors.ts';
+import { evidenceError } from './errors.ts';
 
 export type EvidenceForm = 'raw' | 'hex' | 'base64';
 
@@ -11,7 +11,7 @@ export type EvidenceForm = 'raw' | 'hex' | 'base64';
  * @throws CodedError `evidence-malformed` when it is empty, or text of another sort
  */
 export function decodeEvidenceFile(file: Uint8Array): { bytes: Uint8Array; form: EvidenceForm } {
-  if (file.length === 0) throw malformed('evidence-malformed', 'the file is empty');
+  if (file.length === 0) throw evidenceError('evidence-malformed', 'the file is empty');
   const isText = file.every((b) => (b >= 0x20 && b < 0x7f) || b === 9 || b === 10 || b === 13);
   if (!isText) return { bytes: file, form: 'raw' };
   const text = new TextDecoder('latin1').decode(file).replace(/\s/g, '');
@@ -21,11 +21,11 @@ export function decodeEvidenceFile(file: Uint8Array): { bytes: Uint8Array; form:
   }
   const standard = text.replaceAll('-', '+').replaceAll('_', '/').replace(/=+$/, '');
   try {
-    if (standard === '') throw malformed('evidence-malformed', 'nothing but padding');
+    if (standard === '') throw evidenceError('evidence-malformed', 'nothing but padding');
     const padding = '='.repeat((4 - (standard.length % 4)) % 4);
     return { bytes: fromBase64(standard + padding), form: 'base64' };
   } catch (cause) {
     const message = 'the file is text, and neither hexadecimal nor base64';
-    throw malformed('evidence-malformed', message, cause);
+    throw evidenceError('evidence-malformed', message, { cause });
   }
 }

@@ -10,7 +10,7 @@ import { equal, fromHex, isCoded, toBase64, utf8 } from '@cloister/core';
 import { type CollateralItems, decodeCollateral, makeCollateral } from './collateral.ts';
 import { DCAP_ITEMS, itemsFromDcapBundle } from './dcap/collateral.ts';
 import { parseTcbInfo } from './dcap/tcb-info.ts';
-import { malformed } from './errors.ts';
+import { evidenceError } from './errors.ts';
 import { JsonView, parseJson } from './json.ts';
 import type { Collateral, EvidenceKind } from './types.ts';
 import { commonName, parseCertificate } from './x509/certificate.ts';
@@ -46,7 +46,7 @@ class Gathered {
     const before = this.items.get(item);
     if (before !== undefined && !equal(before.bytes, bytes)) {
       const message = `${before.from} and ${from} both hold '${item}', and differ`;
-      throw malformed('collateral-malformed', message);
+      throw evidenceError('collateral-malformed', message);
     }
     this.items.set(item, { bytes, from });
   }
@@ -64,7 +64,10 @@ class Gathered {
  */
 export function collateralFromFiles(files: readonly VendorFile[], kind?: EvidenceKind): Collateral {
   if (files.length === 0 || files.length > MAX_FILES) {
-    throw malformed('collateral-malformed', `wanted 1 to ${MAX_FILES} files, got ${files.length}`);
+    throw evidenceError(
+      'collateral-malformed',
+      `wanted 1 to ${MAX_FILES} files, got ${files.length}`,
+    );
   }
   const gathered = new Gathered();
   for (const file of files) readFile(gathered, file.bytes, file.name, 0);
@@ -76,7 +79,7 @@ export function collateralFromFiles(files: readonly VendorFile[], kind?: Evidenc
     const missing = Object.keys(ORIGIN).filter((name) => !Object.hasOwn(items, name));
     if (missing.length > 0) {
       const list = missing.map((name) => `'${name}': ${ORIGIN[name]}`).join('; ');
-      throw malformed('collateral-malformed', `the bundle lacks ${list}`);
+      throw evidenceError('collateral-malformed', `the bundle lacks ${list}`);
     }
   }
   const tee = info === undefined ? undefined : parseTcbInfo(info).tee;
@@ -106,7 +109,7 @@ function readText(out: Gathered, text: string, from: string): void {
 }
 
 function unknown(from: string, what: string): Error {
-  return malformed('collateral-malformed', `${from} ${what}`);
+  return evidenceError('collateral-malformed', `${from} ${what}`);
 }
 
 /** Percent-encoded, as PCS writes chains into headers. */
@@ -192,7 +195,7 @@ function readCertificate(out: Gathered, der: Uint8Array, from: string): void {
   } catch (cause) {
     if (!isCoded(cause)) throw cause;
     const message = `${from} holds what is neither a CRL nor a certificate`;
-    throw malformed('collateral-malformed', message, cause);
+    throw evidenceError('collateral-malformed', message, { cause });
   }
 }
 

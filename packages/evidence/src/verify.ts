@@ -8,7 +8,7 @@
 import { CodedError } from '@cloister/core';
 import { verifyAzureSnp, verifyAzureTdx } from './azure-vtpm/verify.ts';
 import { EvidenceCache } from './cache.ts';
-import { malformed, unsupported } from './errors.ts';
+import { evidenceError } from './errors.ts';
 import { verifyNitro } from './nitro/verify.ts';
 import { verifyOptee } from './op-tee/verify.ts';
 import { checkRoot } from './roots/encode.ts';
@@ -46,7 +46,7 @@ export async function verifyEvidence(evidence: Evidence, options: VerifyOptions)
   const verifier = VERIFIERS[evidence.kind];
   if (verifier === undefined) {
     const message = `no verifier for evidence of kind ${String(evidence.kind).slice(0, 40)}`;
-    throw unsupported('evidence-kind-unsupported', message);
+    throw evidenceError('evidence-kind-unsupported', message);
   }
   for (const root of options.roots) checkRoot(options.crypto, root);
   try {
@@ -55,10 +55,10 @@ export async function verifyEvidence(evidence: Evidence, options: VerifyOptions)
   } catch (error) {
     if (error instanceof CodedError) throw error;
     if (error instanceof RangeError || error instanceof TypeError || error instanceof SyntaxError) {
-      throw malformed(
+      throw evidenceError(
         'evidence-malformed',
         `evidence of kind ${evidence.kind} does not parse`,
-        error,
+        { cause: error },
       );
     }
     throw error;

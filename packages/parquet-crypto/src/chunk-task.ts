@@ -2,7 +2,7 @@
 // What becomes of one column chunk: what its pages are under and what they shall be under. A task
 // is plain data, so that it can be done here or posted to another thread as it is.
 import type { OpenColumn } from './columns.ts';
-import { overLimit, refused } from './errors.ts';
+import { overLimit, parquetError } from './errors.ts';
 import type { OpenFile } from './footer.ts';
 import { CHUNK, COLUMN, ORDINAL_MAX, type ParquetLimits } from './format.ts';
 import type { AesKeyParts, EncryptionAlgorithm, FileAad } from './modules.ts';
@@ -40,7 +40,10 @@ export function sealOf(file: OpenFile, column: OpenColumn): ChunkSeal | undefine
   const { key, leaf } = column;
   if (key === undefined) return undefined;
   if (file.unlocked === undefined || file.crypto === undefined) {
-    throw refused('key-missing', `column ${leaf.path} is encrypted; the footer key is not here`);
+    throw parquetError(
+      'key-missing',
+      `column ${leaf.path} is encrypted; the footer key is not here`,
+    );
   }
   return chunkSeal(file.unlocked.aad, column, { key, algorithm: file.crypto.algorithm });
 }

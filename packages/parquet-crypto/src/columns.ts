@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One column chunk of an open file: its metadata, decrypted where it is encrypted, its key, and
 // where its bytes are. What the footer says of a chunk must agree with the schema.
-import { malformed, refused, unsupported } from './errors.ts';
+import { parquetError, unsupported } from './errors.ts';
 import type { OpenFile } from './footer.ts';
 import { CHUNK, COLUMN, COLUMN_CRYPTO, COLUMN_KEY, GROUP, PHYSICAL_TYPES } from './format.ts';
 import type { KeyProvider } from './keys.ts';
@@ -52,7 +52,7 @@ export class DataKeys {
 
   private async fetch(keyMetadata: Uint8Array, path: string): Promise<AesKey> {
     if (this.provider === undefined) {
-      throw refused('key-missing', `column ${path} is encrypted, and no keys were given`);
+      throw parquetError('key-missing', `column ${path} is encrypted, and no keys were given`);
     }
     const use = `column ${path}`;
     return new AesKey(await this.provider.dataKey(keyMetadata, use), `the key of ${use}`);
@@ -69,12 +69,12 @@ export function chunksOf(file: OpenFile, rowGroup: number): ThriftStruct[] {
   const group = file.rowGroups[rowGroup];
   const ordinal = group?.int(GROUP.ordinal);
   if (ordinal !== undefined && ordinal !== rowGroup && file.mode !== 'clear') {
-    throw malformed('parquet-malformed', `row group ${rowGroup} says that it is ${ordinal}`);
+    throw parquetError('parquet-malformed', `row group ${rowGroup} says that it is ${ordinal}`);
   }
   const chunks = group?.structs(GROUP.columns, 'ColumnChunk', leaves) ?? [];
   if (chunks.length !== leaves) {
     const got = `${chunks.length} column chunks for ${leaves} columns`;
-    throw malformed('parquet-malformed', `row group ${rowGroup} has ${got}`);
+    throw parquetError('parquet-malformed', `row group ${rowGroup} has ${got}`);
   }
   return chunks;
 }
@@ -86,7 +86,7 @@ export function protectionOf(chunk: ThriftStruct, leaf: LeafColumn): ColumnProte
   if (crypto.has(COLUMN_CRYPTO.footerKey)) return { kind: 'footer-key' };
   const withKey = crypto.struct(COLUMN_CRYPTO.columnKey, 'EncryptionWithColumnKey');
   if (withKey === undefined) {
-    throw malformed('parquet-malformed', `column ${leaf.path} is encrypted in an unknown way`);
+    throw parquetError('parquet-malformed', `column ${leaf.path} is encrypted in an unknown way`);
   }
   checkPath(withKey.texts(COLUMN_KEY.path, leaf.parts.length), leaf);
   return {
@@ -127,7 +127,7 @@ function openUnder(
   if (protection.kind === 'column-key') key = keys.held(protection.keyMetadata);
   if (protection.kind === 'footer-key') key = file.unlocked?.footerKey;
   if (protection.kind !== 'clear' && (key === undefined || file.unlocked === undefined)) {
-    throw refused(
+    throw parquetError(
       'key-missing',
       `column ${leaf.path} is encrypted, and the footer key is not here`,
     );
@@ -147,7 +147,7 @@ function columnMetadata(file: OpenFile, key: AesKey | undefined, place: ChunkPla
   }
   const metadata = chunk.struct(CHUNK.metadata, 'ColumnMetaData');
   if (metadata === undefined) {
-    throw malformed('parquet-malformed', `column ${leaf.path} has no metadata`);
+    throw parquetError('parquet-malformed', `column ${leaf.path} has no metadata`);
   }
   return metadata;
 }
@@ -155,7 +155,10 @@ function columnMetadata(file: OpenFile, key: AesKey | undefined, place: ChunkPla
 function checkMetadata(metadata: ThriftStruct, leaf: LeafColumn): void {
   checkPath(metadata.texts(COLUMN.path, leaf.parts.length), leaf);
   if (PHYSICAL_TYPES[metadata.requiredInt(COLUMN.type)] !== leaf.physicalType) {
-    throw malformed('parquet-malformed', `column ${leaf.path} has another type than in the schema`);
+    throw parquetError(
+      'parquet-malformed',
+      `column ${leaf.path} has another type than in the schema`,
+    );
   }
 }
 
@@ -163,7 +166,7 @@ function checkPath(parts: readonly string[] | undefined, leaf: LeafColumn): void
   const same = parts?.length === leaf.parts.length && parts.every((p, i) => p === leaf.parts[i]);
   if (!same) {
     const got = parts?.join('.') ?? '';
-    throw malformed('parquet-malformed', `the chunk of column ${leaf.path} says it is ${got}`);
+    throw parquetError('parquet-malformed', `the chunk of column ${leaf.path} says it is ${got}`);
   }
 }
 
@@ -184,7 +187,7 @@ function extentOf(
   const end = start + metadata.requiredSize(COLUMN.compressedSize);
   if (end > file.footerStart) {
     const message = `column ${leaf.path} is said to end at ${end}, past ${file.footerStart}`;
-    throw malformed('parquet-malformed', message);
+    throw parquetError('parquet-malformed', message);
   }
   return { start, end, hasDictionary };
 }
@@ -266,7 +269,7 @@ export async function openColumns(
     total += column.end - column.start;
     if (total > file.footerStart) {
       const sizes = `${total} bytes in a file of ${file.source.size}`;
-      throw malformed('parquet-malformed', `column chunks overlap: ${sizes}`);
+      throw parquetError('parquet-malformed', `column chunks overlap: ${sizes}`);
     }
   }
   return columns;

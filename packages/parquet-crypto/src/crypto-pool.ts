@@ -8,7 +8,7 @@
 // only within a run; `close` ends all threads.
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { CodedError } from '@cloister/core';
+import { toldError } from '@cloister/core';
 import type { ThreadAnswer, ThreadRequest } from './crypto-thread.ts';
 import type { RecodedChunk } from './recode-chunk.ts';
 import type { RecodedWindow, Run } from './recode-run.ts';
@@ -153,7 +153,7 @@ export class CryptoPool {
 /** The answer, or its error thrown as the thread threw it. */
 function checked(answer: ThreadAnswer): ThreadAnswer {
   const { coded, fault } = answer;
-  if (coded !== undefined) throw new CodedError(coded.code, coded.kind, coded.message, coded);
+  if (coded !== undefined) throw toldError(coded, coded);
   if (fault !== undefined) throw fault;
   return answer;
 }

@@ -11,7 +11,7 @@ import { BatchedSink } from './batched-sink.ts';
 import { type OpenColumns, openColumns } from './columns.ts';
 import type { CryptoPool } from './crypto-pool.ts';
 import { footerTail } from './encrypted-metadata.ts';
-import { misused, overLimit, refused } from './errors.ts';
+import { overLimit, parquetError } from './errors.ts';
 import { type OpenFile, openParquet } from './footer.ts';
 import { CHUNK, FILE, GROUP, MAGIC_CLEAR, type ParquetLimits } from './format.ts';
 import type { ByteSink, Progress, RandomAccess } from './io.ts';
@@ -76,17 +76,20 @@ export interface DecryptReport {
 export async function decryptProjection(options: DecryptOptions): Promise<DecryptReport> {
   const file = await openParquet(options);
   const { crypto } = file;
-  if (crypto === undefined) throw refused('parquet-clear', 'the file is not encrypted');
+  if (crypto === undefined) throw parquetError('parquet-clear', 'the file is not encrypted');
   if (options.algorithms !== undefined && !options.algorithms.includes(crypto.algorithm)) {
-    throw refused('algorithm-unknown', `${crypto.algorithm} is not among the accepted algorithms`);
+    throw parquetError(
+      'algorithm-unknown',
+      `${crypto.algorithm} is not among the accepted algorithms`,
+    );
   }
-  if (options.columns.length === 0) throw misused('options-invalid', 'no columns were named');
+  if (options.columns.length === 0) throw parquetError('options-invalid', 'no columns were named');
   const leaves = new LeafIndex(file.schema).select(options.columns);
   const groups = rowGroupsOf(file, options.rowGroups);
   const columns = await openColumns(file, options.keys, { leaves, rowGroups: groups });
   const { clear } = columns;
   if (clear !== undefined && options.allowClearColumns !== true) {
-    throw refused('column-clear', `column ${clear.path} is in clear: nothing vouches for it`);
+    throw parquetError('column-clear', `column ${clear.path} is in clear: nothing vouches for it`);
   }
   const out = new BatchedSink(options.sink);
   const written = await out.settled(() => writeProjection(file, columns, out, options));
@@ -130,10 +133,13 @@ function rowGroupsOf(file: OpenFile, wanted: readonly number[] | undefined): rea
   if (wanted === undefined) return file.rowGroups.map((_, g) => g);
   wanted.forEach((g, i) => {
     if (!Number.isInteger(g) || g < 0 || g >= file.rowGroups.length) {
-      throw misused('row-group-unknown', `no row group ${g}; there are ${file.rowGroups.length}`);
+      throw parquetError(
+        'row-group-unknown',
+        `no row group ${g}; there are ${file.rowGroups.length}`,
+      );
     }
     if (i > 0 && g <= (wanted[i - 1] ?? 0)) {
-      throw misused('options-invalid', 'row groups are not ascending');
+      throw parquetError('options-invalid', 'row groups are not ascending');
     }
   });
   return wanted;

@@ -18,7 +18,7 @@ import {
   encodeFooter,
   encodeSealedColumn,
 } from './encrypted-metadata.ts';
-import { misused, overLimit } from './errors.ts';
+import { overLimit, parquetError } from './errors.ts';
 import { type OpenFile, openParquet } from './footer.ts';
 import {
   FILE,
@@ -129,7 +129,7 @@ export async function encryptParquet(options: EncryptOptions): Promise<EncryptRe
 }
 
 function encryptedAlready(): Error {
-  return misused('parquet-encrypted', 'the file is encrypted already');
+  return parquetError('parquet-encrypted', 'the file is encrypted already');
 }
 
 interface Job {
@@ -181,7 +181,7 @@ function keysOfLeaves(
   return file.schema.leaves.map((leaf) => {
     const key = found.get(leaf);
     if (key === undefined) {
-      throw misused('column-key-absent', `column ${leaf.path} was given no key`);
+      throw parquetError('column-key-absent', `column ${leaf.path} was given no key`);
     }
     return key;
   });

@@ -9,7 +9,7 @@
 // Invariants: the magics of head and tail agree; the AAD prefix is the expected one; with keys, no
 // metadata is answered before the footer's tag or signature has held.
 import { equal, toHex } from '@cloister/core';
-import { malformed, misused, overLimit, refused, truncated } from './errors.ts';
+import { overLimit, parquetError, truncated } from './errors.ts';
 import {
   ALGORITHM,
   ALGORITHM_PARAMETERS,
@@ -91,10 +91,13 @@ export async function openParquet(options: OpenOptions): Promise<OpenFile> {
   const { struct, end } = parseStructPrefix('FileMetaData', footer);
   if (!struct.has(FILE.encryptionAlgorithm)) {
     if (end !== footer.length) {
-      throw malformed('parquet-malformed', 'the footer is followed by bytes that are not its own');
+      throw parquetError(
+        'parquet-malformed',
+        'the footer is followed by bytes that are not its own',
+      );
     }
     const prefix = options.aadPrefix;
-    if (prefix !== undefined) throw refused('parquet-clear', 'the file is not encrypted');
+    if (prefix !== undefined) throw parquetError('parquet-clear', 'the file is not encrypted');
     return finish(base, 'clear', undefined, undefined, struct);
   }
   return openSigned(base, struct, footer, end, options);
@@ -130,12 +133,12 @@ function footerKeyMissing(crypto: FileCrypto): Error {
     if (metadata.storage === 'internal') {
       const { masterKeyId } = metadata.material;
       const named = `${message}; it is under master key ${JSON.stringify(masterKeyId)}`;
-      return refused('key-missing', named, { masterKeyId });
+      return parquetError('key-missing', named, { details: { masterKeyId } });
     }
   } catch {
     // Key metadata of another make names no master key.
   }
-  return refused('key-missing', message);
+  return parquetError('key-missing', message);
 }
 
 async function openSigned(
@@ -148,7 +151,7 @@ async function openSigned(
   const algorithm = metadata.struct(FILE.encryptionAlgorithm, 'EncryptionAlgorithm');
   const crypto = parseCrypto(algorithm, metadata.binary(FILE.footerSigningKeyMetadata));
   if (footer.length - end !== NONCE_BYTES + TAG_BYTES) {
-    throw malformed('parquet-malformed', 'a plaintext footer has no signature of 28 bytes');
+    throw parquetError('parquet-malformed', 'a plaintext footer has no signature of 28 bytes');
   }
   if (options.keys === undefined) {
     return finish(base, 'plaintext-footer', crypto, undefined, metadata);
@@ -161,7 +164,7 @@ async function openSigned(
   if (!equal(tag, footer.subarray(end + NONCE_BYTES))) {
     const message =
       'the signature of the plaintext footer does not hold: wrong key or changed bytes';
-    throw refused('tag-invalid', message);
+    throw parquetError('tag-invalid', message);
   }
   return finish(base, 'plaintext-footer', crypto, { aad, footerKey }, metadata);
 }
@@ -192,13 +195,13 @@ async function readFooter(
     tailStart === 0 ? tail : await source.read(0, MAGIC_BYTES, 'the beginning of the file');
   const magic = ascii(tail.subarray(tail.length - MAGIC_BYTES));
   if (magic !== MAGIC_CLEAR && magic !== MAGIC_ENCRYPTED) {
-    throw malformed(
+    throw parquetError(
       'parquet-malformed',
       'the file does not end as Parquet does: cut, or not Parquet',
     );
   }
   if (ascii(head.subarray(0, MAGIC_BYTES)) !== magic) {
-    throw malformed('parquet-malformed', 'the first four bytes differ from the last four');
+    throw parquetError('parquet-malformed', 'the first four bytes differ from the last four');
   }
   const view = new DataView(tail.buffer, tail.byteOffset, tail.length);
   const length = view.getUint32(tail.length - TAIL_BYTES, true);
@@ -222,10 +225,10 @@ function parseCrypto(
 ): FileCrypto {
   const arm = algorithm?.fields[0];
   if (algorithm === undefined || arm === undefined || algorithm.fields.length !== 1) {
-    throw malformed('parquet-malformed', 'the file does not name one encryption algorithm');
+    throw parquetError('parquet-malformed', 'the file does not name one encryption algorithm');
   }
   if (arm.id !== ALGORITHM.gcm && arm.id !== ALGORITHM.ctr) {
-    throw refused('algorithm-unknown', `encryption algorithm ${arm.id} is not known`);
+    throw parquetError('algorithm-unknown', `encryption algorithm ${arm.id} is not known`);
   }
   const parameters = algorithm.struct(arm.id, 'algorithm parameters');
   return {
@@ -242,14 +245,17 @@ function prefixOf(crypto: FileCrypto, expected: Uint8Array | undefined): Uint8Ar
   if (expected === undefined) {
     if (stored !== undefined) return stored;
     if (crypto.aadPrefixNeeded) {
-      throw misused('aad-prefix-absent', 'the file needs an AAD prefix, and none was supplied');
+      throw parquetError(
+        'aad-prefix-absent',
+        'the file needs an AAD prefix, and none was supplied',
+      );
     }
     return new Uint8Array(0);
   }
   const has = stored ?? (crypto.aadPrefixNeeded ? expected : new Uint8Array(0));
   if (!equal(has, expected)) {
     const message = `the AAD prefix is ${toHex(has)}, expected ${toHex(expected)}`;
-    throw refused('aad-prefix-mismatch', message);
+    throw parquetError('aad-prefix-mismatch', message);
   }
   return expected;
 }

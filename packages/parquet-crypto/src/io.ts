@@ -5,7 +5,7 @@
 import { writev } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { joinBytes } from './bytes.ts';
-import { misused, refused } from './errors.ts';
+import { parquetError } from './errors.ts';
 
 /** Bytes that can be read by range. */
 export interface RandomAccess {
@@ -135,7 +135,7 @@ export class CheckedSource {
 
   constructor(source: RandomAccess) {
     if (!Number.isSafeInteger(source.size) || source.size < 0) {
-      throw misused('options-invalid', `a source has size ${source.size}`);
+      throw parquetError('options-invalid', `a source has size ${source.size}`);
     }
     this.source = source;
   }
@@ -171,13 +171,13 @@ export class CheckedSource {
   private checkRange(offset: number, length: number, what: string): void {
     if (offset >= 0 && length >= 0 && offset + length <= this.size) return;
     const range = `bytes ${offset} to ${offset + length}`;
-    throw refused('parquet-malformed', `${what} is said to be at ${range} of ${this.size}`);
+    throw parquetError('parquet-malformed', `${what} is said to be at ${range} of ${this.size}`);
   }
 
   private count(offset: number, wanted: number, got: number, what: string): void {
     if (got !== wanted) {
       const message = `${what}: asked for ${wanted} bytes at ${offset}, got ${got}`;
-      throw refused('source-short-read', message);
+      throw parquetError('source-short-read', message);
     }
     this.bytesRead += got;
   }

@@ -13,7 +13,7 @@
 // With external storage the metadata holds only a reference into a file of such texts.
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { concat, fromUtf8, toBase64, utf8 } from '@cloister/core';
-import { malformed, refused } from './errors.ts';
+import { parquetError } from './errors.ts';
 import { type AesKey, NONCE_BYTES, TAG_BYTES } from './modules.ts';
 
 /** Parsed key material. */
@@ -137,7 +137,7 @@ export function base64(value: string): Uint8Array {
 }
 
 function wrong(what: string): Error {
-  return malformed('key-material-malformed', `key material ${what}`);
+  return parquetError('key-material-malformed', `key material ${what}`);
 }
 
 /** Wraps a key: nonce 12 | ciphertext | tag 16, in base64. */
@@ -172,7 +172,7 @@ export function unwrapKey(
   try {
     decipher.final();
   } catch {
-    throw refused('tag-invalid', `${name} does not unwrap: wrong key, or changed bytes`);
+    throw parquetError('tag-invalid', `${name} does not unwrap: wrong key, or changed bytes`);
   }
   return new Uint8Array(secret);
 }

@@ -5,7 +5,7 @@
 // as parquet-java gives them (`footerKey`, `columnKey0`, ...).
 import { randomBytes } from 'node:crypto';
 import { equal, utf8 } from '@cloister/core';
-import { misused } from './errors.ts';
+import { parquetError } from './errors.ts';
 import {
   encodeKeyMaterial,
   encodeKeyReference,
@@ -96,7 +96,10 @@ function checkedMasters(masters: readonly (MasterKey | undefined)[]): Map<string
     if (master === undefined) continue;
     const other = known.get(master.id);
     if (other !== undefined && !equal(other.masterKey, master.masterKey)) {
-      throw misused('options-invalid', `two master keys have the id ${JSON.stringify(master.id)}`);
+      throw parquetError(
+        'options-invalid',
+        `two master keys have the id ${JSON.stringify(master.id)}`,
+      );
     }
     known.set(master.id, master);
   }

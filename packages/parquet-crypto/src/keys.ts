@@ -3,7 +3,7 @@
 // key or refuses with `key-missing`, naming what it lacks. Providers here: key material of type
 // PKMT1 with a KMS behind it, master keys in memory, and keys named directly by the metadata.
 import { fromUtf8 } from '@cloister/core';
-import { malformed, misused, refused } from './errors.ts';
+import { parquetError } from './errors.ts';
 import {
   type KeyMaterial,
   masterKeyAad,
@@ -90,7 +90,7 @@ export function namedKeys(keys: ReadonlyMap<string, Uint8Array>): KeyProvider {
       const name = nameOf(keyMetadata);
       const key = keys.get(name);
       if (key === undefined) {
-        throw refused('key-missing', `no key named ${JSON.stringify(name)} for ${use}`);
+        throw parquetError('key-missing', `no key named ${JSON.stringify(name)} for ${use}`);
       }
       return key;
     },
@@ -101,7 +101,7 @@ function nameOf(keyMetadata: Uint8Array): string {
   try {
     return fromUtf8(keyMetadata);
   } catch {
-    throw malformed('key-material-malformed', 'key metadata is not the name of a key');
+    throw parquetError('key-material-malformed', 'key metadata is not the name of a key');
   }
 }
 
@@ -115,12 +115,12 @@ function materialFor(
   const json = external?.get(metadata.reference);
   if (json === undefined) {
     const name = JSON.stringify(metadata.reference);
-    throw misused('key-missing', `${use} needs external key material ${name}, not supplied`);
+    throw parquetError('key-missing', `${use} needs external key material ${name}, not supplied`);
   }
   return parseKeyMaterial(json);
 }
 
 function missing(masterKeyId: string): Error {
   const id = JSON.stringify(masterKeyId);
-  return refused('key-missing', `master key ${id} is not held`, { masterKeyId });
+  return parquetError('key-missing', `master key ${id} is not held`, { details: { masterKeyId } });
 }

@@ -19,7 +19,7 @@ import {
 } from 'node:crypto';
 import { concat } from '@cloister/core';
 import { joinBytes } from './bytes.ts';
-import { misused, overLimit, refused } from './errors.ts';
+import { overLimit, parquetError } from './errors.ts';
 import { ORDINAL_MAX } from './format.ts';
 
 export type EncryptionAlgorithm = 'AES_GCM_V1' | 'AES_GCM_CTR_V1';
@@ -59,7 +59,7 @@ export class AesKey {
   constructor(bytes: Uint8Array, name: string) {
     const bits = bytes.length * 8;
     if (bits !== 128 && bits !== 192 && bits !== 256) {
-      throw misused('key-length', `${name} has ${bytes.length} bytes; AES takes 16, 24 or 32`);
+      throw parquetError('key-length', `${name} has ${bytes.length} bytes; AES takes 16, 24 or 32`);
     }
     this.bits = bits;
     this.object = createSecretKey(bytes);
@@ -179,7 +179,7 @@ export function openCtr(key: AesKeyParts, module: Framed, where: () => string): 
 
 function tagInvalid(where: () => string): Error {
   const message = `the tag of ${where()} does not hold: wrong key, changed or moved bytes`;
-  return refused('tag-invalid', message);
+  return parquetError('tag-invalid', message);
 }
 
 /** The signature of a plaintext footer: nonce and GCM tag (Encryption.md section 5.5). */
@@ -241,7 +241,7 @@ function checkedFrame(module: Framed, where: () => string): Framed {
 
 function wrongLength(length: number, where: () => string): Error {
   const message = `${where()} has ${length} bytes, which its length prefix contradicts`;
-  return refused('tag-invalid', message);
+  return parquetError('tag-invalid', message);
 }
 
 function frame(nonce: Uint8Array, payload: number): Uint8Array {

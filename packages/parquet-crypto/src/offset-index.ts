@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // OffsetIndex (parquet-format PageIndex.md) names the place of every data page, so it changes
 // whenever pages move. Everything else in it, and the whole column index, stays as it is.
-import { malformed } from './errors.ts';
+import { parquetError } from './errors.ts';
 import { ORDINAL_MAX } from './format.ts';
 import { i32, i64, structList, type ThriftStruct } from './thrift/struct.ts';
 
@@ -26,12 +26,12 @@ export function moveOffsetIndex(
   const pages = locations.length / PER_PAGE;
   if (old.length !== pages) {
     const got = `${old.length} pages, the chunk has ${pages}`;
-    throw malformed('parquet-malformed', `an offset index has ${got}`);
+    throw parquetError('parquet-malformed', `an offset index has ${got}`);
   }
   const moved = old.map((entry, i) => {
     const [from, to = 0, size = 0] = locations.slice(PER_PAGE * i, PER_PAGE * (i + 1));
     if (entry.int(1) !== from) {
-      throw malformed('parquet-malformed', `an offset index misplaces page ${i}`);
+      throw parquetError('parquet-malformed', `an offset index misplaces page ${i}`);
     }
     return entry.edit({ 1: i64(start + to), 2: i32(size) });
   });

@@ -9,7 +9,7 @@
 import { isCoded } from '@cloister/core';
 import type { ByteQueue } from './byte-queue.ts';
 import { type ChunkSeal, type ChunkTask, PageAads } from './chunk-task.ts';
-import { malformed, overLimit, refused, truncated, unsupported } from './errors.ts';
+import { overLimit, parquetError, truncated, unsupported } from './errors.ts';
 import { PAGE, PAGE_TYPE } from './format.ts';
 import {
   byteLength,
@@ -87,7 +87,7 @@ export class PageReader {
     if (this.position !== task.end || this.begun !== undefined) throw truncated(task.name);
     if (values === task.values) return;
     const message = `${task.name} has ${values} values in its pages, not ${task.values}`;
-    throw refused('parquet-malformed', message);
+    throw parquetError('parquet-malformed', message);
   }
 
   /** Whether the next `length` bytes are here. @throws CodedError where they will never be */
@@ -113,7 +113,7 @@ export class PageReader {
     if (header === undefined) return undefined;
     const { isDictionary, values, bytes } = pageShape(header, task);
     if (isDictionary && !this.first) {
-      throw malformed('parquet-malformed', `${task.name} has a second dictionary page`);
+      throw parquetError('parquet-malformed', `${task.name} has a second dictionary page`);
     }
     this.first = false;
     this.values += values;
@@ -152,7 +152,7 @@ export class PageReader {
     const plain = openGcm(seal.key, aads.of(type, page), this.take(length), where);
     const header = parseStruct('PageHeader', joined(plain));
     if ((header.int(PAGE.type) === PAGE_TYPE.dictionary) !== (page === undefined)) {
-      throw malformed('parquet-malformed', `${where()} says that it is of another type`);
+      throw parquetError('parquet-malformed', `${where()} says that it is of another type`);
     }
     return header;
   }
@@ -175,7 +175,7 @@ export class PageReader {
     const levels = this.clearLevels(begun);
     const sealedLength = begun.bytes - byteLength(levels);
     if (sealedLength < overhead) {
-      throw malformed('parquet-malformed', `a page of ${task.name} is shorter than its framing`);
+      throw parquetError('parquet-malformed', `a page of ${task.name} is shorter than its framing`);
     }
     const module = {
       head: this.take(LENGTH_BYTES + NONCE_BYTES),
@@ -211,7 +211,7 @@ export class PageReader {
     if (moduleLength(behind) !== bytes - levels) return [];
     if (!task.allowClearLevels) {
       const message = `${pageName(task, ordinal)} has its levels in clear, under no tag`;
-      throw refused('levels-clear', message);
+      throw parquetError('levels-clear', message);
     }
     return [this.take(levels).slice()];
   }
@@ -230,7 +230,7 @@ function pageShape(
   if (id === undefined) throw unsupported(`${task.name} has a page of type ${type}`);
   const inner = header.struct(id, 'a page header');
   if (inner === undefined) {
-    throw malformed('parquet-malformed', `a page header of ${task.name} lacks its inner header`);
+    throw parquetError('parquet-malformed', `a page header of ${task.name} lacks its inner header`);
   }
   const isDictionary = type === PAGE_TYPE.dictionary;
   const values = inner.requiredSize(1);

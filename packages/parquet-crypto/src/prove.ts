@@ -7,7 +7,7 @@
 import { taskOf } from './chunk-task.ts';
 import { allChunks, type OpenColumns, openColumns, protectionOf } from './columns.ts';
 import type { CryptoPool } from './crypto-pool.ts';
-import { refused } from './errors.ts';
+import { parquetError } from './errors.ts';
 import { Extents } from './extents.ts';
 import { type OpenFile, openParquet } from './footer.ts';
 import { MAGIC_ENCRYPTED, type ParquetLimits } from './format.ts';
@@ -48,16 +48,18 @@ export async function assertFullyEncrypted(
   options: ProveOptions = {},
 ): Promise<Proof> {
   const file = await openParquet({ source, keys, ...options });
-  if (file.crypto === undefined) throw refused('parquet-clear', 'the file is not encrypted');
+  if (file.crypto === undefined) throw parquetError('parquet-clear', 'the file is not encrypted');
   if (file.mode !== 'encrypted-footer' && options.allowPlaintextFooter !== true) {
-    throw refused('parquet-clear', 'the footer of the file is in clear');
+    throw parquetError('parquet-clear', 'the footer of the file is in clear');
   }
   const allowed = new Set(new LeafIndex(file.schema).select(options.clearColumns ?? []));
   const clear = new Set<string>();
   const columns = await openColumns(file, keys, allChunks(file), (chunk, leaf) => {
     if (protectionOf(chunk, leaf).kind !== 'clear') return;
     if (!allowed.has(leaf)) {
-      throw refused('column-clear', `column ${leaf.path} is in clear`, { column: leaf.path });
+      throw parquetError('column-clear', `column ${leaf.path} is in clear`, {
+        details: { column: leaf.path },
+      });
     }
     clear.add(leaf.path);
   });
@@ -111,5 +113,5 @@ function assertTiled(modules: Extents, footerStart: number): number {
 
 function unaccounted(from: number, to: number): Error {
   const message = `bytes ${Math.min(from, to)} to ${Math.max(from, to)} are in no single module`;
-  return refused('bytes-unaccounted', message);
+  return parquetError('bytes-unaccounted', message);
 }

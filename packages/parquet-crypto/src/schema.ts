@@ -2,7 +2,7 @@
 // The schema of a Parquet file: a tree in depth-first order, whose leaves are the columns
 // (parquet-format README, "Nested Encoding"). A column is named by its dotted path; where two
 // columns have one dotted path, naming it is refused.
-import { malformed, misused, overLimit } from './errors.ts';
+import { overLimit, parquetError } from './errors.ts';
 import { ELEMENT, FILE, type ParquetLimits, PHYSICAL_TYPES, REPETITIONS } from './format.ts';
 import { logicalTypeOf } from './logical-type.ts';
 import type { ThriftStruct } from './thrift/struct.ts';
@@ -47,7 +47,7 @@ export interface Schema {
 export function parseSchema(file: ThriftStruct, limits: ParquetLimits): Schema {
   const elements = file.structs(FILE.schema, 'SchemaElement', limits.schemaElementsMax);
   if (elements === undefined || elements[0] === undefined) {
-    throw malformed('parquet-malformed', 'the footer has no schema');
+    throw parquetError('parquet-malformed', 'the footer has no schema');
   }
   const leaves: LeafColumn[] = [];
   let pathsLength = 0;
@@ -55,7 +55,7 @@ export function parseSchema(file: ThriftStruct, limits: ParquetLimits): Schema {
   const walk = (above: readonly string[], nullable: boolean, repeated: boolean): Node => {
     const element = elements[at++];
     if (element === undefined) {
-      throw malformed('parquet-malformed', 'the schema promises more elements than it has');
+      throw parquetError('parquet-malformed', 'the schema promises more elements than it has');
     }
     const isRoot = at === 1;
     if (above.length > DEPTH_MAX)
@@ -78,7 +78,7 @@ export function parseSchema(file: ThriftStruct, limits: ParquetLimits): Schema {
     }
     const count = element.size(ELEMENT.children) ?? 0;
     if (count > elements.length - at) {
-      throw malformed('parquet-malformed', 'a schema group has more children than there are');
+      throw parquetError('parquet-malformed', 'a schema group has more children than there are');
     }
     const children: Node[] = [];
     for (let i = 0; i < count; i++) children.push(walk(parts, mayBeNull, mayRepeat));
@@ -86,7 +86,7 @@ export function parseSchema(file: ThriftStruct, limits: ParquetLimits): Schema {
   };
   const root = walk([], false, false);
   if (at !== elements.length) {
-    throw malformed('parquet-malformed', 'the schema has elements outside its tree');
+    throw parquetError('parquet-malformed', 'the schema has elements outside its tree');
   }
   return { root, leaves };
 }
@@ -98,7 +98,7 @@ function leafOf(
 ): LeafColumn {
   const physicalType = PHYSICAL_TYPES[element.requiredInt(ELEMENT.type)];
   if (physicalType === undefined) {
-    throw malformed('parquet-malformed', `column ${place.parts.join('.')} has an unknown type`);
+    throw parquetError('parquet-malformed', `column ${place.parts.join('.')} has an unknown type`);
   }
   const typeLength = element.size(ELEMENT.typeLength);
   const logicalType = logicalTypeOf(element);
@@ -117,7 +117,7 @@ function leafOf(
 function repetitionOf(element: ThriftStruct): (typeof REPETITIONS)[number] {
   const repetition = REPETITIONS[element.int(ELEMENT.repetition) ?? 0];
   if (repetition === undefined) {
-    throw malformed('parquet-malformed', 'a schema element has an unknown repetition');
+    throw parquetError('parquet-malformed', 'a schema element has an unknown repetition');
   }
   return repetition;
 }
@@ -142,7 +142,8 @@ export class LeafIndex {
   /** @throws CodedError `column-unknown`, `column-ambiguous` */
   leavesOf(name: string): readonly LeafColumn[] {
     const found = this.byName.get(name);
-    if (found === undefined) throw misused('column-unknown', `no column ${JSON.stringify(name)}`);
+    if (found === undefined)
+      throw parquetError('column-unknown', `no column ${JSON.stringify(name)}`);
     return unambiguous(name, found);
   }
 
@@ -162,7 +163,7 @@ function unambiguous(name: string, found: readonly LeafColumn[]): readonly LeafC
     }),
   );
   if (depths.size > 1) {
-    throw misused('column-ambiguous', `${JSON.stringify(name)} is the path of two columns`);
+    throw parquetError('column-ambiguous', `${JSON.stringify(name)} is the path of two columns`);
   }
   return found;
 }

@@ -4,7 +4,7 @@
 // decrypted and checked where the column is encrypted.
 
 import type { OpenColumn, OpenColumns } from './columns.ts';
-import { overLimit, refused, truncated } from './errors.ts';
+import { overLimit, parquetError, truncated } from './errors.ts';
 import { type Extent, Extents } from './extents.ts';
 import type { OpenFile } from './footer.ts';
 import { CHUNK, COLUMN } from './format.ts';
@@ -34,13 +34,14 @@ export async function readBloomFilter(
   const max = file.limits.moduleBytesMax;
   if (said !== undefined && said > max) throw overLimit(name, said, max);
   const end = said === undefined ? file.footerStart : offset + said;
-  if (end > file.footerStart) throw refused('parquet-malformed', `${name} is not within the file`);
+  if (end > file.footerStart)
+    throw parquetError('parquet-malformed', `${name} is not within the file`);
   const range = { at: offset, end, name, file };
   const { header, bitset, length } = await (column.key === undefined
     ? clearBloom(range)
     : sealedBloom(range, column, column.key));
   if (said !== undefined && length !== said) {
-    throw refused('parquet-malformed', `${name} has ${length} bytes, the footer says ${said}`);
+    throw parquetError('parquet-malformed', `${name} has ${length} bytes, the footer says ${said}`);
   }
   return { header, bitset, offset, length };
 }
@@ -144,7 +145,7 @@ export class IndexReader {
     if (length > max) throw overLimit(indexName(kind, leaf.path, rowGroup), length, max);
     if (start + length > this.file.footerStart) {
       const name = indexName(kind, leaf.path, rowGroup);
-      throw refused('parquet-malformed', `${name} is not within the file`);
+      throw parquetError('parquet-malformed', `${name} is not within the file`);
     }
     return { start, end: start + length };
   }

@@ -10,7 +10,7 @@ export const MAX_SEATS = 255;
 export function assertLength(bytes: Uint8Array, length: number, what: string): void {
   if (bytes instanceof Uint8Array && bytes.length === length) return;
   const got = bytes instanceof Uint8Array ? `${bytes.length} bytes` : typeof bytes;
-  throw thresholdError('argument-invalid', 'usage', `${what} has ${length} bytes, got ${got}`);
+  throw thresholdError('argument-invalid', `${what} has ${length} bytes, got ${got}`);
 }
 
 export function isSeat(seat: unknown): seat is number {
@@ -22,12 +22,12 @@ export function assertSeats(seats: readonly number[]): void {
   for (const seat of seats) {
     if (!isSeat(seat)) {
       const message = `a seat is a whole number from 1 to ${MAX_SEATS}, got ${String(seat)}`;
-      throw thresholdError('seat-out-of-range', 'malformed', message);
+      throw thresholdError('seat-out-of-range', message);
     }
   }
   if (new Set(seats).size !== seats.length) {
     const message = `a seat appears twice in ${seats.join(', ')}`;
-    throw thresholdError('seat-duplicate', 'verification', message);
+    throw thresholdError('seat-duplicate', message);
   }
 }
 
@@ -35,7 +35,7 @@ export function assertSeats(seats: readonly number[]): void {
 export function assertThreshold(t: number, n: number): void {
   if (Number.isInteger(t) && Number.isInteger(n) && t >= 1 && t <= n && n <= MAX_SEATS) return;
   const message = `wanted 1 <= t <= n <= ${MAX_SEATS}, got t = ${t}, n = ${n}`;
-  throw thresholdError('threshold-out-of-range', 'usage', message);
+  throw thresholdError('threshold-out-of-range', message);
 }
 
 /** True if `value` is bytes of exactly `length`. */
@@ -48,6 +48,6 @@ export function decodeAs(bytes: Uint8Array, code: ThresholdErrorCode, what: stri
   try {
     return decodeCbor(bytes);
   } catch (cause) {
-    throw thresholdError(code, 'malformed', `${what} is not deterministic CBOR`, { cause });
+    throw thresholdError(code, `${what} is not deterministic CBOR`, { cause });
   }
 }

@@ -29,7 +29,7 @@ import { encodeReveal, type Reveal, sameOrigin } from './reveal.ts';
 export function orderReveals(reveals: readonly Reveal[], n?: number): readonly Reveal[] {
   const first = reveals[0];
   if (first === undefined) {
-    throw thresholdError('reveals-incomplete', 'verification', 'there are no reveals');
+    throw thresholdError('reveals-incomplete', 'there are no reveals');
   }
   assertSeats(reveals.map((r) => r.seat));
   for (const r of reveals) {
@@ -43,7 +43,7 @@ export function orderReveals(reveals: readonly Reveal[], n?: number): readonly R
   if (n !== undefined && first.previous === null && !complete) {
     const got = sorted.map((r) => r.seat).join(', ');
     const message = `wanted one reveal of each seat from 1 to ${n}, got ${got}`;
-    throw thresholdError('reveals-incomplete', 'verification', message);
+    throw thresholdError('reveals-incomplete', message);
   }
   return sorted;
 }
@@ -75,12 +75,12 @@ export function groupKeyOf(
 ): Uint8Array<ArrayBuffer> {
   const key = weightedSum(orderReveals(reveals), (r) => parsePoint(r.commitments[0] as Uint8Array));
   if (key.is0()) {
-    throw thresholdError('group-key-infinity', 'verification', 'the constants cancel out');
+    throw thresholdError('group-key-infinity', 'the constants cancel out');
   }
   const bytes = encodePoint(key);
   if (options.expected !== undefined && !equal(bytes, options.expected)) {
     const message = 'the reshare does not give the old group key: too few dealers, or other shares';
-    throw thresholdError('reshare-group-key', 'verification', message);
+    throw thresholdError('reshare-group-key', message);
   }
   return bytes;
 }
@@ -130,5 +130,5 @@ function weightedSum(reveals: readonly Reveal[], of: (r: Reveal) => Point): Poin
 
 function mixed(what: 'charter' | 'epoch' | 'origin' | 'threshold') {
   const message = `the reveals do not belong together: they differ in ${what}`;
-  return thresholdError(`reveal-other-${what}`, 'verification', message);
+  return thresholdError(`reveal-other-${what}`, message);
 }

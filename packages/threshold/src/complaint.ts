@@ -7,7 +7,14 @@
 //
 // The verdict follows the order of checks in `judgeComplaint`. What a complaint discloses is one
 // value of one polynomial at the complainer's seat, and the attempt ends with it.
-import { type CryptoPort, concat, encodeCbor, equal, isCoded } from '@cloister/core';
+import {
+  type CoreErrorCode,
+  type CryptoPort,
+  concat,
+  encodeCbor,
+  equal,
+  isCoded,
+} from '@cloister/core';
 import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { decodeAs, isBytes } from './check.ts';
@@ -66,6 +73,14 @@ export function complaintStatement(
   };
 }
 
+/** Codes of what failed, or what a complaint itself lacks. */
+type Reason =
+  | ThresholdErrorCode
+  | CoreErrorCode
+  | 'deal-valid'
+  | 'complaint-not-opened'
+  | 'complaint-dleq-invalid';
+
 /**
  * Who is at fault. The caller compares what only the ledger knows: `commit` with the dealer's
  * commit event, `dealerKey` and `recipientKey` with the two joins. A deal that the dealer's own key
@@ -75,7 +90,7 @@ export interface Verdict {
   /** True: the dealer is at fault. False: the complaint does not show it. */
   readonly upheld: boolean;
   /** The first check that decided; `deal-valid` when the deal is right. */
-  readonly reason: ThresholdErrorCode | 'deal-valid';
+  readonly reason: Reason;
   /** True once the deal's signature and context held. */
   readonly signed: boolean;
   /** Hash of the carried reveal, as the dealer must have committed to it. */
@@ -121,8 +136,6 @@ export async function judgeComplaint(args: {
   const upheld = !COMPLAINERS_FAULT.has(reason);
   return { upheld, reason, ...facts };
 }
-
-type Reason = Verdict['reason'];
 
 /** Once the dealer's signature held, these alone do not fall on the dealer. */
 const COMPLAINERS_FAULT: ReadonlySet<Reason> = new Set<Reason>([
@@ -183,20 +196,17 @@ async function openInPublic(
   }
 }
 
-function not(reason: ThresholdErrorCode): Verdict {
+function not(reason: Reason): Verdict {
   return { upheld: false, reason, signed: false };
 }
 
 /** The code of a CodedError of this package or of core; anything else is our bug and passes on. */
-function codeOf(error: unknown): ThresholdErrorCode {
-  if (isCoded(error)) return error.code as ThresholdErrorCode;
+/** Parsing and checking throw errors of these two tables. */
+function codeOf(error: unknown): ThresholdErrorCode | CoreErrorCode {
+  if (isCoded(error)) return error.code as ThresholdErrorCode | CoreErrorCode;
   throw error;
 }
 
 function malformed(field: string) {
-  return thresholdError(
-    'complaint-malformed',
-    'malformed',
-    `a complaint's ${field} has not its form`,
-  );
+  return thresholdError('complaint-malformed', `a complaint's ${field} has not its form`);
 }

@@ -73,7 +73,7 @@ export async function verifyDealSignature(
     await verifyCose(crypto, bytes);
   } catch (cause) {
     const message = `the deal of dealer ${deal.dealer} is not signed by the key it names`;
-    throw thresholdError('deal-signature-invalid', 'verification', message, { cause });
+    throw thresholdError('deal-signature-invalid', message, { cause });
   }
   return deal;
 }
@@ -83,10 +83,10 @@ function wrapped<T>(f: () => T): T {
     return f();
   } catch (cause) {
     const message = 'a deal is not a COSE_Sign1 over CBOR';
-    throw thresholdError('deal-malformed', 'malformed', message, { cause });
+    throw thresholdError('deal-malformed', message, { cause });
   }
 }
 
 function malformed(field: string) {
-  return thresholdError('deal-malformed', 'malformed', `a deal's ${field} has not its form`);
+  return thresholdError('deal-malformed', `a deal's ${field} has not its form`);
 }

@@ -63,5 +63,5 @@ function isCount(value: unknown): value is number {
 }
 
 function malformed(field: string) {
-  return thresholdError('label-malformed', 'malformed', `a label's ${field} has not its form`);
+  return thresholdError('label-malformed', `a label's ${field} has not its form`);
 }

@@ -92,7 +92,7 @@ export function blame(args: {
     (answerHolds(args, answer) ? honest : faulty).push(answer.seat);
   }
   if (new Set([...honest, ...faulty]).size !== args.answers.length) {
-    throw thresholdError('seat-duplicate', 'verification', 'a seat answered twice');
+    throw thresholdError('seat-duplicate', 'a seat answered twice');
   }
   return { honest, faulty };
 }

@@ -29,27 +29,27 @@ export const INFINITY: Point = p256.Point.ZERO;
  */
 export function parsePoint(bytes: Uint8Array): Point {
   if (bytes.length === 1 && bytes[0] === 0) {
-    throw thresholdError('point-infinity', 'malformed', 'a point is the point at infinity');
+    throw thresholdError('point-infinity', 'a point is the point at infinity');
   }
   if (bytes.length !== POINT_BYTES || bytes[0] !== 0x04) {
     const got = `${bytes.length} bytes that begin with ${bytes[0] ?? 'nothing'}`;
     const message = `wanted a point of ${POINT_BYTES} bytes that begin with 4, got ${got}`;
-    throw thresholdError('point-malformed', 'malformed', message);
+    throw thresholdError('point-malformed', message);
   }
   const x = toInteger(bytes.subarray(1, 33));
   const y = toInteger(bytes.subarray(33, 65));
   if (x >= FIELD || y >= FIELD) {
-    throw thresholdError('point-malformed', 'malformed', 'a coordinate is not below the modulus');
+    throw thresholdError('point-malformed', 'a coordinate is not below the modulus');
   }
   if ((y * y - (x * x * x + A * x + B)) % FIELD !== 0n) {
-    throw thresholdError('point-not-on-curve', 'malformed', 'a point is not on P-256');
+    throw thresholdError('point-not-on-curve', 'a point is not on P-256');
   }
   return p256.Point.fromAffine({ x, y });
 }
 
 /** The 65 bytes of a point. @throws CodedError `point-infinity` */
 export function encodePoint(point: Point): Uint8Array<ArrayBuffer> {
-  if (point.is0()) throw thresholdError('point-infinity', 'verification', 'a point is infinity');
+  if (point.is0()) throw thresholdError('point-infinity', 'a point is infinity');
   return Uint8Array.from(point.toBytes(false));
 }
 
@@ -103,5 +103,5 @@ export function isScalar(bytes: Uint8Array): boolean {
 export function assertScalar(bytes: Uint8Array, what: string): void {
   if (isScalar(bytes)) return;
   const message = `${what} is not 32 bytes in [1, n-1]`;
-  throw thresholdError('scalar-out-of-range', 'malformed', message);
+  throw thresholdError('scalar-out-of-range', message);
 }

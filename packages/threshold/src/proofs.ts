@@ -73,7 +73,7 @@ export interface DleqFold {
  */
 export function foldDleq(s: DleqStatement, curve: Curve): DleqFold {
   if (s.pairs.length === 0) {
-    throw thresholdError('argument-invalid', 'usage', 'a DLEQ proof needs at least one pair');
+    throw thresholdError('argument-invalid', 'a DLEQ proof needs at least one pair');
   }
   const publicPoint = parsePoint(s.publicPoint);
   const bases = s.pairs.map((p) => parsePoint(p.base));
@@ -127,5 +127,5 @@ function splitProof(proof: Uint8Array): { c: Uint8Array; z: Uint8Array } | undef
 export function assertProof(proof: Uint8Array): void {
   if (splitProof(proof) !== undefined) return;
   const message = `a proof is not ${PROOF_BYTES} bytes of two scalars in [1, n-1]`;
-  throw thresholdError('proof-malformed', 'malformed', message);
+  throw thresholdError('proof-malformed', message);
 }

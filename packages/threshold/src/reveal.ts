@@ -9,7 +9,7 @@
 import { encodeCbor, equal } from '@cloister/core';
 import { decodeAs, isBytes, isSeat, MAX_SEATS } from './check.ts';
 import type { Curve } from './curve.ts';
-import { type ThresholdErrorCode, thresholdError } from './errors.ts';
+import { thresholdError } from './errors.ts';
 import { digest } from './hash.ts';
 import { parsePoint } from './point.ts';
 import { assertProof, PROOF_BYTES, type SchnorrStatement, verifySchnorr } from './proofs.ts';
@@ -100,7 +100,7 @@ export function judgeReveal(args: {
   if (r.seat !== args.seat) throw other('seat', `of seat ${r.seat}, wanted ${args.seat}`);
   if (!verifySchnorr(pokStatement(r), r.pok, args.curve)) {
     const message = `seat ${r.seat} does not prove that it knows its constant term`;
-    throw thresholdError('pok-invalid', 'verification', message);
+    throw thresholdError('pok-invalid', message);
   }
   return { reveal: r, commit: commitHash(args) };
 }
@@ -128,7 +128,7 @@ export function verifyReveal(args: RevealCheck): Reveal {
   const { reveal: r, commit } = judgeReveal(args);
   if (!equal(args.commit, commit)) {
     const message = `the reveal of seat ${r.seat} is not what it committed to`;
-    throw thresholdError('commit-mismatch', 'verification', message);
+    throw thresholdError('commit-mismatch', message);
   }
   if (r.commitments.length !== args.t) {
     const message = `of ${r.commitments.length} commitments, wanted t = ${args.t}`;
@@ -140,7 +140,7 @@ export function verifyReveal(args: RevealCheck): Reveal {
   const constant = r.commitments[0] as Uint8Array;
   if (args.reshare !== undefined && !equal(constant, args.reshare.publicShare)) {
     const message = `seat ${r.seat} deals something other than its old share`;
-    throw thresholdError('reshare-constant', 'verification', message);
+    throw thresholdError('reshare-constant', message);
   }
   return r;
 }
@@ -151,10 +151,9 @@ export function sameOrigin(a: Uint8Array | null, b: Uint8Array | null): boolean 
 }
 
 function other(what: 'charter' | 'epoch' | 'seat' | 'threshold' | 'origin', message: string) {
-  const code: ThresholdErrorCode = `reveal-other-${what}`;
-  return thresholdError(code, 'verification', `the reveal is ${message}`);
+  return thresholdError(`reveal-other-${what}`, `the reveal is ${message}`);
 }
 
 function malformed(field: string) {
-  return thresholdError('reveal-malformed', 'malformed', `a reveal's ${field} has not its form`);
+  return thresholdError('reveal-malformed', `a reveal's ${field} has not its form`);
 }

@@ -109,7 +109,7 @@ export function assertSealedKey(check: SealedKeyCheck): SealedKey {
   const sealed = asSealedKey(check.sealed);
   if (!piHolds(sealed, check)) {
     const message = 'pi does not hold over this label, enc and ct: the key is not opened';
-    throw thresholdError('pi-invalid', 'verification', message);
+    throw thresholdError('pi-invalid', message);
   }
   return sealed;
 }
@@ -119,5 +119,5 @@ function piHolds(sealed: SealedKey, { label, curve }: SealedKeyCheck): boolean {
 }
 
 function malformed(wanted: string) {
-  return thresholdError('sealed-key-malformed', 'malformed', `a sealed key is not ${wanted}`);
+  return thresholdError('sealed-key-malformed', `a sealed key is not ${wanted}`);
 }

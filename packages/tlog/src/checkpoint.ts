@@ -52,5 +52,5 @@ export function parseCheckpoint(body: string): Checkpoint {
 }
 
 function malformed(what: string): Error {
-  return tlogError('checkpoint-malformed', 'malformed', `a checkpoint ${what}`);
+  return tlogError('checkpoint-malformed', `a checkpoint ${what}`);
 }

@@ -70,7 +70,7 @@ export async function verifyCheckpoint(
   const checkpoint = parseCheckpoint(parsed.text);
   if (checkpoint.origin !== expect.origin) {
     const message = `a checkpoint of ${checkpoint.origin}, wanted one of ${expect.origin}`;
-    throw tlogError('checkpoint-origin-mismatch', 'verification', message);
+    throw tlogError('checkpoint-origin-mismatch', message);
   }
   const times = await verifyTimed(crypto, COSIGNATURE_V1, parsed, expect);
   return { ...checkpoint, times };

@@ -134,12 +134,12 @@ export async function verifyFreshness(
   const { checkpoint, challenges } = parseFreshness(parsed.text);
   if (checkpoint.origin !== logOrigin(expect.genesis)) {
     const message = `a freshness note of ${checkpoint.origin}, wanted ${logOrigin(expect.genesis)}`;
-    throw tlogError('freshness-genesis-mismatch', 'verification', message);
+    throw tlogError('freshness-genesis-mismatch', message);
   }
   if (!challenges.some((challenge) => equal(challenge, expect.challenge))) {
     const message =
       'the challenge drawn here is not in the freshness note: it proves nothing fresh';
-    throw tlogError('freshness-challenge-missing', 'verification', message);
+    throw tlogError('freshness-challenge-missing', message);
   }
   const times = await verifyTimed(crypto, FRESHNESS_V1, parsed, expect);
   return { ...checkpoint, times, challenges };
@@ -158,5 +158,5 @@ function checkChallenges(sorted: readonly Uint8Array[]): void {
 }
 
 function malformed(what: string): Error {
-  return tlogError('freshness-malformed', 'malformed', `a freshness note ${what}`);
+  return tlogError('freshness-malformed', `a freshness note ${what}`);
 }

@@ -43,7 +43,7 @@ export function emptyRoot(crypto: CryptoPort): Uint8Array<ArrayBuffer> {
 export function checkPosition(value: number, what: string): void {
   if (!Number.isSafeInteger(value) || value < 0) {
     const message = `${what} must be a whole number from 0 to 2^53 - 1, got ${String(value)}`;
-    throw tlogError('tree-position-invalid', 'malformed', message);
+    throw tlogError('tree-position-invalid', message);
   }
 }
 
@@ -51,6 +51,6 @@ export function checkPosition(value: number, what: string): void {
 export function checkHash(hash: Uint8Array, what: string): void {
   if (!(hash instanceof Uint8Array) || hash.length !== HASH_SIZE) {
     const got = hash instanceof Uint8Array ? `${hash.length} bytes` : 'no bytes';
-    throw tlogError('proof-malformed', 'malformed', `${what} must have 32 bytes, got ${got}`);
+    throw tlogError('proof-malformed', `${what} must have 32 bytes, got ${got}`);
   }
 }

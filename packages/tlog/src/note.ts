@@ -59,7 +59,7 @@ export function checkKeyName(name: string): void {
   if (name === '' || name.length > KEY_NAME_LENGTH_MAX || /[\s+\u0000-\u001f\u007f]/u.test(name)) {
     const message =
       'a key name has 1 to 255 characters and no white space, plus or control character';
-    throw tlogError('key-name-malformed', 'malformed', message);
+    throw tlogError('key-name-malformed', message);
   }
 }
 
@@ -148,5 +148,5 @@ function checkText(text: string): void {
 }
 
 function malformed(what: string): Error {
-  return tlogError('note-malformed', 'malformed', `a signed note ${what}`);
+  return tlogError('note-malformed', `a signed note ${what}`);
 }

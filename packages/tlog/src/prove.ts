@@ -99,6 +99,6 @@ function selfCheck(verify: () => void): void {
     if (!isCoded(cause)) throw cause;
     const message =
       "the stored hashes do not lead to the root: a tile is damaged, or another log's";
-    throw tlogError('tile-inconsistent', 'verification', message, { cause });
+    throw tlogError('tile-inconsistent', message, { cause });
   }
 }

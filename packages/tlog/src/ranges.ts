@@ -55,7 +55,7 @@ export function inclusionRanges(index: number, size: number): LeafRange[] {
   checkPosition(index, 'the leaf index');
   if (index >= size) {
     const message = `leaf ${index} is not in a tree of ${size} leaves`;
-    throw tlogError('tree-position-invalid', 'malformed', message);
+    throw tlogError('tree-position-invalid', message);
   }
   const out: LeafRange[] = [];
   let [start, end] = [0, size];
@@ -78,7 +78,7 @@ export function consistencyRanges(from: number, to: number): LeafRange[] {
   checkPosition(to, 'the new size');
   if (from > to) {
     const message = `a tree of ${to} leaves cannot extend one of ${from}`;
-    throw tlogError('tree-position-invalid', 'malformed', message);
+    throw tlogError('tree-position-invalid', message);
   }
   if (from === 0 || from === to) return [];
   const out: LeafRange[] = [];

@@ -68,14 +68,14 @@ export function parseTilePath(path: string): TileId {
 function pathMalformed(): Error {
   const message =
     'a tile path is tile/<level or entries>/<x000/...>000 with .p/<1 to 255> if partial';
-  return tlogError('tile-path-malformed', 'malformed', message);
+  return tlogError('tile-path-malformed', message);
 }
 
 /** The hashes of a tile. @throws CodedError `tile-malformed` when the size is not `width` hashes */
 export function parseTile(bytes: Uint8Array, width: number): Uint8Array[] {
   if (bytes.length !== width * HASH_SIZE) {
     const message = `a tile of width ${width} has ${width * HASH_SIZE} bytes, got ${bytes.length}`;
-    throw tlogError('tile-malformed', 'malformed', message);
+    throw tlogError('tile-malformed', message);
   }
   return Array.from({ length: width }, (_, i) =>
     bytes.subarray(i * HASH_SIZE, (i + 1) * HASH_SIZE),
@@ -88,7 +88,7 @@ export function formatBundle(entries: readonly Uint8Array[]): Uint8Array<ArrayBu
   for (const entry of entries) {
     if (entry.length > ENTRY_SIZE_MAX) {
       const message = `an entry has at most ${ENTRY_SIZE_MAX} bytes, got ${entry.length}`;
-      throw tlogError('entry-too-large', 'malformed', message);
+      throw tlogError('entry-too-large', message);
     }
     parts.push(Uint8Array.of(entry.length >>> 8, entry.length & 0xff), entry);
   }
@@ -113,7 +113,7 @@ export function parseBundle(bytes: Uint8Array, width?: number): Uint8Array[] {
 }
 
 function bundleMalformed(what: string): Error {
-  return tlogError('bundle-malformed', 'malformed', `an entry bundle ${what}`);
+  return tlogError('bundle-malformed', `an entry bundle ${what}`);
 }
 
 /** Every tile of hashes of a tree with `size` leaves, partial ones included, lowest level first. */

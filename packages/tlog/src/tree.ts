@@ -156,7 +156,7 @@ export class MerkleTree implements TileReader {
     const tile = this.#tiles[level]?.[id.index];
     if (tile === undefined || held < id.width) {
       const message = `no tile ${id.level}/${id.index} of width ${id.width} in ${this.size} leaves`;
-      throw tlogError('tile-not-found', 'not-found', message);
+      throw tlogError('tile-not-found', message);
     }
     return tile.slice(0, id.width * HASH_SIZE);
   }
@@ -182,6 +182,6 @@ export class MerkleTree implements TileReader {
 
   #outside(what: string): Error {
     const message = `${what} was asked for, but only ${this.size} leaves are here: read on first`;
-    return tlogError('tree-position-invalid', 'malformed', message);
+    return tlogError('tree-position-invalid', message);
   }
 }

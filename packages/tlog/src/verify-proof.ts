@@ -181,7 +181,7 @@ function checkEmpty(crypto: CryptoPort, root: Uint8Array, proof: readonly Uint8A
 function checkProof(proof: readonly Uint8Array[]): void {
   if (!Array.isArray(proof) || proof.length > PROOF_LENGTH_MAX) {
     const message = `a proof is a list of at most ${PROOF_LENGTH_MAX} hashes`;
-    throw tlogError('proof-malformed', 'malformed', message);
+    throw tlogError('proof-malformed', message);
   }
   for (const hash of proof) checkHash(hash, 'a hash of the proof');
 }
@@ -196,10 +196,10 @@ function half(n: number): number {
 
 function inclusionInvalid(what: string): Error {
   const message = `an inclusion proof does not hold: ${what}`;
-  return tlogError('inclusion-proof-invalid', 'verification', message);
+  return tlogError('inclusion-proof-invalid', message);
 }
 
 function consistencyInvalid(what: string): Error {
   const message = `a consistency proof does not hold: ${what}`;
-  return tlogError('consistency-proof-invalid', 'verification', message);
+  return tlogError('consistency-proof-invalid', message);
 }

@@ -64,7 +64,7 @@ export async function signTimed(
 ): Promise<NoteSignature> {
   if (!Number.isSafeInteger(by.timeSeconds) || by.timeSeconds < 0) {
     const message = 'the time of a cosignature is a whole number of seconds since 1970';
-    throw tlogError('cosignature-malformed', 'malformed', message);
+    throw tlogError('cosignature-malformed', message);
   }
   const time = new Uint8Array(TIME_SIZE);
   new DataView(time.buffer).setBigUint64(0, BigInt(by.timeSeconds));
@@ -90,7 +90,7 @@ export async function verifyTimed(
     if (witness === undefined) continue;
     if (signed.has(witness.name)) {
       const message = `witness ${witness.name} signed twice: remove the duplicate`;
-      throw tlogError('cosignature-duplicate', 'verification', message);
+      throw tlogError('cosignature-duplicate', message);
     }
     signed.set(witness.name, line);
   }
@@ -153,17 +153,17 @@ async function verifyLine(
   const bytes = line.signature;
   if (bytes.length !== TIME_SIZE + SIGNATURE_SIZE) {
     const message = `the signature of witness ${witness.name} has ${bytes.length} bytes, wanted 72`;
-    throw tlogError('cosignature-malformed', 'malformed', message);
+    throw tlogError('cosignature-malformed', message);
   }
   const time = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0);
   if (time > BigInt(Number.MAX_SAFE_INTEGER)) {
     const message = `the signature of witness ${witness.name} has a time past 2^53 - 1 seconds`;
-    throw tlogError('cosignature-malformed', 'malformed', message);
+    throw tlogError('cosignature-malformed', message);
   }
   const data = signedBytes(scheme, Number(time), text);
   if (!(await crypto.verifyEd25519(witness.key, data, bytes.slice(TIME_SIZE)))) {
     const message = `the ${scheme.header} of witness ${witness.name} does not hold under its key`;
-    throw tlogError('cosignature-invalid', 'verification', message);
+    throw tlogError('cosignature-invalid', message);
   }
   return Number(time);
 }
@@ -176,7 +176,7 @@ function checkPolicy(policy: WitnessPolicy): void {
   const { witnesses, quorum, required } = policy;
   const nameSet = new Set(witnesses.map((w) => w.name));
   const keys = witnesses.map((w) => w.key).sort(compare);
-  const bad = (what: string) => tlogError('witness-set-invalid', 'usage', `a witness set ${what}`);
+  const bad = (what: string) => tlogError('witness-set-invalid', `a witness set ${what}`);
   if (nameSet.size !== witnesses.length) throw bad('has a name twice');
   const twice = keys.find((key, i) => i > 0 && equal(key, keys[i - 1] as Uint8Array));
   if (twice !== undefined) throw bad(`has the key ${toHex(twice)} twice`);
@@ -191,11 +191,11 @@ function checkEnough(policy: WitnessPolicy, times: readonly WitnessTime[]): void
   if (times.length < policy.quorum) {
     const details = { got: times.length, wanted: policy.quorum };
     const message = `${details.got} witnesses signed, wanted ${details.wanted}: ask the others`;
-    throw tlogError('quorum-not-met', 'verification', message, { details });
+    throw tlogError('quorum-not-met', message, { details });
   }
   const missing = policy.required.filter((name) => !times.some((t) => t.name === name));
   if (missing.length > 0) {
     const message = `required witnesses did not sign: ${missing.join(', ')}`;
-    throw tlogError('required-witness-missing', 'verification', message, { details: { missing } });
+    throw tlogError('required-witness-missing', message, { details: { missing } });
   }
 }

@@ -98,5 +98,5 @@ function parse(text: string): WitnessState {
 
 function corrupt(what: string): Error {
   const message = `the state of the witness ${what}: come back under a new witness key`;
-  return tlogError('witness-state-corrupt', 'verification', message);
+  return tlogError('witness-state-corrupt', message);
 }

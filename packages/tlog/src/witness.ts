@@ -135,7 +135,7 @@ export class Witness {
   static async create(options: WitnessOptions): Promise<Witness> {
     if ((await loadBytes(options)) !== undefined) {
       const message = 'a state of a witness is already there: open it, or take another place';
-      throw tlogError('witness-state-exists', 'conflict', message);
+      throw tlogError('witness-state-exists', message);
     }
     const head = { origin: options.origin, size: 0, root: emptyRoot(options.crypto) };
     const state = { key: options.signer.key, head };
@@ -264,12 +264,12 @@ async function loadState(options: WitnessOptions): Promise<WitnessState> {
   if (bytes === undefined) {
     const message =
       'the witness has lost its memory: restore it, or come back under a new witness key';
-    throw tlogError('witness-state-missing', 'not-found', message);
+    throw tlogError('witness-state-missing', message);
   }
   const state = parseWitnessState(options.crypto, bytes);
   if (!equal(state.key, options.signer.key) || state.head.origin !== options.origin) {
     const message = 'the state of the witness is that of another key or another log';
-    throw tlogError('witness-state-corrupt', 'verification', message);
+    throw tlogError('witness-state-corrupt', message);
   }
   return state;
 }
@@ -284,5 +284,5 @@ async function saveState(options: WitnessOptions, state: WitnessState): Promise<
 
 function storeFailed(what: string, cause: unknown): Error {
   const message = `could not ${what} the state of the witness: nothing was signed; check its disk`;
-  return tlogError('witness-store-failed', 'unavailable', message, { cause });
+  return tlogError('witness-store-failed', message, { cause });
 }

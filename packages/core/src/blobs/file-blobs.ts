@@ -3,6 +3,7 @@
 // and its folder are fsynced. A blob that is already there whole is not written again; one that a
 // disk has damaged is replaced. Whole reads are checked against the digest, so a damaged disk never
 // passes as content.
+
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { equal, toHex } from '../bytes.ts';
@@ -14,7 +15,7 @@ import {
   syncFolder,
   writeDurably,
 } from '../durable.ts';
-import { CodedError, type CoreErrorCode, isCoded } from '../errors.ts';
+import { type CodedError, type CoreErrorCode, coreError, isCoded } from '../errors.ts';
 import type { BlobStore } from '../ports.ts';
 
 /** A blob store in the folder `root`, which is made when the first blob comes. */
@@ -31,7 +32,7 @@ export class FileBlobs implements BlobStore {
   path(digest: Uint8Array): string {
     if (digest.length !== 32) {
       const message = `a blob is named by 32 bytes, got ${digest.length}`;
-      throw new CodedError<CoreErrorCode>('blob-digest-malformed', 'malformed', message);
+      throw coreError('blob-digest-malformed', message);
     }
     const hex = toHex(digest);
     return join(this.root, hex.slice(0, 2), hex);
@@ -80,7 +81,7 @@ export class FileBlobs implements BlobStore {
     if (!equal(nodeCrypto.digest('sha256', bytes), digest)) {
       const name = toHex(digest);
       const message = `blob ${name} does not hash to its name: restore it from another gateway`;
-      throw new CodedError<CoreErrorCode>('blob-digest-mismatch', 'verification', message);
+      throw coreError('blob-digest-mismatch', message);
     }
     return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length) as Uint8Array<ArrayBuffer>;
   }
@@ -106,7 +107,7 @@ export class FileBlobs implements BlobStore {
     const whole = Number.isSafeInteger(start) && Number.isSafeInteger(end);
     if (!whole || start < 0 || end < start || end > size) {
       const message = `bytes [${start}, ${end}) of a blob of ${size} bytes`;
-      throw new CodedError<CoreErrorCode>('blob-range-invalid', 'malformed', message);
+      throw coreError('blob-range-invalid', message);
     }
     return this.#attempt('read', toHex(digest), async () => {
       const file = await this.#fs.open(this.path(digest), 'r');
@@ -140,11 +141,11 @@ export class FileBlobs implements BlobStore {
       const code = (cause as NodeJS.ErrnoException).code;
       if (verb === 'read' && code === 'ENOENT') throw notFound(name);
       const message = `could not ${verb} blob ${name} (${code ?? 'no system code'})`;
-      throw new CodedError<CoreErrorCode>('blob-io-failed', 'unavailable', message, { cause });
+      throw coreError('blob-io-failed', message, { cause });
     }
   }
 }
 
 function notFound(name: string): CodedError<CoreErrorCode> {
-  return new CodedError('blob-not-found', 'not-found', `no blob ${name} is stored here`);
+  return coreError('blob-not-found', `no blob ${name} is stored here`);
 }

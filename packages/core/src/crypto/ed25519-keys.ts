@@ -2,8 +2,9 @@
 // Raw Ed25519 public keys (RFC 8032 section 5.1.5): length check, SPKI framing (RFC 8410), and the
 // refusal of what implementations judge differently: coordinates past the field (non-canonical) and
 // small-order points, under which one signature can hold for every message.
+
 import { concat, equal, fromHex, toHex } from '../bytes.ts';
-import { CodedError, type CoreErrorCode } from '../errors.ts';
+import { coreError } from '../errors.ts';
 
 export const ED25519_SPKI_PREFIX = fromHex('302a300506032b6570032100');
 
@@ -26,18 +27,18 @@ const SMALL_ORDER = new Set([
 export function ed25519Spki(key: Uint8Array): Uint8Array<ArrayBuffer> {
   if (key.length !== 32) {
     const message = `an Ed25519 public key has 32 bytes, got ${key.length}`;
-    throw new CodedError<CoreErrorCode>('key-malformed', 'malformed', message);
+    throw coreError('key-malformed', message);
   }
   const masked = key.slice();
   masked[31] = (masked[31] as number) & 0x7f;
   if (SMALL_ORDER.has(toHex(masked))) {
     const message = 'an Ed25519 public key of small order proves nothing';
-    throw new CodedError<CoreErrorCode>('key-small-order', 'verification', message);
+    throw coreError('key-small-order', message);
   }
   // y >= p = 2^255 - 19, little endian: all ones but for a first byte of ed (237) or more.
   if ((masked[0] as number) >= 0xed && masked[31] === 0x7f && ones(masked.subarray(1, 31))) {
     const message = 'an Ed25519 public key is not canonical: its coordinate is past the field';
-    throw new CodedError<CoreErrorCode>('key-malformed', 'malformed', message);
+    throw coreError('key-malformed', message);
   }
   return concat(ED25519_SPKI_PREFIX, key);
 }
@@ -47,7 +48,7 @@ export function ed25519FromSpki(spki: Uint8Array): Uint8Array<ArrayBuffer> {
   const raw = spki.slice(-32);
   if (spki.length !== ED25519_SPKI_PREFIX.length + 32 || !equal(ed25519Spki(raw), spki)) {
     const message = 'not the SubjectPublicKeyInfo of an Ed25519 key (RFC 8410)';
-    throw new CodedError<CoreErrorCode>('key-malformed', 'malformed', message);
+    throw coreError('key-malformed', message);
   }
   return raw as Uint8Array<ArrayBuffer>;
 }

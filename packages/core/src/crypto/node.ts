@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The crypto port over node:crypto (OpenSSL), and Ed25519 signing keys for Node processes.
+
 import {
   constants,
   createHash,
@@ -13,7 +14,7 @@ import {
   verify,
 } from 'node:crypto';
 import { concat, fromHex, toHex } from '../bytes.ts';
-import { CodedError, type CoreErrorCode } from '../errors.ts';
+import { coreError } from '../errors.ts';
 import { ED25519_SPKI_PREFIX, ed25519FromSpki, ed25519Spki } from './ed25519-keys.ts';
 import type { CryptoPort, HashName, SignatureScheme, Signer, VerifyKey } from './port.ts';
 import { pssSaltLengths } from './pss.ts';
@@ -64,7 +65,7 @@ function importSpki(scheme: SignatureScheme, spki: Uint8Array): KeyObject {
     key = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
   } catch (cause) {
     const message = `not a public key for ${scheme}`;
-    throw new CodedError<CoreErrorCode>('key-malformed', 'malformed', message, { cause });
+    throw coreError('key-malformed', message, { cause });
   }
   checkFits(scheme, key);
   return key;
@@ -105,7 +106,7 @@ function checkFits(scheme: SignatureScheme, key: KeyObject): void {
   if (!fits) {
     const got = curve === undefined ? kind : `${kind} on ${curve}`;
     const message = `wanted a key for ${scheme}, got ${got}`;
-    throw new CodedError<CoreErrorCode>('key-malformed', 'malformed', message);
+    throw coreError('key-malformed', message);
   }
 }
 
@@ -137,7 +138,7 @@ function ed25519Key(raw: Uint8Array): KeyObject {
 export function ed25519Signer(seed: Uint8Array): Signer {
   if (seed.length !== 32) {
     const message = `an Ed25519 seed has 32 bytes, got ${seed.length}`;
-    throw new CodedError<CoreErrorCode>('key-malformed', 'malformed', message);
+    throw coreError('key-malformed', message);
   }
   const der = Buffer.from(concat(ED25519_PKCS8_PREFIX, seed));
   const secret = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });

@@ -3,11 +3,12 @@
 // from @noble/hashes because WebCrypto has only asynchronous ones and no SHA-3; Ed25519 is computed
 // over @noble/curves because not every browser has it (public data only, so timing does not matter)
 // and because two forms must judge hostile signatures alike: without cofactor, as OpenSSL does.
+
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { sha256, sha384, sha512 } from '@noble/hashes/sha2.js';
 import { sha3_512 } from '@noble/hashes/sha3.js';
 import { equal, toHex } from '../bytes.ts';
-import { CodedError, type CoreErrorCode } from '../errors.ts';
+import { coreError } from '../errors.ts';
 import { ed25519FromSpki, ed25519Spki } from './ed25519-keys.ts';
 import type { CryptoPort, HashName, SignatureScheme } from './port.ts';
 import { pssSaltLengths } from './pss.ts';
@@ -35,7 +36,7 @@ export const webCrypto: CryptoPort = {
       return { scheme, handle };
     } catch (cause) {
       const message = `not a public key for ${scheme}`;
-      throw new CodedError<CoreErrorCode>('key-malformed', 'malformed', message, { cause });
+      throw coreError('key-malformed', message, { cause });
     }
   },
   async verify(key, data, signature) {

@@ -13,7 +13,7 @@
 // where `proof` is the VCEK certificate (SNP) or the TDX quote.
 import { decodeCbor, equal, fromBase64Url, utf8 } from '@cloister/core';
 import { FieldReader, isZero } from '../bytes.ts';
-import { malformed, unsupported } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import { JsonView, parseJson } from '../json.ts';
 import { parsePcrBanks } from '../tpm2/parse.ts';
 import type { TpmQuoteInput } from '../tpm2/quote.ts';
@@ -45,7 +45,7 @@ export interface HclReport {
 export function parseHcl(bytes: Uint8Array): HclReport {
   const reader = new FieldReader(bytes, 'HCL report');
   if (!equal(reader.bytes(4), MAGIC)) {
-    throw malformed('evidence-field-invalid', 'an HCL report begins with HCLA');
+    throw evidenceError('evidence-field-invalid', 'an HCL report begins with HCLA');
   }
   const version = reader.u32();
   const total = reader.u32();
@@ -57,7 +57,7 @@ export function parseHcl(bytes: Uint8Array): HclReport {
   const type = reader.u32();
   const hash = HASHES[reader.u32() as 1 | 2 | 3];
   if (hash === undefined || (type !== REPORT_TYPE_SNP && type !== REPORT_TYPE_TDX)) {
-    throw unsupported('evidence-version-unsupported', `HCL report of type ${type}`);
+    throw evidenceError('evidence-version-unsupported', `HCL report of type ${type}`);
   }
   const runtimeData = reader.bytes(reader.u32());
   // Nothing signs the frame, so it has one form only.
@@ -69,10 +69,13 @@ export function parseHcl(bytes: Uint8Array): HclReport {
     total === reader.at &&
     dataSize === DATA_HEAD_BYTES + runtimeData.length;
   if (!framed) {
-    throw malformed('evidence-field-invalid', 'an HCL report with another version, size or status');
+    throw evidenceError(
+      'evidence-field-invalid',
+      'an HCL report with another version, size or status',
+    );
   }
   if (!isZero(reader.rest())) {
-    throw malformed('evidence-trailing-bytes', 'only zero padding may follow the runtime data');
+    throw evidenceError('evidence-trailing-bytes', 'only zero padding may follow the runtime data');
   }
   return Object.freeze({
     hardwareReport,
@@ -91,7 +94,7 @@ function parseRuntimeData(bytes: Uint8Array): Pick<HclReport, 'ak' | 'secureBoot
     .filter((key) => key.get('kid').text() === AK_KEY_ID);
   const [key] = keys;
   if (key === undefined || keys.length !== 1) {
-    throw malformed(
+    throw evidenceError(
       'evidence-field-invalid',
       `runtime data names ${keys.length} vTPM keys, wanted 1`,
     );
@@ -117,16 +120,19 @@ export interface AzureEvidence extends TpmQuoteInput {
 /** @throws CodedError `evidence-malformed`, `evidence-field-invalid` and core's CBOR codes */
 export function parseAzure(bytes: Uint8Array): AzureEvidence {
   if (bytes.length > MAX_EVIDENCE_BYTES) {
-    throw malformed('evidence-malformed', 'Azure evidence is larger than 1 MiB');
+    throw evidenceError('evidence-malformed', 'Azure evidence is larger than 1 MiB');
   }
   const value = decodeCbor(bytes) as Record<string, unknown> | null;
   if (typeof value !== 'object' || value === null || Object.keys(value).length !== 6) {
-    throw malformed('evidence-malformed', 'Azure evidence is { v, hcl, attest, sig, pcrs, proof }');
+    throw evidenceError(
+      'evidence-malformed',
+      'Azure evidence is { v, hcl, attest, sig, pcrs, proof }',
+    );
   }
   const { v, hcl, attest, sig, pcrs, proof } = value;
   const fields = [hcl, attest, sig, proof];
   if (v !== 1 || !fields.every((field) => field instanceof Uint8Array)) {
-    throw malformed('evidence-field-invalid', 'Azure evidence with a field of another type');
+    throw evidenceError('evidence-field-invalid', 'Azure evidence with a field of another type');
   }
   return Object.freeze({
     hcl: hcl as Uint8Array,

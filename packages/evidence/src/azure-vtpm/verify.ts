@@ -8,7 +8,7 @@
 // The paravisor holds the vTPM's keys and state, so Microsoft counts beside the chip's maker.
 import { concat, equal } from '@cloister/core';
 import { isZero } from '../bytes.ts';
-import { malformed, refused } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import { snpClaims } from '../sev-snp/claims.ts';
 import { parseSnpReport } from '../sev-snp/parse.ts';
 import { verifySnpReport } from '../sev-snp/verify.ts';
@@ -61,7 +61,7 @@ function checkTdReport(report: Uint8Array, claims: Claims): void {
     equal(report.subarray(128, 192), claims.reportData) &&
     equal(report.subarray(528, 912), concat(...registers)) &&
     isZero(report.subarray(912));
-  if (!same) throw refused('binding-invalid', 'the TD report is not the one that was quoted');
+  if (!same) throw evidenceError('binding-invalid', 'the TD report is not the one that was quoted');
 }
 
 async function verifyAzure(
@@ -73,14 +73,17 @@ async function verifyAzure(
   const evidence = parseAzure(bytes);
   const hcl = parseHcl(evidence.hcl);
   if (hcl.type !== type) {
-    throw malformed('evidence-field-invalid', `wanted an HCL report over ${type}, got ${hcl.type}`);
+    throw evidenceError(
+      'evidence-field-invalid',
+      `wanted an HCL report over ${type}, got ${hcl.type}`,
+    );
   }
   const hardware = await verifyHardware(evidence, hcl);
   const digest = options.crypto.digest(hcl.hash, hcl.runtimeData);
   const { reportData } = hardware;
   const rest = reportData.subarray(digest.length);
   if (!equal(reportData.subarray(0, digest.length), digest) || !isZero(rest)) {
-    throw refused('binding-invalid', 'the hardware does not vouch for this runtime data');
+    throw evidenceError('binding-invalid', 'the hardware does not vouch for this runtime data');
   }
   const quote = await verifyTpmQuote(options, evidence, hcl.ak);
   return azureClaims(options.crypto, { hardware, hcl, quote, pcrs: evidence.pcrs });

@@ -7,7 +7,7 @@
 //   tcb-info, qe-identity                     the signed JSON objects, byte for byte
 //   tcb-info-signature, qe-identity-signature r || s, 64 bytes
 import { CodedError, fromHex, fromUtf8, toHex, utf8 } from '@cloister/core';
-import { malformed } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import { type Json, JsonView } from '../json.ts';
 import { parsePem } from '../x509/pem.ts';
 import { parseEnclaveIdentity, parseTcbInfo } from './tcb-info.ts';
@@ -32,14 +32,14 @@ export function deriveDcap(
 ): { subject: string; number: number } {
   for (const name of DCAP_ITEMS) {
     if (!Object.hasOwn(items, name)) {
-      throw malformed('collateral-malformed', `a DCAP bundle lacks '${name}'`);
+      throw evidenceError('collateral-malformed', `a DCAP bundle lacks '${name}'`);
     }
   }
   const info = parseTcbInfo(items['tcb-info'] as Uint8Array);
   const identity = parseEnclaveIdentity(items['qe-identity'] as Uint8Array);
   if (info.tee !== tee || identity.id !== (tee === 'SGX' ? 'QE' : 'TD_QE')) {
     const got = `${info.tee} TCB info and ${identity.id} identity`;
-    throw malformed('collateral-malformed', `wanted ${tee} collateral, got ${got}`);
+    throw evidenceError('collateral-malformed', `wanted ${tee} collateral, got ${got}`);
   }
   return { subject: info.fmspc, number: Math.min(info.number, identity.number) };
 }
@@ -69,7 +69,7 @@ function binary(text: string, name: string): Uint8Array {
     return fromHex(text);
   } catch (cause) {
     if (!(cause instanceof CodedError)) throw cause;
-    throw malformed('collateral-malformed', `'${name}' is not hexadecimal`, cause);
+    throw evidenceError('collateral-malformed', `'${name}' is not hexadecimal`, { cause });
   }
 }
 

@@ -2,7 +2,7 @@
 // The SGX extension of PCK certificates: which platform (PPID, FMSPC, PCE-ID) and at which TCB.
 // Source: Intel SGX PCK Certificate and CRL Profile Specification, section 1.3.5.
 import { toHex } from '@cloister/core';
-import { malformed } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import type { Certificate } from '../x509/certificate.ts';
 import { type DerReader, derRoot, TAG } from '../x509/der.ts';
 import { OID_FMSPC, OID_PCEID, OID_PPID, OID_SGX, OID_TCB } from './constants.ts';
@@ -22,7 +22,7 @@ export interface PckInfo {
 export function parsePckInfo(certificate: Certificate): PckInfo {
   const extension = certificate.extensions.get(OID_SGX);
   if (extension === undefined) {
-    throw malformed('certificate-malformed', 'a PCK certificate has no SGX extension');
+    throw evidenceError('certificate-malformed', 'a PCK certificate has no SGX extension');
   }
   const fields = readPairs(derRoot(extension.value));
   const tcb = readPairs(field(fields, OID_TCB).enter());
@@ -40,7 +40,8 @@ export function parsePckInfo(certificate: Certificate): PckInfo {
 
 function small(reader: DerReader, limit: number): number {
   const value = reader.small();
-  if (value > limit) throw malformed('certificate-malformed', `an SVN of ${value} is too large`);
+  if (value > limit)
+    throw evidenceError('certificate-malformed', `an SVN of ${value} is too large`);
   return value;
 }
 
@@ -49,7 +50,8 @@ function readPairs(list: DerReader): Map<string, DerReader> {
   while (!list.done) {
     const pair = list.enter(TAG.sequence);
     const oid = pair.oid();
-    if (out.has(oid)) throw malformed('certificate-malformed', `SGX extension has ${oid} twice`);
+    if (out.has(oid))
+      throw evidenceError('certificate-malformed', `SGX extension has ${oid} twice`);
     out.set(oid, pair);
   }
   return out;
@@ -57,6 +59,7 @@ function readPairs(list: DerReader): Map<string, DerReader> {
 
 function field(fields: Map<string, DerReader>, oid: string): DerReader {
   const found = fields.get(oid);
-  if (found === undefined) throw malformed('certificate-malformed', `SGX extension lacks ${oid}`);
+  if (found === undefined)
+    throw evidenceError('certificate-malformed', `SGX extension lacks ${oid}`);
   return found;
 }

@@ -10,7 +10,7 @@
 //                           | u16 t | u32 c | cert
 //                   v4, v5: sig 64 | key 64 | u16 6 | u32 s | (from the QE report on, s bytes)
 import { FieldReader, isZero } from '../bytes.ts';
-import { malformed, unsupported } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import {
   BODY_SGX,
   BODY_TD10,
@@ -58,23 +58,26 @@ export interface DcapQuote {
  */
 export function parseQuote(bytes: Uint8Array): DcapQuote {
   if (bytes.length > MAX_QUOTE_BYTES) {
-    throw malformed('evidence-malformed', `a quote of ${bytes.length} bytes is too large`);
+    throw evidenceError('evidence-malformed', `a quote of ${bytes.length} bytes is too large`);
   }
   const reader = new FieldReader(bytes, 'DCAP quote');
   const version = reader.u16();
   if (version !== 3 && version !== 4 && version !== 5) {
-    throw unsupported(
+    throw evidenceError(
       'evidence-version-unsupported',
       `got quote version ${version}, wanted 3 to 5`,
     );
   }
   const keyType = reader.u16();
   if (keyType !== KEY_TYPE_ECDSA_P256) {
-    throw unsupported('evidence-key-type-unsupported', `attestation key type ${keyType}, wanted 2`);
+    throw evidenceError(
+      'evidence-key-type-unsupported',
+      `attestation key type ${keyType}, wanted 2`,
+    );
   }
   const tee = reader.u32();
   if (tee !== TEE_TYPE_SGX && (tee !== TEE_TYPE_TDX || version === 3)) {
-    throw malformed(
+    throw evidenceError(
       'evidence-field-invalid',
       `TEE type 0x${tee.toString(16)} in version ${version}`,
     );
@@ -90,7 +93,7 @@ export function parseQuote(bytes: Uint8Array): DcapQuote {
   const padding = reader.rest();
   if (padding.length > MAX_PADDING_BYTES || !isZero(padding)) {
     const message = `${padding.length} bytes follow the quote: only zero padding may`;
-    throw malformed('evidence-trailing-bytes', message);
+    throw evidenceError('evidence-trailing-bytes', message);
   }
   return Object.freeze({
     version,
@@ -120,11 +123,11 @@ function readDescriptor(reader: FieldReader, tee: number): QuoteBodyType {
   const size = reader.u32();
   const body = BODY_OF[type];
   if (body === undefined) {
-    throw unsupported('evidence-version-unsupported', `quote body type ${type}, wanted 1 to 3`);
+    throw evidenceError('evidence-version-unsupported', `quote body type ${type}, wanted 1 to 3`);
   }
   if (size !== BODY_BYTES[body] || (body === 'sgx') !== (tee === TEE_TYPE_SGX)) {
     const message = `quote body type ${type} of ${size} bytes for TEE type 0x${tee.toString(16)}`;
-    throw malformed('evidence-field-invalid', message);
+    throw evidenceError('evidence-field-invalid', message);
   }
   return body;
 }
@@ -156,7 +159,7 @@ function parseSignatureData(data: FieldReader, version: number): SignatureData {
 
 function certType(got: number, wanted: number): Error {
   const message = `certification data of type ${got}, wanted ${wanted} (a PCK chain)`;
-  return unsupported('evidence-cert-type-unsupported', message);
+  return evidenceError('evidence-cert-type-unsupported', message);
 }
 
 /** The fields of an SGX report that anything here reads (Intel SDM vol. 3D, table 34-21). */

@@ -3,7 +3,7 @@
 // statuses that they give. Source: PCS API v4 documentation, "Get TCB Info", "Get QE Identity";
 // Intel's DCAP Quote Verification Library for the merges.
 import { fromHex } from '@cloister/core';
-import { refused } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import { JsonView, parseJson } from '../json.ts';
 import type { TcbStatus } from '../types.ts';
 
@@ -189,7 +189,10 @@ function parseModuleIdentity(view: JsonView): ModuleIdentity {
 export function isvLevel(levels: readonly IsvLevel[], isvSvn: number, what: string): IsvLevel {
   const found = levels.find((level) => isvSvn >= level.isvSvn);
   if (found === undefined) {
-    throw refused('tcb-level-unmatched', `no TCB level of the ${what} has ISV SVN <= ${isvSvn}`);
+    throw evidenceError(
+      'tcb-level-unmatched',
+      `no TCB level of the ${what} has ISV SVN <= ${isvSvn}`,
+    );
   }
   return found;
 }

@@ -12,7 +12,7 @@
 import { concat, equal, type SignatureScheme } from '@cloister/core';
 import { factKey } from '../cache.ts';
 import { item, pickCollateral } from '../collateral.ts';
-import { type EvidenceErrorCode, malformed, refused } from '../errors.ts';
+import { type EvidenceErrorCode, evidenceError } from '../errors.ts';
 import type { Collateral, EvidenceKind, Root, VerifyOptions } from '../types.ts';
 import { p256Spki } from '../x509/algorithms.ts';
 import { type Certificate, commonName, parseCertificate } from '../x509/certificate.ts';
@@ -77,12 +77,12 @@ export async function verifyQuoteSignatures(
   context: ChainContext,
 ): Promise<SignedQuote> {
   if (!equal(quote.qeVendorId, QE_VENDOR_INTEL)) {
-    throw refused('evidence-field-invalid', 'the quoting enclave is not of the vendor Intel');
+    throw evidenceError('evidence-field-invalid', 'the quoting enclave is not of the vendor Intel');
   }
   const { certificates, pck } = await readPckChain(context, quote.certificates);
   const path = await verifyPath(context, certificates);
   if (path.certificates.length !== 2) {
-    throw refused('certificate-issuer-mismatch', 'a PCK chain is leaf, PCK CA, root');
+    throw evidenceError('certificate-issuer-mismatch', 'a PCK chain is leaf, PCK CA, root');
   }
   const qeReport = parseSgxReport(quote.qeReport);
   await verifyQeReport(context, quote, qeReport, path.certificates[0] as Certificate);
@@ -110,7 +110,7 @@ export async function verifyDcapQuote(
   if (tcb.value.fmspc !== pck.fmspc || tcb.value.pceId !== pck.pceId) {
     const got = `${tcb.value.fmspc}/${tcb.value.pceId}`;
     const message = `TCB info is for ${got}, the platform is ${pck.fmspc}/${pck.pceId}`;
-    throw refused('tcb-info-mismatch', message);
+    throw evidenceError('tcb-info-mismatch', message);
   }
   return {
     quote,
@@ -149,7 +149,7 @@ async function verifyRevocation(
   const intermediate = path.certificates[1] as Certificate;
   const carried = rootCertificate(path.root);
   if (carried === undefined) {
-    throw malformed('certificate-missing', 'a DCAP root needs its certificate: it signs a CRL');
+    throw evidenceError('certificate-missing', 'a DCAP root needs its certificate: it signs a CRL');
   }
   const parse = (name: string) => rememberParsed(context, 'crl', item(collateral, name), parseCrl);
   const root = await verifyCrl(context, await parse('root-ca-crl'), crlIssuerOf(carried));
@@ -172,7 +172,10 @@ async function signerPath(
   const signer =
     signers.find((c) => c.notBefore <= context.at && context.at <= c.notAfter) ?? signers[0];
   if (signer === undefined) {
-    throw refused('certificate-missing', `an issuer chain has no '${TCB_SIGNER}' certificate`);
+    throw evidenceError(
+      'certificate-missing',
+      `an issuer chain has no '${TCB_SIGNER}' certificate`,
+    );
   }
   const roots = certificates.filter(isSelfIssued);
   const path = await verifyPath(context, [signer, ...roots]);
@@ -229,10 +232,10 @@ async function verifyStatement<T extends Statement>(
   const value = await (cache?.remember(fact, verified, bytes.length) ?? verified());
   if (context.at < value.issueDate) {
     const message = `${what} is not in force yet at the time given`;
-    throw refused(`${name}-not-yet-valid`, message);
+    throw evidenceError(`${name}-not-yet-valid`, message);
   }
   if (context.at > value.nextUpdate) {
-    throw refused(`${name}-expired`, `${what} has a successor since before that time`);
+    throw evidenceError(`${name}-expired`, `${what} has a successor since before that time`);
   }
   return { value, validUntil: Math.min(validUntil, value.nextUpdate) };
 }
@@ -250,7 +253,10 @@ async function verifyQeReport(
   const bound = context.crypto.digest('sha256', quote.attestationKey, quote.qeAuthData);
   const wanted = concat(bound, new Uint8Array(32));
   if (!equal(report.reportData, wanted)) {
-    throw refused('qe-binding-invalid', 'the QE report does not commit to the attestation key');
+    throw evidenceError(
+      'qe-binding-invalid',
+      'the QE report does not commit to the attestation key',
+    );
   }
 }
 
@@ -264,7 +270,7 @@ function matchIdentity(identity: EnclaveIdentity, report: SgxReport): IsvLevel {
   const wrong = fields.filter(([, fits]) => !fits).map(([name]) => name);
   if (wrong.length > 0) {
     const message = `the quoting enclave is not the one the identity names: ${wrong.join(', ')}`;
-    throw refused('qe-identity-mismatch', message);
+    throw evidenceError('qe-identity-mismatch', message);
   }
   return isvLevel(identity.levels, report.isvSvn, 'quoting enclave');
 }
@@ -290,5 +296,5 @@ async function verifySignature(
       holds = false;
     }
   }
-  if (!holds) throw refused(code, what);
+  if (!holds) throw evidenceError(code, what);
 }

@@ -17,7 +17,7 @@ import {
   toHex,
   utf8,
 } from '@cloister/core';
-import { malformed, refused } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import { type Json, JsonView, parseJson } from '../json.ts';
 import type { Appraisal, AppraisalStatus, Claims, Policy } from '../types.ts';
 
@@ -136,16 +136,16 @@ export type EarKey =
 export async function verifyEar(crypto: CryptoPort, token: string, key: EarKey): Promise<Ear> {
   const parts = token.length > MAX_TOKEN_CHARACTERS ? [] : token.split('.');
   if (parts.length !== 3)
-    throw malformed('ear-malformed', 'an EAR is a compact JWS of three parts');
+    throw evidenceError('ear-malformed', 'an EAR is a compact JWS of three parts');
   const [header, payload, signature] = parts.map((part) =>
     coded(
       () => fromBase64Url(part),
-      (cause) => malformed('ear-malformed', 'an EAR is not base64url', cause),
+      (cause) => evidenceError('ear-malformed', 'an EAR is not base64url', { cause }),
     ),
   ) as [Uint8Array, Uint8Array, Uint8Array];
   const head = new JsonView(parseJson(header, 'ear-malformed'), 'ear-malformed');
   if (head.get('alg').text() !== key.alg || head.has('crit')) {
-    throw refused('ear-signature-invalid', `an EAR not signed with ${key.alg}`);
+    throw evidenceError('ear-signature-invalid', `an EAR not signed with ${key.alg}`);
   }
   const signed = concat(utf8(`${parts[0]}.`), utf8(parts[1] as string));
   const holds =
@@ -157,7 +157,7 @@ export async function verifyEar(crypto: CryptoPort, token: string, key: EarKey):
           signed,
           signature,
         ));
-  if (!holds) throw refused('ear-signature-invalid', 'the signature of an EAR does not hold');
+  if (!holds) throw evidenceError('ear-signature-invalid', 'the signature of an EAR does not hold');
   return parseEarClaims(parseJson(payload, 'ear-malformed'));
 }
 
@@ -165,12 +165,12 @@ export async function verifyEar(crypto: CryptoPort, token: string, key: EarKey):
 export function parseEarClaims(value: Json): Ear {
   const json = new JsonView(value, 'ear-malformed');
   if (json.get('eat_profile').text() !== EAR_PROFILE) {
-    throw malformed('ear-malformed', 'an EAR of another profile');
+    throw evidenceError('ear-malformed', 'an EAR of another profile');
   }
   const verifier = json.get('ear.verifier-id');
   const submods = json.get('submods');
   const names = submods.names(64);
-  if (names.length === 0) throw malformed('ear-malformed', 'an EAR without submodules');
+  if (names.length === 0) throw evidenceError('ear-malformed', 'an EAR without submodules');
   return {
     issuedAt: json.get('iat').number(Number.MAX_SAFE_INTEGER) * MS_PER_SECOND,
     developer: verifier.get('developer').text(),
@@ -193,7 +193,7 @@ function parseSubmodule(view: JsonView): EarSubmodule {
     for (const name of claims.names(16)) {
       const tier = claims.get(name).value;
       if (typeof tier !== 'number' || !Number.isInteger(tier) || tier < -128 || tier > 127) {
-        throw malformed('ear-malformed', 'a trustworthiness claim is not from -128 to 127');
+        throw evidenceError('ear-malformed', 'a trustworthiness claim is not from -128 to 127');
       }
       vector[name] = tier;
     }

@@ -7,7 +7,7 @@
 //   others:      u32 index, u32 type, u32 n, n x { u16 algorithm, digest }, u32 size, data
 import { type CryptoPort, equal, fromUtf8, type HashName } from '@cloister/core';
 import { FieldReader } from '../bytes.ts';
-import { malformed, unsupported } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 
 const MAX_LOG_BYTES = 4 * 1024 * 1024;
 const MAX_EVENTS = 20_000;
@@ -42,7 +42,7 @@ export interface EventLog {
 /** @throws CodedError `event-log-malformed`, `evidence-version-unsupported` */
 export function parseEventLog(bytes: Uint8Array): EventLog {
   if (bytes.length > MAX_LOG_BYTES) {
-    throw malformed('event-log-malformed', 'an event log is larger than 4 MiB');
+    throw evidenceError('event-log-malformed', 'an event log is larger than 4 MiB');
   }
   const reader = new FieldReader(bytes, 'event log', 'event-log-malformed');
   const algorithms = readSpecId(reader);
@@ -50,7 +50,7 @@ export function parseEventLog(bytes: Uint8Array): EventLog {
   let startupLocality = 0;
   while (reader.left >= 16 && !isPadding(reader.peek(16))) {
     if (events.length === MAX_EVENTS) {
-      throw malformed('event-log-malformed', `more than ${MAX_EVENTS} events`);
+      throw evidenceError('event-log-malformed', `more than ${MAX_EVENTS} events`);
     }
     const event = readEvent(reader, algorithms);
     events.push(event);
@@ -58,7 +58,7 @@ export function parseEventLog(bytes: Uint8Array): EventLog {
   }
   const rest = reader.rest();
   if (!isPadding(rest)) {
-    throw malformed('event-log-malformed', `${rest.length} bytes after the last event`);
+    throw evidenceError('event-log-malformed', `${rest.length} bytes after the last event`);
   }
   return { algorithms, events, startupLocality };
 }
@@ -78,12 +78,12 @@ function readSpecId(reader: FieldReader): Map<number, number> {
   const signature =
     data.left >= 16 ? Array.from(data.bytes(16), (b) => String.fromCharCode(b)) : [];
   if (type !== EV_NO_ACTION || signature.join('') !== SPEC_ID) {
-    throw unsupported('evidence-version-unsupported', 'an event log without a Spec ID Event03');
+    throw evidenceError('evidence-version-unsupported', 'an event log without a Spec ID Event03');
   }
   data.bytes(8);
   const count = data.u32();
   if (count === 0 || count > MAX_ALGORITHMS) {
-    throw malformed('event-log-malformed', `an event log with ${count} algorithms`);
+    throw evidenceError('event-log-malformed', `an event log with ${count} algorithms`);
   }
   const algorithms = new Map<number, number>();
   for (let i = 0; i < count; i++) algorithms.set(data.u16(), data.u16());
@@ -96,14 +96,14 @@ function readEvent(reader: FieldReader, algorithms: ReadonlyMap<number, number>)
   const type = reader.u32();
   const count = reader.u32();
   if (count > MAX_ALGORITHMS) {
-    throw malformed('event-log-malformed', `an event with ${count} digests`);
+    throw evidenceError('event-log-malformed', `an event with ${count} digests`);
   }
   const digests = new Map<number, Uint8Array>();
   for (let i = 0; i < count; i++) {
     const algorithm = reader.u16();
     const size = algorithms.get(algorithm);
     if (size === undefined || digests.has(algorithm)) {
-      throw malformed('event-log-malformed', `an event has a stray digest ${algorithm}`);
+      throw evidenceError('event-log-malformed', `an event has a stray digest ${algorithm}`);
     }
     digests.set(algorithm, reader.bytes(size));
   }
@@ -130,13 +130,13 @@ export function replayEventLog(
 ): Map<number, Uint8Array> {
   const bank = BANKS[hash] as number;
   const size = log.algorithms.get(bank);
-  if (size === undefined) throw malformed('event-log-malformed', `the log has no ${hash} bank`);
+  if (size === undefined) throw evidenceError('event-log-malformed', `the log has no ${hash} bank`);
   const registers = new Map<number, Uint8Array>();
   for (const { index, type, digests } of log.events) {
     if (type === EV_NO_ACTION) continue;
     const digest = digests.get(bank);
     if (digest === undefined) {
-      throw malformed('event-log-malformed', `an event lacks its ${hash} digest`);
+      throw evidenceError('event-log-malformed', `an event lacks its ${hash} digest`);
     }
     let register = registers.get(index);
     if (register === undefined) {

@@ -11,7 +11,7 @@ import {
 } from '../azure-vtpm/mint.ts';
 import { makeCollateral } from '../collateral.ts';
 import { createDcapRoot, dcapItems } from '../dcap/mint.ts';
-import { malformed, usage } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import { createNitroRoot, mintNitro } from '../nitro/mint.ts';
 import { createOpteeRoot, mintOptee } from '../op-tee/mint.ts';
 import { decodeRoot, encodeRoot } from '../roots/encode.ts';
@@ -80,7 +80,8 @@ export const MINTABLE_KINDS: readonly EvidenceKind[] = Object.keys(MINTERS) as E
 
 function minterOf(kind: EvidenceKind): Minter {
   const found = MINTERS[kind];
-  if (found === undefined) throw usage('mint-usage', `evidence of kind ${kind} cannot be minted`);
+  if (found === undefined)
+    throw evidenceError('mint-usage', `evidence of kind ${kind} cannot be minted`);
   return found;
 }
 
@@ -90,7 +91,7 @@ export function createDevelopmentRoot(
   options: DevelopmentRootOptions = {},
 ): DevelopmentRoot {
   if (options.seed !== undefined && options.seed.length !== 32) {
-    throw usage('mint-usage', `a seed has 32 bytes, got ${options.seed.length}`);
+    throw evidenceError('mint-usage', `a seed has 32 bytes, got ${options.seed.length}`);
   }
   return minterOf(kind).create(options);
 }
@@ -113,7 +114,7 @@ export function mintedMeasurement(kind: EvidenceKind, measurement: Uint8Array): 
 export function mintCollateral(root: DevelopmentRoot, options: MintCollateralOptions): Collateral {
   const { collateral } = minterOf(root.kind);
   if (collateral === undefined) {
-    throw usage('mint-usage', `evidence of kind ${root.kind} takes no collateral`);
+    throw evidenceError('mint-usage', `evidence of kind ${root.kind} takes no collateral`);
   }
   return collateral(root, options);
 }
@@ -124,10 +125,10 @@ export function encodeDevelopmentRoot(root: DevelopmentRoot): Uint8Array<ArrayBu
   return encodeCbor({ v: 1, kind, subject, root: encodeRoot(root.root), keys, certificates });
 }
 
-/** @throws CodedError `mint-usage` and core's CBOR codes */
+/** @throws CodedError `root-malformed` and core's CBOR codes */
 export function decodeDevelopmentRoot(bytes: Uint8Array): DevelopmentRoot {
   const value = decodeCbor(bytes) as { [key: string]: Cbor } | null;
-  const bad = () => malformed('mint-usage', 'not an encoded development root');
+  const bad = () => evidenceError('root-malformed', 'not an encoded development root');
   if (typeof value !== 'object' || value === null || value['v'] !== 1) throw bad();
   const { kind, subject, root, keys, certificates } = value;
   if (typeof kind !== 'string' || typeof subject !== 'string') throw bad();

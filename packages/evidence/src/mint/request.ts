@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The checks that every kind's minting makes of its request.
 import { utf8 } from '@cloister/core';
-import { usage } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import { type EvidenceKind, MEASUREMENT_LENGTH, REPORT_DATA_LENGTH } from '../types.ts';
 import type { DevelopmentRoot, MintRequest } from './types.ts';
 
@@ -21,7 +21,10 @@ export function checkedRequest(
 ): { readonly hardwareId: Uint8Array } {
   const { root, measurement, reportData } = request;
   if (root.kind !== kind) {
-    throw usage('mint-usage', `wanted a development root for ${kind}, got one for ${root.kind}`);
+    throw evidenceError(
+      'mint-usage',
+      `wanted a development root for ${kind}, got one for ${root.kind}`,
+    );
   }
   const hardwareId = request.hardwareId ?? platformId(root);
   const lengths: [string, Uint8Array, number | undefined][] = [
@@ -32,7 +35,7 @@ export function checkedRequest(
   for (const [name, bytes, wanted] of lengths) {
     if (wanted !== undefined && bytes.length !== wanted) {
       const message = `${name} of ${kind} has ${wanted} bytes, got ${bytes.length}`;
-      throw usage('mint-usage', message);
+      throw evidenceError('mint-usage', message);
     }
   }
   return { hardwareId };

@@ -5,7 +5,7 @@
 // `reportData` is user_data; a nonce and a public key are in `measurements` as they came.
 import { utf8 } from '@cloister/core';
 import { isZero } from '../bytes.ts';
-import { malformed } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import type { Claims } from '../types.ts';
 import type { ValidPath } from '../x509/chain.ts';
 import {
@@ -19,7 +19,8 @@ import type { NitroDocument } from './parse.ts';
 export function nitroClaims(document: NitroDocument, path: ValidPath, at: number): Claims {
   const { root } = path;
   const pcr0 = document.pcrs.get(0);
-  if (pcr0 === undefined) throw malformed('evidence-field-invalid', 'a Nitro document has no PCR0');
+  if (pcr0 === undefined)
+    throw evidenceError('evidence-field-invalid', 'a Nitro document has no PCR0');
   const measurements: Record<string, Uint8Array> = {};
   for (const [index, value] of document.pcrs) measurements[`pcr${index}`] = value;
   if (document.nonce.length > 0) measurements['nonce'] = document.nonce;

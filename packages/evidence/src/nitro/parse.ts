@@ -6,7 +6,7 @@
 //   payload { module_id, digest: "SHA384", timestamp (ms), pcrs { n: 48 bytes },
 //             certificate (DER), cabundle [DER...], public_key, user_data, nonce }
 import { type Cbor, concat, decodeCborLenient, encodeCbor } from '@cloister/core';
-import { malformed, unsupported } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import {
   COSE_ALG_ES384,
   DIGEST,
@@ -52,7 +52,7 @@ export function parseNitro(bytes: Uint8Array): NitroDocument {
   }
   const header: unknown = decodeCborLenient(protectedHeader, { maps: true });
   if (!(header instanceof Map) || header.size !== 1 || header.get(1) !== COSE_ALG_ES384) {
-    throw unsupported('evidence-key-type-unsupported', 'a Nitro document not signed with ES384');
+    throw evidenceError('evidence-key-type-unsupported', 'a Nitro document not signed with ES384');
   }
   const signed = concat(
     Uint8Array.of(0x84),
@@ -62,7 +62,7 @@ export function parseNitro(bytes: Uint8Array): NitroDocument {
 }
 
 function bad(what: string): Error {
-  return malformed('evidence-malformed', `a Nitro document ${what}`);
+  return evidenceError('evidence-malformed', `a Nitro document ${what}`);
 }
 
 const FIELDS = new Set<unknown>([

@@ -6,7 +6,7 @@
 //      most five minutes after it (clocks that follow a ledger lag);
 //   3. the certificate's P-384 key signed the document (COSE_Sign1, ES384).
 // Source: AWS Nitro Enclaves NSM API, docs/attestation_process.md. There is no revocation list.
-import { refused } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import type { Claims, VerifyOptions } from '../types.ts';
 import { parseCertificate } from '../x509/certificate.ts';
 import { type ChainContext, importedKey, rememberParsed, verifyPath } from '../x509/chain.ts';
@@ -31,15 +31,19 @@ export async function verifyNitro(bytes: Uint8Array, options: VerifyOptions): Pr
       document.signed,
       document.signature,
     ));
-  if (!holds) throw refused('signature-invalid', 'the document is not signed by its certificate');
+  if (!holds)
+    throw evidenceError('signature-invalid', 'the document is not signed by its certificate');
   return nitroClaims(document, path, options.at);
 }
 
 function checkAge(document: NitroDocument, at: number): void {
   if (document.timestamp > at + MAX_LEAD_MS) {
-    throw refused('evidence-field-invalid', 'the document is of a time after the one given');
+    throw evidenceError('evidence-field-invalid', 'the document is of a time after the one given');
   }
   if (at - document.timestamp > MAX_AGE_MS) {
-    throw refused('certificate-expired', 'the document is older than three hours at that time');
+    throw evidenceError(
+      'certificate-expired',
+      'the document is older than three hours at that time',
+    );
   }
 }

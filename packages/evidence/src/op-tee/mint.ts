@@ -3,7 +3,7 @@
 // 3,072). `measurement` is the digest of the caller's memory; the hardware id follows from the key.
 import { concat, encodeCbor } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
-import { usage } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import { mintKey, mintSign, publicOf } from '../mint/keys.ts';
 import { checkedRequest } from '../mint/request.ts';
 import type { DevelopmentRoot, DevelopmentRootOptions, MintRequest } from '../mint/types.ts';
@@ -37,7 +37,7 @@ export function mintOptee(request: OpteeMintRequest): Uint8Array {
   const { hardwareId } = checkedRequest(request, 'op-tee');
   const { root, measurement, reportData, command = 'ta-memory', uuid = DEVELOPMENT_UUID } = request;
   if (!Buffer.from(hardwareId).equals(Buffer.from(root.root.fingerprint, 'hex'))) {
-    throw usage('mint-usage', "an OP-TEE hardware id is the digest of its device's key");
+    throw evidenceError('mint-usage', "an OP-TEE hardware id is the digest of its device's key");
   }
   const nonce = opteeNonce(nodeCrypto, command, uuid, reportData);
   const device = root.keys['device'] as Uint8Array;

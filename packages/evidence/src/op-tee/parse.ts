@@ -10,7 +10,7 @@
 // `data` is the report data: the caller asks the PTA with that nonce, and whoever verifies computes
 // it again. `uuid` is the trusted application's; for `tee-memory` it is the asking one's.
 import { type CryptoPort, concat, decodeCbor, utf8 } from '@cloister/core';
-import { malformed } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import {
   COMMANDS,
   DIGEST_BYTES,
@@ -31,16 +31,22 @@ export interface OpteeEvidence {
 /** @throws CodedError `evidence-malformed`, `evidence-field-invalid` and core's CBOR codes */
 export function parseOptee(bytes: Uint8Array): OpteeEvidence {
   if (bytes.length > MAX_EVIDENCE_BYTES) {
-    throw malformed('evidence-malformed', `OP-TEE evidence of ${bytes.length} bytes is too large`);
+    throw evidenceError(
+      'evidence-malformed',
+      `OP-TEE evidence of ${bytes.length} bytes is too large`,
+    );
   }
   const value = decodeCbor(bytes) as Record<string, unknown> | null;
   if (typeof value !== 'object' || value === null || Object.keys(value).length !== 5) {
-    throw malformed('evidence-malformed', 'OP-TEE evidence is { v, cmd, uuid, data, out }');
+    throw evidenceError('evidence-malformed', 'OP-TEE evidence is { v, cmd, uuid, data, out }');
   }
   const { v, cmd, uuid, data, out } = value;
   const command = (Object.keys(COMMANDS) as OpteeCommand[]).find((c) => COMMANDS[c] === cmd);
   if (v !== 1 || command === undefined) {
-    throw malformed('evidence-field-invalid', 'OP-TEE evidence of an unknown version or command');
+    throw evidenceError(
+      'evidence-field-invalid',
+      'OP-TEE evidence of an unknown version or command',
+    );
   }
   if (!(uuid instanceof Uint8Array) || uuid.length !== UUID_BYTES) throw field('uuid', UUID_BYTES);
   if (!(data instanceof Uint8Array) || data.length !== 64) throw field('data', 64);
@@ -55,7 +61,10 @@ export function parseOptee(bytes: Uint8Array): OpteeEvidence {
 }
 
 function field(name: string, length: number): Error {
-  return malformed('evidence-field-invalid', `OP-TEE field '${name}' has ${length} bytes or more`);
+  return evidenceError(
+    'evidence-field-invalid',
+    `OP-TEE field '${name}' has ${length} bytes or more`,
+  );
 }
 
 /** The nonce to ask the PTA with. */

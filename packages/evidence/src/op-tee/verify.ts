@@ -3,7 +3,7 @@
 // nonce that the command, the application's UUID and the report data give, and the digest. There is
 // no chain, no revocation and no TCB: whoever enrolled the key answers for the device.
 import { concat } from '@cloister/core';
-import { refused } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import type { Claims, Root, VerifyOptions } from '../types.ts';
 import { parsePublicKey } from '../x509/algorithms.ts';
 import { type ChainContext, importedKey } from '../x509/chain.ts';
@@ -30,7 +30,7 @@ export async function verifyOptee(bytes: Uint8Array, options: VerifyOptions): Pr
   }
   const message =
     'no enrolled key signed this digest for this command, application and report data';
-  throw refused('signature-invalid', message);
+  throw evidenceError('signature-invalid', message);
 }
 
 /**

@@ -5,7 +5,7 @@
 //   { "v": 1, "family": "amd", "kinds": ["sev-snp"], "key": h'...', "certificate": h'...' or null,
 //     "fingerprint": "...", "trust": "hardware", "source": "..." }
 import { type Cbor, type CryptoPort, decodeCbor, encodeCbor, equal, toHex } from '@cloister/core';
-import { malformed, refused } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import {
   type EvidenceKind,
   MEASUREMENT_LENGTH,
@@ -63,7 +63,7 @@ function isKind(value: unknown): value is EvidenceKind {
 }
 
 function bad(): Error {
-  return malformed('root-malformed', 'not an encoded root');
+  return evidenceError('root-malformed', 'not an encoded root');
 }
 
 const checked = new WeakSet<Root>();
@@ -81,13 +81,13 @@ export function checkRoot(crypto: CryptoPort, root: Root): void {
   if (certificate !== undefined && root.trust !== 'simulated') {
     const text = String.fromCharCode(...parseCertificate(certificate).subject);
     if (text.includes(DEVELOPMENT_ORGANISATION)) {
-      throw refused('root-untrusted', `a development root is called '${root.trust}'`);
+      throw evidenceError('root-untrusted', `a development root is called '${root.trust}'`);
     }
   }
   const actual = toHex(crypto.digest('sha256', root.certificate ?? root.key));
   if (actual !== root.fingerprint) {
     const message = `a root says its fingerprint is ${root.fingerprint}, it is ${actual}`;
-    throw refused('root-untrusted', message);
+    throw evidenceError('root-untrusted', message);
   }
   checked.add(root);
 }

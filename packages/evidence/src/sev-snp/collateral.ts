@@ -5,7 +5,7 @@
 //   asvk   the same for VLEKs (SEV-VLEK-<product>); at least one of the two
 //   crl    optional: the ARK's revocation list, DER
 //   leaf   optional: one VCEK or VLEK, DER, for reports that come without their certificate table
-import { malformed } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import { commonName, parseCertificate } from '../x509/certificate.ts';
 import { isSelfIssued } from '../x509/chain.ts';
 import { parseCrl } from '../x509/crl.ts';
@@ -21,7 +21,7 @@ export function deriveSnp(items: Readonly<Record<string, Uint8Array>>): {
   number: number;
 } {
   for (const name of Object.keys(items)) {
-    if (!KNOWN.has(name)) throw malformed('collateral-malformed', `unknown item '${name}'`);
+    if (!KNOWN.has(name)) throw evidenceError('collateral-malformed', `unknown item '${name}'`);
   }
   const products = new Set<string>();
   for (const name of ['ask', 'asvk']) {
@@ -31,14 +31,20 @@ export function deriveSnp(items: Readonly<Record<string, Uint8Array>>): {
       if (isSelfIssued(certificate)) continue;
       const product = NAME.exec(commonName(certificate.subject))?.[2];
       if (product === undefined) {
-        throw malformed('collateral-malformed', `'${name}' is not AMD's intermediate certificate`);
+        throw evidenceError(
+          'collateral-malformed',
+          `'${name}' is not AMD's intermediate certificate`,
+        );
       }
       products.add(product);
     }
   }
   const [subject] = products;
   if (subject === undefined || products.size > 1) {
-    throw malformed('collateral-malformed', `wanted one product, got ${[...products].join(', ')}`);
+    throw evidenceError(
+      'collateral-malformed',
+      `wanted one product, got ${[...products].join(', ')}`,
+    );
   }
   const crl = items['crl'] === undefined ? undefined : parseCrl(items['crl']);
   const number = crl === undefined ? 0 : Math.floor(crl.thisUpdate / MS_PER_DAY);

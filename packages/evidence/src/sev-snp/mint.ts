@@ -6,7 +6,7 @@
 import { concat, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { makeCollateral } from '../collateral.ts';
-import { usage } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import { der, ia5, int, name, oid, seq } from '../mint/der.ts';
 import { mintKey, mintSign, publicOf } from '../mint/keys.ts';
 import { checkedRequest } from '../mint/request.ts';
@@ -184,7 +184,10 @@ export function mintSnpCollateral(
   options: MintCollateralOptions,
 ): Collateral {
   if ((options.revoked ?? []).length > 0) {
-    throw usage('mint-usage', 'AMD lists revoke intermediates, not chips: use revokeIntermediate');
+    throw evidenceError(
+      'mint-usage',
+      'AMD lists revoke intermediates, not chips: use revokeIntermediate',
+    );
   }
   const { at, lifetime = LIFETIME_MS, number = 1 } = options;
   const ask = root.certificates['ask'] as Uint8Array;

@@ -10,7 +10,7 @@
 //   1a0 chip_id 64, committed_tcb 8, current and committed build, launch_tcb 8, ...
 //   2a0 signature: r 72, s 72, little endian; zero to 4a0
 import { FieldReader, isZero } from '../bytes.ts';
-import { malformed, unsupported } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import {
   ALGO_ECDSA_P384_SHA384,
   CPUID_PRODUCTS,
@@ -62,7 +62,7 @@ export type SnpTable = Readonly<Partial<Record<keyof typeof GUIDS, Uint8Array>>>
 export function parseSnpEvidence(bytes: Uint8Array): { report: SnpReport; table: SnpTable } {
   if (bytes.length < REPORT_BYTES) {
     const message = `a report has ${REPORT_BYTES} bytes, got ${bytes.length}`;
-    throw malformed('evidence-malformed', message);
+    throw evidenceError('evidence-malformed', message);
   }
   return {
     report: parseSnpReport(bytes.subarray(0, REPORT_BYTES)),
@@ -75,7 +75,7 @@ export function parseSnpReport(bytes: Uint8Array): SnpReport {
   const reader = new FieldReader(bytes, 'SNP report');
   const version = reader.u32();
   if (!VERSIONS.has(version)) {
-    throw unsupported(
+    throw evidenceError(
       'evidence-version-unsupported',
       `report version ${version}, wanted 2, 3 or 5`,
     );
@@ -87,7 +87,7 @@ export function parseSnpReport(bytes: Uint8Array): SnpReport {
   const vmpl = reader.u32();
   const algorithm = reader.u32();
   if (algorithm !== ALGO_ECDSA_P384_SHA384) {
-    throw unsupported(
+    throw evidenceError(
       'evidence-key-type-unsupported',
       `signature algorithm ${algorithm}, wanted 1`,
     );
@@ -144,14 +144,14 @@ export function parseSnpReport(bytes: Uint8Array): SnpReport {
 function signingKey(value: number): 'vcek' | 'vlek' {
   if (value === SIGNING_KEY_VCEK) return 'vcek';
   if (value === SIGNING_KEY_VLEK) return 'vlek';
-  throw unsupported('evidence-key-type-unsupported', `signing key ${value}, wanted VCEK or VLEK`);
+  throw evidenceError('evidence-key-type-unsupported', `signing key ${value}, wanted VCEK or VLEK`);
 }
 
 function productOf(family: number, model: number): SnpProduct {
   const found = CPUID_PRODUCTS.find((p) => p.family === family && model >= p.from && model <= p.to);
   if (found !== undefined) return found.product;
   const cpu = `family 0x${family.toString(16)} model 0x${model.toString(16)}`;
-  throw unsupported('evidence-field-invalid', `no known product has CPU ${cpu}`);
+  throw evidenceError('evidence-field-invalid', `no known product has CPU ${cpu}`);
 }
 
 /** Unsigned bytes of the signature field must be zero, so that a report has one encoding. */
@@ -160,12 +160,12 @@ function readSignature(reader: FieldReader): Uint8Array {
   for (const at of [0, P384_BYTES]) {
     const field = reader.bytes(SIGNATURE_FIELD_BYTES);
     if (!isZero(field.subarray(P384_BYTES))) {
-      throw malformed('evidence-field-invalid', 'a signature integer is longer than P-384 has');
+      throw evidenceError('evidence-field-invalid', 'a signature integer is longer than P-384 has');
     }
     out.set(field.subarray(0, P384_BYTES).slice().reverse(), at);
   }
   if (!isZero(reader.rest())) {
-    throw malformed('evidence-field-invalid', 'the reserved part of the signature is not zero');
+    throw evidenceError('evidence-field-invalid', 'the reserved part of the signature is not zero');
   }
   return out;
 }
@@ -173,7 +173,7 @@ function readSignature(reader: FieldReader): Uint8Array {
 function parseTable(bytes: Uint8Array): SnpTable {
   if (bytes.length === 0) return {};
   if (bytes.length > MAX_TABLE_BYTES) {
-    throw malformed('evidence-malformed', 'a certificate table is larger than 64 KiB');
+    throw evidenceError('evidence-malformed', 'a certificate table is larger than 64 KiB');
   }
   const names = new Map(Object.entries(GUIDS).map(([name, guid]) => [guid.join(), name]));
   const reader = new FieldReader(bytes, 'SNP certificate table');
@@ -186,19 +186,19 @@ function parseTable(bytes: Uint8Array): SnpTable {
     free.fill(0, 0, reader.at);
     if (isZero(guid) && offset === 0 && length === 0) break;
     if (i === MAX_TABLE_ENTRIES || offset + length > bytes.length) {
-      throw malformed('evidence-malformed', 'a certificate table entry lies outside the table');
+      throw evidenceError('evidence-malformed', 'a certificate table entry lies outside the table');
     }
     free.fill(0, offset, offset + length);
     const name = names.get(guid.join());
     if (name === undefined) continue;
     if (Object.hasOwn(out, name)) {
-      throw malformed('evidence-malformed', `a certificate table has '${name}' twice`);
+      throw evidenceError('evidence-malformed', `a certificate table has '${name}' twice`);
     }
     out[name] = bytes.subarray(offset, offset + length);
   }
   if (!isZero(free)) {
     const message = 'a certificate table holds bytes that no entry names: only zero padding may';
-    throw malformed('evidence-trailing-bytes', message);
+    throw evidenceError('evidence-trailing-bytes', message);
   }
   return out;
 }

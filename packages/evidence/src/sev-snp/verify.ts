@@ -8,7 +8,7 @@
 import { equal, fromUtf8 } from '@cloister/core';
 import { isZero } from '../bytes.ts';
 import { pickCollateral } from '../collateral.ts';
-import { malformed, refused } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import type { Claims, Collateral, EvidenceKind, VerifyOptions } from '../types.ts';
 import { type Certificate, commonName, parseCertificate } from '../x509/certificate.ts';
 import {
@@ -64,7 +64,7 @@ export async function verifySnpReport(
     ...(await intermediates(context, report, collateral)),
   ]);
   if (path.certificates.length !== 2) {
-    throw refused('certificate-issuer-mismatch', 'an SNP chain is leaf, ASK, ARK');
+    throw evidenceError('certificate-issuer-mismatch', 'an SNP chain is leaf, ASK, ARK');
   }
   const crlEnd = await verifyRevocation(context, path, collateral);
   checkLeaf(leaf, report);
@@ -89,7 +89,7 @@ async function leafCertificate(
   const bytes = table[report.signingKey] ?? leafFrom(given.collateral, kind);
   if (bytes === undefined) {
     const message = `no ${report.signingKey} in the certificate table or the collateral`;
-    throw malformed('certificate-missing', message);
+    throw evidenceError('certificate-missing', message);
   }
   return rememberParsed(context, 'certificate', bytes, (b) => {
     const [first] = parseCertificates(b);
@@ -110,7 +110,7 @@ async function intermediates(
   const name = report.signingKey === 'vcek' ? 'ask' : 'asvk';
   const bytes = collateral.items[name];
   if (bytes === undefined) {
-    throw malformed('collateral-missing', `the collateral lacks '${name}'`);
+    throw evidenceError('collateral-missing', `the collateral lacks '${name}'`);
   }
   return rememberParsed(context, 'certificates', bytes, (b) =>
     parseCertificates(b).map(parseCertificate),
@@ -126,7 +126,7 @@ async function verifyRevocation(
   if (bytes === undefined) return undefined;
   const issuer = rootCertificate(path.root);
   if (issuer === undefined) {
-    throw malformed('certificate-missing', 'an ARK needs its certificate: it signs a CRL');
+    throw evidenceError('certificate-missing', 'an ARK needs its certificate: it signs a CRL');
   }
   const crl = await rememberParsed(context, 'crl', bytes, parseCrl);
   await verifyCrl(context, crl, crlIssuerOf(issuer));
@@ -137,13 +137,16 @@ async function verifyRevocation(
 function parseLeaf(certificate: Certificate, report: SnpReport): SnpLeaf {
   const product = /^(Milan|Genoa|Turin)(-|$)/.exec(text(certificate, OID_PRODUCT))?.[1];
   if (product === undefined) {
-    throw malformed('certificate-malformed', 'the leaf names no known product');
+    throw evidenceError('certificate-malformed', 'the leaf names no known product');
   }
   const isVlek = report.signingKey === 'vlek';
   const wantedName = isVlek ? 'SEV-VLEK' : 'SEV-VCEK';
   if (commonName(certificate.subject) !== wantedName) {
     const got = commonName(certificate.subject);
-    throw refused('certificate-usage-invalid', `wanted a ${wantedName} certificate, got '${got}'`);
+    throw evidenceError(
+      'certificate-usage-invalid',
+      `wanted a ${wantedName} certificate, got '${got}'`,
+    );
   }
   const spl = (n: number): number => {
     const extension = certificate.extensions.get(`${OID_SPL}.${n}`);
@@ -171,13 +174,13 @@ function hardwareId(certificate: Certificate, length: number): Uint8Array {
   if (value?.length === length + 2 && value[0] === TAG.octetString && value[1] === length) {
     return value.subarray(2);
   }
-  throw malformed('certificate-malformed', `the leaf has no hardware id of ${length} bytes`);
+  throw evidenceError('certificate-malformed', `the leaf has no hardware id of ${length} bytes`);
 }
 
 function text(certificate: Certificate, oid: string): string {
   const extension = certificate.extensions.get(oid);
   if (extension === undefined) {
-    throw malformed('certificate-malformed', `the leaf lacks extension ${oid}`);
+    throw evidenceError('certificate-malformed', `the leaf lacks extension ${oid}`);
   }
   const reader = new DerReader(extension.value);
   const value = fromUtf8(
@@ -190,13 +193,13 @@ function text(certificate: Certificate, oid: string): string {
 function checkLeaf(leaf: SnpLeaf, report: SnpReport): void {
   if (report.product !== undefined && report.product !== leaf.product) {
     const message = `the report is of a ${report.product}, its certificate of a ${leaf.product}`;
-    throw refused('hardware-id-mismatch', message);
+    throw evidenceError('hardware-id-mismatch', message);
   }
   const reported = tcbParts(report.reportedTcb, leaf.product);
   for (const [name, wanted] of Object.entries(leaf.svn)) {
     if (reported[name] !== wanted) {
       const message = `${name} SVN: certificate for ${wanted}, report says ${reported[name]}`;
-      throw refused('tcb-mismatch', message);
+      throw evidenceError('tcb-mismatch', message);
     }
   }
   const { hardwareId: id } = leaf;
@@ -205,7 +208,10 @@ function checkLeaf(leaf: SnpLeaf, report: SnpReport): void {
     const padded = new Uint8Array(64);
     padded.set(id);
     if (!equal(padded, report.chipId)) {
-      throw refused('hardware-id-mismatch', 'the certificate is of another chip than the report');
+      throw evidenceError(
+        'hardware-id-mismatch',
+        'the certificate is of another chip than the report',
+      );
     }
   }
 }
@@ -222,5 +228,6 @@ async function verifySignature(
       report.signed,
       report.signature,
     ));
-  if (!holds) throw refused('signature-invalid', 'the report is not signed by its VCEK or VLEK');
+  if (!holds)
+    throw evidenceError('signature-invalid', 'the report is not signed by its VCEK or VLEK');
 }

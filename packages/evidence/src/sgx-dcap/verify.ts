@@ -10,7 +10,7 @@ import {
   type TcbInfo,
 } from '../dcap/tcb-info.ts';
 import { type VerifiedQuote, verifyDcapQuote } from '../dcap/verify.ts';
-import { malformed, refused } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import type { Claims, VerifyOptions } from '../types.ts';
 import { sgxClaims } from './claims.ts';
 
@@ -18,7 +18,7 @@ import { sgxClaims } from './claims.ts';
 export async function verifySgx(bytes: Uint8Array, options: VerifyOptions): Promise<Claims> {
   const quote = parseQuote(bytes);
   if (quote.bodyType !== 'sgx') {
-    throw malformed('evidence-field-invalid', 'wanted an SGX quote, got a TDX quote');
+    throw evidenceError('evidence-field-invalid', 'wanted an SGX quote, got a TDX quote');
   }
   const verified = await verifyDcapQuote(quote, 'sgx-dcap', options);
   const level = sgxLevel(verified.tcbInfo, verified);
@@ -37,13 +37,13 @@ export async function verifySgx(bytes: Uint8Array, options: VerifyOptions): Prom
 }
 
 function sgxLevel(info: TcbInfo, { pck }: VerifiedQuote): PlatformLevel {
-  if (info.tee !== 'SGX') throw refused('tcb-info-mismatch', 'TCB info is not for SGX');
+  if (info.tee !== 'SGX') throw evidenceError('tcb-info-mismatch', 'TCB info is not for SGX');
   const found = info.levels.find(
     (level) =>
       pck.pceSvn >= level.pceSvn && level.sgx.every((svn, i) => (pck.components[i] ?? 0) >= svn),
   );
   if (found === undefined) {
-    throw refused('tcb-level-unmatched', 'no TCB level is at or below the platform');
+    throw evidenceError('tcb-level-unmatched', 'no TCB level is at or below the platform');
   }
   return found;
 }

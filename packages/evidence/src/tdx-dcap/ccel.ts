@@ -2,7 +2,7 @@
 // Replays a CCEL (UEFI 2.10, section 38.4) and compares it with the RTMRs of verified TDX claims,
 // so that its events may be believed. In a CCEL, register 1 is RTMR0 and register 4 is RTMR3.
 import { type CryptoPort, equal, toHex } from '@cloister/core';
-import { refused } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import { type LogEvent, parseEventLog, replayEventLog } from '../eventlog/parse.ts';
 import type { Claims } from '../types.ts';
 
@@ -26,7 +26,7 @@ export function verifyCcel(
     if (register === undefined || !equal(register, wanted)) {
       const got = register === undefined ? 'no such register' : toHex(register);
       const message = `the event log gives RTMR${n} ${toHex(wanted)}, the quote has ${got}`;
-      throw refused('event-log-mismatch', message, { register: n });
+      throw evidenceError('event-log-mismatch', message, { details: { register: n } });
     }
   }
   return log.events;

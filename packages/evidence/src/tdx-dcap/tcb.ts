@@ -16,7 +16,7 @@ import {
   type TcbInfo,
 } from '../dcap/tcb-info.ts';
 import type { VerifiedQuote } from '../dcap/verify.ts';
-import { malformed, refused } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import type { TcbStatus } from '../types.ts';
 import type { TdReport } from './parse.ts';
 
@@ -32,7 +32,7 @@ export interface TdxTcb {
 /** Evaluates `report` by the TCB info. @throws CodedError `tcb-*`, `module-identity-mismatch` */
 export function evaluateTdx(verified: VerifiedQuote, report: TdReport): TdxTcb {
   const { tcbInfo: info, qeLevel } = verified;
-  if (info.tee !== 'TDX') throw refused('tcb-info-mismatch', 'TCB info is not for TDX');
+  if (info.tee !== 'TDX') throw evidenceError('tcb-info-mismatch', 'TCB info is not for TDX');
   const { sgx, tdx } = matchLevels(info, verified, report.teeTcbSvn);
   const moduleLevel = checkModule(info, report);
   const withModule = mergeStatus(tdx.status, moduleLevel?.status ?? 'UpToDate');
@@ -63,25 +63,29 @@ function matchLevels(
     if (!reached) continue;
     sgx ??= level;
     const wanted = level.tdx;
-    if (wanted === undefined) throw malformed('tcb-info-malformed', 'a TDX level lacks TDX SVNs');
+    if (wanted === undefined)
+      throw evidenceError('tcb-info-malformed', 'a TDX level lacks TDX SVNs');
     if (wanted.every((svn, i) => i < from || (teeTcbSvn[i] as number) >= svn)) {
       return { sgx, tdx: level };
     }
   }
-  throw refused('tcb-level-unmatched', 'no TCB level is at or below the platform and its module');
+  throw evidenceError(
+    'tcb-level-unmatched',
+    'no TCB level is at or below the platform and its module',
+  );
 }
 
 function checkModule(info: TcbInfo, report: TdReport): IsvLevel | undefined {
   const version = report.teeTcbSvn[1] as number;
   const identity = version === 0 ? info.tdxModule : moduleIdentity(info, version);
   if (identity === undefined) {
-    throw refused('module-identity-mismatch', 'TCB info names no TDX module of this version');
+    throw evidenceError('module-identity-mismatch', 'TCB info names no TDX module of this version');
   }
   const fits =
     equal(report.mrSignerSeam, identity.mrSigner) &&
     maskedEqual(report.seamAttributes, identity.attributes, identity.attributesMask);
   if (!fits) {
-    throw refused('module-identity-mismatch', 'the TDX module is not the one TCB info names');
+    throw evidenceError('module-identity-mismatch', 'the TDX module is not the one TCB info names');
   }
   if (version === 0) return undefined;
   const { levels } = identity as ModuleIdentity;
@@ -111,13 +115,16 @@ function relaunch(
   const outOfDate = status === 'OutOfDate' || status === 'OutOfDateConfigurationNeeded';
   if (!SGX_IS_CURRENT.has(sgx.status) || !outOfDate || moduleStatus !== 'OutOfDate') return status;
   const latest = info.levels[0]?.tdx;
-  if (latest === undefined) throw malformed('tcb-info-malformed', 'a TDX level lacks TDX SVNs');
+  if (latest === undefined) throw evidenceError('tcb-info-malformed', 'a TDX level lacks TDX SVNs');
   const version = svn2[1] as number;
   let wanted = latest[0] as number;
   if (version > 0) {
     const level = moduleIdentity(info, version)?.levels[0];
     if (level === undefined) {
-      throw refused('module-identity-mismatch', 'TCB info does not name the module that runs now');
+      throw evidenceError(
+        'module-identity-mismatch',
+        'TCB info does not name the module that runs now',
+      );
     }
     wanted = level.isvSvn;
   }

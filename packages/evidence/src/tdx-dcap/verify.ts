@@ -3,7 +3,7 @@
 // and level (tcb.ts).
 import { parseQuote } from '../dcap/quote.ts';
 import { verifyDcapQuote } from '../dcap/verify.ts';
-import { malformed } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import type { Claims, EvidenceKind, VerifyOptions } from '../types.ts';
 import { tdxClaims } from './claims.ts';
 import { parseTdReport } from './parse.ts';
@@ -22,7 +22,7 @@ export async function verifyTdxAs(
 ): Promise<Claims> {
   const quote = parseQuote(bytes);
   if (quote.bodyType === 'sgx') {
-    throw malformed('evidence-field-invalid', 'wanted a TDX quote, got an SGX quote');
+    throw evidenceError('evidence-field-invalid', 'wanted a TDX quote, got an SGX quote');
   }
   const verified = await verifyDcapQuote(quote, kind, options);
   const report = parseTdReport(quote.body);

@@ -3,7 +3,7 @@
 // root and the issuers under it in any order. What issued itself is a root; naming the file is what
 // makes it trusted.
 import { type CryptoPort, toHex } from '@cloister/core';
-import { usage } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import { type RootOptions, rootFromCertificate } from '../roots/make.ts';
 import type { Root } from '../types.ts';
 import { commonName, parseCertificate } from '../x509/certificate.ts';
@@ -38,5 +38,8 @@ export function ekAuthority(
     roots.push(rootFromCertificate(crypto, der, { ...options, kinds: ['tpm2'], source }));
   }
   if (roots.length > 0) return { roots, issuers };
-  throw usage('root-malformed', 'none of these certificates is a root: which one is trusted?');
+  throw evidenceError(
+    'root-malformed',
+    'none of these certificates is a root: which one is trusted?',
+  );
 }

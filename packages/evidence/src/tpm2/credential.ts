@@ -17,7 +17,7 @@ import {
   randomBytes,
 } from 'node:crypto';
 import { concat, utf8 } from '@cloister/core';
-import { malformed, unsupported } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import type { Root } from '../types.ts';
 import { parsePublicKey } from '../x509/algorithms.ts';
 import { type Certificate, parseCertificate } from '../x509/certificate.ts';
@@ -52,7 +52,7 @@ export function checkAkAttributes(ak: TpmPublic): void {
     ATTRIBUTE.sensitiveDataOrigin;
   if ((ak.attributes & wanted) !== wanted || (ak.attributes & ATTRIBUTE.decrypt) !== 0) {
     const message = 'the attestation key is not a restricted signing key fixed to its TPM';
-    throw malformed('evidence-field-invalid', message);
+    throw evidenceError('evidence-field-invalid', message);
   }
 }
 
@@ -91,7 +91,7 @@ export function challengeActivation(ek: TpmPublic, name: Uint8Array): Activation
 export function makeCredential(ek: TpmPublic, name: Uint8Array, secret: Uint8Array): Credential {
   const wanted = ATTRIBUTE.restricted | ATTRIBUTE.decrypt | ATTRIBUTE.fixedTpm;
   if ((ek.attributes & wanted) !== wanted || ek.symmetricBits === 0) {
-    throw malformed(
+    throw evidenceError(
       'evidence-field-invalid',
       'the endorsement key is not a storage key of its TPM',
     );
@@ -136,7 +136,7 @@ function rsaSeed(ek: TpmPublic): Seed {
 function eccSeed(ek: TpmPublic): Seed {
   const { curve, point } = parsePublicKey(ek.spki);
   if (point === undefined || (curve !== 'p256' && curve !== 'p384')) {
-    throw unsupported('evidence-key-type-unsupported', 'an endorsement key on another curve');
+    throw evidenceError('evidence-key-type-unsupported', 'an endorsement key on another curve');
   }
   const ephemeral = createECDH(curve === 'p256' ? 'prime256v1' : 'secp384r1');
   const mine = ephemeral.generateKeys().subarray(1);

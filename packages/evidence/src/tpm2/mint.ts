@@ -5,7 +5,7 @@
 import { createHash, createPublicKey } from 'node:crypto';
 import { concat } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
-import { usage } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import { mintKey, mintSign, publicOf } from '../mint/keys.ts';
 import { checkedRequest } from '../mint/request.ts';
 import type { DevelopmentRoot, DevelopmentRootOptions, MintRequest } from '../mint/types.ts';
@@ -117,7 +117,7 @@ export function mintedTpmMeasurement(pcr0: Uint8Array): Uint8Array {
 export function mintTpm(request: MintRequest): Uint8Array {
   const { hardwareId } = checkedRequest(request, 'tpm2');
   if (!Buffer.from(hardwareId).equals(Buffer.from(request.root.root.fingerprint, 'hex'))) {
-    throw usage('mint-usage', "a TPM's hardware id is the digest of its attestation key");
+    throw evidenceError('mint-usage', "a TPM's hardware id is the digest of its attestation key");
   }
   const ak = request.root.keys['ak'] as Uint8Array;
   const { attest, signature, pcrs } = mintTpmQuote(ak, request.measurement, request.reportData);

@@ -8,7 +8,7 @@
 // `chain` (the AK certificate and its issuers) and `log` (a crypto-agile event log) may be empty.
 // The report data is the quote's qualifying data, 32 bytes.
 import { type Cbor, decodeCbor, encodeCbor } from '@cloister/core';
-import { malformed } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import { DIGEST_BYTES, MAX_EVIDENCE_BYTES, MAX_PCRS } from './constants.ts';
 import type { PcrBanks, TpmQuoteInput } from './quote.ts';
 
@@ -22,21 +22,21 @@ export interface TpmEvidence extends TpmQuoteInput {
 /** @throws CodedError `evidence-malformed`, `evidence-field-invalid` and core's CBOR codes */
 export function parseTpmEvidence(bytes: Uint8Array): TpmEvidence {
   if (bytes.length > MAX_EVIDENCE_BYTES) {
-    throw malformed('evidence-malformed', 'TPM evidence is larger than 8 MiB');
+    throw evidenceError('evidence-malformed', 'TPM evidence is larger than 8 MiB');
   }
   const value = decodeCbor(bytes) as Record<string, unknown> | null;
   if (typeof value !== 'object' || value === null || Object.keys(value).length !== 7) {
-    throw malformed(
+    throw evidenceError(
       'evidence-malformed',
       'TPM evidence is { v, attest, sig, ak, pcrs, chain, log }',
     );
   }
   const { v, attest, sig, ak, pcrs, chain, log } = value;
   if (v !== 1 || !isBytes(attest) || !isBytes(sig) || !isBytes(ak) || !isBytes(log)) {
-    throw malformed('evidence-field-invalid', 'TPM evidence with a field of another type');
+    throw evidenceError('evidence-field-invalid', 'TPM evidence with a field of another type');
   }
   if (!Array.isArray(chain) || chain.length > 6 || !chain.every(isBytes)) {
-    throw malformed('evidence-field-invalid', 'TPM evidence with a bad chain');
+    throw evidenceError('evidence-field-invalid', 'TPM evidence with a bad chain');
   }
   return Object.freeze({ attest, signature: sig, ak, pcrs: parsePcrBanks(pcrs), chain, log });
 }
@@ -59,7 +59,7 @@ function isBytes(value: unknown): value is Uint8Array {
 /** `[[bank, [[index, value]...]]...]`, each ascending and without repeats. */
 export function parsePcrBanks(value: unknown): PcrBanks {
   const bad = () =>
-    malformed('evidence-field-invalid', 'PCR values are [[bank, [[index, value]]]]');
+    evidenceError('evidence-field-invalid', 'PCR values are [[bank, [[index, value]]]]');
   if (!Array.isArray(value) || value.length === 0 || value.length > 4) throw bad();
   const out = new Map<number, Map<number, Uint8Array>>();
   for (const item of value as unknown[]) {

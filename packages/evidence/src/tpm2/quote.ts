@@ -2,7 +2,7 @@
 // Checks a TPM quote: the signature under the attestation key, and that the PCR values carried
 // beside it are the ones quoted. What the key is worth is for the caller (verify.ts, azure-vtpm).
 import { type CryptoPort, concat, equal } from '@cloister/core';
-import { malformed, refused } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import { type EventLog, parseEventLog, replayEventLog } from '../eventlog/parse.ts';
 import { parsePublicKey } from '../x509/algorithms.ts';
 import { type ChainContext, importedKey } from '../x509/chain.ts';
@@ -36,11 +36,11 @@ export async function verifyTpmQuote(
   const quote = parseAttest(input.attest);
   const signature = parseTpmSignature(input.signature);
   if (!(await signatureHolds(context, signature, input.attest, spki))) {
-    throw refused('signature-invalid', 'the quote is not signed by this attestation key');
+    throw evidenceError('signature-invalid', 'the quote is not signed by this attestation key');
   }
   const digest = context.crypto.digest(signature.hash, ...selectedValues(quote, input.pcrs));
   if (!equal(digest, quote.pcrDigest)) {
-    throw refused('binding-invalid', 'the PCR values are not the ones that were quoted');
+    throw evidenceError('binding-invalid', 'the PCR values are not the ones that were quoted');
   }
   return quote;
 }
@@ -54,13 +54,13 @@ function selectedValues(quote: TpmQuote, pcrs: PcrBanks): Uint8Array[] {
     for (const index of indexes) {
       const value = pcrs.get(bank)?.get(index);
       if (value === undefined || value.length !== DIGEST_BYTES[bank]) {
-        throw malformed('evidence-field-invalid', `PCR ${index} is quoted and not carried`);
+        throw evidenceError('evidence-field-invalid', `PCR ${index} is quoted and not carried`);
       }
       values.push(value);
     }
   }
   if (carried !== values.length) {
-    throw malformed('evidence-field-invalid', 'PCR values are carried that are not quoted');
+    throw evidenceError('evidence-field-invalid', 'PCR values are carried that are not quoted');
   }
   return values;
 }
@@ -132,12 +132,14 @@ export function verifyTpmEventLog(crypto: CryptoPort, pcrs: PcrBanks, log: Uint8
   );
   const hash = bank === undefined ? undefined : HASH_NAMES[bank];
   if (bank === undefined || hash === undefined) {
-    throw refused('event-log-mismatch', 'log and quote share no bank of SHA-256 or stronger');
+    throw evidenceError('event-log-mismatch', 'log and quote share no bank of SHA-256 or stronger');
   }
   for (const [index, value] of replayEventLog(crypto, parsed, hash)) {
     const quoted = pcrs.get(bank)?.get(index);
     if (quoted !== undefined && !equal(quoted, value)) {
-      throw refused('event-log-mismatch', `the event log does not give PCR ${index}`, { index });
+      throw evidenceError('event-log-mismatch', `the event log does not give PCR ${index}`, {
+        details: { index },
+      });
     }
   }
   return parsed;

@@ -6,7 +6,7 @@
 // That the key is restricted and cannot leave its TPM is checked when it is enrolled, by credential
 // activation against the TPM's EK certificate (credential.ts), or by who certified it.
 import { equal } from '@cloister/core';
-import { refused } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import type { Claims, Root, VerifyOptions } from '../types.ts';
 import { parseCertificate } from '../x509/certificate.ts';
 import { type ChainContext, rememberParsed, verifyPath } from '../x509/chain.ts';
@@ -42,13 +42,16 @@ async function anchorOf(context: ChainContext, evidence: TpmEvidence): Promise<A
   const root = context.roots.find((r) => r.certificate === undefined && equal(r.key, evidence.ak));
   if (root !== undefined) return { root, enrolled: true, validUntil: Number.POSITIVE_INFINITY };
   if (evidence.chain.length === 0) {
-    throw refused('root-untrusted', 'the attestation key is not enrolled and has no certificate');
+    throw evidenceError(
+      'root-untrusted',
+      'the attestation key is not enrolled and has no certificate',
+    );
   }
   const parse = (der: Uint8Array) => rememberParsed(context, 'certificate', der, parseCertificate);
   const certificates = await Promise.all(evidence.chain.map(parse));
   const path = await verifyPath(context, certificates, { understood: TPM_EXTENSIONS });
   if (!equal(path.certificates[0]?.key.spki ?? new Uint8Array(0), evidence.ak)) {
-    throw refused('binding-invalid', 'the certificate is of another attestation key');
+    throw evidenceError('binding-invalid', 'the certificate is of another attestation key');
   }
   return { root: path.root, enrolled: false, validUntil: path.validUntil };
 }

@@ -3,7 +3,7 @@
 // (RFC 5758), RSA PKCS #1 v1.5 (RFC 4055), and RSA-PSS with MGF1 over the same hash and a salt of
 // the hash's length (RFC 4055 section 3.1). Everything else is unsupported.
 import type { SignatureScheme } from '@cloister/core';
-import { malformed, unsupported } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import { type DerReader, derRoot, TAG } from './der.ts';
 
 /** What an AlgorithmIdentifier of a signature says. ECDSA's curve comes from the key. */
@@ -41,7 +41,7 @@ export function signatureFamily(reader: DerReader): SignatureFamily {
   const oid = reader.oid();
   if (oid === OID_PSS) return pssFamily(reader.enter());
   const known = PLAIN[oid];
-  if (known === undefined) throw unsupported('certificate-unsupported', `algorithm ${oid}`);
+  if (known === undefined) throw evidenceError('certificate-unsupported', `algorithm ${oid}`);
   if (!reader.done) reader.read(TAG.null);
   reader.end();
   return known;
@@ -50,15 +50,15 @@ export function signatureFamily(reader: DerReader): SignatureFamily {
 function pssFamily(reader: DerReader): SignatureFamily {
   const hash = HASHES[oidWithNull(reader.enter(0xa0).enter())];
   const mask = reader.enter(0xa1).enter();
-  if (mask.oid() !== OID_MGF1) throw unsupported('certificate-unsupported', 'PSS without MGF1');
+  if (mask.oid() !== OID_MGF1) throw evidenceError('certificate-unsupported', 'PSS without MGF1');
   const maskHash = HASHES[oidWithNull(mask.enter())];
   const salt = reader.enter(0xa2).small();
   if (reader.next === 0xa3 && reader.enter(0xa3).small() !== 1) {
-    throw unsupported('certificate-unsupported', 'PSS with another trailer');
+    throw evidenceError('certificate-unsupported', 'PSS with another trailer');
   }
   reader.end();
   if (hash === undefined || maskHash !== hash || salt !== hash.bytes) {
-    throw unsupported('certificate-unsupported', 'PSS with mixed hashes or another salt length');
+    throw evidenceError('certificate-unsupported', 'PSS with mixed hashes or another salt length');
   }
   return `rsa-pss-${hash.name}`;
 }
@@ -90,13 +90,13 @@ export function parsePublicKey(spki: Uint8Array): PublicKey {
     const curve = CURVES[algorithm.oid()];
     const point = reader.bits();
     reader.end();
-    if (curve === undefined) throw unsupported('certificate-unsupported', 'another curve');
+    if (curve === undefined) throw evidenceError('certificate-unsupported', 'another curve');
     if (point.length !== 1 + 2 * curve.bytes || point[0] !== 4) {
-      throw malformed('certificate-malformed', 'an EC key is not an uncompressed point');
+      throw evidenceError('certificate-malformed', 'an EC key is not an uncompressed point');
     }
     return { spki, curve: curve.name, point: point.subarray(1) };
   }
-  if (oid !== OID_RSA_KEY) throw unsupported('certificate-unsupported', `key algorithm ${oid}`);
+  if (oid !== OID_RSA_KEY) throw evidenceError('certificate-unsupported', `key algorithm ${oid}`);
   if (!algorithm.done) algorithm.read(TAG.null);
   const key = derRoot(reader.bits());
   reader.end();
@@ -104,12 +104,12 @@ export function parsePublicKey(spki: Uint8Array): PublicKey {
   const bare = modulus[0] === 0 ? modulus.subarray(1) : modulus;
   const bits = bare.length * 8 - Math.clz32(bare[0] ?? 0) + 24;
   if (bits < MIN_RSA_BITS || bits > MAX_RSA_BITS) {
-    throw unsupported('certificate-unsupported', `RSA of ${bits} bits`);
+    throw evidenceError('certificate-unsupported', `RSA of ${bits} bits`);
   }
   const exponent = key.small();
   key.end();
   if (exponent < 3 || exponent % 2 === 0) {
-    throw malformed('certificate-malformed', 'an RSA exponent is even or too small');
+    throw evidenceError('certificate-malformed', 'an RSA exponent is even or too small');
   }
   return { spki, rsaBits: bits, rsaModulus: bare };
 }

@@ -3,7 +3,7 @@
 // form. Version 3 only; extensions are kept raw by dotted object identifier, and a duplicate is
 // refused.
 import { toHex } from '@cloister/core';
-import { malformed } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import {
   type PublicKey,
   parsePublicKey,
@@ -41,7 +41,10 @@ export interface Certificate {
 /** @throws CodedError `certificate-malformed`, `certificate-unsupported`, `der-malformed` */
 export function parseCertificate(der: Uint8Array): Certificate {
   if (der.length > MAX_CERTIFICATE_BYTES) {
-    throw malformed('certificate-malformed', `a certificate of ${der.length} bytes is too large`);
+    throw evidenceError(
+      'certificate-malformed',
+      `a certificate of ${der.length} bytes is too large`,
+    );
   }
   const outer = derRoot(der);
   const tbsElement = outer.read(TAG.sequence);
@@ -50,11 +53,14 @@ export function parseCertificate(der: Uint8Array): Certificate {
   outer.end();
 
   const tbs = new DerReader(tbsElement.value);
-  if (tbs.enter(0xa0).small() !== 2) throw malformed('certificate-malformed', 'not version 3');
+  if (tbs.enter(0xa0).small() !== 2) throw evidenceError('certificate-malformed', 'not version 3');
   const serial = toHex(tbs.integer());
   const innerAlgorithm = tbs.read(TAG.sequence);
   if (toHex(innerAlgorithm.bytes) !== toHex(outerAlgorithm.bytes)) {
-    throw malformed('certificate-malformed', 'names two signature algorithms (section 4.1.1.2)');
+    throw evidenceError(
+      'certificate-malformed',
+      'names two signature algorithms (section 4.1.1.2)',
+    );
   }
   const issuer = tbs.read(TAG.sequence).bytes;
   const validity = tbs.enter();
@@ -94,7 +100,10 @@ export function parseExtensions(reader: DerReader): Map<string, Extension> {
     const value = item.octets();
     item.end();
     if (out.has(oid) || out.size === MAX_EXTENSIONS) {
-      throw malformed('certificate-malformed', `extension ${oid} twice, or too many extensions`);
+      throw evidenceError(
+        'certificate-malformed',
+        `extension ${oid} twice, or too many extensions`,
+      );
     }
     out.set(oid, { critical, value });
   }
@@ -139,7 +148,7 @@ export function keyUsage(certificate: Certificate): number | undefined {
   const reader = new DerReader(extension.value);
   const { value } = reader.read(TAG.bitString);
   reader.end();
-  if (value.length < 2) throw malformed('certificate-malformed', 'an empty key usage');
+  if (value.length < 2) throw evidenceError('certificate-malformed', 'an empty key usage');
   return ((value[1] as number) << 8) | (value[2] ?? 0);
 }
 

@@ -5,7 +5,7 @@
 // held may be remembered; dates and revocation are judged every time.
 import { type CryptoPort, equal, type SignatureScheme, type VerifyKey } from '@cloister/core';
 import { type EvidenceCache, factKey } from '../cache.ts';
-import { malformed, refused } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import type { Root } from '../types.ts';
 import {
   CURVE_BYTES,
@@ -120,9 +120,9 @@ export async function verifyPath(
   options: PathOptions = {},
 ): Promise<ValidPath> {
   const [leaf] = certificates;
-  if (leaf === undefined) throw malformed('certificate-missing', 'a chain has no certificates');
+  if (leaf === undefined) throw evidenceError('certificate-missing', 'a chain has no certificates');
   if (certificates.length > MAX_CHAIN) {
-    throw malformed(
+    throw evidenceError(
       'chain-too-long',
       `got ${certificates.length} certificates, at most ${MAX_CHAIN}`,
     );
@@ -158,7 +158,7 @@ async function anchor(
   const carried = certificates.find((c) => isSelfIssued(c) && equal(c.subject, top.issuer));
   if (carried !== undefined && !context.roots.some((r) => equal(r.key, carried.key.spki))) {
     const message = `the chain ends in '${commonName(carried.subject)}', which is not a named root`;
-    throw refused('root-untrusted', message, { issuer: commonName(top.issuer) });
+    throw evidenceError('root-untrusted', message, { details: { issuer: commonName(top.issuer) } });
   }
   let named = false;
   for (const root of context.roots) {
@@ -173,7 +173,7 @@ async function anchor(
   }
   if (named) throw badSignature(top);
   const message = `no named root is the issuer '${commonName(top.issuer)}'`;
-  throw refused('root-untrusted', message, { issuer: commonName(top.issuer) });
+  throw evidenceError('root-untrusted', message, { details: { issuer: commonName(top.issuer) } });
 }
 
 const parsedRoots = new WeakMap<Root, Certificate>();
@@ -185,7 +185,7 @@ export function rootCertificate(root: Root): Certificate | undefined {
   if (known !== undefined && equal(known.der, root.certificate)) return known;
   const parsed = parseCertificate(root.certificate.slice());
   if (!equal(parsed.key.spki, root.key)) {
-    throw malformed('certificate-malformed', 'a root names one key and carries another');
+    throw evidenceError('certificate-malformed', 'a root names one key and carries another');
   }
   parsedRoots.set(root, parsed);
   return parsed;
@@ -203,7 +203,7 @@ function badSignature(certificate: Certificate): Error {
   const name = commonName(certificate.subject);
   const issuer = commonName(certificate.issuer);
   const message = `the signature on '${name}' does not hold under the key of '${issuer}'`;
-  return refused('certificate-signature-invalid', message, { name, issuer });
+  return evidenceError('certificate-signature-invalid', message, { details: { name, issuer } });
 }
 
 /** @throws CodedError `certificate-not-yet-valid`, `certificate-expired` */
@@ -212,12 +212,12 @@ export function checkValidity(certificate: Certificate, at: number): void {
   if (at < notBefore) {
     const name = commonName(subject);
     const message = `'${name}' is valid from ${iso(notBefore)}, judged at ${iso(at)}`;
-    throw refused('certificate-not-yet-valid', message, { name });
+    throw evidenceError('certificate-not-yet-valid', message, { details: { name } });
   }
   if (at > notAfter) {
     const name = commonName(subject);
     const message = `'${name}' was valid until ${iso(notAfter)}, judged at ${iso(at)}`;
-    throw refused('certificate-expired', message, { name });
+    throw evidenceError('certificate-expired', message, { details: { name } });
   }
 }
 
@@ -230,7 +230,7 @@ function checkCritical(certificate: Certificate, more?: ReadonlySet<string>): vo
   for (const [oid, extension] of certificate.extensions) {
     if (extension.critical && !UNDERSTOOD.has(oid) && more?.has(oid) !== true) {
       const message = `'${commonName(certificate.subject)}' has an unknown critical extension`;
-      throw refused('certificate-usage-invalid', message, { oid });
+      throw evidenceError('certificate-usage-invalid', message, { details: { oid } });
     }
   }
 }
@@ -239,7 +239,7 @@ function checkLeafUsage(leaf: Certificate, anyUsage: boolean): void {
   const signs = (keyUsage(leaf) ?? USAGE_DIGITAL_SIGNATURE) >= USAGE_DIGITAL_SIGNATURE;
   if (caConstraint(leaf) !== undefined || !(signs || anyUsage)) {
     const message = `'${commonName(leaf.subject)}' may not sign evidence (CA bit or key usage)`;
-    throw refused('certificate-usage-invalid', message);
+    throw evidenceError('certificate-usage-invalid', message);
   }
 }
 
@@ -250,7 +250,7 @@ function checkCaUsage(ca: Certificate, below: number): void {
   const mayIssue = usage === undefined || (usage & USAGE_CERT_SIGN) !== 0;
   if (constraint === undefined || !mayIssue || constraint.pathLength < below) {
     const message = `'${commonName(ca.subject)}' may not issue here (CA bit, usage, path length)`;
-    throw refused('certificate-usage-invalid', message);
+    throw evidenceError('certificate-usage-invalid', message);
   }
 }
 
@@ -277,20 +277,20 @@ export async function verifyCrl(
 ): Promise<Crl> {
   if (!equal(crl.issuer, issuer.name)) {
     const message = `CRL of '${commonName(crl.issuer)}', wanted '${commonName(issuer.name)}'`;
-    throw refused('crl-issuer-mismatch', message);
+    throw evidenceError('crl-issuer-mismatch', message);
   }
   const maySign = issuer.usage === undefined || (issuer.usage & USAGE_CRL_SIGN) !== 0;
   if (!maySign || !(await signatureHolds(context, crl, issuer.key))) {
     const message = `the CRL of '${commonName(crl.issuer)}' is not signed by its key`;
-    throw refused('crl-signature-invalid', message);
+    throw evidenceError('crl-signature-invalid', message);
   }
   if (context.at < crl.thisUpdate) {
     const message = `the CRL of '${commonName(crl.issuer)}' begins ${iso(crl.thisUpdate)}`;
-    throw refused('crl-not-yet-valid', message);
+    throw evidenceError('crl-not-yet-valid', message);
   }
   if (context.at > crl.nextUpdate) {
     const message = `the CRL of '${commonName(crl.issuer)}' ended ${iso(crl.nextUpdate)}`;
-    throw refused('crl-expired', message);
+    throw evidenceError('crl-expired', message);
   }
   return crl;
 }
@@ -299,7 +299,9 @@ export async function verifyCrl(
 export function checkNotRevoked(certificate: Certificate, crl: Crl): void {
   if (crl.revoked.has(certificate.serial)) {
     const name = commonName(certificate.subject);
-    throw refused('certificate-revoked', `'${name}' is revoked`, { serial: certificate.serial });
+    throw evidenceError('certificate-revoked', `'${name}' is revoked`, {
+      details: { serial: certificate.serial },
+    });
   }
 }
 

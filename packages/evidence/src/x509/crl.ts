@@ -2,7 +2,7 @@
 // Certificate revocation lists (RFC 5280 section 5): form only. Complete lists of one issuer;
 // delta and indirect lists announce themselves by critical extensions and are refused.
 import { toHex } from '@cloister/core';
-import { malformed, unsupported } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 import { type SignatureFamily, signatureFamily } from './algorithms.ts';
 import { parseExtensions } from './certificate.ts';
 import { DerReader, derRoot, TAG } from './der.ts';
@@ -27,7 +27,8 @@ export interface Crl {
 
 /** @throws CodedError `crl-malformed`, `der-malformed`, `certificate-unsupported` */
 export function parseCrl(der: Uint8Array): Crl {
-  if (der.length > MAX_CRL_BYTES) throw malformed('crl-malformed', 'a CRL is larger than 4 MiB');
+  if (der.length > MAX_CRL_BYTES)
+    throw evidenceError('crl-malformed', 'a CRL is larger than 4 MiB');
   const outer = derRoot(der);
   const tbsElement = outer.read(TAG.sequence);
   const outerAlgorithm = outer.read(TAG.sequence);
@@ -36,10 +37,10 @@ export function parseCrl(der: Uint8Array): Crl {
 
   const tbs = new DerReader(tbsElement.value);
   if (tbs.next === TAG.integer && tbs.small() !== 1)
-    throw malformed('crl-malformed', 'not version 2');
+    throw evidenceError('crl-malformed', 'not version 2');
   const innerAlgorithm = tbs.read(TAG.sequence);
   if (toHex(innerAlgorithm.bytes) !== toHex(outerAlgorithm.bytes)) {
-    throw malformed('crl-malformed', 'names two signature algorithms (section 5.1.1.2)');
+    throw evidenceError('crl-malformed', 'names two signature algorithms (section 5.1.1.2)');
   }
   const issuer = tbs.read(TAG.sequence).bytes;
   const thisUpdate = tbs.time();
@@ -49,7 +50,7 @@ export function parseCrl(der: Uint8Array): Crl {
   tbs.end();
   for (const [oid, extension] of extensions ?? []) {
     if (extension.critical)
-      throw unsupported('certificate-unsupported', `critical ${oid} in a CRL`);
+      throw evidenceError('certificate-unsupported', `critical ${oid} in a CRL`);
   }
   const number = extensions?.get(OID_CRL_NUMBER);
   return Object.freeze({
@@ -67,7 +68,7 @@ export function parseCrl(der: Uint8Array): Crl {
 
 function readNextUpdate(tbs: DerReader): number {
   if (tbs.next !== TAG.utcTime && tbs.next !== TAG.generalizedTime) {
-    throw malformed('crl-malformed', 'has no next update (section 5.1.2.5)');
+    throw evidenceError('crl-malformed', 'has no next update (section 5.1.2.5)');
   }
   return tbs.time();
 }

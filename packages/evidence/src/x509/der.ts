@@ -4,7 +4,7 @@
 // only views, so hostile input costs at most its own length.
 //
 // Invariant: whatever the bytes, the outcome is a value or `der-malformed`.
-import { malformed } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 
 export const TAG = {
   boolean: 0x01,
@@ -31,7 +31,7 @@ export interface DerElement {
 }
 
 function bad(what: string): Error {
-  return malformed('der-malformed', `DER: ${what}`);
+  return evidenceError('der-malformed', `DER: ${what}`);
 }
 
 /** Reads the elements of `bytes` one after another. */

@@ -2,7 +2,7 @@
 // PEM (RFC 7468): the DER of each block with one label, in order. Text between blocks is ignored,
 // as the RFC's section 2 allows; a NUL terminator, which quotes carry, ends the text.
 import { fromBase64 } from '@cloister/core';
-import { malformed } from '../errors.ts';
+import { evidenceError } from '../errors.ts';
 
 const MAX_BLOCKS = 16;
 /** A character a byte, whatever the bytes are. */
@@ -17,19 +17,19 @@ export function parsePem(bytes: Uint8Array, label = 'CERTIFICATE'): Uint8Array[]
   const blocks: Uint8Array[] = [];
   for (let at = text.indexOf(begin); at !== -1; at = text.indexOf(begin, at)) {
     const stop = text.indexOf(end, at);
-    if (stop === -1) throw malformed('pem-malformed', `PEM: a ${label} block does not end`);
+    if (stop === -1) throw evidenceError('pem-malformed', `PEM: a ${label} block does not end`);
     if (blocks.length === MAX_BLOCKS) {
-      throw malformed('pem-malformed', `PEM: more than ${MAX_BLOCKS} blocks`);
+      throw evidenceError('pem-malformed', `PEM: more than ${MAX_BLOCKS} blocks`);
     }
     const body = text.slice(at + begin.length, stop).replace(/[\r\n\t ]/g, '');
     try {
       blocks.push(fromBase64(body));
     } catch (cause) {
-      throw malformed('pem-malformed', `PEM: a ${label} block is not base64`, cause);
+      throw evidenceError('pem-malformed', `PEM: a ${label} block is not base64`, { cause });
     }
     at = stop + end.length;
   }
-  if (blocks.length === 0) throw malformed('pem-malformed', `PEM: no ${label} block`);
+  if (blocks.length === 0) throw evidenceError('pem-malformed', `PEM: no ${label} block`);
   return blocks;
 }
 

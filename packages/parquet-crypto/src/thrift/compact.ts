@@ -10,7 +10,7 @@
 //   field   dddd tttt          id delta 1..15 and type; delta 0: a zigzag varint id follows
 //   list    nnnn tttt          size 0..14 and element type; 15: a varint size follows
 //   struct  fields, then 00
-import { malformed, truncated } from '../errors.ts';
+import { parquetError, truncated } from '../errors.ts';
 
 /** Wire types of the compact protocol. */
 export const TYPE = {
@@ -75,13 +75,13 @@ export class Cursor {
       if (byte < 0x80) return value;
       scale *= 128;
     }
-    throw malformed('thrift-malformed', 'a thrift varint has more than ten bytes');
+    throw parquetError('thrift-malformed', 'a thrift varint has more than ten bytes');
   }
 
   zigzag(): number {
     const value = this.varint();
     if (value > Number.MAX_SAFE_INTEGER) {
-      throw malformed('thrift-malformed', 'a thrift integer is beyond 2^52');
+      throw parquetError('thrift-malformed', 'a thrift integer is beyond 2^52');
     }
     return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
   }
@@ -100,7 +100,7 @@ export class Cursor {
   }
 
   skipValue(type: number, depth: number): void {
-    if (depth > DEPTH_MAX) throw malformed('thrift-malformed', 'thrift data nests too deep');
+    if (depth > DEPTH_MAX) throw parquetError('thrift-malformed', 'thrift data nests too deep');
     if (type === TYPE.byte) this.skip(1);
     else if (type >= TYPE.i16 && type <= TYPE.i64) this.varint();
     else if (type === TYPE.double) this.skip(8);
@@ -109,7 +109,7 @@ export class Cursor {
     else if (type === TYPE.map) this.skipMap(depth);
     else if (type === TYPE.struct) this.skipStruct(depth);
     else if (type === TYPE.uuid) this.skip(16);
-    else throw malformed('thrift-malformed', `thrift type ${type} does not exist`);
+    else throw parquetError('thrift-malformed', `thrift type ${type} does not exist`);
   }
 
   skipList(depth: number): void {
@@ -153,10 +153,13 @@ export class Cursor {
       const start = this.at;
       if (type !== TYPE.true && type !== TYPE.false) this.skipValue(type, 1);
       if (marks.length === FIELDS_MAX * MARKS || hasField(marks, id)) {
-        throw malformed('thrift-malformed', `a thrift struct repeats field ${id} or has too many`);
+        throw parquetError(
+          'thrift-malformed',
+          `a thrift struct repeats field ${id} or has too many`,
+        );
       }
       if (id < -0x8000 || id > 0x7fff) {
-        throw malformed('thrift-malformed', `thrift field id ${id} is not of 16 bits`);
+        throw parquetError('thrift-malformed', `thrift field id ${id} is not of 16 bits`);
       }
       marks.push(id, type, start, this.at);
     }

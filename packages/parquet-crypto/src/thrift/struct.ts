@@ -4,7 +4,7 @@
 // the bytes of all others; the result is written with ids ascending.
 import { concat, fromUtf8, utf8 } from '@cloister/core';
 import { joinBytes } from '../bytes.ts';
-import { malformed, overLimit } from '../errors.ts';
+import { overLimit, parquetError } from '../errors.ts';
 import { Cursor, type FieldMarks, MARKS, type RawField, TYPE } from './compact.ts';
 
 /** A value ready to be put into a struct: bytes, also in parts; an integer is encoded then. */
@@ -193,7 +193,7 @@ export class ThriftStruct {
   }
 
   private wrong(id: number, wanted: string): Error {
-    return malformed('thrift-malformed', `field ${id} of ${this.name} is not ${wanted}`);
+    return parquetError('thrift-malformed', `field ${id} of ${this.name} is not ${wanted}`);
   }
 }
 

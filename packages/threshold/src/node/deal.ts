@@ -49,7 +49,7 @@ export async function openDeal(
     (!equal(deal.dealerKey, args.dealerKey) && 'signing key');
   if (wrong !== false) {
     const message = `the deal is of another ${wrong}`;
-    throw thresholdError('deal-other-context', 'verification', message, { details: { wrong } });
+    throw thresholdError('deal-other-context', message, { details: { wrong } });
   }
   const label = dealLabel(deal);
   const { enc, ct } = assertSealedKey({ sealed: deal.sealed, label, curve: opensslCurve });
@@ -59,7 +59,7 @@ export async function openDeal(
   dh.fill(0);
   if (opened === undefined) {
     const message = `the deal of dealer ${deal.dealer} does not open under the key it names`;
-    throw thresholdError('hpke-open-failed', 'verification', message);
+    throw thresholdError('hpke-open-failed', message);
   }
   return opened;
 }

@@ -103,11 +103,11 @@ export function combineDeals(args: {
   assertThreshold(t, n);
   assertSeats([seat]);
   if (seat > n) {
-    throw thresholdError('seat-out-of-range', 'usage', `seat ${seat} of ${n}`);
+    throw thresholdError('seat-out-of-range', `seat ${seat} of ${n}`);
   }
   if (previous !== null && args.expectedGroupKey === undefined) {
     const message = 'a reshare is combined against the old group key, and none was given';
-    throw thresholdError('argument-invalid', 'usage', message);
+    throw thresholdError('argument-invalid', message);
   }
   const expected = args.expectedGroupKey;
   const groupKey = groupKeyOf(reveals, expected === undefined ? {} : { expected });
@@ -135,12 +135,12 @@ function dealOf(
   const [one] = found;
   if (one === undefined || found.length !== 1) {
     const message = `wanted one deal of dealer ${reveal.seat}, got ${found.length}`;
-    throw thresholdError('deals-incomplete', 'verification', message);
+    throw thresholdError('deals-incomplete', message);
   }
   if (!verifyDeal({ reveal, seat, deal: one.deal, curve: opensslCurve })) {
     const message = `dealer ${reveal.seat}'s deal to seat ${seat} does not fit its commitments`;
     const details = { dealer: reveal.seat, seat };
-    throw thresholdError('deal-invalid', 'verification', message, { details });
+    throw thresholdError('deal-invalid', message, { details });
   }
   return one.deal;
 }
@@ -156,7 +156,7 @@ function evaluate(coefficients: readonly Uint8Array[], seat: number): Uint8Array
     value = sum;
   }
   if (!isScalar(value)) {
-    throw thresholdError('random-exhausted', 'unavailable', 'a deal came out as zero: deal again');
+    throw thresholdError('random-exhausted', 'a deal came out as zero: deal again');
   }
   return value;
 }
@@ -170,10 +170,10 @@ function publicOf(secret: Uint8Array): Uint8Array {
 function assertOwn(share: KeyShare, genesis: Uint8Array, seat: number): void {
   if (!equal(share.genesis, genesis)) {
     const message = 'the share to deal again is of another charter';
-    throw thresholdError('reveal-other-charter', 'usage', message);
+    throw thresholdError('reveal-other-charter', message);
   }
   if (share.seat !== seat) {
     const message = `the share to deal again is of seat ${share.seat}, wanted ${seat}`;
-    throw thresholdError('reveal-other-seat', 'usage', message);
+    throw thresholdError('reveal-other-seat', message);
   }
 }

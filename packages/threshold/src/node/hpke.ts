@@ -45,7 +45,7 @@ export class HpkeKeyPair {
   }
 
   toJSON(): never {
-    throw thresholdError('secret-not-serialisable', 'usage', 'a key pair is never serialised');
+    throw thresholdError('secret-not-serialisable', 'a key pair is never serialised');
   }
 }
 
@@ -71,7 +71,7 @@ export function deriveHpkeKeyPair(ikm: Uint8Array): HpkeKeyPair {
     candidate.fill(0);
     return pair;
   }
-  throw thresholdError('random-exhausted', 'unavailable', 'no key in 256 candidates');
+  throw thresholdError('random-exhausted', 'no key in 256 candidates');
 }
 
 /** Seals `plaintext` to `publicKey` (65 bytes): enc, then ciphertext and tag. */
@@ -126,7 +126,7 @@ export function hpkeOpen(args: {
   dh.fill(0);
   if (opened === undefined) {
     const message = 'an HPKE message does not open: wrong key, info, associated data or bytes';
-    throw thresholdError('hpke-open-failed', 'verification', message);
+    throw thresholdError('hpke-open-failed', message);
   }
   return opened;
 }

@@ -38,7 +38,7 @@ export class Multiplier {
   /** x(sP), 32 bytes: HPKE's dh. `point` is encoded and was checked by `parsePoint`. */
   x(point: Uint8Array): Uint8Array<ArrayBuffer> {
     if (this.#ecdh === undefined) {
-      throw thresholdError('secret-wiped', 'usage', 'this secret has been wiped');
+      throw thresholdError('secret-wiped', 'this secret has been wiped');
     }
     return Uint8Array.from(this.#ecdh.computeSecret(point));
   }
@@ -65,7 +65,7 @@ export class Multiplier {
   }
 
   toJSON(): never {
-    throw thresholdError('secret-not-serialisable', 'usage', 'a secret is never serialised');
+    throw thresholdError('secret-not-serialisable', 'a secret is never serialised');
   }
 }
 

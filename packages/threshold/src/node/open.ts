@@ -84,7 +84,7 @@ export function partialOpen(args: {
   const { multiplier } = secretOf(share);
   if (!equal(parseLabel(label).genesis, share.genesis)) {
     const message = 'the label names another charter than the share was made under';
-    throw thresholdError('label-other-charter', 'verification', message);
+    throw thresholdError('label-other-charter', message);
   }
   assertLabelKey(label, share.groupKey);
   const { enc } = checkedUnder(args.sealed, label);
@@ -101,7 +101,7 @@ function checkedUnder(
   const checked = sealed.under(label);
   if (checked !== undefined) return checked;
   const message = 'pi was checked over another label: the key is not opened';
-  throw thresholdError('pi-invalid', 'verification', message);
+  throw thresholdError('pi-invalid', message);
 }
 
 /**
@@ -144,7 +144,7 @@ export function combinePartials(args: {
   assertSeats(args.partials.map((p) => p.seat));
   if (!Number.isInteger(t) || t < 1 || args.partials.length < t) {
     const message = `wanted ${t} partial openings, got ${args.partials.length}`;
-    throw thresholdError('partials-too-few', 'unavailable', message);
+    throw thresholdError('partials-too-few', message);
   }
   const used = args.partials.slice(0, t);
   const lagrange = lagrangeFractions(used.map((p) => p.seat));
@@ -158,7 +158,7 @@ export function combinePartials(args: {
   if (opened === undefined) {
     const message =
       'the key does not open from these partial openings: ask each keeper for its proof and blame';
-    throw thresholdError('opening-tag-invalid', 'verification', message);
+    throw thresholdError('opening-tag-invalid', message);
   }
   return opened;
 }
@@ -168,7 +168,7 @@ function combinedDh(points: readonly Point[], lagrange: LagrangeFractions) {
   const sum = sumPoints(points.map((q, i) => timesPublic(q, lagrange.factors[i] as bigint)));
   if (sum.is0()) {
     const message = 'the partial openings cancel out: at least one is wrong';
-    throw thresholdError('opening-infinity', 'verification', message);
+    throw thresholdError('opening-infinity', message);
   }
   const bytes = encodePoint(sum);
   if (lagrange.divisor === 1n) return bytes.slice(1, 33);
@@ -181,5 +181,5 @@ function combinedDh(points: readonly Point[], lagrange: LagrangeFractions) {
 function assertLabelKey(label: Uint8Array, groupKey: Uint8Array): void {
   if (equal(parseLabel(label).groupKey, groupKey)) return;
   const message = 'the label names another group key: seal again to the present one';
-  throw thresholdError('label-other-key', 'verification', message);
+  throw thresholdError('label-other-key', message);
 }

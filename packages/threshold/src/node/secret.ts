@@ -37,5 +37,5 @@ export function hedgedNonce(random: Random, secret: Uint8Array, statement: Uint8
 
 function exhausted() {
   const message = `no scalar in range in ${MAX_DRAWS} draws: the random generator is broken`;
-  return thresholdError('random-exhausted', 'unavailable', message);
+  return thresholdError('random-exhausted', message);
 }

@@ -63,7 +63,7 @@ export class KeyShare implements ShareFacts {
   }
 
   toJSON(): never {
-    throw thresholdError('secret-not-serialisable', 'usage', 'a key share is never serialised');
+    throw thresholdError('secret-not-serialisable', 'a key share is never serialised');
   }
 }
 
@@ -71,7 +71,7 @@ export class KeyShare implements ShareFacts {
 export function secretOf(share: KeyShare): Inside {
   const inside = insides.get(share);
   if (inside === undefined) {
-    throw thresholdError('secret-wiped', 'usage', 'this key share has been wiped');
+    throw thresholdError('secret-wiped', 'this key share has been wiped');
   }
   return inside;
 }
