@@ -39,6 +39,14 @@ export type OpeningsErrorCode =
   | 'opening-missing'
   | 'opening-mismatch';
 
+/** Why opened code is not what its task says, or a column of it does not open. */
+export type OpenedErrorCode =
+  | 'uses-differ'
+  | 'outputs-differ'
+  | 'policy-refused'
+  | 'column-not-granted'
+  | 'column-not-sealed';
+
 /** Why bytes are not the charter that a genesis stands for. */
 export type FoundingErrorCode = 'founding-charter-mismatch' | 'founding-charter-malformed';
 
@@ -52,6 +60,7 @@ export type ContractErrorCode =
   | CharterErrorCode
   | AdmitErrorCode
   | OpeningsErrorCode
+  | OpenedErrorCode
   | FollowErrorCode
   | FoundingErrorCode
   | TranscriptErrorCode;

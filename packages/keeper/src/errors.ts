@@ -25,8 +25,6 @@ export type KeeperErrorCode =
   | 'ledger-moved'
   | 'run-expired'
   | 'evidence-expired'
-  | 'column-not-granted'
-  | 'column-not-sealed'
   | 'appraisal-failed'
   | 'policy-refused';
 

@@ -11,7 +11,8 @@
 //               distributed run with one that does not match opens for none of them
 //   6 openings  every part is what the ledger has a commitment to
 //   7 policy    the uses are allowed by every owner's policy
-//   8 columns   granted and read, and the footer key; each sealed key is the newest event's blob
+//   8 columns   granted and read, and the footer key (contract/openings/opened-columns.ts); each
+//               sealed key is the newest event's blob
 //   9 pi        threshold's `partialOpen` multiplies nothing without it; it may have held before,
 //               over this label (checked-keys.ts)
 //
@@ -21,17 +22,15 @@
 import type { PartialOpening } from '@cloister/api';
 import {
   type Appraiser,
-  columnLabel,
-  columnsRead,
   decodeTaskOpenings,
   type Follower,
+  type OpenedColumn,
+  openedColumns,
   openingsInfo,
-  type RightInput,
   type Rights,
   readTaskOpenings,
   requiredWitnesses,
   rightsOfJoin,
-  sealedColumn,
   type TaskContents,
   type TaskOpenings,
   witnessesOf,
@@ -93,9 +92,9 @@ export async function decide(
   await checkTimes(ports, rights, fresh);
   const contents = checkOpenings(ports, rights, request.openings);
   const suppression = checkPolicy(contents);
-  const wanted = rights.inputs.flatMap((input, at) =>
-    columnsOf(input, at, contents, suppression).map((column) => ({ input, at, column })),
-  );
+  const { genesis } = ports;
+  const { inputs } = rights;
+  const wanted = openedColumns({ genesis, inputs, contents, suppression });
   const keys = await fetchKeys(ports, wanted);
   checkUnmoved(ports, request, rights);
   return openColumns(ports, share, wanted, keys);
@@ -216,22 +215,10 @@ function checkPolicy(contents: TaskContents): readonly Suppression[] {
   throw keeperError(code as 'policy-refused', 'policy', message);
 }
 
-interface Wanted {
-  readonly input: RightInput;
-  /** The input's position in the task. */
-  readonly at: number;
-  readonly column: number;
-}
-
 /** Step 8, its second half. */
-function fetchKeys(ports: OpenPorts, wanted: readonly Wanted[]): Promise<SealedKey[]> {
+function fetchKeys(ports: OpenPorts, wanted: readonly OpenedColumn[]): Promise<SealedKey[]> {
   return Promise.all(
-    wanted.map(async ({ input, column }) => {
-      const digest = sealedColumn(input, column);
-      if (digest !== undefined) return parseSealedKey(await ports.blobs.get(digest));
-      const message = 'a granted column has no sealed key in the newest event of its dataset';
-      throw keeperError('column-not-sealed', 'verification', message);
-    }),
+    wanted.map(async ({ sealed }) => parseSealedKey(await ports.blobs.get(sealed))),
   );
 }
 
@@ -239,31 +226,14 @@ function fetchKeys(ports: OpenPorts, wanted: readonly Wanted[]): Promise<SealedK
 function openColumns(
   ports: OpenPorts,
   share: KeyShare,
-  wanted: readonly Wanted[],
+  wanted: readonly OpenedColumn[],
   keys: readonly SealedKey[],
 ): Decision {
-  const partials = wanted.map(({ input, at, column }, i) => {
-    const label = columnLabel(ports.genesis, input, column);
-    const digest = sealedColumn(input, column);
-    const checked = digest === undefined ? undefined : ports.checked?.get(digest);
+  const partials = wanted.map(({ input, column, label, sealed }, i) => {
+    const checked = ports.checked?.get(sealed);
     const known = checked?.under(label) === undefined ? undefined : checked;
     const point = partialOpen({ share, sealed: known ?? (keys[i] as SealedKey), label });
-    return { input: at, column, point };
+    return { input, column, point };
   });
   return { encs: keys.map((key) => key.enc), partials };
-}
-
-/** The footer key and the columns that the run reads, all of them asked for and so granted. */
-function columnsOf(
-  { input }: RightInput,
-  at: number,
-  { uses }: TaskContents,
-  suppression: readonly Suppression[],
-): number[] {
-  const columns = columnsRead(at, { uses, suppression, asked: input.columns });
-  if (columns.some((column) => !input.columns.includes(column))) {
-    const message = 'the run reads a column that the task did not ask for, so nobody granted it';
-    throw keeperError('column-not-granted', 'policy', message);
-  }
-  return [0, ...columns];
 }

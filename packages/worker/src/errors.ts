@@ -21,9 +21,6 @@ export type WorkerErrorCode =
   | 'owner-witness-missing'
   | 'recipient-unknown'
   | 'outputs-differ'
-  | 'uses-differ'
-  | 'policy-refused'
-  | 'column-not-granted'
   | 'event-void'
   | 'run-failed'
   | 'timed-out';

@@ -17,13 +17,11 @@ import {
 } from '@cloister/api';
 import { gather, within } from '@cloister/attested';
 import {
-  columnLabel,
-  columnsRead,
   type Epoch,
   encodeTaskOpenings,
+  openedColumns,
   openingsInfo,
   type Rights,
-  sealedColumn,
   type TaskContents,
   type TaskOpenings,
 } from '@cloister/contract';
@@ -139,7 +137,7 @@ export function startKeys(
 /**
  * The master keys of every column that the run reads, one map an input.
  * @throws CodedError `keepers-too-few` with the refusal in its details, `key-opening-failed`,
- * `column-not-granted`, and the freshness codes
+ * those of `openedColumns`, and the freshness codes
  */
 export async function obtainKeys(
   ports: WorkerPorts,
@@ -191,25 +189,18 @@ function reachAgain(
   return reachKeepers(ports, identity, { ...about, graceMs });
 }
 
-async function wantedKeys(
+function wantedKeys(
   ports: WorkerPorts,
   start: KeyStart,
   { contents, suppression }: KeyRequest,
 ): Promise<Wanted[]> {
-  const { uses } = contents;
-  const { genesis } = ports;
-  const all = start.rights.inputs.flatMap((right, input) => {
-    const asked = right.input.columns;
-    const read = columnsRead(input, { uses, suppression, asked });
-    if (read.some((column) => !asked.includes(column))) throw notGranted('was not asked for');
-    return [0, ...read].map(async (column) => {
-      const digest = sealedColumn(right, column);
-      if (digest === undefined) throw notGranted('has no sealed key in its dataset event');
-      const sealed = parseSealedKey(await start.sealed(digest));
-      return { input, column, label: columnLabel(genesis, right, column), sealed };
-    });
-  });
-  return Promise.all(all);
+  const { inputs } = start.rights;
+  const opened = openedColumns({ genesis: ports.genesis, inputs, contents, suppression });
+  return Promise.all(
+    opened.map(async ({ input, column, label, sealed }) => {
+      return { input, column, label, sealed: parseSealedKey(await start.sealed(sealed)) };
+    }),
+  );
 }
 
 /**
@@ -388,10 +379,6 @@ function tooFew(round: Round, wanted: number) {
   const kind = refusal === undefined ? 'unavailable' : 'policy';
   const details = { refusal: refusal ?? 'none' };
   return workerError('keepers-too-few', kind, message, { details });
-}
-
-function notGranted(why: string) {
-  return workerError('column-not-granted', 'policy', `a column that the run reads ${why}`);
 }
 
 function malformedAnswer(what: string) {

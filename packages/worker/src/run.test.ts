@@ -172,6 +172,20 @@ describe('a run', () => {
     expect(stage.keepers.flatMap((k) => k.requests)).not.toContain('/v1/open');
   });
 
+  it('is refused before any key where its task calls one output as another', async () => {
+    // The hospital may have column c alone; by the names it would get the key of a.
+    const outputs = TWO.map((output, at) => ({ ...output, name: TWO[1 - at]?.name ?? '' }));
+    const task = await stage.addTask(dataset, {
+      code: 'SELECT a, c FROM t',
+      columns: [1, 3],
+      outputs,
+    });
+    const { code, folded } = await run(task);
+    expect(code).toBe('outputs-differ');
+    expect(folded).toMatchObject({ status: 'failed', failure: 'outputs-differ' });
+    expect(stage.keepers.flatMap((k) => k.requests)).not.toContain('/v1/open');
+  });
+
   it('whose join is void ends with the void code and asks nobody for anything', async () => {
     const never = await stage.world.propose('bank', [dataset.body]);
     const { error, code } = await run(never);

@@ -18,26 +18,20 @@ import {
   decodeTaskOpenings,
   type EventBody,
   openingsInfo,
+  planToRun,
   type Rights,
   readTaskOpenings,
   rightsOfJoin,
   type TaskContents,
   type TaskOpenings,
 } from '@cloister/contract';
-import {
-  type EnginePlan,
-  encodeUses,
-  judge,
-  type RunResult,
-  type RunTable,
-  type Suppression,
-} from '@cloister/contract/policy';
-import { type BlobStore, CodedError, equal, fromHex, isCoded, toHex } from '@cloister/core';
+import type { EnginePlan, RunResult, RunTable } from '@cloister/contract/policy';
+import { type BlobStore, CodedError, fromHex, isCoded, toHex } from '@cloister/core';
 import { hpkeOpen } from '@cloister/threshold/node';
 import type { TreeHead } from '@cloister/tlog';
 import { publish } from './append.ts';
 import { Directory } from './directory.ts';
-import { tidyCode, workerError } from './errors.ts';
+import { tidyCode } from './errors.ts';
 import { witnessRule } from './freshness.ts';
 import { attest, joinTask, newIdentity, type RunIdentity } from './identity.ts';
 import { inputTables, type ReadyInput } from './inputs.ts';
@@ -98,8 +92,7 @@ async function runJoined(ports: WorkerPorts, identity: RunIdentity, joined: Join
   const rights = requireRights(ports, join);
   const start = startKeys(ports, identity, { join, head: joined.head, rights });
   const { openings, contents } = await fetchOpenings(ports, identity, joined, rights);
-  const planned = await planAgain(ports, contents);
-  const { plan, suppression } = planned;
+  const { plan, suppression } = await planToRun(ports.engine, contents);
   const { outputs } = rights.task.body;
   const { charter } = ports.follower;
   const sealing = { outputs, parameters: contents.parameters, charter };
@@ -205,36 +198,6 @@ async function fetchOpenings(
     }
   }
   throw last;
-}
-
-/** Plans the code anew: its uses must be the task's, and the policies must allow them. */
-async function planAgain(
-  ports: WorkerPorts,
-  contents: TaskContents,
-): Promise<{ plan: EnginePlan; suppression: readonly Suppression[] }> {
-  const tables = contents.parameters.tables.map((name, i) => ({
-    name,
-    columns: contents.schemas[i]?.columns ?? [],
-  }));
-  const { code } = contents;
-  const { params } = contents.parameters;
-  const bare = await ports.engine.plan({ code, params, tables });
-  if (!equal(encodeUses(bare.uses), encodeUses(contents.uses))) {
-    const message = 'the code does not use the columns as its task says';
-    throw workerError('uses-differ', 'policy', message);
-  }
-  const { uses, policies, facts } = contents;
-  const judged = judge({ uses, policies, task: facts });
-  if (!judged.ok) {
-    const code = judged.findings[0]?.code ?? 'policy-refused';
-    throw new CodedError(code, 'policy', 'a policy does not allow these uses: see task check');
-  }
-  const { suppression } = judged;
-  if (suppression.length === 0) return { plan: bare, suppression };
-  return {
-    plan: await ports.engine.plan({ code, params, tables, suppress: suppression }),
-    suppression,
-  };
 }
 
 function usageOf(

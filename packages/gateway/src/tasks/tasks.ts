@@ -8,13 +8,14 @@ import {
   encodeParameters,
   type Input,
   readTaskOpenings,
+  refuseForbidden,
   type Task,
   type TaskContents,
   type TaskOpenings,
   versionKey,
 } from '@cloister/contract';
-import { type EngineTable, encodeUses, judge } from '@cloister/contract/policy';
-import { CodedError, equal, isCoded, toHex, utf8 } from '@cloister/core';
+import { encodeUses } from '@cloister/contract/policy';
+import { CodedError, isCoded, toHex, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { type Gateway, memberOf, publish, publishAccepted, stateInForce } from '../context.ts';
 import { readDataset } from '../datasets/datasets.ts';
@@ -193,38 +194,12 @@ export async function declineIfForbidden(
   let code: string | undefined;
   try {
     const { contents, owners } = await readTask(gateway, key);
-    code = await forbiddenBy(gateway, contents, owners);
+    await refuseForbidden(gateway.engine, contents, (input) => owners[input] === me);
   } catch (error) {
     if (!isCoded(error) || error.kind === 'unavailable' || error.kind === 'not-found') throw error;
     code = error.code;
   }
   return code === undefined ? undefined : publish(gateway, 'decline', { task, code });
-}
-
-async function forbiddenBy(
-  gateway: Gateway,
-  contents: TaskContents,
-  owners: readonly string[],
-): Promise<string | undefined> {
-  const { uses, policies, facts } = contents;
-  const blocked = judge({ uses, policies, task: facts }).findings;
-  const own = blocked.find((finding) => owners[finding.input] === gateway.card.id);
-  if (own !== undefined) return own.code;
-  try {
-    const plan = await gateway.engine.plan({ code: contents.code, tables: tablesOf(contents) });
-    return equal(encodeUses(plan.uses), encodeUses(uses)) ? undefined : 'uses-differ';
-  } catch (error) {
-    if (isCoded(error)) return error.code;
-    throw error;
-  }
-}
-
-/** The tables of a task's code, as an engine plans them. */
-export function tablesOf(contents: Pick<TaskContents, 'parameters' | 'schemas'>): EngineTable[] {
-  return contents.parameters.tables.map((name, i) => ({
-    name,
-    columns: contents.schemas[i]?.columns ?? [],
-  }));
 }
 
 /** This member's inputs of a task. @throws CodedError `task-not-found`, `task-not-yours` */

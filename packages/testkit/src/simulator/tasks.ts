@@ -20,6 +20,10 @@ export const OWNER = 'hospital';
 export const PROPOSER = 'bank';
 /** Runs that an honest grant pays for: a run that fails in bad weather is started again. */
 const RUNS = 6;
+/** What every task's code puts out. */
+export const OUTPUTS = [1, 2].map((id) => {
+  return { id, statement: 0, name: `o${id}`, type: 'BIGINT' };
+});
 const ANY = { for: 'any', purpose: 'any', code: 'any' } as const;
 const POLICY: Policy = {
   version: 1,
@@ -135,10 +139,9 @@ export async function addTask(
   const columns = change.columns ?? [1, 3];
   const used = change.used ?? [1, 3];
   const runs = change.runs ?? RUNS;
-  const outputs = [1, 2].map((id) => ({ id, statement: 0, name: `o${id}`, type: 'BIGINT' }));
   const parts = {
     code: commitTo(utf8('SELECT A, C FROM t'), ports),
-    parameters: commitTo(encodeParameters({ tables: ['t0'], params: {}, outputs }), ports),
+    parameters: commitTo(encodeParameters({ tables: ['t0'], params: {}, outputs: OUTPUTS }), ports),
     uses: commitTo(encodeUses(showing(used)), ports),
     purpose: commitTo(utf8('testing'), ports),
   };

@@ -21,7 +21,7 @@ import { Endpoint } from './endpoint.ts';
 import { followerOf } from './following.ts';
 import { gatewayPeer, keeperPeer } from './peers.ts';
 import { MEMBERS, type Stage } from './stage.ts';
-import { PROPOSER, type Task } from './tasks.ts';
+import { OUTPUTS, PROPOSER, type Task } from './tasks.ts';
 import { believing } from './worker-mutants.ts';
 
 const PATIENCE_MS = 6_000;
@@ -160,7 +160,7 @@ export class WorkerNode {
       plan: async ({ code }) => {
         const said = decodeUses(openings.uses.value);
         const planned = stage.off('uses-again') ? said : uses;
-        return { uses: planned, outputs: [], suppression: [], statements: [code] };
+        return { uses: planned, outputs: OUTPUTS, suppression: [], statements: [code] };
       },
       bindGrouping: async () => ({ bound: '', columns: [] }),
       run: async ({ ready }) => {

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an owner's gateway declines by itself when it plans a task's code again: what the code does
+// not do as its task says, and nothing that is right. The proposer writes its event by hand here,
+// so it can say what its own gateway would not.
+import { commitTo, encodeParameters, type TaskParameters } from '@cloister/contract';
+import { encodeUses } from '@cloister/contract/policy';
+import { utf8 } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  eventually,
+  Federation,
+  type Started,
+  settled,
+  withKeepers,
+} from '../../testing/federation.ts';
+import { memberOf } from '../context.ts';
+import { sealForMembers } from '../datasets/openings.ts';
+
+const OPEN = { for: 'any', purpose: 'any', code: 'any', k: 'none', approvals: 1 } as const;
+const POLICY = {
+  ...OPEN,
+  limits: { runs: 'none', days: 'none' },
+  columns: { id: { rule: 'reveal' }, age: { rule: 'reveal' } },
+};
+const CSV = 'id,age\n1,30\n2,41\n';
+
+let federation: Federation;
+let bank: Started;
+let hospital: Started;
+let dataset: string;
+
+beforeAll(async () => {
+  federation = await Federation.create(withKeepers);
+  bank = await federation.start('bank');
+  hospital = await federation.start('hospital');
+  await settled(bank);
+  await settled(hospital);
+  const { upload } = await bank.admin.upload('data.csv', new Blob([CSV]));
+  const price = { currency: 'EUR' };
+  const added = await bank.admin.addDataset({
+    uploads: [upload],
+    name: 'accounts',
+    policy: POLICY,
+    price,
+  });
+  dataset = added.dataset.dataset;
+});
+afterAll(() => federation.close());
+
+/** A task of the hospital's over both columns; `change` is what it says of its code. */
+async function propose(
+  code: string,
+  change: Partial<Pick<TaskParameters, 'params' | 'outputs'>> & { usesOf?: string } = {},
+): Promise<string> {
+  const { world, ledger } = federation;
+  const { gateway } = hospital;
+  const version = bank.gateway.follower.state.datasets.get(dataset)?.versions.get(1);
+  if (version === undefined) throw new Error('no version');
+  const names = ['id', 'age'];
+  const columns = names.map((name, at) => ({ id: at + 1, name, type: 'BIGINT' }));
+  const { params = {}, usesOf = code } = change;
+  const tables = [{ name: 't', columns }];
+  const plan = await gateway.engine.plan({ code: usesOf, params, tables });
+  const { outputs = plan.outputs } = change;
+  const ports = { crypto: nodeCrypto, random: gateway.random };
+  const commit = (bytes: Uint8Array) => commitTo(bytes, ports);
+  const parts = {
+    code: commit(utf8(code)),
+    parameters: commit(encodeParameters({ tables: ['t'], params, outputs })),
+    uses: commit(encodeUses(plan.uses)),
+    purpose: commit(utf8('testing')),
+  };
+  const all = Object.entries(parts);
+  const openings = await sealForMembers(
+    gateway,
+    ['bank', 'hospital'].map((id) => memberOf(gateway, id)),
+    Object.fromEntries(all.map(([name, { opening }]) => [name, opening])),
+  );
+  await federation.putEverywhere(await gateway.blobs.get(openings));
+  const body = world.taskBody([version.body], {
+    ...(Object.fromEntries(all.map(([name, { commitment }]) => [name, commitment])) as object),
+    outputs: outputs.map(({ id }) => ({ id, recipients: ['hospital'] })),
+    openings,
+  });
+  const bytes = await world.sign(world.identity('hospital'), 'task', body);
+  const { seq } = await ledger.ledger.append(bytes);
+  await bank.gateway.follower.reached(seq + 1, 5_000);
+  return bank.gateway.follower.record(seq)?.event?.key ?? '';
+}
+
+/** The bank's answer; its gateway judges tasks in their order, so a later one's tells of it. */
+async function declined(task: string): Promise<string | undefined> {
+  const later = await propose('SELECT id FROM t', { usesOf: 'SELECT age AS id FROM t' });
+  await eventually(async () => (await bank.admin.task(later)).declines.length > 0);
+  const { declines } = await bank.admin.task(task);
+  expect(declines.every(({ by }) => by === 'bank')).toBe(true);
+  return declines[0]?.code;
+}
+
+describe("an owner's gateway", () => {
+  it('plans a task with its parameters, and has nothing against it', async () => {
+    const code = 'SELECT id, age FROM t WHERE age > $least';
+    const task = await propose(code, { params: { least: 40 } });
+    expect(await declined(task)).toBeUndefined();
+  });
+
+  it('declines a task whose parameters give one output the name of another', async () => {
+    const outputs = ['age', 'id'].map((name, at) => ({
+      ...{ id: at + 1, statement: 0 },
+      ...{ name, type: 'BIGINT' },
+    }));
+    const task = await propose('SELECT id, age FROM t', { outputs });
+    expect(await declined(task)).toBe('outputs-differ');
+  });
+
+  it('declines code that uses other columns than its task says', async () => {
+    const task = await propose('SELECT id FROM t', { usesOf: 'SELECT age AS id FROM t' });
+    expect(await declined(task)).toBe('uses-differ');
+  });
+});
