@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // `npm run sim -- --seeds N --from S --jobs J` runs seeds and prints what happened; `--mutants`
-// switches off each guard in turn (or those of `--only a,b`) and looks for a seed that shows it.
+// switches off each guard in turn (or those of `--only a,b`) and looks for a seed that shows it;
+// `--holes` prints the known holes, each with the first seed that shows it.
 // With more than one job the seeds, or the guards, are divided among child processes. Exit status
-// 1: a violation, a kind of fault that never occurred, or a mutant that lived.
+// 1: a violation, a kind of fault that never occurred, a mutant that lived, or a hole not found.
 import { spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { GUARD_NAMES } from './simulator/guards.ts';
+import { firstSeed } from './simulator/hunting.ts';
+import { HOLE_SEEDS, KNOWN_HOLES } from './simulator/known-holes.ts';
 import { ATTACKS, simulate, verdict } from './simulator/simulate.ts';
 import { add, type Counts, countsOf, KINDS, lines, NOTHING } from './simulator/tally.ts';
 
@@ -124,6 +127,19 @@ async function hunt(guard: string, from: number): Promise<string | undefined> {
   return undefined;
 }
 
+/** A known hole that is not found is closed, and leaves the list. */
+async function holes(from: number): Promise<boolean> {
+  let fine = true;
+  for (const hole of KNOWN_HOLES) {
+    const found = await firstSeed(hole, from, HOLE_SEEDS.count);
+    const { name, adversary, why, closedBy } = hole;
+    const shown = found === undefined ? 'NOT FOUND' : `seed ${found.seed}, ${found.violation}`;
+    say(`${name} (${adversary})\n  ${shown}\n  open: ${why}\n  closed by ${closedBy}`);
+    fine &&= found !== undefined;
+  }
+  return fine;
+}
+
 /** With the seed it replays a run. */
 function commit(): string {
   const git = spawnSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8' });
@@ -137,6 +153,7 @@ async function main(): Promise<boolean> {
   if (process.argv.includes('--mutants')) {
     return mutants(from, option('only')?.split(',') ?? GUARD_NAMES, jobs);
   }
+  if (process.argv.includes('--holes')) return holes(number('from', HOLE_SEEDS.from));
   const count = number('seeds', 50);
   if (child) return (await seeds(from, count)).violations === 0;
   return judge(jobs > 1 ? await divided(from, count, jobs) : await seeds(from, count));

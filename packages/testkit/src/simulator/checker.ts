@@ -22,7 +22,9 @@ import {
 } from '@cloister/threshold';
 import { opensslCurve } from '@cloister/threshold/node';
 import { logOrigin, parseFreshness, parseNote } from '@cloister/tlog';
+import { START_MS } from '../world/index.ts';
 import type { Gateway } from './gateways.ts';
+import type { KeeperNode } from './keeper-node.ts';
 import { LyingGateway } from './liars.ts';
 import { fromHexKey, type Stage } from './stage.ts';
 import { mayOpen, OWNER, type Task } from './tasks.ts';
@@ -36,6 +38,8 @@ export class Checker {
   readonly #drawn = new Map<string, { by: string; join: string; least: number; used: boolean }>();
   readonly #opened = new Map<string, Set<string>>();
   readonly #ended = new Map<string, number>();
+  /** Joins whose exclusion has been judged. */
+  readonly #out = new Set<string>();
 
   constructor(stage: Stage, gateways: readonly Gateway[]) {
     this.#stage = stage;
@@ -179,8 +183,33 @@ export class Checker {
     return known !== undefined && runState(world.state, known) === 'unreleased';
   }
 
+  /** Honest nodes go on: as long as honest gateways answer, a sound keeper can join. */
+  neverJoined({ alive, byzantine, name }: KeeperNode): void {
+    if (!alive || byzantine !== 'honest') return;
+    this.#stage.violate(`an honest keeper never joined: ${name}`);
+  }
+
+  /**
+   * "Seats that are proved to be at fault or silent are excluded", and no others. A phase that
+   * began in bad weather proves nothing: an honest keeper may be late.
+   */
+  #excluded(): void {
+    const { world, network, honestKeepers, sound, dead } = this.#stage;
+    const { epochPhase } = world.charter.deadlines;
+    const { deadline = 0 } = [...world.state.epochs.values()].at(-1) ?? {};
+    const calm = deadline - epochPhase >= START_MS + network.calmAt;
+    for (const [key, { excluded, signer }] of world.state.joins) {
+      if (excluded === null || this.#out.has(key)) continue;
+      this.#out.add(key);
+      const node = toHex(signer);
+      if (!calm || !honestKeepers.has(node) || !sound.has(node) || dead.has(node)) continue;
+      this.#stage.violate(`an honest keeper was excluded: ${excluded}`);
+    }
+  }
+
   #ordered(event: AnyEvent | undefined, { seq }: Outcome): void {
     const { world } = this.#stage;
+    this.#excluded();
     if (event === undefined) return;
     if (event.kind === 'run-failed' || event.kind === 'usage') {
       const run = world.state.runs.get(toHex(event.body.run));

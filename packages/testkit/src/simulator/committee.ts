@@ -89,7 +89,7 @@ export class Committee {
   }
 
   #launch(operator: string): void {
-    const { network } = this.#stage;
+    const { network, gentle } = this.#stage;
     const first = this.#launched++ === 0;
     const flawed = first && this.#first === 'mismatched';
     if (flawed) network.count('mismatched-keeper');
@@ -100,7 +100,7 @@ export class Committee {
     const of = { name, operator, byzantine, flaw };
     const keeper = new KeeperNode(this.#stage, this.#checker, of);
     this.#keepers = [...this.#keepers.filter((one) => one.operator !== operator), keeper];
-    if (network.choose() < 0.5) network.cut(name, network.now + 300, network.now + 900);
+    if (!gentle && network.choose() < 0.5) network.cut(name, network.now + 300, network.now + 900);
     keeper.start();
   }
 

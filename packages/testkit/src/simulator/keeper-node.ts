@@ -23,6 +23,8 @@ import { type Byzantine, Rogue, readDeal } from './rogue.ts';
 import { type Flaw, MEMBERS, type Stage } from './stage.ts';
 
 const PATIENCE_MS = 20_000;
+/** Of calm weather, in which a keeper has joined. */
+const JOIN_MS = 12_000;
 
 export class KeeperNode {
   readonly name: string;
@@ -87,12 +89,18 @@ export class KeeperNode {
       if (!isCoded(error)) throw error;
       this.failed = true;
     };
-    this.#stage.network.go(this.keeper.start().catch(failed));
+    const { network } = this.#stage;
+    network.go(this.keeper.start().catch(failed));
+    network.after(Math.max(0, network.calmAt - network.now) + JOIN_MS, () => {
+      if (this.keeper.join === undefined) this.#checker.neverJoined(this);
+    });
   }
 
   /** Everything that it knew is gone. */
   crash(): void {
-    this.#stage.network.count('keeper-crash');
+    const { network, shared, dead } = this.#stage;
+    network.count('keeper-crash');
+    dead.add(toHex(shared.signer(this.name).key));
     this.endpoint.die();
   }
 

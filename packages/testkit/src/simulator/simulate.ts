@@ -6,9 +6,11 @@
 
 import { equal } from '@cloister/core';
 import { START_MS } from '../world/index.ts';
+import { type Adversary, isDropper } from './adversaries.ts';
 import { Attacker, TRICKS, type Trick } from './attacker.ts';
 import { Checker } from './checker.ts';
 import { Committee } from './committee.ts';
+import { DroppingGateway } from './droppers.ts';
 import { Gateway } from './gateways.ts';
 import { startLedger } from './ledger.ts';
 import { LyingGateway } from './liars.ts';
@@ -58,9 +60,16 @@ export interface Report {
   readonly trace: string;
 }
 
-/** Runs one seed to its end. `mutant` is the name of a guard to switch off. */
-export async function simulate(seed: number, mutant?: string): Promise<Report> {
-  const play = new Play(new Stage(seed, mutant), seed);
+/**
+ * Runs one seed to its end. `mutant` is the name of a guard to switch off; `adversary` plays in the
+ * place of those that the seed itself may call (adversaries.ts).
+ */
+export async function simulate(
+  seed: number,
+  mutant?: string,
+  adversary?: Adversary,
+): Promise<Report> {
+  const play = new Play(new Stage(seed, { mutant, adversary }), seed);
   return play.run();
 }
 
@@ -80,6 +89,9 @@ class Play {
     const { network } = stage;
     const liar = network.pick([...MEMBERS, 'nobody', 'nobody']);
     this.#gateways = MEMBERS.map((name) => {
+      if (isDropper(stage.adversary)) {
+        return name === stage.traitor ? new DroppingGateway(stage, name) : new Gateway(stage, name);
+      }
       return name === liar && name !== OWNER
         ? new LyingGateway(stage, name)
         : new Gateway(stage, name);
@@ -148,7 +160,8 @@ class Play {
 
   /** A gateway is cut off and another crashes; both come back. */
   #trouble(): void {
-    const { network } = this.#stage;
+    const { network, gentle } = this.#stage;
+    if (gentle) return;
     const from = Math.floor(network.choose() * 3_000);
     network.cut(network.pick(MEMBERS), from, from + 900);
     const crashing = network.pick(this.#gateways);

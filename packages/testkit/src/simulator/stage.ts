@@ -17,8 +17,9 @@ import {
   seededRandom,
   World,
 } from '../world/index.ts';
+import { type Adversary, NORMAL } from './adversaries.ts';
 import { stubEvidence } from './evidence.ts';
-import { Network } from './network.ts';
+import { chooser, Network } from './network.ts';
 import { SharedWork } from './shared.ts';
 import type { Task } from './tasks.ts';
 
@@ -27,6 +28,11 @@ export const CALM_MS = 5_000;
 export const END_MS = 30_000;
 const EPOCH_PHASE_MS = 2_500;
 const RELEASE_MS = 1_000;
+const ADVERSARY_SALT = 0x5eed;
+/** Of ordinary seeds with one more attacker. */
+const NORMAL_SHARE = 0.4;
+/** Of seeds whose attacker was called for. */
+const GENTLE_SHARE = 0.75;
 
 /** What is wrong with a node's evidence; `none` for an honest one. */
 export type Flaw =
@@ -50,12 +56,20 @@ export class Stage {
   readonly shared: SharedWork;
   /** The guard that is off, if any. */
   readonly mutant: string | undefined;
+  /** Who plays beside the attackers that every seed may have. */
+  readonly adversary: Adversary | undefined;
+  /** The member whose gateway, or whose person, is the adversary. */
+  readonly traitor: string;
+  /** No bad weather: what goes wrong is somebody's doing. */
+  readonly gentle: boolean;
   readonly tree: MerkleTree;
   readonly blobs = new Map<string, Uint8Array>();
   /** Signing keys of nodes that run where and what they say. */
   readonly sound = new Set<string>();
   /** Signing keys of keepers that do what a keeper does. */
   readonly honestKeepers = new Set<string>();
+  /** Signing keys of nodes whose process is gone. */
+  readonly dead = new Set<string>();
   readonly tasks = new Map<string, Task>();
   /** Joins whose worker shows openings that were never committed to. */
   readonly swapped = new Set<string>();
@@ -71,10 +85,19 @@ export class Stage {
   onOrdered: (event: AnyEvent | undefined, outcome: Outcome, bytes: Uint8Array) => void = () => {};
   readonly #outcomes = new Map<string, Outcome>();
 
-  constructor(seed: number, mutant?: string) {
+  constructor(
+    seed: number,
+    { mutant, adversary }: { mutant?: string | undefined; adversary?: Adversary | undefined } = {},
+  ) {
     this.label = `sim-${seed}`;
     this.mutant = mutant;
-    this.network = new Network(seed, CALM_MS);
+    // Drawn apart, so that whoever plays leaves the rest of the seed as it was.
+    const draw = chooser(seed + ADVERSARY_SALT);
+    const plays = draw() < NORMAL_SHARE ? NORMAL[Math.floor(draw() * NORMAL.length)] : undefined;
+    this.adversary = adversary ?? plays;
+    this.traitor = MEMBERS[Math.floor(draw() * MEMBERS.length)] as string;
+    this.gentle = adversary !== undefined && draw() < GENTLE_SHARE;
+    this.network = new Network(seed, this.gentle ? 0 : CALM_MS);
     this.shared = new SharedWork(this.label, (work) => this.network.hold(work));
     this.tree = new MerkleTree(this.shared.crypto);
     const options = { seed: this.label, members: MEMBERS, seats: 3, threshold: 2, vendors: 2 };
