@@ -10,5 +10,6 @@ export * from './gateway.ts';
 export * from './http-blobs.ts';
 export * from './http-json.ts';
 export * from './keeper.ts';
+export * from './metrics.ts';
 export * from './request-signature.ts';
 export * from './worker.ts';

@@ -36,7 +36,7 @@ import { Challenges } from './challenges.ts';
 import { CheckedKeys } from './checked-keys.ts';
 import { keeperError } from './errors.ts';
 import { checkPlace, makeJoin } from './join.ts';
-import { Metrics } from './metrics.ts';
+import { keeperMetrics } from './metrics.ts';
 import { type Decision, decide, type OpenRequest } from './open.ts';
 import type { KeeperParts, KeeperPorts } from './ports.ts';
 import { patiently, sleep, Trouble } from './wait.ts';
@@ -81,7 +81,7 @@ function tlsKey(): Uint8Array {
 }
 
 export class Keeper {
-  readonly metrics = new Metrics();
+  readonly metrics = keeperMetrics();
   readonly follower: Follower;
   readonly #options: KeeperOptions;
   readonly #ports: KeeperPorts;
@@ -207,7 +207,7 @@ export class Keeper {
     }
     const challenge = this.#parts.challenges.draw(key);
     this.#prefetch(key);
-    this.metrics.count('cloister_keeper_challenges_total');
+    this.metrics.count('cloister_keeper_challenges_total', {});
     return { challenge, lifetimeMs: this.#parts.challenges.lifetimeMs };
   }
 
@@ -274,7 +274,7 @@ export class Keeper {
     const decision = await this.#parts.decide(ports, share, request);
     this.#remember(decisionKey(share, request.join), decision);
     const { length: keys } = decision.partials;
-    this.metrics.count('cloister_keeper_opens_total');
+    this.metrics.count('cloister_keeper_opens_total', {});
     this.metrics.count('cloister_keeper_columns_total', {}, keys);
     const milliseconds = Math.round(timers.elapsed() - began);
     log.info('opened', { join: toHex(request.join), keys, milliseconds });
@@ -338,9 +338,10 @@ export class Keeper {
     while (!signal.aborted) {
       try {
         const moved = await this.follower.step(POLL_MS);
-        this.metrics.set('cloister_keeper_ledger_size', this.follower.size);
+        this.metrics.set('cloister_keeper_ledger_size', {}, this.follower.size);
         await this.#ceremony?.advance(this.follower.state);
-        this.metrics.set('cloister_keeper_holding', this.state === 'holding' ? 1 : 0);
+        const holding = this.state === 'holding' ? 1 : 0;
+        this.metrics.set('cloister_keeper_holding', {}, holding);
         trouble.over();
         if (!moved) await sleep(timers, IDLE_MS, signal);
       } catch (error) {

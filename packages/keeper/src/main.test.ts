@@ -12,6 +12,7 @@ import {
 import { encodeEvent } from '@cloister/contract';
 import { fromHex, isCoded, type Signer, systemClock, toBase64, toHex } from '@cloister/core';
 import { ephemeralEd25519Signer, nodeCrypto } from '@cloister/core/node';
+import { readExposition } from '@cloister/testkit';
 import { hpkeOpen } from '@cloister/threshold/node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Committee, OPERATORS, rootOf, until } from '../testing/committee.ts';
@@ -118,6 +119,7 @@ describe('three keeper processes', () => {
   it('print metrics, and end by SIGTERM', async () => {
     const [node] = nodes as [RunningNode];
     const text = await fetch(`${node.ready['address']}/metrics`).then((r) => r.text());
+    expect([...readExposition(text).keys()]).toContain('cloister_keeper_requests_total');
     expect(text).toMatch(/^cloister_keeper_holding 1$/m);
     expect(text).toMatch(/^cloister_keeper_opens_total 1$/m);
     expect(text).toMatch(/^# TYPE cloister_keeper_ledger_size gauge$/m);

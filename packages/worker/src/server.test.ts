@@ -4,6 +4,7 @@ import { HttpJson, WorkerClient } from '@cloister/api';
 import { type Signer, systemClock, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { createDuckdbEngine } from '@cloister/engine-duckdb';
+import { readExposition } from '@cloister/testkit';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Stage } from '../testing/stage.ts';
 import { serveWorker, type WorkerServer } from './server.ts';
@@ -52,6 +53,7 @@ it('a run is started by its proposer, one at a time, and counted by how it ended
   expect(metrics).toContain('cloister_worker_runs_total{outcome="released"} 1');
   expect(metrics).toMatch(/cloister_worker_phase_seconds_sum\{phase="keys"\} \d+\.\d+/);
   expect(metrics).toContain('cloister_worker_busy 0');
+  expect(readExposition(metrics).get('cloister_worker_runs_total')?.type).toBe('counter');
   const health = await (await fetch(`${server.address}/healthz`)).json();
   expect(health).toMatchObject({ ok: true, role: 'worker', simulated: true, busy: false });
 });

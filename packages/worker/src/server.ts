@@ -129,10 +129,10 @@ function health(worker: Worker) {
 }
 
 function metrics(worker: Worker): string {
-  return worker.metrics.text({
-    cloister_worker_busy: worker.busy ? 1 : 0,
-    cloister_ledger_entries: worker.ports.follower.size,
-  });
+  const { metrics } = worker;
+  metrics.set('cloister_worker_busy', {}, worker.busy ? 1 : 0);
+  metrics.set('cloister_ledger_entries', {}, worker.ports.follower.size);
+  return metrics.text();
 }
 
 async function readBody(request: IncomingMessage): Promise<Uint8Array> {

@@ -4,7 +4,7 @@
 import type { RunStatus } from '@cloister/api';
 import { type CodedError, equal, isCoded, toHex } from '@cloister/core';
 import { tidyCode, workerError } from './errors.ts';
-import { Metrics } from './metrics.ts';
+import { workerMetrics } from './metrics.ts';
 import type { WorkerPorts } from './ports.ts';
 import { execute } from './run.ts';
 
@@ -18,7 +18,7 @@ interface Entry {
 
 export class Worker {
   readonly ports: WorkerPorts;
-  readonly metrics = new Metrics();
+  readonly metrics = workerMetrics();
   readonly #runs = new Map<string, Entry>();
   #current: Promise<void> | undefined;
 
@@ -93,22 +93,24 @@ export class Worker {
     const { log } = this.ports;
     try {
       await execute(this.ports, about, (state) => this.#enter(entry, { state }));
-      this.metrics.countRun('released');
+      this.metrics.count('cloister_worker_runs_total', { outcome: 'released' });
       log.info({ run: entry.status.run, phases: entry.status.phases }, 'run released');
     } catch (error) {
       const { code, message } = describe(error);
       if (!isCoded(error)) log.error({ err: error, run: entry.status.run }, 'run failed inside');
       log.warn({ run: entry.status.run, code }, 'run failed');
-      this.metrics.countRun(code);
+      this.metrics.count('cloister_worker_runs_total', { outcome: code });
       this.#enter(entry, { state: 'failed', code, sentence: message });
     }
   }
 
   #enter(entry: Entry, change: Pick<RunStatus, 'state' | 'code' | 'sentence'>): void {
     const now = this.ports.timers.elapsed();
-    this.metrics.addPhase(entry.status.state, now - entry.since);
-    const spent = (entry.status.phases[entry.status.state] ?? 0) + (now - entry.since);
-    const phases = { ...entry.status.phases, [entry.status.state]: Math.round(spent * 10) / 10 };
+    const { state: phase, phases: before } = entry.status;
+    const seconds = (now - entry.since) / 1_000;
+    this.metrics.observe('cloister_worker_phase_seconds', { phase }, seconds);
+    const spent = (before[phase] ?? 0) + (now - entry.since);
+    const phases = { ...before, [phase]: Math.round(spent * 10) / 10 };
     entry.status = { ...entry.status, ...change, phases };
     entry.since = now;
     for (const wake of [...entry.waiting]) wake();

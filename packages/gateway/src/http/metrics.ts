@@ -1,53 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
-// Metrics in the Prometheus text format: how requests went, and how far the ledger is followed.
-// Labels are routes and codes, never ids, so metrics tell nothing that the ledger does not.
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+// What a gateway counts: how requests went, and how far the ledger is followed. Labels are routes
+// and codes, never ids, so metrics tell nothing that the ledger does not.
+import { Metrics } from '@cloister/api';
 import type { Gateway } from '../context.ts';
 
 export interface GatewayMetrics {
-  readonly contentType: string;
-  text(): Promise<string>;
+  text(): string;
   served(method: string, route: string, status: number, milliseconds: number): void;
 }
 
 export function gatewayMetrics(gateway: Gateway): GatewayMetrics {
-  const registers = [new Registry()];
-  const requests = new Counter({
-    name: 'cloister_requests_total',
-    help: 'Requests by route and status',
-    labelNames: ['method', 'route', 'status'],
-    registers,
-  });
-  const seconds = new Histogram({
-    name: 'cloister_request_seconds',
-    help: 'How long requests took',
-    labelNames: ['route'],
-    buckets: [0.005, 0.02, 0.1, 0.5, 2, 10],
-    registers,
-  });
-  new Gauge({
-    name: 'cloister_ledger_entries',
-    help: 'Entries of the ledger that this gateway has folded',
-    registers,
-    collect() {
-      this.set(gateway.follower.size);
+  const metrics = new Metrics({
+    cloister_requests_total: {
+      type: 'counter',
+      help: 'Requests by route and status',
+      labels: ['method', 'route', 'status'],
+    },
+    cloister_request_seconds: {
+      type: 'histogram',
+      help: 'How long requests took',
+      labels: ['route'],
+      buckets: [0.005, 0.02, 0.1, 0.5, 2, 10],
+    },
+    cloister_ledger_entries: {
+      type: 'gauge',
+      help: 'Entries of the ledger that this gateway has folded',
+    },
+    cloister_ledger_following: {
+      type: 'gauge',
+      help: '1 while the ledger is followed, 0 after it failed',
     },
   });
-  new Gauge({
-    name: 'cloister_ledger_following',
-    help: '1 while the ledger is followed, 0 after it failed',
-    registers,
-    collect() {
-      this.set(gateway.follower.failure === undefined ? 1 : 0);
-    },
-  });
-  const [registry] = registers as [Registry];
   return {
-    contentType: registry.contentType,
-    text: () => registry.metrics(),
+    text() {
+      const { follower } = gateway;
+      metrics.set('cloister_ledger_entries', {}, follower.size);
+      metrics.set('cloister_ledger_following', {}, follower.failure === undefined ? 1 : 0);
+      return metrics.text();
+    },
     served(method, route, status, milliseconds) {
-      requests.inc({ method, route, status });
-      seconds.observe({ route }, milliseconds / 1_000);
+      metrics.count('cloister_requests_total', { method, route, status: String(status) });
+      metrics.observe('cloister_request_seconds', { route }, milliseconds / 1_000);
     },
   };
 }

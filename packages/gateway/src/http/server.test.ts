@@ -6,6 +6,7 @@ import { HttpBlobs, HttpJson } from '@cloister/api';
 import { encodeEvent, signEvent } from '@cloister/contract';
 import { fromHex, isCoded, systemClock, toHex, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
+import { readExposition } from '@cloister/testkit';
 import { namedSigner } from '@cloister/testkit/world';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -219,4 +220,18 @@ it('bounds the bodies of small requests', async () => {
   const http = new HttpJson({ base: bank.url });
   const json = { size: 1, root: '0'.repeat(100_000) };
   expect(await codeOf(http.bytes({ path: '/v1/cosign', json }))).toBe('request-too-large');
+});
+
+it('metrics are in the format, and tell of routes and the ledger', async () => {
+  await ask('/v1/nothing', {});
+  const response = await fetch(`${bank.url}/metrics`);
+  expect(response.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
+  const families = readExposition(await response.text());
+  expect(families.get('cloister_ledger_following')?.samples[0]?.value).toBe(1);
+  const { size } = bank.gateway.follower;
+  expect(families.get('cloister_ledger_entries')?.samples[0]?.value).toBe(size);
+  const requests = families.get('cloister_requests_total')?.samples ?? [];
+  const lost = requests.find(({ labels }) => labels.get('route') === 'none');
+  expect([lost?.labels.get('status'), lost?.value]).toEqual(['404', 1]);
+  expect(families.get('cloister_request_seconds')?.type).toBe('histogram');
 });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The gateway's HTTP server: peers' routes for everybody, the admin API behind a token. Errors
 // leave as coded JSON; anything that is not a coded error is logged here and leaves as `internal`.
-import { toErrorResponse, UPLOAD_TYPE } from '@cloister/api';
+import { METRICS_TYPE, toErrorResponse, UPLOAD_TYPE } from '@cloister/api';
 import { CodedError, isCoded } from '@cloister/core';
 import fastify, { type FastifyInstance } from 'fastify';
 import type { Gateway } from '../context.ts';
@@ -45,7 +45,7 @@ export function buildServer(
     return reply.code(status).send(body);
   });
   app.get('/metrics', async (_request, reply) =>
-    reply.header('content-type', metrics.contentType).send(await metrics.text()),
+    reply.header('content-type', METRICS_TYPE).send(metrics.text()),
   );
   peerRoutes(app, gateway, options);
   adminRoutes(app, gateway, options);
