@@ -188,7 +188,7 @@ function stopper(
 function failedEarly(exit: NodeExit): never {
   const how = exit.signal ?? `code ${exit.code}`;
   const message = `the node ended (${how}) before it was ready: its log says why`;
-  throw attesterError('node-start-failed', 'unavailable', message);
+  throw attesterError('node-start-failed', 'unavailable', message, undefined, { silent: true });
 }
 
 async function within<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {

@@ -3,4 +3,5 @@
 export * from './blobs/file-blobs.ts';
 export * from './crypto/node.ts';
 export * from './durable.ts';
+export * from './last-words.ts';
 export * from './many-buffers.ts';

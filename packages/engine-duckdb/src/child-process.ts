@@ -1,34 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // Starts and talks to the child that DuckDB runs in (child/main.mjs): an empty environment, an
-// empty folder to stand in, resource limits set by the shell before Node starts, and SIGKILL when
-// it overstays. The settings inside DuckDB leave holes (one 2 GB string past the memory limit, log
-// files, key functions); these limits and the allow-list are what closes them.
-import { type ChildProcess, spawn } from 'node:child_process';
+// empty folder to stand in, resource limits set by the shell before Node starts (child-limits.ts),
+// and SIGKILL when it overstays. The settings inside DuckDB leave holes (one 2 GB string past the
+// memory limit, log files, key functions); these limits and the allow-list are what closes them.
+//
+// What the child writes to its stderr is told only if it did not start: it has seen nothing then.
+// From its first answer on nothing of it is kept, because the engine's words may tell of data.
+import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { LastWords } from '@cloister/core/node';
+import { bareNodeBytes, type ChildLimits, spawnLimited } from './child-limits.ts';
 import { engineError } from './errors.ts';
 
 const ENTRY = fileURLToPath(new URL('../child/main.mjs', import.meta.url));
-/** What Node, V8 and DuckDB's own code need beside DuckDB's memory limit. */
-const OVERHEAD_BYTES = 384 * 1024 * 1024;
-/** A thread's stack counts as data. */
-const THREAD_BYTES = 16 * 1024 * 1024;
 const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
 const START_MS = 20_000;
 const GRACE_MS = 500;
-
-/** Limits that the operating system enforces. */
-export interface ChildLimits {
-  readonly memoryBytes: number;
-  readonly threads: number;
-  /** Largest file that the child may write; 0 for a child that only plans. */
-  readonly fileBytes: number;
-  /** Processor seconds; absent for a child that lives on. */
-  readonly cpuSeconds?: number;
-}
 
 /** What the child answered: its value, or what it says went wrong ('' when it may not say). */
 export type Answer = { readonly ok: Record<string, unknown> } | { readonly failed: string };
@@ -64,15 +55,23 @@ export class EngineChild {
 
   /** @throws CodedError `engine-start-failed` */
   static async start(limits: ChildLimits): Promise<EngineChild> {
+    const bareBytes = await bareNodeBytes();
     const folder = mkdtempSync(join(tmpdir(), 'cloister-engine-'));
-    const child = new EngineChild(spawnLimited(limits, folder), folder);
+    const process = spawnLimited(ENTRY, folder, { ...limits, bareBytes });
+    const words = new LastWords(process.stderr);
+    const child = new EngineChild(process, folder);
     const hello = await child.#wait(0, START_MS);
-    if (hello === undefined) {
-      await child.kill();
-      const message = 'the engine process did not start (a shell with ulimit and Node are needed)';
-      throw engineError('engine-start-failed', 'unavailable', message);
+    if (hello !== undefined) {
+      words.forget();
+      return child;
     }
-    return child;
+    await child.kill();
+    await words.ended(GRACE_MS);
+    throw startFailed(process, words);
+  }
+
+  get pid(): number | undefined {
+    return this.#process.pid;
   }
 
   get dead(): boolean {
@@ -144,20 +143,9 @@ export class EngineChild {
   }
 }
 
-function spawnLimited(limits: ChildLimits, folder: string): ChildProcess {
-  const dataBytes = limits.memoryBytes + OVERHEAD_BYTES + limits.threads * THREAD_BYTES;
-  const set = [
-    'ulimit -c 0',
-    'ulimit -n 256',
-    `ulimit -d ${Math.ceil(dataBytes / 1024)}`,
-    `ulimit -f ${Math.ceil(limits.fileBytes / 512)}`,
-    ...(limits.cpuSeconds === undefined ? [] : [`ulimit -t ${limits.cpuSeconds}`]),
-  ];
-  const script = `${set.join(' && ')} && exec "$@"`;
-  const node = ['--max-old-space-size=128', '--disallow-code-generation-from-strings', ENTRY];
-  return spawn('/bin/sh', ['-c', script, 'sh', process.execPath, ...node], {
-    cwd: folder,
-    env: {},
-    stdio: ['pipe', 'ignore', 'ignore', 'pipe'],
-  });
+function startFailed({ exitCode, signalCode }: ChildProcess, words: LastWords) {
+  const how = signalCode ?? (exitCode === null ? 'not started' : `exit status ${exitCode}`);
+  const why = words.sentence ?? 'it said nothing; a shell with ulimit and Node are needed';
+  const message = `the engine process did not start (${how}): ${why}`;
+  return engineError('engine-start-failed', 'unavailable', message, { lastWords: words.text });
 }

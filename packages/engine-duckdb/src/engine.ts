@@ -18,7 +18,8 @@ import {
   type Use,
 } from '@cloister/contract/policy';
 import { equal, isCoded } from '@cloister/core';
-import { type ChildLimits, EngineChild } from './child-process.ts';
+import type { ChildLimits } from './child-limits.ts';
+import { EngineChild } from './child-process.ts';
 import { engineError, runFailed } from './errors.ts';
 import {
   type Bound,

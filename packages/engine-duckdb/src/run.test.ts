@@ -2,7 +2,7 @@
 // Runs: small groups suppressed, results and metrics right, limits kept, and every failure inside
 // the child told as the one code. Files are made by a DuckDB of the test's own. It is long
 // because one database and one engine serve all of it.
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -469,6 +469,30 @@ describe('the child by itself', () => {
     expect(huge === undefined || JSON.stringify(huge) === '{"failed":""}').toBe(true);
     expect(existsSync(logs)).toBe(false);
     expect(existsSync(join(folder, 'copied.parquet'))).toBe(false);
+  });
+
+  test('what it may take beyond its start is the same under every Node', async () => {
+    const child = await EngineChild.start({ ...settings, fileBytes: 0 });
+    onTestFinished(() => child.kill());
+    const number = (file: string, pattern: RegExp) =>
+      Number(pattern.exec(readFileSync(`/proc/${child.pid}/${file}`, 'utf8'))?.[1]);
+    const limit = number('limits', /^Max data size +(\d+)/m);
+    const taken = number('status', /^VmData:\s+(\d+) kB$/m) * 1024;
+    // 64 MB of DuckDB's, 16 of a thread's, 336 for the rest, of which loading DuckDB took some. A
+    // Node that reserves 512 MB takes none of that from the child, and gives it no more.
+    expect(limit - taken).toBeGreaterThan(300 * 2 ** 20);
+    expect(limit - taken).toBeLessThan((64 + 16 + 336) * 2 ** 20);
+  });
+
+  test('one that does not start tells its last words', async () => {
+    const own = mkdtempSync(join(folder, 'tmp-'));
+    vi.stubEnv('TMPDIR', own);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const impossible = { ...settings, memoryBytes: -(2 ** 33), fileBytes: 0 };
+    const failed = await EngineChild.start(impossible).catch((error: unknown) => error);
+    expect(failed).toMatchObject({ code: 'engine-start-failed' });
+    expect(String(failed)).toMatch(/did not start \(exit status \d\): .*sh: .*ulimit: /);
+    expect(readdirSync(own)).toEqual([]);
   });
 
   test('a child that overstays is killed, and its folder goes with it', async () => {

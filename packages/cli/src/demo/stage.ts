@@ -3,11 +3,13 @@
 // loopback. Whatever happens, every one of them is stopped by its pid before the demo ends; each
 // also ends by itself when the demo is gone, because its stdin or its launcher's channel closes.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, openSync } from 'node:fs';
+import { fstatSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { RunningNode } from '@cloister/attester';
+import { isCoded } from '@cloister/core';
+import { tellingLine } from '@cloister/core/node';
 import { cliError } from '../errors.ts';
 
 const COMMAND = fileURLToPath(new URL('../../bin/cloister.js', import.meta.url));
@@ -27,34 +29,35 @@ export class Stage {
     mkdirSync(join(folder, 'logs'), { recursive: true });
   }
 
-  /** A descriptor of the log file of `name`. */
-  log(name: string): number {
-    return openSync(join(this.#folder, 'logs', `${name}.log`), 'a', 0o600);
-  }
-
   /** Starts `cloister <args>` and answers the address that it prints when it listens. */
   async start(name: string, args: readonly string[]): Promise<string> {
     if (this.#stopping) throw cliError('process-failed', 'unavailable', 'the stage is closed');
-    const log = this.log(name);
+    const log = this.#log(name);
     const child = spawn(process.execPath, [COMMAND, '--json', '--exit-with-stdin', ...args], {
-      stdio: ['pipe', 'pipe', log],
+      stdio: ['pipe', 'pipe', log.fd],
     });
     this.#children.push({ name, child });
-    const url = await listening(name, child);
+    const url = await listening(name, child, () => log.lastWords());
     child.once('exit', () => this.#ended(name));
     return url;
   }
 
   /** Launches a node and takes it into care, from the moment it is launched. */
-  async launch(start: () => Promise<RunningNode>): Promise<RunningNode> {
+  async launch(name: string, start: (log: number) => Promise<RunningNode>): Promise<RunningNode> {
     if (this.#stopping) throw cliError('process-failed', 'unavailable', 'the stage is closed');
-    const starting = start();
+    const log = this.#log(name);
+    const starting = start(log.fd);
     this.#starting.add(starting);
     try {
       const node = await starting;
       this.#nodes.push(node);
       void node.exited.then(() => this.#ended(`the ${node.role} on ${node.make}`));
       return node;
+    } catch (error) {
+      const silent = isCoded(error, 'node-start-failed') && error.details['silent'] === true;
+      if (!silent) throw error;
+      const message = `${name}: ${error.message}${log.lastWords()}`;
+      throw cliError('process-failed', 'unavailable', message);
     } finally {
       this.#starting.delete(starting);
     }
@@ -96,6 +99,18 @@ export class Stage {
     await Promise.all(this.#children.reverse().map(({ child }) => stopChild(child)));
   }
 
+  /** The log file of `name`, and what was said last of those who write it from now on. */
+  #log(name: string): { readonly fd: number; lastWords(): string } {
+    const path = join(this.#folder, 'logs', `${name}.log`);
+    const fd = openSync(path, 'a', 0o600);
+    const from = fstatSync(fd).size;
+    const lastWords = () => {
+      const line = tellingLine(readFileSync(path).subarray(from).toString('utf8'));
+      return line === undefined ? '' : ` (${line})`;
+    };
+    return { fd, lastWords };
+  }
+
   #ended(name: string): void {
     if (this.#stopping) return;
     const message = `${name} ended unexpectedly: see ${join(this.#folder, 'logs')}`;
@@ -103,7 +118,7 @@ export class Stage {
   }
 }
 
-function listening(name: string, child: ChildProcess): Promise<string> {
+function listening(name: string, child: ChildProcess, lastWords: () => string): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = '';
     const fail = (what: string) =>
@@ -112,7 +127,7 @@ function listening(name: string, child: ChildProcess): Promise<string> {
     child.once('error', () => fail('could not be started'));
     child.once('exit', () => {
       clearTimeout(timer);
-      fail('ended before it listened: see its log');
+      fail(`ended before it listened: see its log${lastWords()}`);
     });
     child.stdout?.on('data', (piece: Buffer) => {
       text += piece.toString();

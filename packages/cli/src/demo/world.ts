@@ -79,10 +79,12 @@ export async function raiseWorker(
 ): Promise<string> {
   const { homes, stage, charter, gateways, keepers } = world;
   const { name = 'worker', ...more } = options;
-  const place = { host: '127.0.0.1', port: 0, log: stage.log(name) };
+  const place = { host: '127.0.0.1', port: 0 };
   const home = homes.bank;
   const common = { home, make: WORKER_MAKE, charter, gateways, keepers };
-  const node = await stage.launch(() => startWorker({ ...common, ...place, ...more }));
+  const node = await stage.launch(name, (log) =>
+    startWorker({ ...common, ...place, ...more, log }),
+  );
   return String(node.ready['address']);
 }
 
@@ -187,12 +189,13 @@ async function startKeepers(
     () =>
       Promise.all(
         CAST.map(async (role) => {
-          const log = stage.log(`keeper-${role.id}`);
-          const place = { host: '127.0.0.1', port: 0, log };
+          const place = { host: '127.0.0.1', port: 0 };
           const home = homes[role.id];
           const make = keeperMake(world, role);
           const keeper = { home, make, charter, gateways, ...place };
-          const node = await stage.launch(() => startKeeper(keeper));
+          const node = await stage.launch(`keeper-${role.id}`, (log) =>
+            startKeeper({ ...keeper, log }),
+          );
           return String(node.ready['address']);
         }),
       ),

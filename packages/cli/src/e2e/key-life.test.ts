@@ -40,9 +40,9 @@ async function startAgain(member: MemberId): Promise<void> {
   const { homes, charter, gateways, stage } = theatre.world;
   const make = CAST.find((role) => role.id === member)?.keeper ?? 'sgx';
   const port = Number(new URL(addressOf(member)).port);
-  const place = { host: '127.0.0.1', port, log: stage.log(`keeper-${member}`) };
+  const place = { host: '127.0.0.1', port };
   const options = { home: homes[member], make, charter, gateways, ...place };
-  await stage.launch(() => startKeeper(options));
+  await stage.launch(`keeper-${member}`, (log) => startKeeper({ ...options, log }));
 }
 
 function addressOf(member: MemberId): string {
