@@ -3,18 +3,26 @@
 // It is made once at start and passed down; nothing in it is global.
 import type { GatewayClient } from '@cloister/api';
 import type {
+  Appraiser,
   EventBody,
   EventKind,
   FoldState,
-  JoinAppraiser,
   Ledger,
   Member,
 } from '@cloister/contract';
 import { signEvent } from '@cloister/contract';
 import type { EnginePort } from '@cloister/contract/policy';
-import { type BlobStore, type Clock, CodedError, type Random } from '@cloister/core';
+import {
+  type BlobStore,
+  type Clock,
+  CodedError,
+  type CryptoPort,
+  type Random,
+  type Timers,
+} from '@cloister/core';
 import type { FileBlobs } from '@cloister/core/node';
 import type { Logger } from 'pino';
+import type { Vault } from './datasets/vault.ts';
 import type { GatewayErrorCode } from './errors.ts';
 import type { MemberCard, OrgKeys } from './home.ts';
 import type { EntryRecord, Follower } from './ledger/follower.ts';
@@ -28,14 +36,18 @@ export interface Gateway {
   readonly ledger: Ledger;
   readonly follower: Follower;
   readonly witness: WitnessService;
-  readonly peers: ReadonlyMap<string, GatewayClient>;
+  readonly peers: ReadonlyMap<string, Pick<GatewayClient, 'cosign' | 'health'>>;
+  /** Our datasets' keys and what was committed to. */
+  readonly vault: Vault;
   /** Blobs on this gateway's disk. */
   readonly blobs: FileBlobs;
   /** The same, asking the other gateways for what is not here. */
   readonly allBlobs: BlobStore;
   readonly engine: EnginePort;
-  readonly appraiser: JoinAppraiser;
+  readonly appraiser: Appraiser;
+  readonly crypto: CryptoPort;
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly random: Random;
   readonly log: Logger;
 }

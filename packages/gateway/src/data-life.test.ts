@@ -3,7 +3,7 @@
 // Keepers and other members are a test world; the gateways and the ledger are real.
 import { readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isCoded, toHex, utf8 } from '@cloister/core';
+import { isCoded, systemTimers as timers, toHex, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -309,7 +309,12 @@ describe('fetching from peers', () => {
     const { blobs } = bank.gateway;
     let asked = 0;
     const silent = { ...blobs, get: () => new Promise<never>(() => undefined) };
-    const slow = new BlobRelay({ into: blobs, from: () => [silent as never], timeoutMs: 50 });
+    const slow = new BlobRelay({
+      into: blobs,
+      from: () => [silent as never],
+      timers,
+      timeoutMs: 50,
+    });
     expect(await slow.fetch(digest)).toBe(false);
     const liar = {
       get: async () => {
@@ -317,7 +322,12 @@ describe('fetching from peers', () => {
         return utf8('another');
       },
     };
-    const lied = new BlobRelay({ into: blobs, from: () => [liar as never], timeoutMs: 1_000 });
+    const lied = new BlobRelay({
+      into: blobs,
+      from: () => [liar as never],
+      timers,
+      timeoutMs: 1_000,
+    });
     const all = await Promise.all([1, 2, 3].map(() => lied.fetch(digest)));
     expect(all).toEqual([false, false, false]);
     expect(asked).toBe(1);

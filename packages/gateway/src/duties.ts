@@ -6,7 +6,6 @@ import { type CharterBody, signEvent } from '@cloister/contract';
 import { equal, fromHex } from '@cloister/core';
 import { type Gateway, publish } from './context.ts';
 import { resealDatasets } from './datasets/seal.ts';
-import { sweep } from './datasets/sweep.ts';
 import type { EntryRecord } from './ledger/follower.ts';
 import { keyReused } from './ledger/open-witness.ts';
 import { declineIfForbidden } from './tasks/tasks.ts';
@@ -18,8 +17,8 @@ export interface DutyOptions {
   readonly tickMs: number;
   /** Whether the witness's memory was made in this life. */
   readonly freshWitness: boolean;
-  /** Whether work that is under way still wants a file of that name. */
-  readonly inUse: (name: string) => boolean;
+  /** Removes old leftovers. */
+  readonly sweep: (now: number) => Promise<unknown>;
 }
 
 export class Duties {
@@ -27,7 +26,7 @@ export class Duties {
   readonly #options: DutyOptions;
   /** Ticks of ours before this time are from an earlier life. */
   readonly #began: number;
-  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #timers = new Map<string, () => void>();
   #work: Promise<void> = Promise.resolve();
   #stopped = false;
   #tickQueued = false;
@@ -50,7 +49,8 @@ export class Duties {
       this.#queue('judge', () => this.#judge(fromHex(key)));
     }
     this.#queue('reseal', () => this.#reseal());
-    this.#timers.push(setInterval(tick, this.#options.tickMs), setInterval(clean, SWEEP_EVERY_MS));
+    this.#every('tick', this.#options.tickMs, tick);
+    this.#every('sweep', SWEEP_EVERY_MS, clean);
   }
 
   /** Takes note of an entry that was folded just now. */
@@ -82,8 +82,16 @@ export class Duties {
   /** Ends after the duty that is running. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    for (const timer of this.#timers) clearInterval(timer);
+    for (const cancel of this.#timers.values()) cancel();
     await this.#work;
+  }
+
+  #every(name: string, ms: number, work: () => void): void {
+    const cancel = this.#gateway.timers.after(ms, () => {
+      this.#every(name, ms, work);
+      work();
+    });
+    this.#timers.set(name, cancel);
   }
 
   #queue(name: string, duty: () => Promise<void>): void {
@@ -142,7 +150,6 @@ export class Duties {
   }
 
   async #sweep(): Promise<void> {
-    const { home, clock } = this.#gateway;
-    await sweep(home, clock.now(), this.#options.inUse);
+    await this.#options.sweep(this.#gateway.clock.now());
   }
 }

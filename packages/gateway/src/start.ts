@@ -13,11 +13,14 @@ import { HttpLedger } from '@cloister/ledger-log';
 import { LogLedger } from '@cloister/log-store';
 import { logOrigin } from '@cloister/tlog';
 import { type Logger, pino } from 'pino';
+import { backgroundTimers } from './background-timers.ts';
 import { BlobRelay, everywhere } from './blobs/blob-relay.ts';
 import { NamedBlobs } from './blobs/named-blobs.ts';
 import type { Gateway } from './context.ts';
 import { DatasetJobs } from './datasets/jobs.ts';
+import { sweep } from './datasets/sweep.ts';
 import { Uploads } from './datasets/uploads.ts';
+import { vaultIn } from './datasets/vault.ts';
 import { Duties } from './duties.ts';
 import type { GatewayErrorCode } from './errors.ts';
 import {
@@ -33,7 +36,7 @@ import {
 import { relayedHeaders } from './http/blob-routes.ts';
 import { buildServer } from './http/server.ts';
 import { type EntryRecord, Follower } from './ledger/follower.ts';
-import { openWitness } from './ledger/open-witness.ts';
+import { openWitness, witnessMemoryIn } from './ledger/open-witness.ts';
 import { WitnessService } from './ledger/witness-service.ts';
 import { RunBook } from './tasks/runs.ts';
 
@@ -108,23 +111,32 @@ async function assemble(
     named.add(record);
     duties?.heard(record);
   };
-  const follower = new Follower({ ledger, copy, crypto: nodeCrypto, onEntry });
+  const time = { clock: systemClock, timers: backgroundTimers };
+  const ports = { crypto: nodeCrypto, ...time, random: systemRandom, log };
+  const follower = new Follower({ ledger, copy, ...ports, onEntry });
   await follower.replay();
   const replayed = follower.size;
-  const opened = await openWitness({ home, card, keys, origin, tree: follower.tree, replayed });
+  const memory = witnessMemoryIn(home);
+  const { tree } = follower;
+  const opened = await openWitness({ memory, card, keys, origin, tree, replayed, ...ports });
   const peers = peersOf(config);
-  const witness = new WitnessService({ witness: opened.witness, origin, follower, peers });
+  const witness = new WitnessService({
+    witness: opened.witness,
+    origin,
+    follower,
+    peers,
+    ...ports,
+  });
   const blobs = new FileBlobs(join(home, 'blobs'));
-  const relay = new BlobRelay({ into: blobs, from: () => storesOf(peers) });
+  const relay = new BlobRelay({ into: blobs, from: () => storesOf(peers), ...ports });
   const allBlobs = everywhere(blobs, (digest) => relay.fetch(digest));
   const engine = createDuckdbEngine();
   undo.push(() => engine.close());
   const appraiser = new JoinAppraiser({ crypto: nodeCrypto, blobs: allBlobs });
-  const ports = { clock: systemClock, random: systemRandom, log };
-  const own = { home, card, keys, genesis, ledger, follower, witness, peers };
+  const own = { home, card, keys, genesis, ledger, follower, witness, peers, vault: vaultIn(home) };
   const gateway: Gateway = { ...own, blobs, allBlobs, engine, appraiser, ...ports };
   const hosts = [config.host, ...config.hosts];
-  const uploads = new Uploads(home, systemRandom);
+  const uploads = new Uploads(home, ports);
   const jobs = await DatasetJobs.open(gateway, uploads);
   const rooms = { relay, named, runs: new RunBook(), uploads, jobs };
   const app = buildServer(gateway, { ...rooms, token, hosts });
@@ -135,8 +147,9 @@ async function assemble(
     throw new CodedError(code, 'unavailable', message, { cause });
   });
   const tickMs = config.tickSeconds * 1_000;
-  const inUse = (name: string) => jobs.uses(name);
-  const started = new Duties(gateway, { charter, tickMs, freshWitness: opened.fresh, inUse });
+  const clean = (now: number) => sweep(home, now, (name) => jobs.uses(name));
+  const about = { charter, tickMs, freshWitness: opened.fresh, sweep: clean };
+  const started = new Duties(gateway, about);
   duties = started;
   follower.start();
   started.start();

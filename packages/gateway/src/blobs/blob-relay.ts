@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fetches what is not here from the other gateways, checked against its digest, and keeps it.
 // Bounded: few fetches at once, one for each digest however many ask, a time for each.
-import { type BlobStore, CodedError, isCoded, toHex } from '@cloister/core';
+import { type BlobStore, CodedError, isCoded, type Timers, toHex } from '@cloister/core';
 import type { GatewayErrorCode } from '../errors.ts';
 
 const FETCHES_MAX = 4;
@@ -11,6 +11,7 @@ const FETCH_TIMEOUT_MS = 120_000;
 export class BlobRelay {
   readonly #into: BlobStore;
   readonly #from: () => readonly BlobStore[];
+  readonly #timers: Timers;
   readonly #timeoutMs: number;
   readonly #running = new Map<string, Promise<boolean>>();
   readonly #queue: (() => void)[] = [];
@@ -20,10 +21,12 @@ export class BlobRelay {
   constructor(options: {
     into: BlobStore;
     from: () => readonly BlobStore[];
+    timers: Timers;
     timeoutMs?: number;
   }) {
     this.#into = options.into;
     this.#from = options.from;
+    this.#timers = options.timers;
     this.#timeoutMs = options.timeoutMs ?? FETCH_TIMEOUT_MS;
   }
 
@@ -56,17 +59,17 @@ export class BlobRelay {
 
   async #bounded(digest: Uint8Array): Promise<boolean> {
     const late = new AbortController();
-    let timer: NodeJS.Timeout | undefined;
+    let cancel = () => {};
     const timeout = new Promise<false>((resolve) => {
-      timer = setTimeout(() => {
+      cancel = this.#timers.after(this.#timeoutMs, () => {
         late.abort();
         resolve(false);
-      }, this.#timeoutMs);
+      });
     });
     try {
       return await Promise.race([this.#fetch(digest, late.signal), timeout]);
     } finally {
-      clearTimeout(timer);
+      cancel();
     }
   }
 

@@ -19,7 +19,6 @@ import {
   parsePolicyDocument,
 } from '@cloister/contract/policy';
 import { CodedError, isCoded, toHex } from '@cloister/core';
-import { nodeCrypto } from '@cloister/core/node';
 import { type Gateway, publishAccepted, stateInForce } from '../context.ts';
 import type { GatewayErrorCode } from '../errors.ts';
 import { verifiedGroupKey } from '../keepers/key-check.ts';
@@ -28,7 +27,7 @@ import { convertAll } from './convert-all.ts';
 import { type EncryptStep, encryptFile } from './encrypt-file.ts';
 import { readDatasetOpenings } from './openings.ts';
 import { sealDataset } from './seal.ts';
-import { FOOTER, putVaultEntry, type VaultEntry } from './vault.ts';
+import { FOOTER, type VaultEntry } from './vault.ts';
 
 const VERSION_1 = 1;
 
@@ -74,7 +73,7 @@ export async function addDataset(
   };
   const policy = await compile(gateway, wanted.policy, schema);
   const entry = newEntry(gateway, { dataset: wanted.dataset, schema, policy });
-  await putVaultEntry(gateway.home, entry);
+  await gateway.vault.put(entry);
   const files: EventBody<'dataset'>['files'] = [];
   for (const [file, plain] of parquets.entries()) {
     const tell = (step: EncryptStep) => report({ ...step, file: file + 1 });
@@ -93,7 +92,7 @@ function newEntry(
   of: { dataset: Uint8Array; schema: DatasetSchema; policy: Policy },
 ): VaultEntry {
   const { dataset, schema, policy } = of;
-  const ports = { crypto: nodeCrypto, random: gateway.random };
+  const ports = { crypto: gateway.crypto, random: gateway.random };
   const ids = [FOOTER, ...schema.columns.map((c) => c.id)];
   return {
     dataset,

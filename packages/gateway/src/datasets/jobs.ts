@@ -12,7 +12,6 @@
 import { type DatasetJob, type datasetRequest, toErrorResponse } from '@cloister/api';
 import type { DatasetVersion } from '@cloister/contract';
 import { CodedError, fromHex, isCoded, toHex, utf8 } from '@cloister/core';
-import { nodeCrypto } from '@cloister/core/node';
 import type { z } from 'zod';
 import type { Gateway } from '../context.ts';
 import type { GatewayErrorCode } from '../errors.ts';
@@ -80,7 +79,7 @@ export class DatasetJobs {
    * `gateway-overloaded`
    */
   async start(request: Request): Promise<DatasetJob> {
-    const digest = toHex(nodeCrypto.digest('sha256', utf8(JSON.stringify(request))));
+    const digest = toHex(this.#gateway.crypto.digest('sha256', utf8(JSON.stringify(request))));
     if (this.#sameAs(request, digest) === undefined) await this.#uploads.mustHave(request.uploads);
     // From here to the entry nothing is awaited, so that one of two requests finds the other.
     const job = this.#sameAs(request, digest) ?? this.#enter(request, digest);
@@ -98,7 +97,8 @@ export class DatasetJobs {
       const message = 'no such work here: `dataset list` shows the datasets that there are';
       throw new CodedError<GatewayErrorCode>('dataset-job-not-found', 'not-found', message);
     }
-    if (job.step.state === options.known) await settledWithin(job.news, options.waitMs);
+    if (job.step.state === options.known)
+      await settledWithin(this.#gateway.timers, job.news, options.waitMs);
     return this.#answer(job);
   }
 
@@ -126,7 +126,7 @@ export class DatasetJobs {
   async stop(): Promise<void> {
     this.#stopped = true;
     for (const job of this.#jobs.values()) job.wake();
-    await settledWithin(this.#work, STOP_MS);
+    await settledWithin(this.#gateway.timers, this.#work, STOP_MS);
   }
 
   #underWay(): Job[] {
@@ -259,7 +259,7 @@ export class DatasetJobs {
       },
       () => undefined,
     );
-    return settledWithin(this.#caughtUp, CATCH_UP_MS);
+    return settledWithin(this.#gateway.timers, this.#caughtUp, CATCH_UP_MS);
   }
 }
 

@@ -10,7 +10,6 @@ import {
   openOpenings,
   sealOpenings,
 } from '@cloister/contract';
-import { nodeCrypto } from '@cloister/core/node';
 import { hpkeOpen, hpkeSeal } from '@cloister/threshold/node';
 import type { Gateway } from '../context.ts';
 
@@ -26,7 +25,8 @@ export async function sealForMembers(
     genesis: gateway.genesis,
     openings,
     recipients: members,
-    seal: (publicKey, info, plaintext) => hpkeSeal({ publicKey, info, aad: NO_AAD, plaintext }),
+    seal: (publicKey, info, plaintext) =>
+      hpkeSeal({ publicKey, info, aad: NO_AAD, plaintext, random: gateway.random }),
   });
   return gateway.blobs.put(blob);
 }
@@ -60,6 +60,6 @@ async function read<Name extends string>(
     me: gateway.card.id,
     open: (info, sealed) => hpkeOpen({ keyPair: gateway.keys.hpke, info, aad: NO_AAD, sealed }),
   });
-  checkOpenings(openings, commitments, nodeCrypto);
+  checkOpenings(openings, commitments, gateway.crypto);
   return openings as Record<Name, Opening>;
 }

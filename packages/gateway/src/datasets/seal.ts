@@ -5,14 +5,13 @@
 // Invariant: nothing is sealed again before the key has been checked (key-check.ts).
 import type { DatasetVersion, EventBody } from '@cloister/contract';
 import { toHex } from '@cloister/core';
-import { nodeCrypto } from '@cloister/core/node';
 import { encodeLabel } from '@cloister/threshold';
 import { sealMasterKey } from '@cloister/threshold/node';
 import { type Gateway, publish, refuseVoid, stateInForce } from '../context.ts';
 import { verifiedGroupKey } from '../keepers/key-check.ts';
 import type { EntryRecord } from '../ledger/follower.ts';
 import { sealForMembers } from './openings.ts';
-import { readVault, type VaultEntry } from './vault.ts';
+import type { VaultEntry } from './vault.ts';
 
 /**
  * Seals every dataset of ours again that is sealed to another than the active group key, once that
@@ -20,7 +19,7 @@ import { readVault, type VaultEntry } from './vault.ts';
  * @throws CodedError those of `verifiedGroupKey`: nothing has been sealed then
  */
 export async function resealDatasets(gateway: Gateway): Promise<EntryRecord[]> {
-  const due = (await readVault(gateway.home)).filter((entry) => isSealedElsewhere(gateway, entry));
+  const due = (await gateway.vault.all()).filter((entry) => isSealedElsewhere(gateway, entry));
   if (due.length === 0) return [];
   const groupKey = await verifiedGroupKey(gateway);
   const records: EntryRecord[] = [];
@@ -60,8 +59,8 @@ export async function sealDataset(
 ): Promise<EventBody<'dataset'>> {
   const { dataset, version, schema, policy } = entry;
   const commitments = {
-    schema: nodeCrypto.digest('sha256', schema.salt, schema.value),
-    policy: nodeCrypto.digest('sha256', policy.salt, policy.value),
+    schema: gateway.crypto.digest('sha256', schema.salt, schema.value),
+    policy: gateway.crypto.digest('sha256', policy.salt, policy.value),
   };
   const columns: { id: number; sealed: Uint8Array }[] = [];
   for (const [id, masterKey] of [...entry.keys].sort(([a], [b]) => a - b)) {

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Inspection, UploadStatus } from '@cloister/api';
-import { CodedError, fromHex, type Random, toHex } from '@cloister/core';
+import { CodedError, fromHex, type Random, type Timers, toHex } from '@cloister/core';
 import type { GatewayErrorCode } from '../errors.ts';
 import { homeFolder } from '../home.ts';
 import { inspectInput } from '../ingest/index.ts';
@@ -33,12 +33,14 @@ interface Inspecting {
 export class Uploads {
   readonly #home: string;
   readonly #random: Random;
+  readonly #timers: Timers;
   readonly #inspections = new Map<string, Inspecting>();
   #busy = 0;
 
-  constructor(home: string, random: Random) {
+  constructor(home: string, ports: { readonly random: Random; readonly timers: Timers }) {
     this.#home = home;
-    this.#random = random;
+    this.#random = ports.random;
+    this.#timers = ports.timers;
   }
 
   /**
@@ -69,7 +71,7 @@ export class Uploads {
   async status(upload: string, waitMs: number): Promise<UploadStatus> {
     const found = this.#inspections.get(upload);
     if (found === undefined) throw notFound(upload);
-    await settledWithin(found.outcome, waitMs);
+    await settledWithin(this.#timers, found.outcome, waitMs);
     const { rows } = found;
     return { upload, rows, inspection: found.over ? await found.outcome : null };
   }

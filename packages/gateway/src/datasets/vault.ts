@@ -34,8 +34,19 @@ export interface VaultEntry {
   readonly policy: { salt: Uint8Array; value: Uint8Array };
 }
 
-/** Writes an entry durably, before anything that depends on its keys is published. */
-export async function putVaultEntry(home: string, entry: VaultEntry): Promise<void> {
+export interface Vault {
+  /** Keeps an entry durably, before anything that depends on its keys is published. */
+  put(entry: VaultEntry): Promise<void>;
+  /** Every entry, in no particular order. @throws CodedError `home-malformed` */
+  all(): Promise<VaultEntry[]>;
+}
+
+/** The vault in a member's folder. */
+export function vaultIn(home: string): Vault {
+  return { put: (entry) => putVaultEntry(home, entry), all: () => readVault(home) };
+}
+
+async function putVaultEntry(home: string, entry: VaultEntry): Promise<void> {
   const folder = await homeFolder(home, 'vault');
   const opening = (o: { salt: Uint8Array; value: Uint8Array }) => ({
     salt: toHex(o.salt),
@@ -53,8 +64,7 @@ export async function putVaultEntry(home: string, entry: VaultEntry): Promise<vo
   await writeDurably(path, utf8(JSON.stringify(value)), 0o600);
 }
 
-/** Every entry, in no particular order. @throws CodedError `home-malformed` */
-export async function readVault(home: string): Promise<VaultEntry[]> {
+async function readVault(home: string): Promise<VaultEntry[]> {
   const folder = await homeFolder(home, 'vault');
   const names = (await readdir(folder)).filter((name) => name.endsWith('.json'));
   return Promise.all(

@@ -12,7 +12,6 @@ import {
   taskRequest,
 } from '@cloister/api';
 import { CodedError, equal, fromHex, toHex, utf8 } from '@cloister/core';
-import { nodeCrypto } from '@cloister/core/node';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Gateway } from '../context.ts';
@@ -53,7 +52,7 @@ export function adminRoutes(
   gateway: Gateway,
   options: AdminRoutesOptions,
 ): void {
-  const digestOf = (text: string) => nodeCrypto.digest('sha256', utf8(text));
+  const digestOf = (text: string) => gateway.crypto.digest('sha256', utf8(text));
   const wanted = digestOf(`Bearer ${options.token}`);
   app.addHook('onRequest', async (request) => {
     if (!(request.routeOptions.url ?? request.url).startsWith('/admin/')) return;

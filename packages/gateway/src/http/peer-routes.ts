@@ -11,16 +11,7 @@ import {
   verifyRequest,
 } from '@cloister/api';
 import { MAX_EVENT_BYTES } from '@cloister/contract';
-import {
-  CodedError,
-  equal,
-  fromHex,
-  systemClock,
-  toBase64,
-  toHex,
-  verifyCose,
-} from '@cloister/core';
-import { nodeCrypto } from '@cloister/core/node';
+import { CodedError, equal, fromHex, toBase64, toHex, verifyCose } from '@cloister/core';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { BlobRelay } from '../blobs/blob-relay.ts';
@@ -168,7 +159,7 @@ async function callerOf(
 ): Promise<Uint8Array> {
   const header = request.headers[REQUEST_HEADER];
   const facts = { genesis: gateway.genesis, method: request.method, path: request.url, body };
-  const ports = { crypto: nodeCrypto, clock: systemClock };
+  const ports = { crypto: gateway.crypto, clock: gateway.clock };
   return verifyRequest(typeof header === 'string' ? header : undefined, facts, ports);
 }
 
@@ -178,7 +169,7 @@ async function callerOf(
  * @throws CodedError `request-forbidden`, `cose-*`
  */
 async function signerOf(gateway: Gateway, bytes: Uint8Array): Promise<Uint8Array> {
-  const { kid } = await verifyCose(nodeCrypto, bytes);
+  const { kid } = await verifyCose(gateway.crypto, bytes);
   if (isKnown(gateway, kid)) return kid;
   throw forbidden('the signer of this event is no member, operator or joined node');
 }

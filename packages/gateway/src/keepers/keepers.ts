@@ -191,12 +191,15 @@ export async function resealing(gateway: Gateway): Promise<Resealing> {
 async function answers(gateway: Gateway, member: string): Promise<boolean> {
   const peer = gateway.peers.get(member);
   if (peer === undefined) return false;
-  const gone = new Promise<false>((resolve) => setTimeout(resolve, PEER_MS, false).unref());
+  let cancel = () => {};
+  const gone = new Promise<false>((resolve) => {
+    cancel = gateway.timers.after(PEER_MS, () => resolve(false));
+  });
   const health = peer.health().then(
     ({ ok, name }) => ok && name === member,
     () => false,
   );
-  return Promise.race([health, gone]);
+  return Promise.race([health, gone]).finally(cancel);
 }
 
 async function whyNotSealed(gateway: Gateway) {

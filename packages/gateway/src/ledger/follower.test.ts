@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Following: catch-up in batches with the invariants intact, and ends for good on two histories.
 import type { Ledger } from '@cloister/contract';
-import { CodedError, toHex } from '@cloister/core';
+import { CodedError, systemTimers as timers, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { World } from '@cloister/testkit/world';
 import { MerkleTree } from '@cloister/tlog';
@@ -16,7 +16,7 @@ afterEach(async () => {
 });
 
 async function follow(ledger: Ledger, copy: Ledger): Promise<Follower> {
-  const follower = new Follower({ ledger, copy, crypto: nodeCrypto });
+  const follower = new Follower({ ledger, copy, crypto: nodeCrypto, timers });
   followers.push(follower);
   await follower.replay();
   follower.start();

@@ -11,14 +11,16 @@
 // - Entries that come together are made durable together: one sync for a page, not for an event.
 
 import {
+  type Admission,
   type AnyEvent,
+  admit,
   emptyState,
   type FoldState,
   foldEntry,
   type Ledger,
   type LedgerEntry,
 } from '@cloister/contract';
-import { CodedError, type CryptoPort, isCoded, toHex } from '@cloister/core';
+import { CodedError, type CryptoPort, isCoded, type Timers, toHex } from '@cloister/core';
 import { MerkleTree } from '@cloister/tlog';
 import type { GatewayErrorCode } from '../errors.ts';
 
@@ -39,6 +41,11 @@ export interface FollowerOptions {
   /** The durable local copy; entries in it are replayed first. */
   readonly copy: Ledger;
   readonly crypto: CryptoPort;
+  readonly timers: Timers;
+  /** `admit` where absent. */
+  readonly admission?: Admission;
+  /** Resolves after whatever is ready now; an immediate of Node's where absent. */
+  readonly soon?: () => Promise<void>;
   /** Called after each entry is folded. */
   readonly onEntry?: (record: EntryRecord) => void;
 }
@@ -46,6 +53,7 @@ export interface FollowerOptions {
 const PAGE = 500;
 /** Most entries that are made durable with one sync. */
 const BATCH_MAX = 500;
+const RETRY_MS = 200;
 
 export class Follower {
   readonly state: FoldState = emptyState();
@@ -112,26 +120,27 @@ export class Follower {
   /** Resolves when `size` entries are folded, or after `timeoutMs`; answers whether they are. */
   async reached(size: number, timeoutMs: number): Promise<boolean> {
     if (this.size >= size || this.#stop.signal.aborted) return this.size >= size;
-    let timer: NodeJS.Timeout | undefined;
+    let cancel = () => {};
     await new Promise<void>((resolve) => {
       const waiter = { size, resolve };
       this.#waiting.add(waiter);
-      timer = setTimeout(() => {
+      cancel = this.#options.timers.after(timeoutMs, () => {
         this.#waiting.delete(waiter);
         resolve();
-      }, timeoutMs);
+      });
     });
-    clearTimeout(timer);
+    cancel();
     return this.size >= size;
   }
 
   async #follow(): Promise<void> {
-    const { ledger } = this.#options;
+    const { ledger, soon = immediate } = this.#options;
     const signal = this.#stop.signal;
     try {
       await this.#checkLength();
       if (signal.aborted) return;
-      for await (const batch of batches(ledger.follow(this.size, signal))) await this.#keep(batch);
+      const entries = ledger.follow(this.size, signal);
+      for await (const batch of batches(entries, soon)) await this.#keep(batch);
     } catch (error) {
       if (signal.aborted) return;
       this.#fail(
@@ -155,9 +164,15 @@ export class Follower {
         return;
       } catch (error) {
         if (!isCoded(error) || error.kind !== 'unavailable') throw error;
-        await Promise.race([new Promise((again) => setTimeout(again, 200)), aborted(signal)]);
+        await Promise.race([this.#pause(RETRY_MS), aborted(signal)]);
       }
     }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#options.timers.after(ms, resolve);
+    });
   }
 
   /** Makes a batch durable, then takes it into tree and state. */
@@ -180,7 +195,8 @@ export class Follower {
   }
 
   async #take(bytes: Uint8Array): Promise<void> {
-    const { outcome, event } = await foldEntry(this.state, bytes, this.#options.crypto);
+    const { crypto, admission = admit } = this.#options;
+    const { outcome, event } = await foldEntry(this.state, bytes, crypto, admission);
     this.tree.append(bytes);
     const record: EntryRecord = {
       seq: outcome.seq,
@@ -202,7 +218,10 @@ export class Follower {
 }
 
 /** What is there already comes together; nobody waits for more than the first. */
-async function* batches(entries: AsyncIterable<LedgerEntry>): AsyncGenerator<LedgerEntry[]> {
+async function* batches(
+  entries: AsyncIterable<LedgerEntry>,
+  soon: () => Promise<void>,
+): AsyncGenerator<LedgerEntry[]> {
   const source = entries[Symbol.asyncIterator]();
   let next = source.next();
   try {
@@ -230,9 +249,8 @@ async function* batches(entries: AsyncIterable<LedgerEntry>): AsyncGenerator<Led
   }
 }
 
-/** Resolves after whatever is ready now. */
-function soon(): Promise<undefined> {
-  return new Promise((resolve) => setImmediate(() => resolve(undefined)));
+function immediate(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function aborted(signal: AbortSignal): Promise<undefined> {

@@ -7,19 +7,27 @@
 //   the keys nor a log in the folder.
 // - The memory is durable before the mark is, and the mark before anything is signed; a crash
 //   between them costs nothing.
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CodedError, systemClock } from '@cloister/core';
-import { nodeCrypto } from '@cloister/core/node';
-import { type FollowedTree, Witness } from '@cloister/tlog';
+import { type Clock, CodedError, type CryptoPort } from '@cloister/core';
+import { type FollowedTree, Witness, type WitnessStore } from '@cloister/tlog';
 import { fileWitnessStore } from '@cloister/tlog/node';
 import type { GatewayErrorCode } from '../errors.ts';
 import { type MemberCard, markWitnessBegun, type OrgKeys } from '../home.ts';
 
+/** Where a witness remembers, and the mark beside its key. */
+export interface WitnessMemory {
+  /** For messages. */
+  readonly path: string;
+  readonly store: WitnessStore;
+  markBegun(): Promise<void>;
+}
+
 export interface WitnessHome {
-  readonly home: string;
+  readonly memory: WitnessMemory;
   readonly card: MemberCard;
   readonly keys: OrgKeys;
+  readonly crypto: CryptoPort;
+  readonly clock: Clock;
   readonly origin: string;
   readonly tree: FollowedTree;
   /** Entries that the local copy held at start. */
@@ -31,24 +39,27 @@ export interface WitnessHome {
  * @throws CodedError `witness-state-missing`, `witness-state-corrupt`, `witness-store-failed`
  */
 export async function openWitness(of: WitnessHome): Promise<{ witness: Witness; fresh: boolean }> {
-  const path = join(of.home, 'witness');
+  const { memory, crypto, clock } = of;
   const options = {
-    crypto: nodeCrypto,
-    clock: systemClock,
+    crypto,
+    clock,
     name: of.card.id,
     signer: of.keys.witness,
     origin: of.origin,
-    store: fileWitnessStore(path),
+    store: memory.store,
     tree: of.tree,
   };
-  const remembered = await stat(path).then(
-    () => true,
-    () => false,
-  );
-  if (!remembered && (of.keys.witnessBegun || of.replayed > 0)) throw forgotten(path);
+  const remembered = (await memory.store.load().catch(() => undefined)) !== undefined;
+  if (!remembered && (of.keys.witnessBegun || of.replayed > 0)) throw forgotten(memory.path);
   const witness = await (remembered ? Witness.open(options) : Witness.create(options));
-  if (!of.keys.witnessBegun) await markWitnessBegun(of.home);
+  if (!of.keys.witnessBegun) await memory.markBegun();
   return { witness, fresh: !remembered };
+}
+
+/** The memory in a member's folder. */
+export function witnessMemoryIn(home: string): WitnessMemory {
+  const path = join(home, 'witness');
+  return { path, store: fileWitnessStore(path), markBegun: () => markWitnessBegun(home) };
 }
 
 /** A key that is found to have signed before, though its memory is new here. */

@@ -2,8 +2,8 @@
 // Gathering cosignatures among peers of whom some lie, stall or are gone: only signatures that hold
 // count, whoever delivers them, and nobody honest waits for a liar.
 import type { GatewayClient } from '@cloister/api';
-import { CodedError, systemClock } from '@cloister/core';
-import { nodeCrypto } from '@cloister/core/node';
+import { CodedError, systemClock, systemTimers as timers } from '@cloister/core';
+import { nodeCrypto as crypto } from '@cloister/core/node';
 import { namedSigner, World } from '@cloister/testkit/world';
 import {
   cosign,
@@ -35,7 +35,7 @@ function peer(answer: Cosign): GatewayClient {
 async function signed(head: TreeHead, name: string, key: string): Promise<string> {
   const checkpoint = { origin, ...head };
   const by = { name, signer: namedSigner(world.seed, `${key}/witness`), timeSeconds: 1 };
-  const line = await cosign(nodeCrypto, by, checkpoint);
+  const line = await cosign(crypto, by, checkpoint);
   return formatNote(formatCheckpoint(checkpoint), [line]);
 }
 
@@ -47,11 +47,11 @@ const honest =
 beforeEach(async () => {
   peers.clear();
   const copy = new MemoryLedger(world.log);
-  const follower = new Follower({ ledger: copy, copy, crypto: nodeCrypto });
+  const follower = new Follower({ ledger: copy, copy, crypto, timers });
   await follower.replay();
   let kept: Uint8Array | undefined;
   const witness = await Witness.create({
-    crypto: nodeCrypto,
+    crypto,
     clock: systemClock,
     name: 'insurer',
     signer: world.witness('insurer'),
@@ -64,7 +64,15 @@ beforeEach(async () => {
     },
     tree: follower.tree,
   });
-  insurer = new WitnessService({ witness, origin, follower, peers, catchUpMs: 300 });
+  insurer = new WitnessService({
+    witness,
+    origin,
+    follower,
+    peers,
+    crypto,
+    timers,
+    catchUpMs: 300,
+  });
 });
 
 function hospitalAnswers(answer: Cosign): void {

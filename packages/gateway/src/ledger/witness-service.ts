@@ -13,8 +13,7 @@
 //   that is forgotten here, nothing is signed any more.
 
 import type { GatewayClient } from '@cloister/api';
-import { CodedError, isCoded, toHex } from '@cloister/core';
-import { nodeCrypto } from '@cloister/core/node';
+import { CodedError, type CryptoPort, isCoded, type Timers, toHex } from '@cloister/core';
 import { gatherCosignatures, type TreeHead, type Witness } from '@cloister/tlog';
 import type { GatewayErrorCode } from '../errors.ts';
 import type { Follower } from './follower.ts';
@@ -29,7 +28,9 @@ export interface WitnessServiceOptions {
   readonly witness: Witness;
   readonly follower: Follower;
   /** The other members' gateways. */
-  readonly peers: ReadonlyMap<string, GatewayClient>;
+  readonly peers: ReadonlyMap<string, Pick<GatewayClient, 'cosign'>>;
+  readonly crypto: CryptoPort;
+  readonly timers: Timers;
   /** How long an entry that others are said to have is waited for, ms; 5,000 if not given. */
   readonly catchUpMs?: number;
 }
@@ -96,7 +97,7 @@ export class WitnessService {
   }
 
   async #gather(): Promise<GatheredCheckpoint> {
-    const { follower } = this.#options;
+    const { follower, timers } = this.#options;
     let signers: readonly string[] = [];
     let patienceMs = this.#options.catchUpMs ?? CATCH_UP_MS;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -115,9 +116,9 @@ export class WitnessService {
       }
       if (ahead) {
         // Whoever is ahead has an entry that we shall see too; who only says so is not waited for.
-        const began = performance.now();
+        const began = timers.elapsed();
         const came = patienceMs > 0 && (await follower.reached(size + 1, patienceMs));
-        patienceMs -= performance.now() - began;
+        patienceMs -= timers.elapsed() - began;
         if (!came) break;
       } else if (!stale) break;
     }
@@ -132,14 +133,14 @@ export class WitnessService {
 
   /** Asks all peers at once and answers as soon as a quorum has signed, or all have answered. */
   #ask(head: TreeHead, own: string) {
-    const { origin, follower, peers } = this.#options;
+    const { origin, follower, peers, crypto } = this.#options;
     const members = follower.state.charter?.members ?? [];
     const witnesses = members.map(({ id, witness }) => ({ name: id, key: witness }));
     const expect = { checkpoint: { origin, ...head }, witnesses };
     const notes = [own];
     let [stale, ahead] = [false, false];
     const count = async () => {
-      const gathered = await gatherCosignatures(nodeCrypto, notes, expect);
+      const gathered = await gatherCosignatures(crypto, notes, expect);
       return { ...gathered, stale, ahead };
     };
     return new Promise<Awaited<ReturnType<typeof count>>>((resolve, reject) => {

@@ -11,7 +11,6 @@ import {
   type Policy,
 } from '@cloister/contract/policy';
 import { CodedError, isCoded, toHex, utf8 } from '@cloister/core';
-import { nodeCrypto } from '@cloister/core/node';
 import { type Gateway, memberOf, stateInForce } from '../context.ts';
 import { listDatasets, readDataset } from '../datasets/datasets.ts';
 import type { GatewayErrorCode } from '../errors.ts';
@@ -70,7 +69,7 @@ export async function planTask(gateway: Gateway, raw: TaskRequest): Promise<Plan
     policies: inputs.map((i) => i.policy),
     task: {
       purpose: request.purpose,
-      codeDigest: toHex(nodeCrypto.digest('sha256', utf8(request.code))),
+      codeDigest: toHex(gateway.crypto.digest('sha256', utf8(request.code))),
       outputs: plan.outputs.map(({ id }) => ({ id, recipients })),
     },
   });

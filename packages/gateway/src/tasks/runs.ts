@@ -4,8 +4,7 @@
 // schemas, so the evidence is appraised anew and the openings are sealed to the attested key only.
 import { HttpJson, type RunStatus, WorkerClient } from '@cloister/api';
 import { encodeTaskOpenings, openingsInfo, rightsOfJoin } from '@cloister/contract';
-import { CodedError, equal, systemClock, toHex } from '@cloister/core';
-import { nodeCrypto } from '@cloister/core/node';
+import { CodedError, equal, toHex } from '@cloister/core';
 import { hpkeSeal } from '@cloister/threshold/node';
 import { type Gateway, stateInForce } from '../context.ts';
 import type { GatewayErrorCode } from '../errors.ts';
@@ -50,8 +49,8 @@ function workerClient(gateway: Gateway, base: string): WorkerClient {
     signer: identity,
     issuer: gateway.card.id,
     genesis: gateway.genesis,
-    crypto: nodeCrypto,
-    clock: systemClock,
+    crypto: gateway.crypto,
+    clock: gateway.clock,
   };
   return new WorkerClient(new HttpJson({ base, sign }));
 }
@@ -87,5 +86,6 @@ export async function openingsForWorker(
     info: openingsInfo(gateway.genesis, 'worker'),
     aad: join,
     plaintext: encodeTaskOpenings(openings),
+    random: gateway.random,
   });
 }

@@ -16,7 +16,6 @@ import {
 } from '@cloister/contract';
 import { encodeUses } from '@cloister/contract/policy';
 import { CodedError, isCoded, toHex, utf8 } from '@cloister/core';
-import { nodeCrypto } from '@cloister/core/node';
 import { type Gateway, memberOf, publish, publishAccepted, stateInForce } from '../context.ts';
 import { readDataset } from '../datasets/datasets.ts';
 import { readDatasetOpenings, readTaskParts, sealForMembers } from '../datasets/openings.ts';
@@ -44,7 +43,7 @@ export async function proposeTask(
     (e) => e.role === 'worker' && (accepted.size === 0 || accepted.has(e.id)),
   );
   if (workers.length === 0) throw malformed('the charter has no worker environment of these names');
-  const ports = { crypto: nodeCrypto, random: gateway.random };
+  const ports = { crypto: gateway.crypto, random: gateway.random };
   const outputs = planned.plan.outputs;
   const [code, parameters, uses, purpose] = [
     utf8(planned.request.code),
@@ -233,7 +232,7 @@ export async function readTask(
   const inputs = await Promise.all(datasets.map((d) => readDatasetOpenings(gateway, d.body)));
   const openings = { ...own, inputs };
   const events = { task: task.body, datasets: datasets.map((d) => d.body) };
-  const contents = readTaskOpenings(openings, events, nodeCrypto);
+  const contents = readTaskOpenings(openings, events, gateway.crypto);
   return { task, contents, openings, owners: datasets.map((d) => d.owner) };
 }
 

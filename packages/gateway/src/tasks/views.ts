@@ -16,7 +16,6 @@ import {
   versionKey,
 } from '@cloister/contract';
 import { equal, isCoded, toHex } from '@cloister/core';
-import { nodeCrypto } from '@cloister/core/node';
 import { logOrigin, MerkleTree, verifyCheckpoint } from '@cloister/tlog';
 import { type Gateway, stateInForce } from '../context.ts';
 import { readTask, taskNotFound } from './tasks.ts';
@@ -228,7 +227,7 @@ export async function verifyLedger(gateway: Gateway): Promise<VerifyAnswer> {
   const { follower, witness, genesis } = gateway;
   const findings: string[] = [];
   const checkpoint = await witness.checkpoint();
-  const tree = new MerkleTree(nodeCrypto);
+  const tree = new MerkleTree(gateway.crypto);
   const state = emptyState();
   let accepted = 0;
   while (tree.size < checkpoint.size) {
@@ -236,7 +235,7 @@ export async function verifyLedger(gateway: Gateway): Promise<VerifyAnswer> {
     if (page.length === 0) break;
     for (const bytes of page) {
       tree.append(bytes);
-      const { outcome } = await foldEntry(state, bytes, nodeCrypto);
+      const { outcome } = await foldEntry(state, bytes, gateway.crypto);
       if (outcome.status === 'accepted') accepted++;
     }
   }
@@ -248,7 +247,7 @@ export async function verifyLedger(gateway: Gateway): Promise<VerifyAnswer> {
     findings.push('folding again gives another state');
   }
   const { members, witnesses } = stateInForce(gateway).charter;
-  const signed = await verifyCheckpoint(nodeCrypto, checkpoint.note, {
+  const signed = await verifyCheckpoint(gateway.crypto, checkpoint.note, {
     origin: logOrigin(genesis),
     witnesses: members.map(({ id, witness: key }) => ({ name: id, key })),
     quorum: witnesses.quorum,
