@@ -23,6 +23,7 @@ import { Uploads } from './datasets/uploads.ts';
 import { vaultIn } from './datasets/vault.ts';
 import { Duties } from './duties.ts';
 import type { GatewayErrorCode } from './errors.ts';
+import { followAndWitness } from './follow-and-witness.ts';
 import {
   CHARTER_FILE,
   type GatewayConfig,
@@ -35,9 +36,8 @@ import {
 } from './home.ts';
 import { relayedHeaders } from './http/blob-routes.ts';
 import { buildServer } from './http/server.ts';
-import { type EntryRecord, Follower } from './ledger/follower.ts';
-import { openWitness, witnessMemoryIn } from './ledger/open-witness.ts';
-import { WitnessService } from './ledger/witness-service.ts';
+import type { EntryRecord } from './ledger/follower.ts';
+import { witnessMemoryIn } from './ledger/open-witness.ts';
 import { RunBook } from './tasks/runs.ts';
 
 export interface RunningGateway {
@@ -113,28 +113,18 @@ async function assemble(
   };
   const time = { clock: systemClock, timers: backgroundTimers };
   const ports = { crypto: nodeCrypto, ...time, random: systemRandom, log };
-  const follower = new Follower({ ledger, copy, ...ports, onEntry });
-  await follower.replay();
-  const replayed = follower.size;
-  const memory = witnessMemoryIn(home);
-  const { tree } = follower;
-  const opened = await openWitness({ memory, card, keys, origin, tree, replayed, ...ports });
   const peers = peersOf(config);
-  const witness = new WitnessService({
-    witness: opened.witness,
-    origin,
-    follower,
-    peers,
-    ...ports,
-  });
   const blobs = new FileBlobs(join(home, 'blobs'));
   const relay = new BlobRelay({ into: blobs, from: () => storesOf(peers), ...ports });
   const allBlobs = everywhere(blobs, (digest) => relay.fetch(digest));
   const engine = createDuckdbEngine();
   undo.push(() => engine.close());
   const appraiser = new JoinAppraiser({ crypto: nodeCrypto, blobs: allBlobs });
-  const own = { home, card, keys, genesis, ledger, follower, witness, peers, vault: vaultIn(home) };
-  const gateway: Gateway = { ...own, blobs, allBlobs, engine, appraiser, ...ports };
+  const own = { home, card, keys, genesis, ledger, peers, vault: vaultIn(home), ...ports };
+  const parts = { ...own, blobs, allBlobs, engine, appraiser };
+  const memory = witnessMemoryIn(home);
+  const { gateway, fresh } = await followAndWitness({ ...parts, copy, memory, onEntry });
+  const { follower } = gateway;
   const hosts = [config.host, ...config.hosts];
   const uploads = new Uploads(home, ports);
   const jobs = await DatasetJobs.open(gateway, uploads);
@@ -148,7 +138,7 @@ async function assemble(
   });
   const tickMs = config.tickSeconds * 1_000;
   const clean = (now: number) => sweep(home, now, (name) => jobs.uses(name));
-  const about = { charter, tickMs, freshWitness: opened.fresh, sweep: clean };
+  const about = { charter, tickMs, freshWitness: fresh, sweep: clean };
   const started = new Duties(gateway, about);
   duties = started;
   follower.start();

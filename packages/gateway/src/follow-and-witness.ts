@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// The heart of a gateway over its ports: the ledger followed into a durable copy, and this member's
+// witness over the tree. Files, HTTP and duties are put around it (start.ts); the simulator puts
+// other things around it.
+import type { Admission, Ledger } from '@cloister/contract';
+import { logOrigin } from '@cloister/tlog';
+import type { Gateway } from './context.ts';
+import { type EntryRecord, Follower } from './ledger/follower.ts';
+import { openWitness, type WitnessMemory } from './ledger/open-witness.ts';
+import { WitnessService } from './ledger/witness-service.ts';
+
+/** A gateway before it follows anything. */
+export interface GatewayParts extends Omit<Gateway, 'follower' | 'witness'> {
+  /** Durable; what is in it is replayed first. */
+  readonly copy: Ledger;
+  readonly memory: WitnessMemory;
+  readonly onEntry: (record: EntryRecord) => void;
+  /** `admit` where absent. */
+  readonly admission?: Admission;
+  readonly soon?: () => Promise<void>;
+}
+
+/**
+ * Replays the copy and opens the witness; `follower.start` begins to follow. Answers also whether
+ * the witness's memory was made just now.
+ * @throws CodedError those of `openWitness`, and of the copy
+ */
+export async function followAndWitness(
+  parts: GatewayParts,
+): Promise<{ gateway: Gateway; fresh: boolean }> {
+  const { copy, memory, onEntry, admission, soon, ...own } = parts;
+  const origin = logOrigin(own.genesis);
+  const { ledger, crypto, clock, timers, peers, card, keys } = own;
+  const how = { ...(admission && { admission }), ...(soon && { soon }) };
+  const follower = new Follower({ ledger, copy, crypto, timers, onEntry, ...how });
+  await follower.replay();
+  const { tree, size: replayed } = follower;
+  const { witness: opened, fresh } = await openWitness({
+    memory,
+    card,
+    keys,
+    origin,
+    tree,
+    replayed,
+    crypto,
+    clock,
+  });
+  const witness = new WitnessService({ witness: opened, origin, follower, peers, crypto, timers });
+  return { gateway: { ...own, follower, witness }, fresh };
+}
