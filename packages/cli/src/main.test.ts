@@ -14,7 +14,9 @@ function run(line: string) {
 describe('the command', () => {
   it('ends quietly when nobody reads its output any more', () => {
     // The reader is gone before the first byte comes.
-    const { status, stderr } = run('c parquet --help | true; c --help > >(exec true)');
+    const { status, stderr } = run(
+      'c --quiet parquet --help | true; c --quiet --help > >(exec true)',
+    );
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   });
 
