@@ -2,16 +2,9 @@
 // Blobs of one or several gateways over HTTP: /v1/blobs/<hex>. Whole reads are checked against the
 // digest, so any gateway may serve any blob; a range is not checked here (the reader holds a digest
 // tree). Where several gateways are named, the next one is asked when one does not have it.
-import {
-  type BlobStore,
-  CodedError,
-  type CoreErrorCode,
-  type CryptoPort,
-  equal,
-  isCoded,
-  toHex,
-} from '@cloister/core';
-import type { ApiErrorCode } from './errors.ts';
+
+import { type BlobStore, type CryptoPort, coreError, equal, isCoded, toHex } from '@cloister/core';
+import { apiError } from './errors.ts';
 import type { HttpJson } from './http-json.ts';
 
 const MAX_BLOB_BYTES = 1024 * 1024 * 1024;
@@ -45,7 +38,7 @@ export class HttpBlobs implements BlobStore {
       const { bytes } = await peer.bytes(request);
       if (equal(this.#crypto.digest('sha256', bytes), digest)) return bytes;
       const message = `${peer.base} answered other bytes than blob ${toHex(digest)}`;
-      throw new CodedError<CoreErrorCode>('blob-digest-mismatch', 'verification', message);
+      throw coreError('blob-digest-mismatch', message);
     });
   }
 
@@ -56,7 +49,7 @@ export class HttpBlobs implements BlobStore {
         const length = headers.get('content-length') ?? '';
         if (/^\d{1,15}$/.test(length)) return Number(length);
         const message = `${peer.base} told no length of blob ${toHex(digest)}`;
-        throw new CodedError<ApiErrorCode>('response-malformed', 'unavailable', message);
+        throw apiError('response-malformed', message);
       });
     } catch (error) {
       if (isCoded(error) && error.kind === 'not-found') return undefined;
@@ -77,7 +70,7 @@ export class HttpBlobs implements BlobStore {
       if (status === 206 && bytes.length === end - start) return bytes;
       const got = `${bytes.length} bytes of blob ${toHex(digest)}, wanted ${end - start}`;
       const message = `${peer.base} answered ${got}`;
-      throw new CodedError<CoreErrorCode>('blob-range-invalid', 'verification', message);
+      throw coreError('blob-range-invalid', message);
     });
   }
 
@@ -96,7 +89,7 @@ export class HttpBlobs implements BlobStore {
   #any<T>(digest: Uint8Array, ask: (peer: HttpJson) => Promise<T>): Promise<T> {
     if (this.#peers.length > 0) return this.#first(ask);
     const message = `no gateway was named that could have blob ${toHex(digest)}`;
-    throw new CodedError<CoreErrorCode>('blob-not-found', 'not-found', message);
+    throw coreError('blob-not-found', message);
   }
 }
 

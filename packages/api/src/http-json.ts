@@ -2,9 +2,10 @@
 // The HTTP client that all typed clients share: a base address, a time-out on every request, signed
 // requests or a bearer token where wanted, answers checked against a schema, and errors that come
 // back as the CodedErrors they were. Answers are bounded, so a lying peer cannot fill our memory.
+
 import { type Clock, CodedError, type CryptoPort, type Signer } from '@cloister/core';
 import type { z } from 'zod';
-import { type ApiErrorCode, errorBody, fromErrorBody } from './errors.ts';
+import { apiError, errorBody, fromErrorBody } from './errors.ts';
 import { requestRange } from './http-range.ts';
 import { REQUEST_HEADER, signRequest } from './request-signature.ts';
 
@@ -122,9 +123,8 @@ export class HttpJson {
   #refusal(request: Pick<HttpRequest, 'path'>, status: number, bytes: Uint8Array): CodedError {
     const error = errorBody.safeParse(parseJson(bytes));
     if (error.success) return fromErrorBody(error.data);
-    const kind = status === 404 ? 'not-found' : 'unavailable';
     const message = `${this.base}${request.path} answered status ${status} without a code`;
-    return new CodedError<ApiErrorCode>('response-malformed', kind, message);
+    return apiError(status === 404 ? 'response-not-found' : 'response-malformed', message);
   }
 
   async #headers(
@@ -155,23 +155,14 @@ export class HttpJson {
     const where = `${this.base}${request.path}`;
     const name = cause instanceof Error ? cause.name : '';
     return name === 'TimeoutError'
-      ? new CodedError<ApiErrorCode>(
-          'peer-timed-out',
-          'unavailable',
-          `${where} did not answer within ${timeout} ms`,
-        )
-      : new CodedError<ApiErrorCode>(
-          'peer-unreachable',
-          'unavailable',
-          `${where} could not be reached: is it running?`,
-          { cause },
-        );
+      ? apiError('peer-timed-out', `${where} did not answer within ${timeout} ms`)
+      : apiError('peer-unreachable', `${where} could not be reached: is it running?`, { cause });
   }
 
   #malformed(request: Pick<HttpRequest, 'path'>, issue: string | undefined): CodedError {
     const where = `${this.base}${request.path}`;
     const message = `${where} answered something else than asked: ${issue ?? 'not JSON'}`;
-    return new CodedError<ApiErrorCode>('response-malformed', 'unavailable', message);
+    return apiError('response-malformed', message);
   }
 }
 
@@ -214,7 +205,7 @@ async function readBounded(response: Response, limit: number): Promise<Uint8Arra
       size += part.length;
       if (size > limit) {
         const message = `an answer is longer than the ${limit} bytes that were asked for`;
-        throw new CodedError<ApiErrorCode>('response-malformed', 'unavailable', message);
+        throw apiError('response-malformed', message);
       }
       parts.push(part);
     }

@@ -6,20 +6,21 @@
 //
 // That encoding is deterministic CBOR; its HPKE `info` binds genesis, join, epoch and seat, so an
 // answer to one join opens as nothing else.
+
 import {
   type Cbor,
-  CodedError,
+  type CodedError,
   type CryptoPort,
   coded,
   decodeCbor,
   encodeCbor,
   fromBase64,
   fromHex,
+  requestError,
   toBase64,
   toHex,
 } from '@cloister/core';
 import { z } from 'zod';
-import type { ApiErrorCode } from './errors.ts';
 import { health } from './gateway.ts';
 import type { HttpJson } from './http-json.ts';
 
@@ -153,6 +154,6 @@ function list(bytes: Uint8Array, what: string): Cbor[] {
   return value as Cbor[];
 }
 
-function malformed(what: string): CodedError<ApiErrorCode> {
-  return new CodedError('request-malformed', 'malformed', `${what} are not in their encoding`);
+function malformed(what: string): CodedError {
+  return requestError('request-malformed', `${what} are not in their encoding`);
 }

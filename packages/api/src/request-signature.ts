@@ -5,21 +5,22 @@
 //
 // A captured request can be replayed to the same server within the window; every endpoint that
 // takes signed requests is idempotent or consumes something named in the body.
+
 import {
   type Cbor,
   type Clock,
-  CodedError,
+  type CodedError,
   type CryptoPort,
   decodeCbor,
   encodeCbor,
   equal,
   fromBase64Url,
+  requestError,
   type Signer,
   signCose,
   toBase64Url,
   verifyCose,
 } from '@cloister/core';
-import type { ApiErrorCode } from './errors.ts';
 
 export const REQUEST_HEADER = 'cloister-request';
 const DOMAIN = 'cloister/request/v1';
@@ -95,11 +96,11 @@ export async function verifyRequest(
   if (Math.abs(ports.clock.now() - time) > REQUEST_WINDOW_MS) {
     const seconds = REQUEST_WINDOW_MS / 1000;
     const message = `the request was signed more than ${seconds} s away from this clock`;
-    throw new CodedError<ApiErrorCode>('request-expired', 'usage', message);
+    throw requestError('request-expired', message);
   }
   return kid;
 }
 
-function unauthenticated(message: string, cause?: unknown): CodedError<ApiErrorCode> {
-  return new CodedError('request-unauthenticated', 'usage', message, { cause });
+function unauthenticated(message: string, cause?: unknown): CodedError {
+  return requestError('request-unauthenticated', message, { cause });
 }

@@ -12,11 +12,13 @@
 import type { Duplex } from 'node:stream';
 import {
   type Cbor,
-  CodedError,
+  type CodedError,
   concat,
   decodeCbor,
-  type ErrorKind,
   encodeCbor,
+  isCoded,
+  isErrorKind,
+  toldError,
 } from '@cloister/core';
 import { attesterError } from './errors.ts';
 
@@ -66,7 +68,7 @@ export class Channel {
       const timer = setTimeout(() => {
         this.#waiting.delete(id);
         const message = `no answer to '${method}' within ${timeoutMs} ms`;
-        reject(attesterError('launcher-timeout', 'unavailable', message));
+        reject(attesterError('launcher-timeout', message));
       }, timeoutMs);
       this.#waiting.set(id, { resolve, reject, timer });
       this.#send([REQUEST, id, method, body]);
@@ -137,27 +139,27 @@ export class Channel {
     try {
       if (handler === undefined) {
         const message = `no method '${method.slice(0, 40)}'`;
-        throw attesterError('launcher-protocol', 'unsupported', message);
+        throw attesterError('launcher-protocol', message);
       }
       this.#send([ANSWER, id, await handler(body)]);
     } catch (error) {
-      const known = error instanceof CodedError;
-      const code = known ? error.code : 'launcher-protocol';
-      const kind = known ? error.kind : 'unavailable';
-      const message = known ? error.message : `'${method}' failed on the other side`;
+      const failed = `'${method}' failed on the other side`;
+      const { code, kind, message } = isCoded(error)
+        ? error
+        : attesterError('launcher-protocol', failed);
       this.#send([REFUSAL, id, { code, kind, message }]);
     }
   }
 }
 
 function lost(): CodedError {
-  return attesterError('launcher-lost', 'unavailable', 'the other end of the channel is gone');
+  return attesterError('launcher-lost', 'the other end of the channel is gone');
 }
 
 function readRefusal(value: unknown): CodedError {
   const { code, kind, message } = (value ?? {}) as Record<string, unknown>;
-  if (typeof code === 'string' && typeof kind === 'string' && typeof message === 'string') {
-    return new CodedError(code, kind as ErrorKind, message);
+  if (typeof code === 'string' && isErrorKind(kind) && typeof message === 'string') {
+    return toldError({ code, kind, message });
   }
-  return attesterError('launcher-protocol', 'malformed', 'the other side answered out of form');
+  return attesterError('launcher-protocol', 'the other side answered out of form');
 }

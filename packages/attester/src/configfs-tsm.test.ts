@@ -139,7 +139,7 @@ describe.each(['tdx-dcap', 'sev-snp'] as const)('a confidential VM: %s', (kind) 
     };
     const { platform, files } = guest(kind, { report });
     await expect(platform.load(NO_PROGRAM)).rejects.toMatchObject({
-      code: 'tsm-refused',
+      code: errorKind === 'policy' ? 'tsm-refused' : 'tsm-busy',
       kind: errorKind,
       details: { errno: code },
     });
@@ -149,7 +149,7 @@ describe.each(['tdx-dcap', 'sev-snp'] as const)('a confidential VM: %s', (kind) 
   it.each([
     ['nothing', new Uint8Array(0), 'evidence-malformed'],
     ['half a report', minted(kind, new Uint8Array(64)).subarray(0, 600), 'evidence-malformed'],
-    ['more than any report has', new Uint8Array(70_000), 'tsm-refused'],
+    ['more than any report has', new Uint8Array(70_000), 'tsm-response-malformed'],
   ])('refuses %s in outblob', async (_what, outblob, code) => {
     const { platform } = guest(kind, { report: () => ({ outblob }) });
     await expect(platform.load(NO_PROGRAM)).rejects.toMatchObject({ code });

@@ -59,6 +59,7 @@ const kernel: TsmFiles = { mkdir, rmdir, read: readFile, write: writeFile };
  * The confidential VM that this process is in. Its hardware measured the whole machine at launch,
  * so loading a program changes nothing: it asks once who and what this machine is.
  * Loading throws CodedError `tsm-unavailable`, `tsm-provider-unsupported`, `tsm-refused`,
+ * `tsm-busy`, `tsm-response-malformed`,
  * `tsm-raced`, and evidence's codes for what does not parse; quoting `quote-mismatch` too.
  */
 export function tsmPlatform(options: TsmOptions = {}): Platform {
@@ -73,7 +74,7 @@ export function tsmPlatform(options: TsmOptions = {}): Platform {
         if (same && equal(now.hardware, stated.hardware)) return evidence;
         const message =
           'the machine is not the one that it was: it moved, or a register was extended';
-        throw attesterError('quote-mismatch', 'verification', message);
+        throw attesterError('quote-mismatch', message);
       };
       const { hardware, measurement } = stated;
       return { tee, reportDataLength: 64, hardware, measurement, quote } satisfies Hardware;
@@ -91,7 +92,7 @@ interface TsmReport {
 async function reportOver(options: TsmOptions, reportData: Uint8Array): Promise<TsmReport> {
   if (reportData.length !== 64) {
     const message = `got ${reportData.length} bytes of report data, wanted 64`;
-    throw attesterError('quote-refused', 'usage', message);
+    throw attesterError('quote-refused', message);
   }
   const { folder = TSM_REPORT_FOLDER, files = kernel, timeoutMs = TIMEOUT_MS } = options;
   const entry = join(folder, `cloister-${toHex(systemRandom.bytes(8))}`);
@@ -102,7 +103,7 @@ async function reportOver(options: TsmOptions, reportData: Uint8Array): Promise<
         const bytes = await step(`read ${name}`, timeoutMs, files.read(join(entry, name)));
         if (bytes.length <= MAX_BLOB_BYTES) return new Uint8Array(bytes);
         const message = `${name} has ${bytes.length} bytes, wanted at most ${MAX_BLOB_BYTES}`;
-        throw attesterError('tsm-refused', 'malformed', message);
+        throw attesterError('tsm-response-malformed', message);
       },
       write: (name: string, bytes: Uint8Array) =>
         step(`write ${name}`, timeoutMs, files.write(join(entry, name), bytes)),
@@ -138,13 +139,13 @@ async function readReport(
   const after = await generationOf(io);
   if (after !== before + writes) {
     const message = `the entry counts ${after - before} writes, ours were ${writes}: a race`;
-    throw attesterError('tsm-raced', 'unavailable', message);
+    throw attesterError('tsm-raced', message);
   }
   const evidence = concat(report, table);
   const stated = statedBy({ kind: tee, bytes: evidence }, nodeCrypto);
   if (!equal(stated.reportData, reportData)) {
     const message = 'the kernel answered evidence over other report data than was written';
-    throw attesterError('quote-mismatch', 'verification', message);
+    throw attesterError('quote-mismatch', message);
   }
   return { tee, evidence, stated };
 }
@@ -155,14 +156,14 @@ async function providerOf(io: EntryIo): Promise<'tdx-dcap' | 'sev-snp'> {
   if (tee !== undefined) return tee;
   const wanted = Object.keys(PROVIDERS).join(' or ');
   const message = `the provider is '${name.slice(0, 40)}', wanted ${wanted}`;
-  throw attesterError('tsm-provider-unsupported', 'unsupported', message);
+  throw attesterError('tsm-provider-unsupported', message);
 }
 
 async function generationOf(io: EntryIo): Promise<number> {
   const text = textOf(await io.read('generation'));
   if (/^\d{1,10}$/.test(text)) return Number(text);
   const message = `generation is '${text.slice(0, 40)}', wanted a number`;
-  throw attesterError('tsm-refused', 'malformed', message);
+  throw attesterError('tsm-response-malformed', message);
 }
 
 function textOf(bytes: Uint8Array): string {
@@ -178,10 +179,7 @@ async function step<T>(what: string, timeoutMs: number, work: Promise<T>): Promi
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, fail) => {
     const message = `configfs-tsm: ${what} took more than ${timeoutMs} ms`;
-    timer = setTimeout(
-      () => fail(attesterError('tsm-unavailable', 'unavailable', message)),
-      timeoutMs,
-    );
+    timer = setTimeout(() => fail(attesterError('tsm-unavailable', message)), timeoutMs);
   });
   work.catch(() => undefined);
   try {
@@ -200,9 +198,9 @@ function refusal(what: string, error: unknown) {
   if (absent) {
     const need = 'wanted Linux 6.7 or later, configfs, the tdx_guest or sev_guest driver, and root';
     const message = `configfs-tsm cannot be used (${what}: ${errno}); ${need}`;
-    return attesterError('tsm-unavailable', 'unavailable', message, error, { errno });
+    return attesterError('tsm-unavailable', message, { cause: error, details: { errno } });
   }
-  const kind = PASSING.has(errno) ? 'unavailable' : 'policy';
   const message = `the kernel refuses ${what} of configfs-tsm: ${errno}`;
-  return attesterError('tsm-refused', kind, message, error, { errno });
+  const code = PASSING.has(errno) ? 'tsm-busy' : 'tsm-refused';
+  return attesterError(code, message, { cause: error, details: { errno } });
 }

@@ -69,7 +69,7 @@ export async function launchedNode(stream?: Duplex): Promise<LaunchedNode> {
     typeof tee !== 'string' ||
     typeof reportDataLength !== 'number'
   ) {
-    throw attesterError('launcher-protocol', 'malformed', 'the launcher answered out of form');
+    throw attesterError('launcher-protocol', 'the launcher answered out of form');
   }
   const attester = new SocketAttester(channel, {
     tee: tee as EvidenceKind,
@@ -97,11 +97,11 @@ function openInherited(): Duplex {
   } catch (cause) {
     const message =
       'no launcher is on descriptor 3: start this node with the cloister command (keeper, worker)';
-    throw attesterError('launcher-absent', 'usage', message, cause);
+    throw attesterError('launcher-absent', message, { cause });
   }
 }
 
 function asBytes(value: unknown): Uint8Array {
   if (value instanceof Uint8Array) return value;
-  throw attesterError('launcher-protocol', 'malformed', 'the launcher answered out of form');
+  throw attesterError('launcher-protocol', 'the launcher answered out of form');
 }

@@ -38,7 +38,7 @@ export function launcherHandlers(duties: Duties): Record<'quote' | 'sign-join', 
       const { hardware } = duties;
       if (!(body instanceof Uint8Array) || body.length !== hardware.reportDataLength) {
         const message = `report data of ${hardware.tee} has ${hardware.reportDataLength} bytes`;
-        throw attesterError('quote-refused', 'usage', message);
+        throw attesterError('quote-refused', message);
       }
       const evidence = await hardware.quote(body);
       quoted.set(toHex(nodeCrypto.digest('sha256', evidence)), body.slice());
@@ -88,5 +88,5 @@ function readJoin(payload: Uint8Array, genesis: Uint8Array): EventBody<'join'> {
 }
 
 function refuse(what: string) {
-  return attesterError('join-refused', 'policy', `the operator does not sign this join: ${what}`);
+  return attesterError('join-refused', `the operator does not sign this join: ${what}`);
 }

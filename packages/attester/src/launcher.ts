@@ -144,7 +144,7 @@ function serve(
     const stream = child.stdio[3] as Duplex | null;
     if (stream === null || stream === undefined) {
       const message = `could not start ${process.execPath}`;
-      fail(attesterError('node-start-failed', 'unavailable', message));
+      fail(attesterError('node-start-failed', message));
       return;
     }
     const { role, operator, genesis, environment } = spec;
@@ -163,7 +163,7 @@ function serve(
         return null;
       },
       failed: async (body: Cbor) => {
-        fail(attesterError('node-start-failed', 'unavailable', String(body).slice(0, 500)));
+        fail(attesterError('node-start-failed', String(body).slice(0, 500)));
         return null;
       },
     });
@@ -188,7 +188,7 @@ function stopper(
 function failedEarly(exit: NodeExit): never {
   const how = exit.signal ?? `code ${exit.code}`;
   const message = `the node ended (${how}) before it was ready: its log says why`;
-  throw attesterError('node-start-failed', 'unavailable', message, undefined, { silent: true });
+  throw attesterError('node-start-failed', message, { details: { silent: true } });
 }
 
 async function within<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
@@ -196,7 +196,7 @@ async function within<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
   const late = new Promise<never>((_, fail) => {
     timer = setTimeout(() => {
       const message = `the node was not ready within ${timeoutMs} ms`;
-      fail(attesterError('node-start-failed', 'unavailable', message));
+      fail(attesterError('node-start-failed', message));
     }, timeoutMs);
   });
   try {

@@ -73,7 +73,7 @@ export async function measureFiles(options: MeasureOptions): Promise<Measured> {
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : 'unknown';
     const message = `the ${options.role} cannot be measured (${reason}): run npm run build first`;
-    throw attesterError('program-unreadable', 'not-found', message, cause);
+    throw attesterError('program-unreadable', message, { cause });
   }
 }
 

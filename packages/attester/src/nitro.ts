@@ -74,7 +74,7 @@ async function documentOver(
 ): Promise<{ document: Uint8Array; stated: Stated }> {
   if (reportData.length !== REPORT_DATA_LENGTH.nitro) {
     const message = `got ${reportData.length} bytes of report data, wanted 64`;
-    throw attesterError('quote-refused', 'usage', message);
+    throw attesterError('quote-refused', message);
   }
   const asked = { Attestation: { user_data: reportData, nonce: null, public_key: null } };
   const document = documentIn(await link.ask(encodeCbor(asked), timeoutMs));
@@ -85,7 +85,7 @@ async function documentOver(
 
 function mismatch(how: string) {
   const message = `the security module answered a document ${how}`;
-  return attesterError('quote-mismatch', 'verification', message);
+  return attesterError('quote-mismatch', message);
 }
 
 function documentIn(answer: Uint8Array): Uint8Array {
@@ -98,7 +98,7 @@ function documentIn(answer: Uint8Array): Uint8Array {
   const { Attestation: attestation, Error: error } = (value ?? {}) as Record<string, unknown>;
   if (typeof error === 'string') {
     const message = `the security module refuses to attest: ${error.slice(0, 40)}`;
-    throw attesterError('nsm-refused', 'policy', message);
+    throw attesterError('nsm-refused', message);
   }
   const { document } = (attestation ?? {}) as Record<string, unknown>;
   if (document instanceof Uint8Array) return document;
@@ -107,7 +107,7 @@ function documentIn(answer: Uint8Array): Uint8Array {
 
 function malformed(how: string, cause?: unknown) {
   const message = `the answer of the Nitro helper ${how}`;
-  return attesterError('nsm-response-malformed', 'malformed', message, cause);
+  return attesterError('nsm-response-malformed', message, { cause });
 }
 
 /** A helper that runs. */
@@ -176,7 +176,7 @@ function helperLink(stream: Duplex, stop: () => Promise<void>): HelperLink {
     if (ended !== undefined) throw ended;
     const timer = setTimeout(() => {
       const message = `the Nitro helper did not answer within ${timeoutMs} ms`;
-      end(attesterError('nsm-timeout', 'unavailable', message));
+      end(attesterError('nsm-timeout', message));
     }, timeoutMs);
     const head = new Uint8Array(4);
     new DataView(head.buffer).setUint32(0, request.length);
@@ -204,5 +204,5 @@ function helperLink(stream: Duplex, stop: () => Promise<void>): HelperLink {
 
 function unavailable(why: string, cause?: unknown) {
   const message = `the Nitro helper cannot be used: ${why}`;
-  return attesterError('nsm-unavailable', 'unavailable', message, cause);
+  return attesterError('nsm-unavailable', message, { cause });
 }

@@ -59,7 +59,7 @@ export function simulatedHardware(options: SimulatedHardwareOptions): Hardware {
   const length = REPORT_DATA_LENGTH[tee];
   if (root.kind !== tee || length === 0) {
     const message = `make ${make} mints ${tee}, the development root is for ${root.kind}`;
-    throw attesterError('make-unknown', 'usage', message);
+    throw attesterError('make-unknown', message);
   }
   const hardware = options.hardware ?? hardwareIdOf(root);
   const measurement = measurementOf(program, MEASUREMENT_LENGTH[tee]);

@@ -2,75 +2,191 @@
 // The codes that this package throws. What the fold finds void is not an error and has codes of its
 // own (fold/void-codes.ts): the bytes were right, the right was missing. Codes never change
 // meaning.
-import { CodedError, type ErrorKind } from '@cloister/core';
+import { coreError, type ErrorCodeOf, errorTable } from '@cloister/core';
 
-/** Why a charter's body contradicts itself; charter-rules.ts says each rule. */
-export type CharterErrorCode =
-  | 'charter-id-repeated'
-  | 'charter-key-repeated'
-  | 'charter-hardware-repeated'
-  | 'charter-quorum'
-  | 'charter-threshold'
-  | 'charter-vendor-rule'
-  | 'charter-seats-unfillable'
-  | 'charter-environments'
-  | 'charter-tee'
-  | 'charter-measurement-roles'
-  | 'charter-family'
-  | 'charter-simulated';
+/** A CodedError of this package. */
+export const contractError = errorTable({
+  // why a charter's body contradicts itself; charter/rules.ts says each rule
+  'charter-id-repeated': { kind: 'policy', says: 'A charter gives one name twice.' },
+  'charter-key-repeated': { kind: 'policy', says: 'A charter gives one key to two.' },
+  'charter-hardware-repeated': {
+    kind: 'policy',
+    says: 'A charter enrols one piece of hardware twice.',
+  },
+  'charter-quorum': {
+    kind: 'policy',
+    says: "A charter's quorum of witnesses does not fit their number and faults.",
+  },
+  'charter-threshold': {
+    kind: 'policy',
+    says: "A charter's threshold does not fit its number of keepers.",
+  },
+  'charter-vendor-rule': {
+    kind: 'policy',
+    says: "A charter's vendor rule lets one vendor decide.",
+  },
+  'charter-seats-unfillable': {
+    kind: 'policy',
+    says: 'A charter has too few operators or environments for its seats.',
+  },
+  'charter-environments': {
+    kind: 'policy',
+    says: 'A charter lacks an environment for a role, or names a wrong one.',
+  },
+  'charter-tee': { kind: 'policy', says: 'A charter names a TEE that is not known.' },
+  'charter-measurement-roles': {
+    kind: 'policy',
+    says: 'A charter takes one measurement for both roles.',
+  },
+  'charter-family': {
+    kind: 'policy',
+    says: 'A charter gives an environment another root family than its TEE has.',
+  },
+  'charter-simulated': {
+    kind: 'policy',
+    says: 'A charter has simulated hardware and does not say so.',
+  },
+  // why `admit` refuses bytes, besides core's codes for CBOR, COSE and keys, and threshold's
+  'event-too-large': {
+    kind: 'malformed',
+    says: 'An event is longer than any may be; put the bulk into a blob.',
+  },
+  'event-malformed': { kind: 'malformed', says: 'Bytes are not an event.' },
+  'event-version': {
+    kind: 'unsupported',
+    says: 'An event has a version that this build does not read.',
+  },
+  'event-kind-unknown': {
+    kind: 'unsupported',
+    says: 'An event is of a kind that this build does not know.',
+  },
+  'event-genesis': {
+    kind: 'malformed',
+    says: 'An event names a genesis where it may not, or none where it must.',
+  },
+  'event-subject': {
+    kind: 'malformed',
+    says: 'The subject that is signed is not the kind of the event.',
+  },
+  'event-body-invalid': {
+    kind: 'malformed',
+    says: 'The body of an event has not the form of its kind.',
+  },
+  'event-point-invalid': {
+    kind: 'verification',
+    says: 'A key in the body of an event is no point of P-256.',
+  },
+  'join-not-countersigned': { kind: 'malformed', says: 'A join is not signed by its operator.' },
+  'countersigned-not-a-join': {
+    kind: 'malformed',
+    says: 'Something other than a join is signed twice.',
+  },
+  'join-signers-equal': {
+    kind: 'policy',
+    says: 'The operator and the node of a join are one key.',
+  },
+  // openings
+  'openings-malformed': {
+    kind: 'malformed',
+    says: 'Bytes are not openings of a task or a result.',
+  },
+  'openings-not-for-me': { kind: 'not-found', says: 'Openings hold none for this member.' },
+  'opening-missing': { kind: 'verification', says: 'A commitment on the ledger was not opened.' },
+  'opening-mismatch': {
+    kind: 'verification',
+    says: 'An opening is not what the ledger has a commitment to.',
+  },
+  'task-openings-malformed': { kind: 'malformed', says: 'Bytes are not the openings of a task.' },
+  'task-opening-mismatch': {
+    kind: 'verification',
+    says: 'Openings of a task are not what the ledger has commitments to.',
+  },
+  'result-malformed': {
+    kind: 'malformed',
+    says: 'Bytes are not a result, or its parts contradict one another.',
+  },
+  // why opened code is not what its task says, or a column of it does not open
+  'uses-differ': { kind: 'policy', says: 'The code does not use the columns as its task says.' },
+  'outputs-differ': {
+    kind: 'policy',
+    says: 'The outputs of the code are not those that its task says.',
+  },
+  'policy-refused': {
+    kind: 'policy',
+    says: 'A policy does not allow the uses of a task; task check says which rule.',
+  },
+  'column-not-granted': {
+    kind: 'policy',
+    says: 'A run reads a column that its task did not ask for.',
+  },
+  'column-not-sealed': {
+    kind: 'verification',
+    says: 'A granted column has no sealed key in the newest event of its dataset.',
+  },
+  // files of datasets
+  'digest-tree-mismatch': {
+    kind: 'verification',
+    says: "The digests of a file's chunks do not come to the one on the ledger.",
+  },
+  'chunk-mismatch': {
+    kind: 'verification',
+    says: 'A chunk of a file is not what its digest says.',
+  },
+  'chunk-short': {
+    kind: 'verification',
+    says: 'A chunk of a file is shorter than its digest tree says.',
+  },
+  // founding, and a node's own reading of the ledger
+  'founding-charter-mismatch': {
+    kind: 'verification',
+    says: 'A charter is not the one that the genesis stands for.',
+  },
+  'founding-charter-malformed': { kind: 'malformed', says: 'Bytes are not a founding charter.' },
+  'join-unknown': {
+    kind: 'not-found',
+    says: 'The ledger, as far as it is read here, has no such join.',
+  },
+  'ledger-unreachable': {
+    kind: 'unavailable',
+    says: 'Nobody who serves the ledger answered; try again.',
+  },
+  'ledger-history-mismatch': {
+    kind: 'verification',
+    says: 'What was read of the ledger is not what the witnesses signed.',
+  },
+  'epoch-not-complete': {
+    kind: 'not-found',
+    says: 'An epoch, or a part of how its key came to be, is not on the ledger.',
+  },
+  'epoch-acknowledgements': {
+    kind: 'verification',
+    says: 'The acknowledgements of an epoch do not agree on its key.',
+  },
+  // policies and uses of columns
+  'policy-malformed': coreError.rows['policy-malformed'],
+  'policy-unknown-column': {
+    kind: 'usage',
+    says: 'A policy names a column that its dataset does not have.',
+  },
+  'policy-no-subject': {
+    kind: 'usage',
+    says: 'A policy has rules that need a subject column, and names none.',
+  },
+  'policy-no-minimum': {
+    kind: 'usage',
+    says: 'A policy lets groups be shown and names no smallest group.',
+  },
+  'policy-largest-unsupported': {
+    kind: 'unsupported',
+    says: 'A policy bounds the largest contribution, which is not handled.',
+  },
+  'uses-malformed': { kind: 'malformed', says: 'Bytes are not a list of uses.' },
+  'uses-not-canonical': {
+    kind: 'malformed',
+    says: 'A list of uses is not sorted, or has one twice.',
+  },
+});
 
-/** Why `admit` refuses bytes, besides core's codes for CBOR, COSE and keys, and threshold's. */
-export type AdmitErrorCode =
-  | 'event-too-large'
-  | 'event-malformed'
-  | 'event-version'
-  | 'event-kind-unknown'
-  | 'event-genesis'
-  | 'event-subject'
-  | 'event-body-invalid'
-  | 'event-point-invalid'
-  | 'join-not-countersigned'
-  | 'countersigned-not-a-join'
-  | 'join-signers-equal';
+export type ContractErrorCode = ErrorCodeOf<typeof contractError>;
 
-export type OpeningsErrorCode =
-  | 'openings-malformed'
-  | 'openings-not-for-me'
-  | 'opening-missing'
-  | 'opening-mismatch';
-
-/** Why opened code is not what its task says, or a column of it does not open. */
-export type OpenedErrorCode =
-  | 'uses-differ'
-  | 'outputs-differ'
-  | 'policy-refused'
-  | 'column-not-granted'
-  | 'column-not-sealed';
-
-/** Why bytes are not the charter that a genesis stands for. */
-export type FoundingErrorCode = 'founding-charter-mismatch' | 'founding-charter-malformed';
-
-/** Why a node's own reading of the ledger stops, or a join cannot be appraised. */
-export type FollowErrorCode = 'join-unknown' | 'ledger-unreachable' | 'ledger-history-mismatch';
-
-/** Why a key generation on the ledger is not what its acknowledgements say. */
-export type TranscriptErrorCode = 'epoch-not-complete' | 'epoch-acknowledgements';
-
-export type ContractErrorCode =
-  | CharterErrorCode
-  | AdmitErrorCode
-  | OpeningsErrorCode
-  | OpenedErrorCode
-  | FollowErrorCode
-  | FoundingErrorCode
-  | TranscriptErrorCode;
-
-/** A CodedError whose code is one of this package's. */
-export function contractError(
-  code: ContractErrorCode,
-  kind: ErrorKind,
-  message: string,
-  cause?: unknown,
-): CodedError<ContractErrorCode> {
-  return new CodedError(code, kind, message, cause === undefined ? {} : { cause });
-}
+export type CharterErrorCode = Extract<ContractErrorCode, `charter-${string}`>;

@@ -21,6 +21,7 @@ export * from './fold/rights.ts';
 export * from './fold/state.ts';
 export * from './fold/task-state.ts';
 export * from './fold/void-codes.ts';
+export * from './fold/void-errors.ts';
 export * from './openings/commitment.ts';
 export * from './openings/members.ts';
 export * from './openings/opened-columns.ts';

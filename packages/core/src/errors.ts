@@ -80,6 +80,11 @@ export function errorTable<C extends string>(rows: Readonly<Record<C, ErrorRow>>
   return Object.assign(make, { rows });
 }
 
+/** True if a code from elsewhere stands in the table. */
+export function hasCode<C extends string>(make: ErrorMaker<C>, code: string): code is C {
+  return Object.hasOwn(make.rows, code);
+}
+
 /**
  * An error that another process or thread met and told us of: its code and kind are what it said.
  * Whoever calls this has checked both.
@@ -146,6 +151,12 @@ export const coreError = errorTable({
     kind: 'unavailable',
     says: 'The folder of blobs could not be read or written; see to its disk, then again.',
   },
+  // meant alike by packages that do not import one another
+  'policy-malformed': {
+    kind: 'malformed',
+    says: 'Text or bytes are not a policy, or the policy contradicts itself.',
+  },
+  'column-unknown': { kind: 'malformed', says: 'Something names a column that is not there.' },
 });
 
 export type CoreErrorCode = ErrorCodeOf<typeof coreError>;

@@ -2,7 +2,13 @@
 // How errors travel over HTTP, for every server and client of the project: a JSON body
 // {"error": {"code", "kind", "message", "details"}} and a status that follows from the kind. This
 // is the only place that knows the statuses, and here are the codes that every server may answer.
-import { type CodedError, type ErrorKind, errorTable, isCoded } from './errors.ts';
+import {
+  type CodedError,
+  type ErrorCodeOf,
+  type ErrorKind,
+  errorTable,
+  isCoded,
+} from './errors.ts';
 
 /** What a server answers to a request that never reaches its subject. */
 export const requestError = errorTable({
@@ -23,6 +29,8 @@ export const requestError = errorTable({
     says: 'A fault of the node that was asked; its own log has the cause.',
   },
 });
+
+export type RequestCode = ErrorCodeOf<typeof requestError>;
 
 const STATUS_OF_KIND: Readonly<Record<ErrorKind, number>> = {
   malformed: 400,

@@ -59,7 +59,7 @@ export function bareNodeBytes(): Promise<number> {
     bare = undefined;
     const why = cause instanceof Error ? cause.message.slice(0, 500) : 'unknown';
     const message = `what Node takes of memory cannot be measured on /proc/self/status: ${why}`;
-    throw engineError('engine-start-failed', 'unavailable', message);
+    throw engineError('engine-start-failed', message);
   });
   return bare;
 }

@@ -147,5 +147,5 @@ function startFailed({ exitCode, signalCode }: ChildProcess, words: LastWords) {
   const how = signalCode ?? (exitCode === null ? 'not started' : `exit status ${exitCode}`);
   const why = words.sentence ?? 'it said nothing; a shell with ulimit and Node are needed';
   const message = `the engine process did not start (${how}): ${why}`;
-  return engineError('engine-start-failed', 'unavailable', message, { lastWords: words.text });
+  return engineError('engine-start-failed', message, { details: { lastWords: words.text } });
 }

@@ -165,12 +165,12 @@ class DuckdbEngine implements EnginePort {
 }
 
 function closed() {
-  return engineError('engine-closed', 'usage', 'this engine has been closed');
+  return engineError('engine-closed', 'this engine has been closed');
 }
 
 function groupingRefused(sql: string, why: string) {
   const message = `${sql} cannot be a grouping: ${why} over the dataset's own columns`;
-  return engineError('engine-grouping-refused', 'usage', message);
+  return engineError('engine-grouping-refused', message);
 }
 
 function sameLimits(a: RunLimits, b: RunLimits | undefined): boolean {
@@ -185,7 +185,7 @@ function childLimits(limits: RunLimits): ChildLimits {
 }
 
 function checkRun({ plan, tables, limits, resultFiles }: RunRequest): void {
-  const wrong = (message: string) => engineError('engine-run-invalid', 'usage', message);
+  const wrong = (message: string) => engineError('engine-run-invalid', message);
   checkTables(tables);
   for (const [name, value] of Object.entries(limits)) {
     if (!Number.isSafeInteger(value) || value < 1) throw wrong(`limit ${name} must be positive`);
@@ -217,7 +217,7 @@ async function recheck(child: EngineChild, request: RunRequest, timeMs: number):
     JSON.stringify(outputs) === JSON.stringify(plan.outputs);
   if (!same) {
     const message = 'the statements do not do what their plan says; plan them again';
-    throw engineError('engine-plan-changed', 'verification', message);
+    throw engineError('engine-plan-changed', message);
   }
   const granted = new Map(tables.map((table, at) => [at, new Set(table.granted)]));
   const missing = uses.find(
@@ -225,7 +225,7 @@ async function recheck(child: EngineChild, request: RunRequest, timeMs: number):
   );
   if (missing !== undefined) {
     const message = `column ${missing.column} of input ${missing.input} is used but not granted`;
-    throw engineError('engine-run-invalid', 'usage', message);
+    throw engineError('engine-run-invalid', message);
   }
 }
 

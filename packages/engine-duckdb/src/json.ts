@@ -22,7 +22,7 @@ export function parseLossless(text: string): Json {
   try {
     return JSON.parse(marked) as Json;
   } catch {
-    throw engineError('engine-bind-failed', 'unsupported', 'the engine answered no JSON');
+    throw engineError('engine-bind-failed', 'the engine answered no JSON');
   }
 }
 

@@ -306,7 +306,7 @@ export function onlyPlan(answer: Json): JsonObject {
   const plan = objectOf(plans[0]);
   if (plans.length !== 1 || plan === undefined) {
     const message = 'a task is exactly one SELECT statement';
-    throw engineError('engine-not-one-statement', 'unsupported', message);
+    throw engineError('engine-not-one-statement', message);
   }
   return plan;
 }

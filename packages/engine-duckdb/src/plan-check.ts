@@ -42,7 +42,7 @@ function checkOperator(node: JsonObject, inputs: Inputs): void {
   const type = String(node['type']);
   if (!OPERATORS.has(type)) {
     const message = `the statement needs ${type}, which a task may not use`;
-    throw engineError('engine-operator-refused', 'unsupported', message, { operator: type });
+    throw engineError('engine-operator-refused', message, { details: { operator: type } });
   }
   if (type === 'LOGICAL_GET') scanOf(node, inputs);
 }
@@ -51,7 +51,7 @@ function checkExpression(node: JsonObject): void {
   const kind = String(node['expression_class']);
   if (!CLASSES.has(kind)) {
     const message = `the statement contains ${kind}, whose effect is not accounted for`;
-    throw engineError('engine-expression-refused', 'unsupported', message, { what: kind });
+    throw engineError('engine-expression-refused', message, { details: { what: kind } });
   }
   if (node['return_type'] !== undefined && node['return_type'] !== null) {
     typeText(node['return_type']);
@@ -61,7 +61,7 @@ function checkExpression(node: JsonObject): void {
   if (kind === 'BOUND_WINDOW') checkWindow(node);
   if (kind === 'BOUND_OPERATOR' && !OPERATOR_TYPES.has(String(node['type']))) {
     const message = `the statement contains ${String(node['type'])}, which is not accounted for`;
-    throw engineError('engine-expression-refused', 'unsupported', message, { what: kind });
+    throw engineError('engine-expression-refused', message, { details: { what: kind } });
   }
 }
 
@@ -84,7 +84,7 @@ function checkWindow(node: JsonObject): void {
 
 function functionRefused(name: string) {
   const message = `the function ${name} is not on the list of functions a task may use`;
-  return engineError('engine-function-refused', 'unsupported', message, { function: name });
+  return engineError('engine-function-refused', message, { details: { function: name } });
 }
 
 /** Reads a scan; refuses any that is not a plain scan of an input. */
@@ -107,7 +107,7 @@ export function scanOf(node: JsonObject, inputs: Inputs): Scan {
   if (!plain || input === undefined) {
     const what = String(node['name']);
     const message = `the statement reads ${what}, which is not an input of the task`;
-    throw engineError('engine-input-refused', 'unsupported', message, { what });
+    throw engineError('engine-input-refused', message, { details: { what } });
   }
   const types = arrayOf(node['returned_types']);
   const columns = arrayOf(node['column_indexes']).map((entry) => {
@@ -115,7 +115,7 @@ export function scanOf(node: JsonObject, inputs: Inputs): Scan {
     const whole = column?.['index_type'] === 'FULL_READ' && column['field'] === '';
     if (!whole || arrayOf(column['child_indexes']).length > 0) {
       const message = 'the statement reads a part of a column, which is not supported';
-      throw engineError('engine-expression-refused', 'unsupported', message, { what: 'field' });
+      throw engineError('engine-expression-refused', message, { details: { what: 'field' } });
     }
     const index = column['index'];
     // COUNT(*) binds the row number (all ones) as a stand-in; nothing may refer to it.
@@ -123,7 +123,7 @@ export function scanOf(node: JsonObject, inputs: Inputs): Scan {
     const type = typeof index === 'number' ? types[index] : undefined;
     if (typeof index !== 'number' || type === undefined) {
       const message = 'the statement reads a column that the schema does not have';
-      throw engineError('engine-input-refused', 'unsupported', message);
+      throw engineError('engine-input-refused', message);
     }
     return { id: index + 1, type: typeText(type) };
   });

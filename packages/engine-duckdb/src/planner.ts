@@ -58,11 +58,11 @@ export function planningAsk(child: EngineChild, timeMs: number): Ask {
     if (answer === undefined) {
       await child.kill();
       const message = `planning took longer than ${timeMs} ms or needed too much memory`;
-      throw engineError('engine-plan-timeout', 'unsupported', message);
+      throw engineError('engine-plan-timeout', message);
     }
     if ('failed' in answer) {
       const message = `the engine cannot bind the statement: ${answer.failed}`;
-      throw engineError('engine-bind-failed', 'unsupported', message);
+      throw engineError('engine-bind-failed', message);
     }
     return answer.ok;
   };
@@ -71,7 +71,7 @@ export function planningAsk(child: EngineChild, timeMs: number): Ask {
 /** Checks a schema and answers scan names by input position. @throws `engine-schema-invalid` */
 export function checkTables(tables: readonly EngineTable[]): Inputs {
   const inputs = new Map<string, number>();
-  const wrong = (message: string) => engineError('engine-schema-invalid', 'usage', message);
+  const wrong = (message: string) => engineError('engine-schema-invalid', message);
   const seen = new Set<string>();
   for (const [at, table] of tables.entries()) {
     const { name, columns } = table;
@@ -111,7 +111,7 @@ export async function planWith(ask: Ask, request: PlanRequest): Promise<EnginePl
   const { tables, suppress = [] } = request;
   const inputs = checkTables(tables);
   if (request.code.includes('\u0000') || request.code.length > 1_000_000) {
-    throw engineError('engine-syntax', 'malformed', 'the code holds a NUL or is over a megabyte');
+    throw engineError('engine-syntax', 'the code holds a NUL or is over a megabyte');
   }
   await ask({ op: 'tables', tables, ...PLANNING_LIMITS });
   const roots = selects(await parse(ask, request.code));
@@ -132,7 +132,7 @@ export async function planWith(ask: Ask, request: PlanRequest): Promise<EnginePl
   const suppression = suppress.toSorted((a, b) => a.statement - b.statement || a.input - b.input);
   if (suppression.some(({ statement }) => roots[statement] === undefined)) {
     const message = 'a suppression is of a statement that the code does not have';
-    throw engineError('engine-suppression-failed', 'unsupported', message);
+    throw engineError('engine-suppression-failed', message);
   }
   const statements = planned.map(({ sql }) => sql);
   return { uses: canonicalUses(uses), outputs, suppression, statements };
@@ -192,12 +192,12 @@ export async function bindStatement(ask: Ask, sql: string, inputs: Inputs): Prom
   if (objectOf(plans)?.['error'] === true) {
     const engine = String(objectOf(plans)?.['error_message']).slice(0, 300);
     const message = `the engine cannot bind the statement: ${engine}`;
-    throw engineError('engine-bind-failed', 'unsupported', message);
+    throw engineError('engine-bind-failed', message);
   }
   const plan = onlyPlan(plans);
   checkPlan(plan, inputs);
   if (answer['parameters'] !== 0) {
-    throw engineError('engine-params-invalid', 'usage', 'the code has parameters without values');
+    throw engineError('engine-params-invalid', 'the code has parameters without values');
   }
   const lineage = lineageOf(plan, inputs, moreThanOneBlock(root));
   const outputs = outputsOf(answer['outputs'], lineage.width);
@@ -206,7 +206,7 @@ export async function bindStatement(ask: Ask, sql: string, inputs: Inputs): Prom
 
 function outputsOf(value: unknown, width: number | undefined): Bound['outputs'] {
   const list = value as readonly { name: string; type: string }[];
-  const wrong = (message: string) => engineError('engine-outputs-invalid', 'unsupported', message);
+  const wrong = (message: string) => engineError('engine-outputs-invalid', message);
   if (list.length === 0 || (width !== undefined && width !== list.length)) {
     throw wrong('the plan and the statement disagree on the number of outputs');
   }
@@ -244,8 +244,7 @@ export function suppressionUses(
 
 /** The edited statement must do what the code does, and suppress; nothing else may differ. */
 function checkSuppressed(bound: Bound, again: Bound, suppress: readonly Suppression[]): void {
-  const failed = (message: string) =>
-    engineError('engine-suppression-failed', 'unsupported', message);
+  const failed = (message: string) => engineError('engine-suppression-failed', message);
   if (bound.lineage.shape !== 'grouped' || again.lineage.shape !== 'grouped') {
     throw failed('small groups can be suppressed in one plain SELECT with groups only');
   }

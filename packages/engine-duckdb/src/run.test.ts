@@ -418,7 +418,7 @@ describe('refusals and failures', () => {
     await db.run(`COPY (FROM read_parquet('${folder}/people.parquet')) TO '${file}'`);
     written();
     expect(await rowsOf((await running).file)).toEqual([{ n: '36' }]);
-    const gone = Promise.reject(engineError('engine-run-invalid', 'usage', 'not to be had'));
+    const gone = Promise.reject(engineError('engine-run-invalid', 'not to be had'));
     expect(await codeOf(runTo(engine, { plan, tables, ready: gone }))).toBe('engine-run-invalid');
     // What the plan lacks is said without waiting.
     const never = new Promise(() => undefined);

@@ -20,7 +20,7 @@ export function selects(answer: Json): JsonObject[] {
   const all = arrayOf(statements);
   if (all.length === 0 || all.length > STATEMENTS_MAX) {
     const message = `a task is 1 to ${STATEMENTS_MAX} SELECT statements, not ${all.length}`;
-    throw engineError('engine-statement-count', 'unsupported', message);
+    throw engineError('engine-statement-count', message);
   }
   return all.map((one) => ({ ...rest, statements: [one] }));
 }
@@ -31,7 +31,7 @@ export function onlySelect(answer: Json): JsonObject {
   const statements = arrayOf(root['statements']);
   if (statements.length !== 1 || objectOf(statements[0]) === undefined) {
     const message = `exactly one SELECT statement is wanted, not ${statements.length}`;
-    throw engineError('engine-not-one-statement', 'unsupported', message);
+    throw engineError('engine-not-one-statement', message);
   }
   return root;
 }
@@ -42,9 +42,9 @@ function rootOf(answer: Json): JsonObject {
     const select = root['error_type'] === 'not implemented';
     const engine = String(root['error_message']).slice(0, 300);
     if (select && engine.startsWith('Only SELECT')) {
-      throw engineError('engine-not-select', 'unsupported', 'a task is SELECT statements only');
+      throw engineError('engine-not-select', 'a task is SELECT statements only');
     }
-    throw engineError('engine-syntax', 'malformed', `the statement does not parse: ${engine}`);
+    throw engineError('engine-syntax', `the statement does not parse: ${engine}`);
   }
   return root ?? {};
 }
@@ -142,7 +142,7 @@ function isBareStar(item: JsonObject | undefined): boolean {
 }
 
 function paramsError(message: string) {
-  return engineError('engine-params-invalid', 'usage', message);
+  return engineError('engine-params-invalid', message);
 }
 
 /** A statement whose only select expression is the parameter's constant. */
@@ -178,7 +178,7 @@ export function aliasesOf(root: JsonObject, tables: readonly EngineTable[]): Map
     const renamed = arrayOf(next['column_name_alias']).length > 0;
     if (next['type'] !== 'BASE_TABLE' || input < 0 || aliases.has(input) || renamed) {
       const message = 'small groups can only be suppressed over plain tables, each named once';
-      throw engineError('engine-suppression-failed', 'unsupported', message);
+      throw engineError('engine-suppression-failed', message);
     }
     aliases.set(input, String(next['alias'] || name));
   }
@@ -203,7 +203,7 @@ export function suppressionSql(
       const alias = aliases.get(input);
       if (column === undefined || alias === undefined) {
         const message = `there is no column ${id} of input ${input} to count subjects by`;
-        throw engineError('engine-suppression-failed', 'unsupported', message);
+        throw engineError('engine-suppression-failed', message);
       }
       return `count(DISTINCT ${quoteName(alias)}.${quoteName(column.name)}) >= ${k}`;
     }),
@@ -228,7 +228,7 @@ export function withSuppression(root: JsonObject, added: JsonObject): void {
   const node = objectOf(statementOf(root)['node']);
   const having = objectOf(objectOf(statementOf(added)['node'])?.['having']);
   if (node === undefined || having === undefined) {
-    throw engineError('engine-suppression-failed', 'unsupported', 'there is nothing to add to');
+    throw engineError('engine-suppression-failed', 'there is nothing to add to');
   }
   const [, ...conditions] = arrayOf(having['children']);
   const own = objectOf(node['having']);

@@ -71,7 +71,7 @@ export function typeText(value: Json | undefined): string {
   }
   if (typeof id !== 'string' || !TYPES.has(id) || info !== undefined) {
     const message = `the statement needs a value of type ${String(id)}, which is not supported`;
-    throw engineError('engine-type-refused', 'unsupported', message);
+    throw engineError('engine-type-refused', message);
   }
   return id;
 }
@@ -193,8 +193,10 @@ function functionName(node: JsonObject, allowed: ReadonlySet<string>): string {
   const system = isBuiltIn(node);
   if (typeof name !== 'string' || !system || !allowed.has(name)) {
     const message = `the function ${String(name)} is not on the list of functions a task may use`;
-    throw engineError('engine-function-refused', 'unsupported', message, {
-      function: String(name),
+    throw engineError('engine-function-refused', message, {
+      details: {
+        function: String(name),
+      },
     });
   }
   const aside = node['function_data'];
@@ -228,7 +230,7 @@ export function aggregateOf(
 
 function refused(what: string) {
   const message = `the statement contains something whose effect is not accounted for: ${what}`;
-  return engineError('engine-expression-refused', 'unsupported', message, { what });
+  return engineError('engine-expression-refused', message, { details: { what } });
 }
 
 function reject(what: string): never {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The codes of this package. A code says which link of the proof broke, its kind what sort of
 // failure that is.
-import { type ErrorCodeOf, errorTable } from '@cloister/core';
+import { coreError, type ErrorCodeOf, errorTable } from '@cloister/core';
 
 /** A CodedError of this package. */
 export const evidenceError = errorTable({
@@ -186,10 +186,7 @@ export const evidenceError = errorTable({
     kind: 'usage',
     says: "The policy says nothing of a field: give a value, or 'any'.",
   },
-  'policy-malformed': {
-    kind: 'malformed',
-    says: 'Text or bytes are not a policy, or the policy contradicts itself.',
-  },
+  'policy-malformed': coreError.rows['policy-malformed'],
   'ear-malformed': { kind: 'malformed', says: 'Text is not an attestation result (EAR).' },
   'ear-signature-invalid': {
     kind: 'verification',

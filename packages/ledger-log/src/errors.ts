@@ -1,27 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// The codes that ledger-log throws, each as a CodedError from core; those of its store among them.
-import { CodedError, type ErrorDetails, type ErrorKind } from '@cloister/core';
-import type { LogStoreErrorCode } from '@cloister/log-store';
-
-export type LedgerLogErrorCode =
-  | LogStoreErrorCode
-  // serving and calling
-  | 'request-malformed'
-  | 'request-too-large'
-  | 'route-unknown'
-  | 'unauthenticated'
-  | 'quota-exceeded'
-  | 'ledger-unreachable'
-  | 'ledger-response-malformed'
-  | 'ledger-refused'
-  | 'internal-error';
+// The codes that only ledger-log throws. Others are of the store (log-store), of following a ledger
+// (contract) and of requests (core).
+import { type ErrorCodeOf, errorTable } from '@cloister/core';
 
 /** A CodedError of this package. */
-export function ledgerError(
-  code: LedgerLogErrorCode,
-  kind: ErrorKind,
-  message: string,
-  options: { cause?: unknown; details?: ErrorDetails } = {},
-): CodedError<LedgerLogErrorCode> {
-  return new CodedError(code, kind, message, options);
-}
+export const ledgerError = errorTable({
+  unauthenticated: {
+    kind: 'usage',
+    says: 'A request to the ledger carries no proof of a member: sign it.',
+  },
+  'quota-exceeded': {
+    kind: 'unavailable',
+    says: 'A signer has appended more than its share; wait as long as is told.',
+  },
+  'ledger-response-malformed': {
+    kind: 'unavailable',
+    says: 'What answers is not a ledger as agreed, or lies.',
+  },
+  'ledger-refused': {
+    kind: 'policy',
+    says: 'The ledger refused for a reason of its own, which is told beside.',
+  },
+});
+
+export type LedgerLogErrorCode = ErrorCodeOf<typeof ledgerError>;

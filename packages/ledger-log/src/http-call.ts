@@ -4,10 +4,18 @@
 // keeps its kind.
 import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import { CodedError, type ErrorKind } from '@cloister/core';
+import { contractError } from '@cloister/contract';
+import {
+  CodedError,
+  type ErrorBody,
+  hasCode,
+  isErrorKind,
+  type RequestCode,
+  requestError,
+} from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
+import { type LogStoreErrorCode, logStoreError } from '@cloister/log-store';
 import { type LedgerLogErrorCode, ledgerError } from './errors.ts';
-import { STATUS_OF, type WireError } from './wire.ts';
 
 /** Makes the header fields that prove who asks. */
 export type RequestAuthenticator = (request: {
@@ -34,7 +42,10 @@ export interface Reply {
   readonly body: Uint8Array;
 }
 
-const OWN_CODES: readonly LedgerLogErrorCode[] = [
+type SayableCode = LogStoreErrorCode | LedgerLogErrorCode | RequestCode;
+
+/** What a ledger may say in our codes; what has become of its history is ours alone to judge. */
+const SAYABLE: ReadonlySet<string> = new Set<SayableCode>([
   'event-empty',
   'event-too-large',
   'position-invalid',
@@ -47,9 +58,10 @@ const OWN_CODES: readonly LedgerLogErrorCode[] = [
   'request-malformed',
   'request-too-large',
   'route-unknown',
+  'internal',
   'unauthenticated',
   'quota-exceeded',
-];
+]);
 
 /** Connections to one ledger, kept open between calls. */
 export function ledgerAgent(base: string): Agent {
@@ -72,7 +84,7 @@ export async function callLedger(
   } catch (cause) {
     if (cause instanceof CodedError) throw cause;
     const message = `no answer from the ledger at ${target.base}: is it running?`;
-    throw ledgerError('ledger-unreachable', 'unavailable', message, { cause });
+    throw contractError('ledger-unreachable', message, { cause });
   }
   if (reply.status === 200) return reply;
   throw refusal(reply.status, reply.headers['retry-after'], reply.body);
@@ -132,27 +144,31 @@ function single(headers: IncomingHttpHeaders): Record<string, string> {
   return out;
 }
 
-function refusal(status: number, retryAfter: string | undefined, body: Uint8Array): Error {
-  const wire = parseWireError(body);
-  if (wire === undefined) {
+/** What the ledger refused: a code of ours means what it means here; another is told beside. */
+function refusal(status: number, retryAfter: string | undefined, body: Uint8Array): CodedError {
+  const told = parseWireError(body);
+  if (told === undefined) {
     const message = `the ledger answered status ${status} without a reason`;
-    const kind = status >= 500 ? 'unavailable' : 'malformed';
-    return ledgerError('ledger-response-malformed', kind, message);
+    return ledgerError('ledger-response-malformed', message);
   }
-  const { code, kind, message } = wire.error;
-  const own = OWN_CODES.find((known) => known === code);
+  const { code, kind, message } = told;
   const seconds = /^\d{1,4}$/.test(retryAfter ?? '') ? Number(retryAfter) : 0;
   const details = { remote: code, ...(seconds > 0 ? { retryAfterMs: seconds * 1000 } : {}) };
-  return ledgerError(own ?? 'ledger-refused', kind, message, { details });
+  if (SAYABLE.has(code)) {
+    if (hasCode(ledgerError, code)) return ledgerError(code, message, { details });
+    if (hasCode(logStoreError, code)) return logStoreError(code, message, { details });
+    if (hasCode(requestError, code)) return requestError(code, message, { details });
+  }
+  if (kind === 'unavailable') return contractError('ledger-unreachable', message, { details });
+  return ledgerError('ledger-refused', message, { details });
 }
 
-function parseWireError(body: Uint8Array): WireError | undefined {
-  const value = parseJson(body) as Partial<WireError> | undefined;
+function parseWireError(body: Uint8Array): Omit<ErrorBody['error'], 'details'> | undefined {
+  const value = parseJson(body) as { error?: Partial<ErrorBody['error']> } | undefined;
   const { code, kind, message } = value?.error ?? {};
   if (typeof code !== 'string' || typeof message !== 'string') return undefined;
   if (!/^[a-z0-9-]{1,64}$/.test(code) || message.length > 1_000) return undefined;
-  if (kind === undefined || !Object.hasOwn(STATUS_OF, kind)) return undefined;
-  return { error: { code, kind: kind as ErrorKind, message } };
+  return isErrorKind(kind) ? { code, kind, message } : undefined;
 }
 
 /** A JSON object, or undefined for anything else. */
@@ -168,5 +184,5 @@ export function parseJson(bytes: Uint8Array): Record<string, unknown> | undefine
 /** A 200 that is not what was agreed: someone else answers there, or the ledger lies. */
 export function responseMalformed(what: string): Error {
   const message = `an answer of the ledger ${what}`;
-  return ledgerError('ledger-response-malformed', 'unavailable', message);
+  return ledgerError('ledger-response-malformed', message);
 }

@@ -14,9 +14,8 @@ import type { Agent } from 'node:http';
 import type { Ledger, LedgerEntry, LedgerPage } from '@cloister/contract';
 import { type CodedError, equal, fromBase64, isCoded, toBase64 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
-import { checkEvent, checkRange, PAGE_MAX } from '@cloister/log-store';
+import { checkEvent, checkRange, logStoreError, PAGE_MAX } from '@cloister/log-store';
 import { leafHash, MerkleTree, parseBundle, type TreeHead } from '@cloister/tlog';
-import { ledgerError } from './errors.ts';
 import {
   type Call,
   callLedger,
@@ -204,7 +203,7 @@ export class HttpLedger implements Ledger {
     if (origin !== this.#options.origin) {
       const got = String(origin).slice(0, 80);
       const message = `the ledger at ${this.#base} is ${got}, wanted ${this.#options.origin}`;
-      throw ledgerError('ledger-origin-mismatch', 'conflict', message);
+      throw logStoreError('ledger-origin-mismatch', message);
     }
     const known = Math.max(this.#tree.size, this.#options.head?.size ?? 0, this.#promised);
     if (size < known)
@@ -275,15 +274,15 @@ function delay(ms: number, signals: readonly AbortSignal[]): Promise<void> {
 }
 
 function closed(): CodedError {
-  return ledgerError('ledger-closed', 'unavailable', 'this client of the ledger is closed');
+  return logStoreError('ledger-closed', 'this client of the ledger is closed');
 }
 
 function lost(seq: number): CodedError {
   const message = `event ${seq} was acknowledged, and another is in its place: two histories`;
-  return ledgerError('ledger-acknowledged-lost', 'verification', message, { details: { seq } });
+  return logStoreError('ledger-acknowledged-lost', message, { details: { seq } });
 }
 
 function changed(what: string): CodedError {
   const message = `the ledger has changed ${what}: two histories; compare with the other members`;
-  return ledgerError('ledger-history-changed', 'verification', message);
+  return logStoreError('ledger-history-changed', message);
 }

@@ -25,6 +25,6 @@ export class Quotas {
     if (retryAfterMs === 0) return;
     const { perSecond } = this.#limits;
     const message = `this signer may append ${perSecond} events a second: wait ${retryAfterMs} ms`;
-    throw ledgerError('quota-exceeded', 'unavailable', message, { details: { retryAfterMs } });
+    throw ledgerError('quota-exceeded', message, { details: { retryAfterMs } });
   }
 }

@@ -13,17 +13,25 @@ import {
   CodedError,
   isCoded,
   parseCose,
+  requestError,
   systemClock,
   toBase64,
+  toErrorResponse,
   toHex,
   utf8,
 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
-import { EVENT_SIZE_MAX, LogLedger, type LogLedgerOptions, PAGE_MAX } from '@cloister/log-store';
+import {
+  EVENT_SIZE_MAX,
+  LogLedger,
+  type LogLedgerOptions,
+  logStoreError,
+  PAGE_MAX,
+} from '@cloister/log-store';
 import { formatBundle, formatCheckpoint, parseTilePath } from '@cloister/tlog';
 import { ledgerError } from './errors.ts';
 import { type QuotaLimits, Quotas } from './quota.ts';
-import { HEADER_ROOT, HEADER_SIZE, type LedgerRequest, STATUS_OF, WAIT_MAX_MS } from './wire.ts';
+import { HEADER_ROOT, HEADER_SIZE, type LedgerRequest, WAIT_MAX_MS } from './wire.ts';
 
 /** An append that a client repeats because it saw no answer finds the first one among these. */
 const REPEAT_WINDOW = 32_768;
@@ -120,7 +128,7 @@ function listen(server: Server, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (cause) => {
       const message = `cannot listen on ${host}:${port}: choose another port`;
-      reject(ledgerError('ledger-io-failed', 'unavailable', message, { cause }));
+      reject(logStoreError('ledger-io-failed', message, { cause }));
     });
     server.listen(port, host, () => resolve());
   });
@@ -132,6 +140,9 @@ interface Answer {
   readonly body: Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
 }
+
+/** Kinds of errors that are the ledger's trouble, not the caller's. */
+const OURS: ReadonlySet<string> = new Set(['unavailable', 'verification']);
 
 class Routes {
   readonly #ledger: LogLedger;
@@ -191,7 +202,7 @@ class Routes {
     } catch (cause) {
       if (cause instanceof CodedError) throw cause;
       const message = 'this request carries no proof of a member: sign it';
-      throw ledgerError('unauthenticated', 'usage', message, { cause });
+      throw ledgerError('unauthenticated', message, { cause });
     }
   }
 
@@ -224,7 +235,7 @@ class Routes {
   async #poll(from: number, waitMs: number, response: ServerResponse): Promise<void> {
     if (this.#polls >= LONG_POLLS_MAX) {
       const message = `${LONG_POLLS_MAX} readers wait already: try again shortly`;
-      throw ledgerError('ledger-overloaded', 'unavailable', message);
+      throw logStoreError('ledger-overloaded', message);
     }
     const gone = new AbortController();
     const onClose = () => gone.abort();
@@ -259,25 +270,13 @@ class Routes {
   }
 
   #failure(error: unknown): Answer {
-    if (!isCoded(error)) {
-      this.#options.onError?.(error);
-      const message = 'the ledger failed inside: see its log';
-      return problem(500, 'internal-error', 'unavailable', message);
-    }
-    if (error.kind === 'unavailable' || error.kind === 'verification') {
-      this.#options.onError?.(error);
-    }
-    const special: Record<string, number> = {
-      unauthenticated: 401,
-      'request-too-large': 413,
-      'event-too-large': 413,
-      'quota-exceeded': 429,
-    };
-    const status = special[error.code] ?? STATUS_OF[error.kind];
-    const retry = error.details['retryAfterMs'];
+    const theirs = isCoded(error) && !OURS.has(error.kind);
+    if (!theirs) this.#options.onError?.(error);
+    const { status, body } = toErrorResponse(error);
+    const retry = body.error.details['retryAfterMs'];
     const headers =
       typeof retry === 'number' ? { 'retry-after': String(Math.ceil(retry / 1000)) } : {};
-    return { ...problem(status, error.code, error.kind, error.message), headers };
+    return { ...json(body), status, headers };
   }
 }
 
@@ -285,13 +284,9 @@ function json(value: unknown): Answer {
   return { type: JSON_TYPE, body: utf8(JSON.stringify(value)) };
 }
 
-function problem(status: number, code: string, kind: string, message: string): Answer {
-  return { status, ...json({ error: { code, kind, message } }) };
-}
-
 function unknownRoute(method: string, route: string): Error {
   const message = `there is no ${method.slice(0, 10)} ${route.slice(0, 80)} here`;
-  return ledgerError('route-unknown', 'not-found', message);
+  return requestError('route-unknown', message);
 }
 
 function number(query: URLSearchParams, name: string, absent: number): number {
@@ -300,7 +295,7 @@ function number(query: URLSearchParams, name: string, absent: number): number {
   const value = Number(text);
   if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(value)) return value;
   const message = `${name} must be a whole number, got "${text.slice(0, 20)}"`;
-  throw ledgerError('request-malformed', 'malformed', message);
+  throw requestError('request-malformed', message);
 }
 
 function fields(request: IncomingMessage): Record<string, string> {
@@ -315,7 +310,7 @@ function fields(request: IncomingMessage): Record<string, string> {
 async function readBody(request: IncomingMessage): Promise<Uint8Array> {
   const tooLarge = () => {
     const message = `a request has at most ${EVENT_SIZE_MAX} bytes: put the bulk into a blob`;
-    return ledgerError('request-too-large', 'malformed', message);
+    return requestError('request-too-large', message);
   };
   if (Number(request.headers['content-length'] ?? 0) > EVENT_SIZE_MAX) throw tooLarge();
   const parts: Buffer[] = [];
@@ -330,7 +325,7 @@ async function readBody(request: IncomingMessage): Promise<Uint8Array> {
   } catch (cause) {
     if (isCoded(cause)) throw cause;
     const message = 'the request ended before its body was whole';
-    throw ledgerError('request-malformed', 'malformed', message, { cause });
+    throw requestError('request-malformed', message, { cause });
   }
   return new Uint8Array(Buffer.concat(parts));
 }

@@ -10,8 +10,7 @@
 //
 // Every answer to /v1/entries names the head after its last event in cloister-size and
 // cloister-root, so that a reader compares its own tree with each page. Errors are
-// {"error": {"code", "kind", "message"}}.
-import type { ErrorKind } from '@cloister/core';
+// {"error": {"code", "kind", "message", "details"}}.
 
 export const HEADER_SIZE = 'cloister-size';
 export const HEADER_ROOT = 'cloister-root';
@@ -30,21 +29,4 @@ export interface LedgerRequest {
   readonly bodyDigest: Uint8Array;
   /** Header fields by lower-case name. */
   readonly headers: Readonly<Record<string, string>>;
-}
-
-/** HTTP status of a kind of error, for this interface. */
-export const STATUS_OF: Readonly<Record<ErrorKind, number>> = {
-  malformed: 400,
-  verification: 422,
-  policy: 403,
-  unsupported: 501,
-  unavailable: 503,
-  conflict: 409,
-  'not-found': 404,
-  usage: 400,
-};
-
-/** The body of an error. */
-export interface WireError {
-  readonly error: { readonly code: string; readonly kind: ErrorKind; readonly message: string };
 }

@@ -30,7 +30,7 @@ export class AppendQueue {
       this.#waiting.length >= QUEUE_MAX.events || this.#bytes + event.length > QUEUE_MAX.bytes;
     if (full) {
       const message = `${this.#waiting.length} appends wait for the disk: try again shortly`;
-      throw logStoreError('ledger-overloaded', 'unavailable', message);
+      throw logStoreError('ledger-overloaded', message);
     }
     let resolve: PendingAppend['resolve'] = () => undefined;
     let reject: PendingAppend['reject'] = () => undefined;

@@ -46,11 +46,11 @@ export async function readCheckpoint(
     if (!isCoded(cause)) throw cause;
     const message =
       'the file checkpoint is cut or damaged: run fsck with a cosigned head, then remove it';
-    throw logStoreError('ledger-checkpoint-damaged', 'verification', message, { cause });
+    throw logStoreError('ledger-checkpoint-damaged', message, { cause });
   }
   if (checkpoint.origin !== origin) {
     const message = `the checkpoint in this folder is ${checkpoint.origin}, wanted ${origin}`;
-    throw logStoreError('ledger-origin-mismatch', 'conflict', message);
+    throw logStoreError('ledger-origin-mismatch', message);
   }
   return checkpoint;
 }
@@ -63,12 +63,12 @@ export function checkAgainst(tree: MerkleTree, known: { size: number; root: Uint
   if (tree.size < known.size) {
     const message = `${tree.size} of ${known.size} acknowledged events are left: restore a copy`;
     const details = { got: tree.size, wanted: known.size };
-    throw logStoreError('ledger-acknowledged-lost', 'verification', message, { details });
+    throw logStoreError('ledger-acknowledged-lost', message, { details });
   }
   if (!equal(tree.root(known.size), known.root)) {
     const message = `the first ${known.size} events are not what they were: two histories`;
     const details = { size: known.size };
-    throw logStoreError('ledger-history-changed', 'verification', message, { details });
+    throw logStoreError('ledger-history-changed', message, { details });
   }
 }
 

@@ -40,10 +40,10 @@ export async function checkHeader(file: LogFile, origin: string): Promise<void> 
   const [magic, other] = new TextDecoder().decode(got).split('\n', 2);
   if (magic !== MAGIC) {
     const message = `entries.log does not begin with ${MAGIC}: it is no ledger of this version`;
-    throw logStoreError('ledger-format-unknown', 'unsupported', message);
+    throw logStoreError('ledger-format-unknown', message);
   }
   const message = `the ledger in this folder is ${(other ?? '').slice(0, 80)}, wanted ${origin}`;
-  throw logStoreError('ledger-origin-mismatch', 'conflict', message);
+  throw logStoreError('ledger-origin-mismatch', message);
 }
 
 /** The bytes of one record. */

@@ -80,5 +80,5 @@ export async function fsck(options: {
 
 function noEvents(folder: string): Error {
   const message = `there is no entries.log in ${folder}`;
-  return logStoreError('ledger-format-unknown', 'not-found', message);
+  return logStoreError('ledger-format-unknown', message);
 }

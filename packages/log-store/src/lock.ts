@@ -83,5 +83,5 @@ async function bootId(): Promise<string> {
 }
 
 function locked(why: string): Error {
-  return logStoreError('ledger-locked', 'conflict', `the folder of the ledger is taken: ${why}`);
+  return logStoreError('ledger-locked', `the folder of the ledger is taken: ${why}`);
 }

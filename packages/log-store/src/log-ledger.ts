@@ -172,7 +172,7 @@ export class LogLedger implements Ledger {
     const bytes = Buffer.concat(records);
     if (start + bytes.length > (this.#options.bytesMax ?? 2 ** 40)) {
       const message = 'the ledger has reached its size limit: raise bytesMax';
-      throw logStoreError('ledger-full', 'unavailable', message);
+      throw logStoreError('ledger-full', message);
     }
     await ioCoded('write', async () => {
       if (this.#broken) await this.#repair();
@@ -297,10 +297,10 @@ export class LogLedger implements Ledger {
 }
 
 function closed(): Error {
-  return logStoreError('ledger-closed', 'unavailable', 'the ledger is closed');
+  return logStoreError('ledger-closed', 'the ledger is closed');
 }
 
 function damagedRecord(seq: number): Error {
   const message = `acknowledged event ${seq} is damaged on the disk: restore a gateway's copy`;
-  return logStoreError('ledger-damaged', 'verification', message, { details: { seq } });
+  return logStoreError('ledger-damaged', message, { details: { seq } });
 }

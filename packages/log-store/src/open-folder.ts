@@ -116,10 +116,10 @@ export async function ioCoded<T>(what: string, work: () => Promise<T>): Promise<
     const errno = (cause as NodeJS.ErrnoException).code ?? 'unknown';
     if (errno === 'ENOSPC' || errno === 'EDQUOT') {
       const message = `the ledger's disk is full (could not ${what}): free space, then try again`;
-      throw logStoreError('ledger-disk-full', 'unavailable', message, { cause });
+      throw logStoreError('ledger-disk-full', message, { cause });
     }
     const message = `the ledger could not ${what} its files (${errno}): outcome unknown, try again`;
-    throw logStoreError('ledger-io-failed', 'unavailable', message, { cause });
+    throw logStoreError('ledger-io-failed', message, { cause });
   }
 }
 
@@ -127,5 +127,5 @@ function damagedTile(paths: readonly string[]): Error {
   const advice = 'run fsck with a cosigned head; if only they are wrong, remove them';
   const message = `${paths.length} tiles differ from the events (${paths[0]}): ${advice}`;
   const details = { tiles: paths.slice(0, 16) };
-  return logStoreError('ledger-tile-damaged', 'verification', message, { details });
+  return logStoreError('ledger-tile-damaged', message, { details });
 }

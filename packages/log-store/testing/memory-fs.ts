@@ -136,7 +136,7 @@ export class MemoryFs implements LogFs {
   }
 
   async lock(folder: string): Promise<() => Promise<void>> {
-    if (this.#locks.has(folder)) throw logStoreError('ledger-locked', 'conflict', 'taken');
+    if (this.#locks.has(folder)) throw logStoreError('ledger-locked', 'taken');
     this.#locks.add(folder);
     return async () => {
       this.#locks.delete(folder);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The codes of this package, and short constructors for the most frequent. A message names columns,
 // row groups, modules, key ids and numbers; never a key and never a value of a cell.
-import { type CodedError, type ErrorCodeOf, errorTable } from '@cloister/core';
+import { type CodedError, coreError, type ErrorCodeOf, errorTable } from '@cloister/core';
 
 /** A CodedError of this package. */
 export const parquetError = errorTable({
@@ -40,7 +40,7 @@ export const parquetError = errorTable({
     kind: 'verification',
     says: 'Bytes in the file belong to no authenticated module.',
   },
-  'column-unknown': { kind: 'usage', says: 'The schema has no column of this name.' },
+  'column-unknown': coreError.rows['column-unknown'],
   'column-ambiguous': { kind: 'usage', says: 'Two columns have one dotted path.' },
   'column-key-absent': {
     kind: 'usage',

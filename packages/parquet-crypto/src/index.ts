@@ -3,7 +3,7 @@
 export { CryptoPool } from './crypto-pool.ts';
 export { type DecryptOptions, type DecryptReport, decryptProjection } from './decrypt.ts';
 export { type EncryptOptions, type EncryptReport, encryptParquet } from './encrypt.ts';
-export type { ParquetErrorCode } from './errors.ts';
+export { type ParquetErrorCode, parquetError } from './errors.ts';
 export type { FileMode } from './footer.ts';
 export { DEFAULT_LIMITS, type ParquetLimits } from './format.ts';
 export {

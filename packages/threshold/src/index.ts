@@ -6,7 +6,7 @@ export * from './committee.ts';
 export * from './complaint.ts';
 export { type Curve, publicCurve } from './curve.ts';
 export * from './deal.ts';
-export type { ThresholdErrorCode } from './errors.ts';
+export { type ThresholdErrorCode, thresholdError } from './errors.ts';
 export * from './label.ts';
 export { lagrangeAtZero } from './lagrange.ts';
 export * from './partials.ts';

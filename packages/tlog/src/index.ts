@@ -3,7 +3,7 @@
 // browser; a witness's file is in `@cloister/tlog/node`.
 export * from './checkpoint.ts';
 export * from './cosignature.ts';
-export type { TlogErrorCode } from './errors.ts';
+export { type TlogErrorCode, tlogError } from './errors.ts';
 export * from './freshness.ts';
 export { emptyRoot, HASH_SIZE, leafHash, nodeHash, type TreeHead } from './hash.ts';
 export * from './note.ts';

@@ -52,14 +52,15 @@ describe('a TPM client', () => {
   });
 
   it.each([
-    [0x18b, 'policy'],
-    [0x99d, 'policy'],
-    [0x921, 'unavailable'],
-    [0x101, 'policy'],
-  ])('reports response code %i with its command', async (result, kind) => {
+    [0x18b, 'tpm-refused', 'policy'],
+    [0x99d, 'tpm-refused', 'policy'],
+    [0x921, 'tpm-busy', 'unavailable'],
+    [0x101, 'tpm-refused', 'policy'],
+  ])('reports response code %i with its command', async (result, code, kind) => {
     const { client } = scripted(response(new Uint8Array(0), result));
     await expect(client.flush(1)).rejects.toMatchObject({
-      ...{ code: 'tpm-refused', kind },
+      code,
+      kind,
       details: { command: 'flushContext', result },
     });
   });

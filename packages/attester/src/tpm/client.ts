@@ -78,7 +78,7 @@ export interface SealedCredential {
 /**
  * A TPM 2.0.
  * @throws CodedError from every method: `tpm-unavailable`, `tpm-timeout`, `tpm-response-malformed`,
- *   and `tpm-refused` with the TPM's response code
+ *   and `tpm-refused` or `tpm-busy` with the TPM's response code
  */
 export class TpmClient {
   readonly #transport: TpmTransport;
@@ -165,7 +165,7 @@ export class TpmClient {
       if (count === 0 || count !== given.length || given.some((i) => !wanted.includes(i))) {
         const got = given.join() || 'none';
         const message = `wanted registers ${wanted.join()} of SHA-256, got ${got}`;
-        throw attesterError('tpm-response-malformed', 'malformed', message);
+        throw attesterError('tpm-response-malformed', message);
       }
       for (const index of given) out.set(index, reader.sized());
       reader.end();
@@ -197,7 +197,7 @@ export class TpmClient {
       const size = area.u16();
       if (size <= MAX_CERTIFICATE_BYTES) return size;
       const message = `NV index 0x${index.toString(16)}: ${size} bytes are no certificate`;
-      throw attesterError('tpm-response-malformed', 'malformed', message);
+      throw attesterError('tpm-response-malformed', message);
     } catch (error) {
       if (responseCodeOf(error) === RC_NO_SUCH_INDEX) return undefined;
       throw error;
@@ -261,9 +261,9 @@ export class TpmClient {
 }
 
 function refused(command: Command, result: number) {
-  const kind = (result & 0xf80) === RC_WARNING ? 'unavailable' : 'policy';
+  const code = (result & 0xf80) === RC_WARNING ? 'tpm-busy' : 'tpm-refused';
   const message = `the TPM refuses ${command}: response code 0x${result.toString(16)}`;
-  return attesterError('tpm-refused', kind, message, undefined, { command, result });
+  return attesterError(code, message, { details: { command, result } });
 }
 
 /** The TPM's response code of a `tpm-refused`. */
@@ -285,7 +285,7 @@ function trimmedDer(bytes: Uint8Array): Uint8Array {
   const [tag, form, high = 0, low = 0] = bytes;
   if (tag !== 0x30 || form !== 0x82) {
     const message = 'the endorsement certificate in NV is no DER certificate';
-    throw attesterError('tpm-response-malformed', 'malformed', message);
+    throw attesterError('tpm-response-malformed', message);
   }
   return bytes.slice(0, 4 + high * 256 + low);
 }

@@ -71,7 +71,7 @@ export async function enrolTpm(tpm: EnrollableTpm, options: EnrolOptions): Promi
     const ekPublic = parseTpmPublic(ek.publicArea);
     if (!equal(ekPublic.spki, verified.spki)) {
       const message = `the TPM's ${profile.name} endorsement key is not its certificate's`;
-      throw attesterError('tpm-key-mismatch', 'verification', message);
+      throw attesterError('tpm-key-mismatch', message);
     }
     const akPublic = parseTpmPublic(ak.publicArea);
     checkAkAttributes(akPublic);
@@ -107,7 +107,7 @@ async function findCertificate(tpm: EnrollableTpm, wanted: EkProfile['name'] | u
   }
   const where = profiles.map((p) => `0x${p.certificate.toString(16)}`).join(', ');
   const message = `the TPM has no endorsement certificate at ${where}: nothing says whose it is`;
-  throw attesterError('tpm-no-certificate', 'not-found', message);
+  throw attesterError('tpm-no-certificate', message);
 }
 
 /** Both keys, flushed whatever happens: a TPM without a resource manager has room for three. */
@@ -137,14 +137,14 @@ async function answer(
 ): Promise<void> {
   const failed = (cause?: unknown) => {
     const message = 'the TPM does not open a secret sealed to its endorsement and attestation keys';
-    return attesterError('tpm-activation-failed', 'verification', message, cause);
+    return attesterError('tpm-activation-failed', message, { cause });
   };
   let secret: Uint8Array;
   try {
     secret = await tpm.activateCredential(keys, challenge);
   } catch (error) {
     // A warning (locked out, out of memory) says nothing about the keys.
-    throw isCoded(error, 'tpm-refused') && error.kind === 'policy' ? failed(error) : error;
+    throw isCoded(error, 'tpm-refused') ? failed(error) : error;
   }
   if (!equal(secret, challenge.secret)) throw failed();
 }

@@ -65,7 +65,7 @@ async function loadedTpm(
   const spki = parseTpmPublic(ak.publicArea).spki;
   if (!equal(nodeCrypto.digest('sha256', spki), enrolled.hardware)) {
     const message = 'the attestation key is not the enrolled one: another TPM, or one made anew';
-    throw attesterError('tpm-key-mismatch', 'conflict', message);
+    throw attesterError('tpm-key-mismatch', message);
   }
   await checkRegisters(tpm, enrolled.registers);
   await tpm.extend(PROGRAM_REGISTER, programDigest(nodeCrypto, program));
@@ -87,8 +87,10 @@ async function checkRegisters(tpm: TpmClient, wanted: Registers): Promise<void> 
     ? 'a program was started since the boot: boot again'
     : 'the machine booted something else: enrol it again if that is right';
   const message = `registers ${changed.join(', ')} are not as enrolled; ${why}`;
-  throw attesterError('tpm-registers-changed', 'conflict', message, undefined, {
-    registers: changed.map(String),
+  throw attesterError('tpm-registers-changed', message, {
+    details: {
+      registers: changed.map(String),
+    },
   });
 }
 
@@ -105,12 +107,12 @@ async function quoteOver(of: Quoting, reportData: Uint8Array): Promise<Uint8Arra
   const quote = parseAttest(attest);
   if (!equal(quote.extraData, reportData)) {
     const message = 'the TPM quoted other data than it was asked to';
-    throw attesterError('quote-mismatch', 'verification', message);
+    throw attesterError('quote-mismatch', message);
   }
   if (!equal(quote.pcrDigest, nodeCrypto.digest('sha256', ...expected.values()))) {
     // Somebody extended a register under the running node: say which.
     await checkRegisters(tpm, expected);
-    throw attesterError('quote-mismatch', 'verification', 'the TPM quoted other registers');
+    throw attesterError('quote-mismatch', 'the TPM quoted other registers');
   }
   return encodeTpmEvidence({
     attest,

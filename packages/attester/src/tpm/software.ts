@@ -43,7 +43,7 @@ export async function findSoftwareTpm(
       const file = join(folder, name);
       if (await executable(file)) return file;
     }
-    throw attesterError('tpm-software-missing', 'unavailable', `${name} is not here: ${INSTALL}`);
+    throw attesterError('tpm-software-missing', `${name} is not here: ${INSTALL}`);
   };
   return {
     swtpm: await find('swtpm'),
@@ -111,7 +111,7 @@ async function runSetup(program: string, args: readonly string[]): Promise<void>
   clearTimeout(timer);
   if (code === 0) return;
   const last = said.trim().split('\n').at(-1) ?? '';
-  throw attesterError('tpm-software-failed', 'unavailable', `swtpm_setup failed: ${last}`);
+  throw attesterError('tpm-software-failed', `swtpm_setup failed: ${last}`);
 }
 
 /** A software TPM that runs. */
@@ -142,7 +142,7 @@ export async function startSoftwareTpm(
     child.once('exit', () => resolve());
   });
   if (child.pid === undefined || stream === null || stream === undefined) {
-    throw attesterError('tpm-software-failed', 'unavailable', `${swtpm} could not be started`);
+    throw attesterError('tpm-software-failed', `${swtpm} could not be started`);
   }
   stream.on('error', () => undefined);
   const stop = async (graceMs = STOP_MS) => {
@@ -182,6 +182,6 @@ export async function bootSoftwareTpm(
   } catch (cause) {
     await close();
     const message = `swtpm does not run on ${folder}: it serves one node at a time`;
-    throw attesterError('tpm-software-failed', 'unavailable', message, cause);
+    throw attesterError('tpm-software-failed', message, { cause });
   }
 }

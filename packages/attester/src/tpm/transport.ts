@@ -42,10 +42,10 @@ export async function openTpm(address: string): Promise<TpmTransport> {
   } catch (cause) {
     const why = (cause as NodeJS.ErrnoException).code ?? 'unknown';
     const message = `the TPM at ${address} cannot be opened (${why}): is it there, may you use it?`;
-    throw attesterError('tpm-unavailable', 'unavailable', message, cause);
+    throw attesterError('tpm-unavailable', message, { cause });
   }
   const message = `got '${address}', wanted /dev/tpmrm0, unix:<path> or tcp:<host>:<port>`;
-  throw attesterError('tpm-address-malformed', 'usage', message);
+  throw attesterError('tpm-address-malformed', message);
 }
 
 function connected<T extends Duplex>(stream: T): Promise<T> {
@@ -158,7 +158,7 @@ async function within(answer: Promise<Uint8Array>, timeoutMs: number): Promise<U
   const late = new Promise<never>((_, fail) => {
     timer = setTimeout(() => {
       const message = `the TPM did not answer within ${timeoutMs} ms`;
-      fail(attesterError('tpm-timeout', 'unavailable', message));
+      fail(attesterError('tpm-timeout', message));
     }, timeoutMs);
   });
   answer.catch(() => undefined);
@@ -170,13 +170,9 @@ async function within(answer: Promise<Uint8Array>, timeoutMs: number): Promise<U
 }
 
 function unavailable(message: string, cause?: unknown) {
-  return attesterError('tpm-unavailable', 'unavailable', message, cause);
+  return attesterError('tpm-unavailable', message, { cause });
 }
 
 function malformed(how: string) {
-  return attesterError(
-    'tpm-response-malformed',
-    'malformed',
-    `the TPM answers out of form: ${how}`,
-  );
+  return attesterError('tpm-response-malformed', `the TPM answers out of form: ${how}`);
 }

@@ -58,6 +58,6 @@ export class ResponseReader {
 
   #malformed(how: string) {
     const message = `the TPM's response to ${this.#what} does not parse: ${how}`;
-    return attesterError('tpm-response-malformed', 'malformed', message);
+    return attesterError('tpm-response-malformed', message);
   }
 }

@@ -24,7 +24,7 @@ export function decodeFoundingCharter(
 ): CharterBody {
   if (!equal(crypto.digest('sha256', payload), genesis)) {
     const message = 'the charter does not hash to the genesis that was pinned';
-    throw contractError('founding-charter-mismatch', 'verification', message);
+    throw contractError('founding-charter-mismatch', message);
   }
   const parts = coded(
     () => decodeCbor(payload),
@@ -39,5 +39,5 @@ export function decodeFoundingCharter(
 }
 
 function malformed(what: string) {
-  return contractError('founding-charter-malformed', 'malformed', `a founding charter: ${what}`);
+  return contractError('founding-charter-malformed', `a founding charter: ${what}`);
 }

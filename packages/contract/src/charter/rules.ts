@@ -149,5 +149,5 @@ function clashes(pairs: readonly (readonly [string, string])[]): [string, string
 }
 
 function problem(code: CharterErrorCode, sentence: string): Problem {
-  return contractError(code, 'policy', `this charter contradicts itself: ${sentence}`);
+  return contractError(code, `this charter contradicts itself: ${sentence}`);
 }

@@ -6,9 +6,11 @@
 // that serves again, since fresh memory costs more than hashing it: a run's memory is free once
 // none of its chunks is kept or being copied, and never again after a fetch that failed, which may
 // still write to it.
-import { CodedError, type CryptoPort, equal } from '@cloister/core';
+
+import { type CryptoPort, equal } from '@cloister/core';
 import { HASH_SIZE, leafHash } from '@cloister/tlog';
-import { CHUNK_BYTES, checkLeaves, type DigestTreeErrorCode } from './digest-tree.ts';
+import { contractError } from '../errors.ts';
+import { CHUNK_BYTES, checkLeaves } from './digest-tree.ts';
 
 /** The most chunks that are asked for at once: neighbours that are not here yet. */
 const RUN_CHUNKS = 16;
@@ -200,7 +202,7 @@ export class CheckedRanges {
       const bytes = await this.#read(start, end, run.memory.subarray(0, end - start));
       if (bytes.length === end - start) return bytes;
       const message = `${bytes.length} bytes came of an encrypted file, wanted ${end - start}`;
-      throw new CodedError<DigestTreeErrorCode>('chunk-short', 'verification', message);
+      throw contractError('chunk-short', message);
     } catch (error) {
       run.failed = true;
       throw error;
@@ -214,7 +216,7 @@ export class CheckedRanges {
     const wanted = this.#leaves.subarray(index * HASH_SIZE, (index + 1) * HASH_SIZE);
     if (!equal(leafHash(this.#crypto, bytes), wanted)) {
       const message = `chunk ${index} of an encrypted file is not what its owner published`;
-      throw new CodedError<DigestTreeErrorCode>('chunk-mismatch', 'verification', message);
+      throw contractError('chunk-mismatch', message);
     }
     this.fetched += bytes.length;
     return bytes;

@@ -2,16 +2,16 @@
 // The digest tree of an encrypted file: RFC 6962 hashes over chunks of 256 KiB. The dataset event
 // has the file's length and root; the leaf hashes are a blob. A reader checks each chunk that it
 // touches against the leaves (checked-ranges.ts), and the leaves against the root.
-import { CodedError, type CryptoPort, concat, equal } from '@cloister/core';
+
+import { type CryptoPort, concat, equal } from '@cloister/core';
 import { HASH_SIZE, leafHash, MerkleTree } from '@cloister/tlog';
+import { contractError } from '../errors.ts';
 
 /**
  * A column of a row group begins and ends within chunks, which are fetched whole: smaller ones
  * spare a narrow projection a third of its bytes, and cost 32 bytes of leaves each.
  */
 export const CHUNK_BYTES = 262_144;
-
-export type DigestTreeErrorCode = 'digest-tree-mismatch' | 'chunk-mismatch' | 'chunk-short';
 
 /** Leaf hashes, concatenated, and the root of a file that comes in pieces of CHUNK_BYTES. */
 export async function digestTree(
@@ -40,7 +40,7 @@ export function checkLeaves(
   const wanted = Math.ceil(file.length / CHUNK_BYTES) * HASH_SIZE;
   if (leaves.length === wanted && equal(rootOf(leaves, crypto), file.root)) return;
   const message = "a file's leaf hashes do not give the root that its dataset event names";
-  throw new CodedError<DigestTreeErrorCode>('digest-tree-mismatch', 'verification', message);
+  throw contractError('digest-tree-mismatch', message);
 }
 
 function rootOf(leaves: Uint8Array, crypto: CryptoPort): Uint8Array {

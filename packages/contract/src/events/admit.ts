@@ -31,7 +31,7 @@ interface Statement {
 /**
  * Checks an event's bytes and answers the typed event. `curve` multiplies points; by default the
  * form that runs in a browser too. The verdict is the same with every form.
- * @throws CodedError with an `AdmitErrorCode`, a `charter-` code, or core's CBOR, COSE and key
+ * @throws CodedError with an `event-`, `join-` or `charter-` code, or core's CBOR, COSE and key
  *   codes
  */
 export async function admit(
@@ -41,7 +41,7 @@ export async function admit(
 ): Promise<AnyEvent> {
   if (bytes.length > MAX_EVENT_BYTES) {
     const got = `an event of ${bytes.length} bytes, wanted at most ${MAX_EVENT_BYTES}`;
-    throw contractError('event-too-large', 'malformed', got);
+    throw contractError('event-too-large', got);
   }
   const outer = parseCose(bytes);
   const wrapped = outer.claims.sub === OPERATOR_SUBJECT;
@@ -74,14 +74,14 @@ function readStatement(cose: CoseSign1): Statement {
   if (version !== EVENT_VERSION) {
     const got = typeof version === 'number' ? String(version) : `a ${typeof version}`;
     const message = `an event of version ${got}, wanted ${EVENT_VERSION}`;
-    throw contractError('event-version', 'unsupported', message);
+    throw contractError('event-version', message);
   }
   if (typeof kind !== 'string' || !Object.hasOwn(EVENT_KINDS, kind)) {
     const got = typeof kind === 'string' ? JSON.stringify(kind.slice(0, 40)) : `a ${typeof kind}`;
-    throw contractError('event-kind-unknown', 'unsupported', `no event kind is called ${got}`);
+    throw contractError('event-kind-unknown', `no event kind is called ${got}`);
   }
   if (genesis !== null && !(genesis instanceof Uint8Array && genesis.length === 32)) {
-    throw contractError('event-genesis', 'malformed', 'a genesis is 32 bytes or null');
+    throw contractError('event-genesis', 'a genesis is 32 bytes or null');
   }
   return { cose, genesis, kind: kind as EventKind, body };
 }
@@ -91,12 +91,12 @@ function checkWrapping(statement: Statement, outer: CoseSign1 | undefined): void
   const { kind, cose } = statement;
   if (outer !== undefined && kind !== 'join') {
     const message = `an operator signed around a ${kind}; only a join travels that way`;
-    throw contractError('countersigned-not-a-join', 'malformed', message);
+    throw contractError('countersigned-not-a-join', message);
   }
   if (cose.claims.sub !== kind) {
     const got = JSON.stringify(cose.claims.sub.slice(0, 40));
     const message = `the subject claim is ${got}, and the payload's kind is ${kind}`;
-    throw contractError('event-subject', 'malformed', message);
+    throw contractError('event-subject', message);
   }
   for (const { claims } of outer === undefined ? [cose] : [cose, outer]) {
     if (claims.iss.length === 0 || claims.iss.length > MAX_ISSUER_CHARACTERS) {
@@ -105,11 +105,11 @@ function checkWrapping(statement: Statement, outer: CoseSign1 | undefined): void
   }
   if (outer === undefined && kind === 'join') {
     const message = 'a join without its operator around it; wanted a COSE_Sign1 of the operator';
-    throw contractError('join-not-countersigned', 'malformed', message);
+    throw contractError('join-not-countersigned', message);
   }
   if (outer !== undefined && toHex(outer.kid) === toHex(cose.kid)) {
     const message = 'a join whose node and operator are one key; wanted a key made inside the node';
-    throw contractError('join-signers-equal', 'policy', message);
+    throw contractError('join-signers-equal', message);
   }
 }
 
@@ -120,7 +120,7 @@ function readBody(kind: EventKind, value: unknown): EventBody<EventKind> {
   const where = issue?.path.join('.') ?? '';
   const what = issue?.message.slice(0, 160) ?? 'does not match';
   const message = `the body of a ${kind} is wrong${where === '' ? '' : ` at ${where}`}: ${what}`;
-  throw contractError('event-body-invalid', 'malformed', message);
+  throw contractError('event-body-invalid', message);
 }
 
 /** What cryptography finds inside the body, for the fold to compare. */
@@ -158,7 +158,7 @@ function checkGenesis(event: AnyEvent, founding: boolean): void {
   const message = founding
     ? 'a first charter that names a genesis: it founds one, wanted null'
     : `a ${event.kind} without a genesis, wanted 32 bytes`;
-  throw contractError('event-genesis', 'malformed', message);
+  throw contractError('event-genesis', message);
 }
 
 /** Every point is an uncompressed one of P-256 and not infinity. */
@@ -169,11 +169,11 @@ function checkPoints(points: readonly Uint8Array[]): void {
     } catch (cause) {
       if (!isCoded(cause)) throw cause;
       const message = `a key in the body is no uncompressed point of P-256: ${cause.message}`;
-      throw contractError('event-point-invalid', 'verification', message);
+      throw contractError('event-point-invalid', message);
     }
   }
 }
 
 function malformed(got: string): Error {
-  return contractError('event-malformed', 'malformed', `got ${got}`);
+  return contractError('event-malformed', `got ${got}`);
 }

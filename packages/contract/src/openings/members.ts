@@ -111,7 +111,7 @@ export async function openOpenings(args: {
   const mine = decodeOpenings(args.blob).find((part) => part.to === args.me);
   if (mine === undefined) {
     const message = `the openings are not sealed to ${args.me}: ask their author to seal again`;
-    throw contractError('openings-not-for-me', 'not-found', message);
+    throw contractError('openings-not-for-me', message);
   }
   return decodeOpeningMap(await args.open(memberOpeningsInfo(args.genesis, args.me), mine.sealed));
 }
@@ -130,11 +130,11 @@ export function checkOpenings<Name extends string>(
     const opening = Object.hasOwn(openings, name) ? openings[name] : undefined;
     if (opening === undefined) {
       const message = `no opening of ${name}; wanted one for each commitment`;
-      throw contractError('opening-missing', 'verification', message);
+      throw contractError('opening-missing', message);
     }
     if (!opens(commitment, opening, crypto)) {
       const message = `the opening of ${name} is not what the ledger has a commitment to`;
-      throw contractError('opening-mismatch', 'verification', message);
+      throw contractError('opening-mismatch', message);
     }
     values[name] = opening.value;
   }
@@ -152,5 +152,5 @@ function parsed<T extends z.ZodType>(schema: T, bytes: Uint8Array, what: string)
 }
 
 function malformed(what: string): CodedError {
-  return contractError('openings-malformed', 'malformed', `the openings are malformed: ${what}`);
+  return contractError('openings-malformed', `the openings are malformed: ${what}`);
 }

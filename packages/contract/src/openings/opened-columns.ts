@@ -39,14 +39,14 @@ export function openedColumns(of: {
     const read = columnsRead(input, { uses, suppression, asked });
     if (read.some((column) => !asked.includes(column))) {
       const message = 'the run reads a column that the task did not ask for, so nobody granted it';
-      throw contractError('column-not-granted', 'policy', message);
+      throw contractError('column-not-granted', message);
     }
     return [FOOTER_COLUMN, ...read].map((column) => {
       const sealed = right.body.columns.find(({ id }) => id === column)?.sealed;
       const label = columnLabel(genesis, right, column);
       if (sealed !== undefined) return { input, column, sealed, label };
       const message = 'a granted column has no sealed key in the newest event of its dataset';
-      throw contractError('column-not-sealed', 'verification', message);
+      throw contractError('column-not-sealed', message);
     });
   });
 }

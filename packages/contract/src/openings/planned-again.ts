@@ -5,14 +5,15 @@
 // what policies are judged by; a worker encrypts each output by the name that the task gives its
 // id, so a wrong name would hand one output's column to another's recipients.
 // spec/policy.md, "Uses"; spec/events.md, "task".
-import { CodedError, equal } from '@cloister/core';
-import { contractError, type OpenedErrorCode } from '../errors.ts';
+import { equal } from '@cloister/core';
+import { contractError } from '../errors.ts';
 import {
   type EnginePlan,
   type EnginePort,
   encodeUses,
   judge,
   type PlanRequest,
+  refusedBy,
   type Suppression,
 } from '../policy/index.ts';
 import type { TaskContents } from './task.ts';
@@ -32,11 +33,7 @@ function requestOf({ code, parameters, schemas }: TaskContents): PlanRequest & {
 async function planSame(engine: Planner, contents: TaskContents): Promise<EnginePlan> {
   const plan = await engine.plan(requestOf(contents));
   if (!equal(encodeUses(plan.uses), encodeUses(contents.uses))) {
-    throw contractError(
-      'uses-differ',
-      'policy',
-      'the code does not use the columns as its task says',
-    );
+    throw contractError('uses-differ', 'the code does not use the columns as its task says');
   }
   const said = contents.parameters.outputs;
   const same =
@@ -48,7 +45,7 @@ async function planSame(engine: Planner, contents: TaskContents): Promise<Engine
     });
   if (same) return plan;
   const message = "the code's outputs are not those of the task's parameters";
-  throw contractError('outputs-differ', 'policy', message);
+  throw contractError('outputs-differ', message);
 }
 
 /**
@@ -64,8 +61,7 @@ export async function planToRun(
   const { uses, policies, facts } = contents;
   const judged = judge({ uses, policies, task: facts });
   if (!judged.ok) {
-    const code: string = judged.findings[0]?.code ?? ('policy-refused' satisfies OpenedErrorCode);
-    throw refused(code, 'a policy does not allow these uses: see task check');
+    throw refusedBy(judged.findings, 'a policy does not allow these uses: see task check');
   }
   const { suppression } = judged;
   if (suppression.length === 0) return { plan, suppression };
@@ -88,10 +84,6 @@ export async function refuseForbidden(
   const { uses, policies, facts } = contents;
   const { findings } = judge({ uses, policies, task: facts });
   const finding = findings.find(({ input }) => own(input));
-  if (finding !== undefined) throw refused(finding.code, finding.sentence);
+  if (finding !== undefined) throw refusedBy([finding], finding.sentence);
   await planSame(engine, contents);
-}
-
-function refused(code: string, message: string): CodedError {
-  return new CodedError(code, 'policy', message);
 }

@@ -10,8 +10,10 @@
 // only the columns it may open, with the footer key. Padding follows Padme (at most 12 % longer): a
 // blob's size tells the order of magnitude of the result and little more.
 // spec/dataset.md, "Result".
-import { type Cbor, CodedError, coded, decodeCbor, encodeCbor } from '@cloister/core';
+
+import { type Cbor, type CodedError, coded, decodeCbor, encodeCbor } from '@cloister/core';
 import { z } from 'zod';
+import { contractError } from '../errors.ts';
 import {
   bytesOf,
   bytesUpTo,
@@ -21,8 +23,6 @@ import {
   slug,
   strictlyAscending,
 } from '../events/shapes.ts';
-
-export type ResultErrorCode = 'result-malformed';
 
 const bundle = z.tuple([
   z.literal(1),
@@ -128,6 +128,6 @@ function parse<T extends z.ZodType>(schema: T, bytes: Uint8Array, what: string):
   throw malformed(`${what}: ${parsed.error.issues[0]?.message ?? 'malformed'}`);
 }
 
-function malformed(message: string): CodedError<ResultErrorCode> {
-  return new CodedError('result-malformed', 'malformed', message);
+function malformed(message: string): CodedError {
+  return contractError('result-malformed', message);
 }

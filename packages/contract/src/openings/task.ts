@@ -3,9 +3,10 @@
 // schema and policy of each input. The proposer's gateway hands it to an attested worker, the
 // worker to each keeper, sealed each time to the attested key; everyone checks every part against
 // the commitments on the ledger and uses nothing else. spec/events.md, "Openings".
+
 import {
   type Cbor,
-  CodedError,
+  type CodedError,
   type CryptoPort,
   coded,
   decodeCbor,
@@ -14,6 +15,7 @@ import {
   toHex,
 } from '@cloister/core';
 import { z } from 'zod';
+import { contractError } from '../errors.ts';
 import type { EventBody } from '../events/bodies.ts';
 import {
   decodePolicy,
@@ -25,8 +27,6 @@ import {
   type Use,
 } from '../policy/index.ts';
 import { type Opening, opens } from './commitment.ts';
-
-export type TaskOpeningsErrorCode = 'task-openings-malformed' | 'task-opening-mismatch';
 
 /** A dataset's schema: its name and columns by id (positions from 1), engine type names. */
 export interface DatasetSchema {
@@ -226,7 +226,7 @@ function checkOpening(
 ): void {
   if (opening !== undefined && opens(commitment, opening, crypto)) return;
   const message = `${what} is not what the ledger has a commitment to`;
-  throw new CodedError<TaskOpeningsErrorCode>('task-opening-mismatch', 'verification', message);
+  throw contractError('task-opening-mismatch', message);
 }
 
 function toOpening(value: Cbor | undefined): Opening {
@@ -247,6 +247,6 @@ function parse<T extends z.ZodType>(schema: T, bytes: Uint8Array, what: string):
   throw malformed(`${what}: ${parsed.error.issues[0]?.message ?? 'malformed'}`);
 }
 
-function malformed(what: string): CodedError<TaskOpeningsErrorCode> {
-  return new CodedError('task-openings-malformed', 'malformed', `task openings: ${what}`);
+function malformed(what: string): CodedError {
+  return contractError('task-openings-malformed', `task openings: ${what}`);
 }

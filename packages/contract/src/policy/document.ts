@@ -10,7 +10,7 @@
 //       "AGE": { "rule": "aggregate", "functions": ["AVG"], "groupings": ["AGE // 10"] },
 //       "SEX": [{ "rule": "reveal", "for": ["bureau"] }, { "rule": "hidden", "for": ["bank"] }] } }
 import { z } from 'zod';
-import { policyError } from './errors.ts';
+import { contractError } from '../errors.ts';
 
 const name = z.string().min(1).max(200);
 /** A list of names, or 'any'. */
@@ -85,7 +85,7 @@ export function parsePolicyDocument(input: unknown): PolicyDocument {
     try {
       value = JSON.parse(input);
     } catch {
-      throw policyError('policy-malformed', 'malformed', 'the policy is not JSON');
+      throw contractError('policy-malformed', 'the policy is not JSON');
     }
   }
   const parsed = documentSchema.safeParse(value);
@@ -93,5 +93,5 @@ export function parsePolicyDocument(input: unknown): PolicyDocument {
   const issue = parsed.error.issues[0];
   const where = issue === undefined || issue.path.length === 0 ? 'the top' : issue.path.join(' / ');
   const what = issue?.message ?? 'unknown';
-  throw policyError('policy-malformed', 'malformed', `the policy is wrong at ${where}: ${what}`);
+  throw contractError('policy-malformed', `the policy is wrong at ${where}: ${what}`);
 }

@@ -5,7 +5,6 @@
 export * from '../ports/engine.ts';
 export * from './document.ts';
 export type { TaskFacts } from './effective.ts';
-export * from './errors.ts';
 export * from './finding.ts';
 export * from './judge.ts';
 export * from './policy.ts';

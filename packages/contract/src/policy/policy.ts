@@ -5,8 +5,8 @@
 // value behind the policy commitment of a dataset event. spec: protocol.md, "Uses and SQL".
 import { type Cbor, CodedError, decodeCbor, encodeCbor } from '@cloister/core';
 import { z } from 'zod';
+import { contractError } from '../errors.ts';
 import type { PolicyDocument, RuleDocument } from './document.ts';
-import { policyError } from './errors.ts';
 
 const strings = z.union([z.literal('any'), z.array(z.string()).min(1)]);
 const conditions = { for: strings, purpose: strings, code: strings };
@@ -68,7 +68,7 @@ export async function compilePolicy(input: {
   for (const name of Object.keys(document.columns)) {
     if (!columns.some((column) => column.name === name)) {
       const message = `the policy names a column that the dataset does not have: ${name}`;
-      throw policyError('policy-unknown-column', 'usage', message, { column: name });
+      throw contractError('policy-unknown-column', message, { details: { column: name } });
     }
   }
   const compiled: Policy['columns'] = [];
@@ -85,7 +85,7 @@ export async function compilePolicy(input: {
     const message =
       'k counts distinct subjects, so a policy with k or an aggregate rule must name the subject ' +
       'column: give the column that says whom a row is about {"rule": "subject"}';
-    throw policyError('policy-no-subject', 'usage', message);
+    throw contractError('policy-no-subject', message);
   }
   const { approvals, limits, k } = document;
   return { version: 1, k, approvals, limits, columns: compiled };
@@ -107,12 +107,12 @@ async function compileRule(
     const message =
       `${column.name}: "largest" (the largest contributor's share) cannot be enforced yet; ` +
       'leave it out and choose a larger k';
-    throw policyError('policy-largest-unsupported', 'unsupported', message);
+    throw contractError('policy-largest-unsupported', message);
   }
   const k = rule.k ?? document.k;
   if (k === 'none') {
     const message = `${column.name}: an aggregate rule needs k, here or at the top of the policy`;
-    throw policyError('policy-no-minimum', 'usage', message);
+    throw contractError('policy-no-minimum', message);
   }
   const groupings: Grouping[] = [];
   for (const sql of rule.groupings) groupings.push({ sql, bound: (await bind(sql)).bound });
@@ -137,18 +137,18 @@ export function decodePolicy(bytes: Uint8Array): Policy {
     value = decodeCbor(bytes);
   } catch (cause) {
     const reason = cause instanceof CodedError ? cause.message : 'not CBOR';
-    throw policyError('policy-malformed', 'malformed', `not a policy: ${reason}`);
+    throw contractError('policy-malformed', `not a policy: ${reason}`);
   }
   const parsed = policySchema.safeParse(value);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     const message = `not a policy: ${issue?.path.join(' / ')}: ${issue?.message}`;
-    throw policyError('policy-malformed', 'malformed', message);
+    throw contractError('policy-malformed', message);
   }
   const ids = parsed.data.columns.map((column) => column.id);
   if (ids.some((id, at) => at > 0 && id <= (ids[at - 1] ?? 0))) {
     const message = 'not a policy: column ids must ascend without repeats';
-    throw policyError('policy-malformed', 'malformed', message);
+    throw contractError('policy-malformed', message);
   }
   return parsed.data;
 }

@@ -9,7 +9,7 @@
 // Column 0 stands for the input's rows: every input that a statement has in FROM has such a use,
 // and its function says how the statement treats them (`ROWS`).
 import { type Cbor, CodedError, compare, decodeCbor, encodeCbor } from '@cloister/core';
-import { policyError } from './errors.ts';
+import { contractError } from '../errors.ts';
 
 const ROLES = ['join', 'filter', 'group', 'aggregate', 'output'] as const;
 /** What a column is used for. */
@@ -72,23 +72,22 @@ export function decodeUses(bytes: Uint8Array): Use[] {
     value = decodeCbor(bytes);
   } catch (cause) {
     const reason = cause instanceof CodedError ? cause.message : 'not CBOR';
-    throw policyError('uses-malformed', 'malformed', `not a list of uses: ${reason}`);
+    throw contractError('uses-malformed', `not a list of uses: ${reason}`);
   }
   if (!Array.isArray(value) || value.length > 100_000) {
-    throw policyError('uses-malformed', 'malformed', 'uses are a list, of at most 100,000');
+    throw contractError('uses-malformed', 'uses are a list, of at most 100,000');
   }
   const uses = (value as readonly Cbor[]).map(fromCbor);
   if (compare(encodeUses(uses), bytes) !== 0) {
-    throw policyError('uses-not-canonical', 'malformed', 'uses must be sorted and unique');
+    throw contractError('uses-not-canonical', 'uses must be sorted and unique');
   }
   return uses;
 }
 
 function fromCbor(item: Cbor): Use {
   const wrong = () =>
-    policyError(
+    contractError(
       'uses-malformed',
-      'malformed',
       'a use is [statement, input, column id, role, function, expression, output]',
     );
   if (!Array.isArray(item) || item.length !== 7) throw wrong();

@@ -73,7 +73,7 @@ export class JoinAppraiser {
   async appraise(state: FoldState, key: string): Promise<JoinAppraisal> {
     const join = state.joins.get(key);
     if (join === undefined) {
-      throw contractError('join-unknown', 'not-found', `no accepted join has the id ${key}`);
+      throw contractError('join-unknown', `no accepted join has the id ${key}`);
     }
     const environment = state.charter?.environments.find((e) => e.id === join.body.environment);
     if (environment === undefined || environment.role !== join.body.role) {

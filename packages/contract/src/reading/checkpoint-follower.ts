@@ -108,7 +108,7 @@ export class CheckpointFollower {
         last = error;
       }
     }
-    throw last ?? contractError('ledger-unreachable', 'unavailable', 'no gateway was named');
+    throw last ?? contractError('ledger-unreachable', 'no gateway was named');
   }
 
   /**
@@ -161,7 +161,7 @@ export class CheckpointFollower {
         last = error;
       }
     }
-    throw last ?? contractError('ledger-unreachable', 'unavailable', 'no gateway was named');
+    throw last ?? contractError('ledger-unreachable', 'no gateway was named');
   }
 
   async #accept(entries: readonly Uint8Array[], head: TreeHead): Promise<void> {
@@ -196,7 +196,7 @@ async function fetchEntries(
     const { events } = await peer.entries(at, { limit, waitMs: 2_000 });
     if (events.length === 0) {
       const message = `a gateway has only ${at} entries, wanted ${to}: ask another`;
-      throw contractError('ledger-unreachable', 'unavailable', message);
+      throw contractError('ledger-unreachable', message);
     }
     entries.push(...events.slice(0, limit));
   }
@@ -205,5 +205,5 @@ async function fetchEntries(
 
 function mismatch(size: number) {
   const message = `the entries up to ${size} do not have the root that the witnesses signed`;
-  return contractError('ledger-history-mismatch', 'verification', message);
+  return contractError('ledger-history-mismatch', message);
 }

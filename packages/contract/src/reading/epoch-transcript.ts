@@ -67,7 +67,7 @@ function epochOf(state: FoldState, key: string): Epoch {
   const epoch = state.epochs.get(key);
   if (epoch !== undefined && epoch.groupKey !== null) return epoch;
   const message = `epoch ${key.slice(0, 16)} never became active: there is no key to check`;
-  throw contractError('epoch-not-complete', 'not-found', message);
+  throw contractError('epoch-not-complete', message);
 }
 
 /** Every dealer's reveal, checked against the ledger and, in a reshare, against its old share. */
@@ -85,7 +85,7 @@ function revealsOf(
       const commit = epoch.commits.get(seat);
       if (reveal === undefined || commit === undefined) {
         const message = `dealer ${seat} of epoch ${key.slice(0, 16)} has not revealed`;
-        throw contractError('epoch-not-complete', 'verification', message);
+        throw contractError('epoch-not-complete', message);
       }
       const genesis = state.genesis as Uint8Array;
       const about = { genesis, epoch: fromHex(key), seat, t, reveal, commit };
@@ -114,5 +114,5 @@ function assertAcknowledged(
   const key = toHex(computed.groupKey).slice(0, 16);
   const got = wrong.length === 0 ? 'another is in force' : `seat ${wrong.join(', ')} did not`;
   const message = `the reveals give group key ${key}...; wanted every seat to say so, ${got}`;
-  throw contractError('epoch-acknowledgements', 'verification', message);
+  throw contractError('epoch-acknowledgements', message);
 }
