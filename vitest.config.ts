@@ -4,6 +4,7 @@
 // test starts, it stops itself. A file named `x.real.<lane>.test.ts` needs a program from outside
 // and runs only in that lane, which `npm run test:real` sets up and names in CLOISTER_LANE.
 import { defineConfig } from 'vitest/config';
+import { WorldsFirst } from './tools/sequencer.ts';
 
 const lane = process.env['CLOISTER_LANE'];
 
@@ -21,6 +22,7 @@ export default defineConfig({
     testTimeout: lane === undefined ? 30_000 : 300_000,
     hookTimeout: lane === undefined ? 60_000 : 300_000,
     maxWorkers: '100%',
+    sequence: { sequencer: WorldsFirst },
     globalSetup: ['./tools/build-once.ts'],
     setupFiles: ['./tools/property-seed.ts'],
     reporters: ['default', './tools/reporter.ts'],

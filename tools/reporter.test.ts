@@ -4,7 +4,8 @@ import { expect, it } from 'vitest';
 import { closing, type SkipReason, skipReason, type Tally } from './reporter.ts';
 
 function tally(change: Partial<Tally> = {}): Tally {
-  return { passed: 3, failed: 0, skipped: 0, untagged: [], byReason: new Map(), ...change };
+  const none = { untagged: [], byReason: new Map(), seconds: new Map() };
+  return { passed: 3, failed: 0, skipped: 0, ...none, ...change };
 }
 
 function skipped(reason: SkipReason): Partial<Tally> {
@@ -22,6 +23,15 @@ it('closes with the tally alone on the last line', () => {
   const { lines, fails } = closing(tally({ failed: 2 }), false);
   expect(lines.at(-1)).toBe('3 passed, 2 failed, 0 skipped');
   expect(fails).toBe(false);
+});
+
+it('names the slowest files of a long run, and of no other', () => {
+  const took = (count: number) =>
+    new Map(Array.from({ length: count }, (_, i) => [`packages/x/src/${i}.test.ts`, i]));
+  expect(closing(tally({ seconds: took(12) }), false).lines).toContain(
+    'slowest: 11.test.ts 11 s, 10.test.ts 10 s, 9.test.ts 9 s, 8.test.ts 8 s, 7.test.ts 7 s',
+  );
+  expect(closing(tally({ seconds: took(10) }), false).lines).toHaveLength(1);
 });
 
 it('counts tagged skips by reason and lets them pass', () => {

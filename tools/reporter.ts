@@ -23,11 +23,17 @@ export interface Tally {
   skipped: number;
   readonly untagged: string[];
   readonly byReason: Map<SkipReason, string[]>;
+  /** Seconds by file, of what was loaded and run. */
+  readonly seconds: Map<string, number>;
 }
+
+/** Files named as the slowest, when so many ran that one asks where the minutes went. */
+const SLOWEST = 5;
 
 /** The lines to print last, and whether skips alone make the run fail. */
 export function closing(tally: Tally, ci: boolean): { lines: string[]; fails: boolean } {
   const lines: string[] = [];
+  if (tally.seconds.size > 2 * SLOWEST) lines.push(`slowest: ${slowest(tally.seconds)}`);
   for (const [reason, names] of tally.byReason) {
     lines.push(`skipped for want of ${reason}: ${names.length}`);
     for (const name of new Set(names.map((n) => n.split(' > ').slice(0, 2).join(' > ')))) {
@@ -44,6 +50,11 @@ export function closing(tally: Tally, ci: boolean): { lines: string[]; fails: bo
   return { lines, fails: tally.untagged.length > 0 || (ci && missingTools > 0) };
 }
 
+function slowest(seconds: ReadonlyMap<string, number>): string {
+  const sorted = [...seconds].sort((a, b) => b[1] - a[1]).slice(0, SLOWEST);
+  return sorted.map(([file, s]) => `${file.split('/').at(-1)} ${s.toFixed(0)} s`).join(', ');
+}
+
 /** Vitest's hook: registered after the default reporter, so that it prints last. */
 export default class ClosingReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly SerializedError[]): void {
@@ -53,9 +64,12 @@ export default class ClosingReporter implements Reporter {
       skipped: 0,
       untagged: [],
       byReason: new Map(),
+      seconds: new Map(),
     };
     for (const module of modules) {
       tally.failed += module.errors().length;
+      const { collectDuration, duration } = module.diagnostic();
+      tally.seconds.set(module.relativeModuleId, (collectDuration + duration) / 1000);
       for (const test of module.children.allTests()) count(tally, module, test);
       for (const suite of module.children.allSuites()) tally.failed += suite.errors().length;
     }

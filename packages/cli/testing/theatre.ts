@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the end-to-end tests share: the demo's world with its data and a worker, raised once a file,
-// and the daily moves of its members. Every process is on the stage and is stopped by its pid.
+// What the end-to-end tests share: the demo's world with its data and a worker, and the daily moves of its members. Every process is on the stage and is stopped by its pid.
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -121,7 +120,8 @@ export class Theatre {
   async entry(wanted: (event: LedgerEntry) => boolean): Promise<LedgerEntry> {
     let found: LedgerEntry | undefined;
     await until('the entry', async () => {
-      const page = await this.admin('insurer').events(0, 1_000);
+      const { ledger } = await this.admin('insurer').status();
+      const page = await this.admin('insurer').events(Math.max(0, ledger.size - 500), 1_000);
       found = page.events.findLast(wanted);
       return found !== undefined;
     });
