@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the end-to-end tests share: the demo's world with its data and a worker, and the daily moves of its members. Every process is on the stage and is stopped by its pid.
+// What the end-to-end tests share: the demo's world with its data and a worker, and the daily moves
+// of its members. Every process is on the stage and is stopped by its pid.
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

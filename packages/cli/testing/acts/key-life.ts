@@ -119,7 +119,7 @@ export function keyLife(opened: () => Theatre): void {
       expect(await theatre.rows(status.run)).toEqual(answer);
     });
 
-    it('below t gives the key up: only a new one helps, and everything is sealed to it', async () => {
+    it('below t gives the key up: only a new one helps, and all is sealed to it', async () => {
       const before = await keysInForce();
       await Promise.all([crash('bank'), crash('hospital')]);
       const lost = await theatre.run(task);
