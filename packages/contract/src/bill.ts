@@ -8,9 +8,9 @@
 // influenced by the host, and their lines say so. A recorded run is billed whether or not it was
 // released.
 import { toHex } from '@cloister/core';
-import type { Price } from './events/shapes.ts';
 import { charterOf, indexOf, versionKey } from './fold/lookup.ts';
 import type { FoldState, Run, Task } from './fold/state.ts';
+import type { Price } from './shapes.ts';
 
 export type Metric = 'run' | 'row' | 'gigabyte' | 'second';
 

@@ -2,7 +2,7 @@
 // The contract: events as typed values, and what both sides of a ledger compute from them.
 
 export * from './bill.ts';
-export * from './charter/founding.ts';
+export type { CharterBody, Environment, Member, Operator } from './charter/body.ts';
 export * from './charter/quorum.ts';
 export * from './charter/rules.ts';
 export * from './charter/vendor-rule.ts';
@@ -11,9 +11,8 @@ export * from './dataset-files/digest-tree.ts';
 export * from './errors.ts';
 export * from './events/admit.ts';
 export * from './events/bodies.ts';
-export type { CharterBody, Environment, Member, Operator } from './events/charter.ts';
 export * from './events/event.ts';
-export type { Input, Price } from './events/shapes.ts';
+export * from './events/founding-charter.ts';
 export { silentJoins } from './fold/epoch-ends.ts';
 export * from './fold/fold.ts';
 export { isMember, joinBySigner, memberByIdentity, versionKey } from './fold/lookup.ts';
@@ -33,3 +32,4 @@ export * from './reading/appraise-join.ts';
 export * from './reading/checkpoint-follower.ts';
 export * from './reading/epoch-transcript.ts';
 export * from './reading/report-data.ts';
+export type { Input, Price } from './shapes.ts';

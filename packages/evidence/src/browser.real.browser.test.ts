@@ -15,12 +15,7 @@ import { type Browser, chromium, type Page } from 'playwright-core';
 import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeCollateral, needsCollateral } from './collateral.ts';
-import {
-  createDevelopmentRoot,
-  MINTABLE_KINDS,
-  mintCollateral,
-  mintEvidence,
-} from './mint/index.ts';
+import { createDevelopmentRoot, MINTABLE_KINDS, mintCollateral, mintEvidence } from './minting.ts';
 import { encodeRoot } from './roots/encode.ts';
 import { type EvidenceKind, MEASUREMENT_LENGTH, REPORT_DATA_LENGTH } from './types.ts';
 import { verifyEvidence } from './verify.ts';

@@ -16,12 +16,7 @@ import {
   needsCollateral,
   parseCollateralJson,
 } from './collateral.ts';
-import {
-  createDevelopmentRoot,
-  MINTABLE_KINDS,
-  mintCollateral,
-  mintEvidence,
-} from './mint/index.ts';
+import { createDevelopmentRoot, MINTABLE_KINDS, mintCollateral, mintEvidence } from './minting.ts';
 import { openPolicy } from './policy.ts';
 import { encodeRoot } from './roots/encode.ts';
 import { VENDOR_ROOTS } from './roots/vendors.ts';

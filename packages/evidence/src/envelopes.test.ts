@@ -5,7 +5,7 @@ import { type Cbor, decodeCbor, encodeCbor, isCoded } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { describe, expect, it } from 'vitest';
 import { needsCollateral } from './collateral.ts';
-import { createDevelopmentRoot, mintCollateral, mintEvidence, mintOptee } from './mint/index.ts';
+import { createDevelopmentRoot, mintCollateral, mintEvidence, mintOptee } from './minting.ts';
 import { opteeNonce } from './op-tee/parse.ts';
 import { type EvidenceKind, MEASUREMENT_LENGTH, REPORT_DATA_LENGTH } from './types.ts';
 import { verifyEvidence } from './verify.ts';

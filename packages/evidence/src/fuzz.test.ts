@@ -24,7 +24,7 @@ import {
   mintCollateral,
   mintEvidence,
   mintTpmQuote,
-} from './mint/index.ts';
+} from './minting.ts';
 import { parseNitro } from './nitro/parse.ts';
 import { parseOptee } from './op-tee/parse.ts';
 import { openPolicy, parsePolicy } from './policy.ts';

@@ -10,7 +10,7 @@ import {
   specimen,
   unsignedRanges,
 } from '../testing/specimens.ts';
-import { MINTABLE_KINDS } from './mint/index.ts';
+import { MINTABLE_KINDS } from './minting.ts';
 
 describe.each(MINTABLE_KINDS.map((kind) => [kind]))('%s', (kind) => {
   const s = specimen(kind);

@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { flipped, specimen, unsignedRanges } from '../testing/specimens.ts';
 import { makeCollateral } from './collateral.ts';
-import { MINTABLE_KINDS } from './mint/index.ts';
+import { MINTABLE_KINDS } from './minting.ts';
 import type { Collateral } from './types.ts';
 
 const RUNS = 200;

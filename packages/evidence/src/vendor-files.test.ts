@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { hasShared, read } from '../testing/cases.ts';
 import { encodeCollateral, makeCollateral, parseCollateralJson } from './collateral.ts';
 import { dcapBundleJson } from './dcap/collateral.ts';
-import { createDevelopmentRoot, mintCollateral } from './mint/index.ts';
+import { createDevelopmentRoot, mintCollateral } from './minting.ts';
 import { decodeEvidenceFile } from './text-form.ts';
 import { collateralFromFiles, type VendorFile } from './vendor-files.ts';
 

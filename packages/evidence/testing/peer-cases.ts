@@ -15,7 +15,7 @@ import {
   mintSgx,
   mintSnp,
   mintTdx,
-} from '../src/mint/index.ts';
+} from '../src/minting.ts';
 import { VENDOR_ROOTS } from '../src/roots/vendors.ts';
 import {
   type Claims,

@@ -6,7 +6,7 @@ import { isCoded, toBase64 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { EvidenceCache } from '../src/cache.ts';
 import { needsCollateral } from '../src/collateral.ts';
-import { createDevelopmentRoot, mintCollateral, mintEvidence } from '../src/mint/index.ts';
+import { createDevelopmentRoot, mintCollateral, mintEvidence } from '../src/minting.ts';
 import {
   type Collateral,
   type EvidenceKind,

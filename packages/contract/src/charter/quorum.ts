@@ -4,7 +4,7 @@
 // both carry q signatures; and q >= 2f+1 leaves an honest majority inside every quorum. All counts
 // are of distinct keys. Design, "Witnesses".
 import { toHex } from '@cloister/core';
-import type { CharterBody } from '../events/charter.ts';
+import type { CharterBody } from './body.ts';
 
 export interface QuorumNumbers {
   readonly witnesses: number;

@@ -4,8 +4,8 @@
 import { charterSpecimen } from '@cloister/testkit/world';
 import { describe, expect, it } from 'vitest';
 import type { CharterErrorCode } from '../errors.ts';
-import type { CharterBody } from '../events/charter.ts';
-import { charterBody } from '../events/charter.ts';
+import type { CharterBody } from './body.ts';
+import { charterBody } from './body.ts';
 import { charterProblems, checkCharter } from './rules.ts';
 
 type Draft = { -readonly [K in keyof CharterBody]: CharterBody[K] };

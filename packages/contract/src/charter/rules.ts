@@ -8,7 +8,7 @@
 import { type CodedError, toHex } from '@cloister/core';
 import { type EvidenceKind, REPORT_DATA_LENGTH } from '@cloister/evidence';
 import { type CharterErrorCode, type ContractErrorCode, contractError } from '../errors.ts';
-import type { CharterBody } from '../events/charter.ts';
+import type { CharterBody } from './body.ts';
 import { quorumProblem } from './quorum.ts';
 import { familiesOf, mostSeats } from './vendor-rule.ts';
 

@@ -3,7 +3,7 @@
 // only: never a column name, SQL, policy text or the plain hash of a small result. What digests
 // name lies in blobs. One table at the end says who may sign what. spec/events.md.
 import { z } from 'zod';
-import { charterBody } from './charter.ts';
+import { charterBody } from '../charter/body.ts';
 import {
   bytesUpTo,
   code,
@@ -23,7 +23,7 @@ import {
   slug,
   strictlyAscending,
   time,
-} from './shapes.ts';
+} from '../shapes.ts';
 
 /** A witness's time; the ledger's clock is the (f+1)-th largest newest tick. */
 export const tickBody = z.strictObject({ time });

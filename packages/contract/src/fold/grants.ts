@@ -7,7 +7,7 @@
 // away all of its owner's. spec/events.md, "approve".
 import { toHex } from '@cloister/core';
 import type { AdmittedEvent } from '../events/event.ts';
-import type { Input } from '../events/shapes.ts';
+import type { Input } from '../shapes.ts';
 import { isMember, memberByIdentity, versionKey } from './lookup.ts';
 import type { DatasetVersion, FoldState, Grant, Task } from './state.ts';
 import { type Verdict, type VoidCode, voided } from './void-codes.ts';

@@ -2,7 +2,7 @@
 // Who a key belongs to under the charter in force. Indexes are built once for each charter body and
 // thrown away with it; they are no part of the state.
 import { toHex } from '@cloister/core';
-import type { CharterBody, Environment, Member, Operator } from '../events/charter.ts';
+import type { CharterBody, Environment, Member, Operator } from '../charter/body.ts';
 import type { FoldState, Join } from './state.ts';
 
 interface CharterIndex {

@@ -6,7 +6,7 @@
 // through".
 import { toHex } from '@cloister/core';
 import type { EventBody } from '../events/bodies.ts';
-import type { Input } from '../events/shapes.ts';
+import type { Input } from '../shapes.ts';
 import { judgeRun, versionOf } from './grants.ts';
 import { judgeAgainstTask, judgePlace } from './joins.ts';
 import { charterOf, indexOf } from './lookup.ts';

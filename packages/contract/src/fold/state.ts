@@ -4,8 +4,8 @@
 // cloned (`structuredClone`). Only the fold changes it; everyone else reads. Times are the ledger's
 // clock in milliseconds. `encodeState` is one deterministic encoding, for digests and comparisons.
 import { type Cbor, encodeCbor } from '@cloister/core';
+import type { CharterBody } from '../charter/body.ts';
 import type { EventBody } from '../events/bodies.ts';
-import type { CharterBody } from '../events/charter.ts';
 
 export interface FoldState {
   /** Events folded so far, void ones included: the next event's position. */

@@ -4,7 +4,7 @@
 import { toHex } from '@cloister/core';
 import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
-import type { Input, Price } from '../events/shapes.ts';
+import type { Input, Price } from '../shapes.ts';
 import { versionOf } from './grants.ts';
 import { charterOf, indexOf, isMember, memberByIdentity, versionKey } from './lookup.ts';
 import type { FoldState } from './state.ts';

@@ -18,7 +18,7 @@ import {
 } from '@cloister/core';
 import { z } from 'zod';
 import { contractError } from '../errors.ts';
-import { bytesOf, bytesUpTo, slug } from '../events/shapes.ts';
+import { bytesOf, bytesUpTo, slug } from '../shapes.ts';
 import { type Opening, opens } from './commitment.ts';
 
 const OPENINGS_VERSION = 1;

@@ -22,7 +22,7 @@ import {
   positive,
   slug,
   strictlyAscending,
-} from '../events/shapes.ts';
+} from '../shapes.ts';
 
 const bundle = z.tuple([
   z.literal(1),

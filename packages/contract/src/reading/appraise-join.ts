@@ -29,8 +29,8 @@ import {
   type TcbStatus,
   verifyEvidence,
 } from '@cloister/evidence';
+import type { Environment } from '../charter/body.ts';
 import { contractError } from '../errors.ts';
-import type { Environment } from '../events/charter.ts';
 import type { FoldState, Join } from '../fold/state.ts';
 import { reportData } from './report-data.ts';
 

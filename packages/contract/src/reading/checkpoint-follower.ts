@@ -15,9 +15,9 @@ import {
   verifyCheckpoint,
   type WitnessKey,
 } from '@cloister/tlog';
+import type { CharterBody } from '../charter/body.ts';
 import { contractError } from '../errors.ts';
 import { admit } from '../events/admit.ts';
-import type { CharterBody } from '../events/charter.ts';
 import { type Admission, foldEntry } from '../fold/fold.ts';
 import { emptyState, type FoldState } from '../fold/state.ts';
 

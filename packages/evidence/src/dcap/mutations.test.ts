@@ -6,7 +6,6 @@ import { isCoded, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { describe, expect, it } from 'vitest';
 import { makeCollateral } from '../collateral.ts';
-import { createDevelopmentRoot, mintCollateral, mintEvidence, mintSgx } from '../mint/index.ts';
 import { mintSign, publicOf } from '../mint/keys.ts';
 import {
   caExtensions,
@@ -16,6 +15,7 @@ import {
   mintCrl,
   pem,
 } from '../mint/x509.ts';
+import { createDevelopmentRoot, mintCollateral, mintEvidence, mintSgx } from '../minting.ts';
 import { verifyEvidence } from '../verify.ts';
 import { parseCertificate } from '../x509/certificate.ts';
 

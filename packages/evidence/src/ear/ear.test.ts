@@ -7,7 +7,7 @@ import { isCoded, toBase64Url, utf8 } from '@cloister/core';
 import { ephemeralEd25519Signer, nodeCrypto } from '@cloister/core/node';
 import { describe, expect, it } from 'vitest';
 import { appraise } from '../appraise.ts';
-import { createDevelopmentRoot, mintEvidence } from '../mint/index.ts';
+import { createDevelopmentRoot, mintEvidence } from '../minting.ts';
 import { openPolicy } from '../policy.ts';
 import { verifyEvidence } from '../verify.ts';
 import { type EarKey, type EarRequest, issueEar, parseEarClaims, verifyEar } from './ear.ts';

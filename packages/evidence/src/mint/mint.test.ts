@@ -9,18 +9,6 @@ import { EvidenceCache } from '../cache.ts';
 import { decodeCollateral, encodeCollateral, needsCollateral } from '../collateral.ts';
 import { detectKind } from '../detect.ts';
 import { inspectEvidence } from '../inspect.ts';
-import { decodeRoot, encodeRoot } from '../roots/encode.ts';
-import { VENDOR_ROOTS } from '../roots/vendors.ts';
-import {
-  type Claims,
-  type Collateral,
-  type Evidence,
-  type EvidenceKind,
-  MEASUREMENT_LENGTH,
-  REPORT_DATA_LENGTH,
-  type Root,
-} from '../types.ts';
-import { verifyEvidence } from '../verify.ts';
 import {
   createDevelopmentRoot,
   type DevelopmentRoot,
@@ -34,7 +22,19 @@ import {
   mintedMeasurement,
   mintSgx,
   mintTdx,
-} from './index.ts';
+} from '../minting.ts';
+import { decodeRoot, encodeRoot } from '../roots/encode.ts';
+import { VENDOR_ROOTS } from '../roots/vendors.ts';
+import {
+  type Claims,
+  type Collateral,
+  type Evidence,
+  type EvidenceKind,
+  MEASUREMENT_LENGTH,
+  REPORT_DATA_LENGTH,
+  type Root,
+} from '../types.ts';
+import { verifyEvidence } from '../verify.ts';
 
 const AT = Date.UTC(2026, 0, 15);
 const DAY = 86_400_000;

@@ -4,7 +4,7 @@
 // The cross-checks that one schema cannot state (quorum, vendor rule, unique names) are in
 // ../charter-rules.ts. spec/events.md, "charter".
 import { z } from 'zod';
-import { bytesUpTo, count, digest, ed25519Key, point, positive, slug, title } from './shapes.ts';
+import { bytesUpTo, count, digest, ed25519Key, point, positive, slug, title } from '../shapes.ts';
 
 /** A member and the public halves of its three charter keys. */
 export const member = z.strictObject({

@@ -2,10 +2,10 @@
 // The first charter as bytes: the payload that every founder signs. Its SHA-256 is the genesis, so
 // whoever pins the genesis needs nobody's word for what the charter says.
 import { type CryptoPort, coded, decodeCbor, equal } from '@cloister/core';
+import type { CharterBody } from '../charter/body.ts';
 import { contractError } from '../errors.ts';
-import { EVENT_KINDS } from '../events/bodies.ts';
-import type { CharterBody } from '../events/charter.ts';
-import { EVENT_VERSION, encodeEvent } from '../events/event.ts';
+import { EVENT_KINDS } from './bodies.ts';
+import { EVENT_VERSION, encodeEvent } from './event.ts';
 
 /** The payload bytes and the genesis of a first charter. */
 export function encodeFoundingCharter(

@@ -8,34 +8,34 @@ import {
   mintAzure,
   mintAzureCollateral,
   mintedAzureMeasurement,
-} from '../azure-vtpm/mint.ts';
-import { makeCollateral } from '../collateral.ts';
-import { createDcapRoot, dcapItems } from '../dcap/mint.ts';
-import { evidenceError } from '../errors.ts';
-import { createNitroRoot, mintNitro } from '../nitro/mint.ts';
-import { createOpteeRoot, mintOptee } from '../op-tee/mint.ts';
-import { decodeRoot, encodeRoot } from '../roots/encode.ts';
-import { createSnpRoot, mintSnp, mintSnpCollateral } from '../sev-snp/mint.ts';
-import { mintSgx } from '../sgx-dcap/mint.ts';
-import { mintTdx } from '../tdx-dcap/mint.ts';
-import { tdxMeasurement } from '../tdx-dcap/parse.ts';
-import { createTpmRoot, mintedTpmMeasurement, mintTpm } from '../tpm2/mint.ts';
-import type { Collateral, Evidence, EvidenceKind } from '../types.ts';
+} from './azure-vtpm/mint.ts';
+import { makeCollateral } from './collateral.ts';
+import { createDcapRoot, dcapItems } from './dcap/mint.ts';
+import { evidenceError } from './errors.ts';
 import type {
   DevelopmentRoot,
   DevelopmentRootOptions,
   MintCollateralOptions,
   MintRequest,
-} from './types.ts';
+} from './mint/types.ts';
+import { createNitroRoot, mintNitro } from './nitro/mint.ts';
+import { createOpteeRoot, mintOptee } from './op-tee/mint.ts';
+import { decodeRoot, encodeRoot } from './roots/encode.ts';
+import { createSnpRoot, mintSnp, mintSnpCollateral } from './sev-snp/mint.ts';
+import { mintSgx } from './sgx-dcap/mint.ts';
+import { mintTdx } from './tdx-dcap/mint.ts';
+import { tdxMeasurement } from './tdx-dcap/parse.ts';
+import { createTpmRoot, mintedTpmMeasurement, mintTpm } from './tpm2/mint.ts';
+import type { Collateral, Evidence, EvidenceKind } from './types.ts';
 
-export { mintNitro } from '../nitro/mint.ts';
-export { mintOptee, type OpteeMintRequest } from '../op-tee/mint.ts';
-export { certificateTable, mintSnp } from '../sev-snp/mint.ts';
-export { mintSgx, type SgxMintRequest } from '../sgx-dcap/mint.ts';
-export { mintTdx, type TdxMintRequest } from '../tdx-dcap/mint.ts';
-export { akPublic, mintTpm, mintTpmQuote } from '../tpm2/mint.ts';
-export { HARDWARE_ID_LENGTH, hardwareIdOf } from './request.ts';
-export type * from './types.ts';
+export { HARDWARE_ID_LENGTH, hardwareIdOf } from './mint/request.ts';
+export type * from './mint/types.ts';
+export { mintNitro } from './nitro/mint.ts';
+export { mintOptee, type OpteeMintRequest } from './op-tee/mint.ts';
+export { certificateTable, mintSnp } from './sev-snp/mint.ts';
+export { mintSgx, type SgxMintRequest } from './sgx-dcap/mint.ts';
+export { mintTdx, type TdxMintRequest } from './tdx-dcap/mint.ts';
+export { akPublic, mintTpm, mintTpmQuote } from './tpm2/mint.ts';
 
 interface Minter {
   readonly create: (options: DevelopmentRootOptions) => DevelopmentRoot;

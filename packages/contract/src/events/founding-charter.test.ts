@@ -5,8 +5,8 @@ import { nodeCrypto } from '@cloister/core/node';
 import { charterSpecimen } from '@cloister/testkit/world';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encodeEvent } from '../events/event.ts';
-import { decodeFoundingCharter, encodeFoundingCharter } from './founding.ts';
+import { encodeEvent } from './event.ts';
+import { decodeFoundingCharter, encodeFoundingCharter } from './founding-charter.ts';
 
 const body = charterSpecimen();
 const { payload, genesis } = encodeFoundingCharter(body, nodeCrypto);
