@@ -4,9 +4,9 @@
 import { type Cbor, decodeCbor, encodeCbor } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import {
+  azureItems,
   createAzureRoot,
   mintAzure,
-  mintAzureCollateral,
   mintedAzureMeasurement,
 } from './azure-vtpm/mint.ts';
 import { makeCollateral } from './collateral.ts';
@@ -21,7 +21,7 @@ import type {
 import { createNitroRoot, mintNitro } from './nitro/mint.ts';
 import { createOpteeRoot, mintOptee } from './op-tee/mint.ts';
 import { decodeRoot, encodeRoot } from './roots/encode.ts';
-import { createSnpRoot, mintSnp, mintSnpCollateral } from './sev-snp/mint.ts';
+import { createSnpRoot, mintSnp, snpItems } from './sev-snp/mint.ts';
 import { mintSgx } from './sgx-dcap/mint.ts';
 import { mintTdx } from './tdx-dcap/mint.ts';
 import { tdxMeasurement } from './tdx-dcap/parse.ts';
@@ -42,32 +42,35 @@ interface Minter {
   readonly mint: (request: MintRequest) => Uint8Array;
   /** What `Claims.measurement` is for a requested measurement, where it is derived from it. */
   readonly measurement?: (requested: Uint8Array) => Uint8Array;
-  readonly collateral?: (root: DevelopmentRoot, options: MintCollateralOptions) => Collateral;
+  readonly collateral?: (
+    root: DevelopmentRoot,
+    options: MintCollateralOptions,
+  ) => Collateral['items'];
 }
 
 const MINTERS: Readonly<Partial<Record<EvidenceKind, Minter>>> = {
   'sgx-dcap': {
     create: (options) => createDcapRoot('sgx-dcap', options),
     mint: mintSgx,
-    collateral: (root, options) => makeCollateral('sgx-dcap', dcapItems(root, options)),
+    collateral: dcapItems,
   },
   'tdx-dcap': {
     create: (options) => createDcapRoot('tdx-dcap', options),
     mint: mintTdx,
-    collateral: (root, options) => makeCollateral('tdx-dcap', dcapItems(root, options)),
+    collateral: dcapItems,
     measurement: (mrTd) => tdxMeasurement(nodeCrypto, mrTd, Array(4).fill(new Uint8Array(48))),
   },
-  'sev-snp': { create: createSnpRoot, mint: mintSnp, collateral: mintSnpCollateral },
+  'sev-snp': { create: createSnpRoot, mint: mintSnp, collateral: snpItems },
   'azure-snp-vtpm': {
     create: (options) => createAzureRoot('azure-snp-vtpm', options),
     mint: (request) => mintAzure('azure-snp-vtpm', request),
-    collateral: mintAzureCollateral,
+    collateral: azureItems,
     measurement: (pcr0) => mintedAzureMeasurement('azure-snp-vtpm', pcr0),
   },
   'azure-tdx-vtpm': {
     create: (options) => createAzureRoot('azure-tdx-vtpm', options),
     mint: (request) => mintAzure('azure-tdx-vtpm', request),
-    collateral: mintAzureCollateral,
+    collateral: azureItems,
     measurement: (pcr0) => mintedAzureMeasurement('azure-tdx-vtpm', pcr0),
   },
   tpm2: { create: createTpmRoot, mint: mintTpm, measurement: mintedTpmMeasurement },
@@ -116,7 +119,7 @@ export function mintCollateral(root: DevelopmentRoot, options: MintCollateralOpt
   if (collateral === undefined) {
     throw evidenceError('mint-usage', `evidence of kind ${root.kind} takes no collateral`);
   }
-  return collateral(root, options);
+  return makeCollateral(root.kind, collateral(root, options));
 }
 
 /** Deterministic CBOR. Secret: it holds the private keys. */

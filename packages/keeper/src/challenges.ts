@@ -68,3 +68,6 @@ export class Challenges {
     }
   }
 }
+
+/** What draws challenges and knows its own again. */
+export type ChallengeTable = Pick<Challenges, 'draw' | 'use' | 'lifetimeMs'>;

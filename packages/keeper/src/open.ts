@@ -46,9 +46,9 @@ import {
   parseNote,
   verifyFreshness,
 } from '@cloister/tlog';
+import type { ChallengeTable } from './challenges.ts';
 import type { CheckedKeys } from './checked-keys.ts';
 import { keeperError } from './errors.ts';
-import type { ChallengeTable } from './ports.ts';
 
 const NO_AAD = new Uint8Array(0);
 

@@ -5,7 +5,7 @@ import type { Log } from '@cloister/attested';
 import type { Attester } from '@cloister/attester';
 import type { Appraiser, CheckpointedPeer, Follower } from '@cloister/contract';
 import type { BlobStore, Clock, CryptoPort, Random, Signer, Timers } from '@cloister/core';
-import type { Challenges } from './challenges.ts';
+import type { ChallengeTable } from './challenges.ts';
 import type { CheckedKeys } from './checked-keys.ts';
 import type { decide } from './open.ts';
 
@@ -27,9 +27,6 @@ export interface KeeperPorts {
   readonly blobs: BlobStore;
   readonly log: Log;
 }
-
-/** What draws challenges and knows its own again. */
-export type ChallengeTable = Pick<Challenges, 'draw' | 'use' | 'lifetimeMs'>;
 
 /** The pieces that a keeper is made of; `keeperParts` (keeper.ts) makes those of a process. */
 export interface KeeperParts {

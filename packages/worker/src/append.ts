@@ -6,12 +6,11 @@
 
 import { firstOf, isPassing, patiently, within } from '@cloister/attested';
 import { type EventBody, type EventKind, signEvent } from '@cloister/contract';
-import { type CodedError, equal, type Timers } from '@cloister/core';
+import { type CodedError, equal, type Signer, type Timers } from '@cloister/core';
 import type { TreeHead } from '@cloister/tlog';
 import { tidyCode, workerError } from './errors.ts';
 import { followPast, type WitnessRule } from './freshness.ts';
-import type { RunIdentity } from './identity.ts';
-import type { Gateway, WorkerPorts } from './ports.ts';
+import type { Gateway, Links, WorkerPorts } from './ports.ts';
 
 /** One gateway's time for an append. */
 const APPEND_MS = 10_000;
@@ -46,7 +45,7 @@ interface Claim {
  */
 export function appendUntilLanded(
   ports: WorkerPorts,
-  identity: RunIdentity,
+  identity: Pick<Links, 'gateways'>,
   append: Append,
 ): Promise<TreeHead> {
   const { gateways } = identity;
@@ -81,7 +80,7 @@ async function appendAt(timers: Timers, gateway: Gateway, append: Append): Promi
 /** Whether another gateway, where there is one, shows these bytes at a position. */
 async function isAt(
   timers: Timers,
-  identity: RunIdentity,
+  identity: Pick<Links, 'gateways'>,
   claim: Claim,
   bytes: Uint8Array,
 ): Promise<boolean> {
@@ -101,7 +100,7 @@ async function isAt(
 /** Signs an event with the run's key and appends it until it has landed. */
 export async function publish<K extends EventKind>(
   ports: WorkerPorts,
-  identity: RunIdentity,
+  identity: Pick<Links, 'gateways'> & { readonly signer: Signer },
   event: { kind: K; body: EventBody<K> } & Pick<Append, 'landed' | 'rule' | 'onAppended'>,
 ): Promise<TreeHead> {
   const { kind, body, ...landing } = event;

@@ -14,18 +14,16 @@ import {
   type ReadRun,
   type RightInput,
   RunMemory,
-  type TaskContents,
 } from '@cloister/contract';
-import type { RunTable, Suppression } from '@cloister/contract/policy';
+import type { RunTable } from '@cloister/contract/policy';
 import { type BlobStore, type CryptoPort, isCoded, type Timers } from '@cloister/core';
 import {
-  type CryptoPool,
   decryptProjection,
   fileSink,
   masterKeys,
   type RandomAccess,
 } from '@cloister/parquet-crypto';
-import type { InputKeys } from './keys.ts';
+import type { InputKeys, ReadRequest, ReadyInput } from './data-plane.ts';
 
 /** One gateway's time for a run of chunks, 4 MiB at most. */
 const CHUNK_MS = 15_000;
@@ -35,32 +33,6 @@ const SIDE_BY_SIDE = 6;
 const SMALL_BYTES = 8 * 1024 * 1024;
 /** What another gateway may do better: wrong or short bytes, silence, a blob it does not have. */
 const ANOTHER = new Set(['verification', 'unavailable', 'not-found', 'malformed']);
-
-/** What was counted while an input was read. */
-export interface ReadyInput {
-  readonly rows: number;
-  /** Encrypted bytes fetched, whole chunks counted. */
-  readonly bytes: number;
-}
-
-export interface ReadRequest {
-  readonly genesis: Uint8Array;
-  readonly blobs: BlobStore;
-  /** The blobs of each gateway by itself, for ranges: a member's own first, one at least. */
-  readonly blobsOf: (member: string) => Promise<readonly BlobStore[]>;
-  readonly crypto: CryptoPort;
-  readonly timers: Timers;
-  /** Folder of the run, in memory. */
-  readonly folder: string;
-  readonly inputs: readonly RightInput[];
-  readonly contents: TaskContents;
-  readonly suppression: readonly Suppression[];
-  readonly keys: readonly InputKeys[];
-  /** Threads that decrypt large files; the calling one alone where absent. */
-  readonly pool?: CryptoPool;
-  /** What ciphertext is fetched into; may serve several runs, one after another. */
-  readonly memory?: RunMemory;
-}
 
 /** The tables of a run as the engine will find them once its inputs are read. */
 export function inputTables(

@@ -37,6 +37,7 @@ import {
 } from '@cloister/threshold';
 import { combinePartials, hpkeOpen, hpkeSeal } from '@cloister/threshold/node';
 import type { TreeHead } from '@cloister/tlog';
+import type { InputKeys } from './data-plane.ts';
 import { tidyCode, workerError } from './errors.ts';
 import type { RunIdentity } from './identity.ts';
 import {
@@ -56,9 +57,6 @@ const PROVE_MS = 10_000;
 /** A challenge lives for a minute: one that waited longer than this is drawn again. */
 const STALE_MS = 20_000;
 const MAX_PREFETCHED = 64;
-
-/** Master keys of one input by column id; 0 is the footer's. */
-export type InputKeys = Map<number, Uint8Array>;
 
 type Allowed = Extract<Rights, { ok: true }>;
 

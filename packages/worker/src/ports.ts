@@ -7,8 +7,7 @@ import type { EnginePort } from '@cloister/contract/policy';
 import type { BlobStore, Clock, CryptoPort, Random, Signer, Timers } from '@cloister/core';
 import type { Logger } from 'pino';
 import type { WorkerConfig } from './config.ts';
-import type { ReadRequest, ReadyInput } from './inputs.ts';
-import type { ResultRequest, SealedResult } from './result.ts';
+import type { DataPlane } from './data-plane.ts';
 
 /** A gateway, as far as a run needs one. */
 export type Gateway = Pick<
@@ -27,15 +26,6 @@ export interface Links {
   /** Blobs of each gateway by itself, in the order of `gateways`. */
   readonly blobsOf: readonly BlobStore[];
   keeper(base: string): KeeperPeer;
-}
-
-/** Where plain columns and results are handled: files in memory, encrypted Parquet. */
-export interface DataPlane {
-  /** A fresh folder under `scratch`. */
-  makeScratch(scratch: string): Promise<string>;
-  dropScratch(folder: string): Promise<void>;
-  readInputs(request: ReadRequest): Promise<ReadyInput[]>;
-  sealResult(request: ResultRequest): Promise<SealedResult>;
 }
 
 /** Keys that a run makes inside. */

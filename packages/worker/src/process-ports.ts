@@ -15,8 +15,9 @@ import type { Signer } from '@cloister/core';
 import { ephemeralEd25519Signer } from '@cloister/core/node';
 import { CryptoPool } from '@cloister/parquet-crypto';
 import type { WorkerConfig } from './config.ts';
+import type { DataPlane } from './data-plane.ts';
 import { readInputs } from './inputs.ts';
-import type { DataPlane, KeyMaker, Links } from './ports.ts';
+import type { KeyMaker, Links } from './ports.ts';
 import { sealResult } from './result.ts';
 import { dropScratch, makeScratch } from './scratch.ts';
 

@@ -4,6 +4,7 @@
 
 export { briskPeer } from '@cloister/attested';
 export { parseWorkerConfig } from './config.ts';
+export type { DataPlane } from './data-plane.ts';
 export type { WorkerErrorCode } from './errors.ts';
-export type { DataPlane, Gateway, KeeperPeer, KeyMaker, Links, WorkerPorts } from './ports.ts';
+export type { Gateway, KeeperPeer, KeyMaker, Links, WorkerPorts } from './ports.ts';
 export { execute, type OnPhase } from './run.ts';

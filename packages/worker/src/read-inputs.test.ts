@@ -12,7 +12,8 @@ import { nodeCrypto } from '@cloister/core/node';
 import { BufferSink, bufferSource, encryptParquet } from '@cloister/parquet-crypto';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { inputTables, type ReadRequest, readInputs } from './inputs.ts';
+import type { ReadRequest } from './data-plane.ts';
+import { inputTables, readInputs } from './inputs.ts';
 
 const GENESIS = new Uint8Array(32).fill(1);
 const DATASET = new Uint8Array(16).fill(2);

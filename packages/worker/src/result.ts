@@ -6,16 +6,13 @@
 // result, the run has failed.
 import { open } from 'node:fs/promises';
 import {
-  type CharterBody,
-  type EventBody,
   encodeKeyBundle,
   encodeResultKeys,
   paddedLength,
   resultAadPrefix,
   resultKeysInfo,
-  type TaskParameters,
 } from '@cloister/contract';
-import { type CryptoPort, concat, type Random } from '@cloister/core';
+import { concat } from '@cloister/core';
 import {
   assertFullyEncrypted,
   BufferSink,
@@ -26,29 +23,11 @@ import {
 } from '@cloister/parquet-crypto';
 import { hpkeSeal } from '@cloister/threshold/node';
 
+import type { ResultRequest, SealedResult } from './data-plane.ts';
 import { workerError } from './errors.ts';
 
 const NO_AAD = new Uint8Array(0);
 const FOOTER = 0;
-
-/** The blobs of a result in the order of the usage record: a file a statement, the key bundle. */
-export interface SealedResult {
-  readonly blobs: readonly Uint8Array[];
-  readonly digests: readonly Uint8Array[];
-}
-
-export interface ResultRequest {
-  /** The plain result of each statement, in order. */
-  readonly files: readonly string[];
-  readonly genesis: Uint8Array;
-  readonly task: Uint8Array;
-  readonly run: Uint8Array;
-  readonly outputs: EventBody<'task'>['outputs'];
-  readonly parameters: TaskParameters;
-  readonly charter: CharterBody;
-  readonly crypto: CryptoPort;
-  readonly random: Random;
-}
 
 /** One statement's file and its keys by column id, 0 the footer's. */
 interface SealedFile {

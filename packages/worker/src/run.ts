@@ -30,14 +30,15 @@ import { type BlobStore, CodedError, fromHex, isCoded, toHex } from '@cloister/c
 import { hpkeOpen } from '@cloister/threshold/node';
 import type { TreeHead } from '@cloister/tlog';
 import { publish } from './append.ts';
+import type { InputKeys, ReadyInput, SealedResult } from './data-plane.ts';
 import { Directory } from './directory.ts';
 import { tidyCode } from './errors.ts';
 import { witnessRule } from './freshness.ts';
 import { attest, joinTask, newIdentity, type RunIdentity } from './identity.ts';
-import { inputTables, type ReadyInput } from './inputs.ts';
-import { type InputKeys, obtainKeys, startKeys } from './keys.ts';
+import { inputTables } from './inputs.ts';
+import { obtainKeys, startKeys } from './keys.ts';
 import type { WorkerPorts } from './ports.ts';
-import { recipientKeys, type SealedResult } from './result.ts';
+import { recipientKeys } from './result.ts';
 
 type Phase = RunStatus['state'];
 type Allowed = Extract<Rights, { ok: true }>;

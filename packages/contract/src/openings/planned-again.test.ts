@@ -3,7 +3,8 @@
 // puts out anything else is refused, whoever looks.
 import { isCoded } from '@cloister/core';
 import { describe, expect, it } from 'vitest';
-import type { EnginePlan, PlanRequest, Policy, Rule, Use } from '../policy/index.ts';
+import type { Policy, Rule, Use } from '../policy/index.ts';
+import type { EnginePlan, PlanRequest } from '../ports/engine.ts';
 import { planToRun, refuseForbidden } from './planned-again.ts';
 import type { TaskContents } from './task.ts';
 

@@ -7,15 +7,8 @@
 // spec/policy.md, "Uses"; spec/events.md, "task".
 import { equal } from '@cloister/core';
 import { contractError } from '../errors.ts';
-import {
-  type EnginePlan,
-  type EnginePort,
-  encodeUses,
-  judge,
-  type PlanRequest,
-  refusedBy,
-  type Suppression,
-} from '../policy/index.ts';
+import { encodeUses, judge, refusedBy, type Suppression } from '../policy/index.ts';
+import type { EnginePlan, EnginePort, PlanRequest } from '../ports/engine.ts';
 import type { TaskContents } from './task.ts';
 
 type Planner = Pick<EnginePort, 'plan'>;

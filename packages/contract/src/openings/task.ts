@@ -21,11 +21,11 @@ import {
   decodePolicy,
   decodeUses,
   type Policy,
-  STATEMENTS_MAX,
   type Suppression,
   type TaskFacts,
   type Use,
 } from '../policy/index.ts';
+import { STATEMENTS_MAX } from '../ports/engine.ts';
 import { type Opening, opens } from './commitment.ts';
 
 /** A dataset's schema: its name and columns by id (positions from 1), engine type names. */

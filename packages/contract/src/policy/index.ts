@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Field policies: the document, its compiled form, uses and the judge. Exported as
-// `@cloister/contract/policy`.
-
-export * from '../ports/engine.ts';
+// Field policies: the document, its compiled form, uses and the judge.
 export * from './document.ts';
 export type { TaskFacts } from './effective.ts';
 export * from './finding.ts';

@@ -4,7 +4,6 @@
 import { createHash, createPublicKey } from 'node:crypto';
 import { concat, encodeCbor, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
-import { makeCollateral } from '../collateral.ts';
 import { createDcapRoot, dcapItems, little } from '../dcap/mint.ts';
 import { mintKey, publicOf } from '../mint/keys.ts';
 import { checkedRequest } from '../mint/request.ts';
@@ -14,7 +13,7 @@ import type {
   MintCollateralOptions,
   MintRequest,
 } from '../mint/types.ts';
-import { createSnpRoot, mintSnp, mintSnpCollateral } from '../sev-snp/mint.ts';
+import { createSnpRoot, mintSnp, snpItems } from '../sev-snp/mint.ts';
 import { parseSnpEvidence } from '../sev-snp/parse.ts';
 import { mintTdx } from '../tdx-dcap/mint.ts';
 import { tdxMeasurement } from '../tdx-dcap/parse.ts';
@@ -113,13 +112,13 @@ export function mintedAzureMeasurement(kind: AzureKind, pcr0: Uint8Array): Uint8
   return azureMeasurement(nodeCrypto, hardware, mintedTpmMeasurement(pcr0));
 }
 
-export function mintAzureCollateral(
+/** The collateral of the hardware under the vTPM. */
+export function azureItems(
   root: DevelopmentRoot,
   options: MintCollateralOptions,
-): Collateral {
-  if (root.kind === 'azure-tdx-vtpm') {
-    return makeCollateral(root.kind, dcapItems(hardwareRoot(root), options));
-  }
-  const { items } = mintSnpCollateral(hardwareRoot(root), options);
-  return makeCollateral('azure-snp-vtpm', items);
+): Collateral['items'] {
+  const hardware = hardwareRoot(root);
+  return root.kind === 'azure-tdx-vtpm'
+    ? dcapItems(hardware, options)
+    : snpItems(hardware, options);
 }

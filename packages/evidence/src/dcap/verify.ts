@@ -11,8 +11,8 @@
 // Sources: Intel SGX DCAP quote verification library (behaviour), PCS API v4.
 import { concat, equal, type SignatureScheme } from '@cloister/core';
 import { factKey } from '../cache.ts';
-import { item, pickCollateral } from '../collateral.ts';
 import { type EvidenceErrorCode, evidenceError } from '../errors.ts';
+import { item, pickCollateral } from '../pick-collateral.ts';
 import type { Collateral, EvidenceKind, Root, VerifyOptions } from '../types.ts';
 import { p256Spki } from '../x509/algorithms.ts';
 import { type Certificate, commonName, parseCertificate } from '../x509/certificate.ts';

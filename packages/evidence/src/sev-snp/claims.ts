@@ -4,7 +4,8 @@
 // set minimum SVNs. `migratable` is the guest policy's MIGRATE_MA bit.
 import { utf8 } from '@cloister/core';
 import { isZero } from '../bytes.ts';
-import type { Claims, HardwareId } from '../types.ts';
+import type { Claims, Collateral, HardwareId } from '../types.ts';
+import type { ValidPath } from '../x509/chain.ts';
 import {
   PLATFORM_ALIAS_CHECK,
   PLATFORM_CIPHERTEXT_HIDING,
@@ -22,7 +23,6 @@ import {
   WEAKNESS_REVOCATION,
 } from './constants.ts';
 import { type SnpReport, tcbParts } from './parse.ts';
-import type { VerifiedReport } from './verify.ts';
 
 /** What a VCEK or VLEK says beyond its key. */
 export interface SnpLeaf {
@@ -30,6 +30,17 @@ export interface SnpLeaf {
   readonly svn: Readonly<Record<string, number>>;
   readonly hardwareId: Uint8Array | undefined;
   readonly cspId: string | undefined;
+}
+
+/** A verified report and what its chain proved. */
+export interface VerifiedReport {
+  readonly report: SnpReport;
+  readonly leaf: SnpLeaf;
+  readonly path: ValidPath;
+  readonly collateral: Collateral;
+  readonly crlChecked: boolean;
+  /** Milliseconds. */
+  readonly validUntil: number;
 }
 
 export function snpClaims(verified: VerifiedReport, at: number): Claims {

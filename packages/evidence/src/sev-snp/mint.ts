@@ -5,7 +5,6 @@
 // hardware id the chip id; SVNs: bootloader, tee, snp, microcode, guest.
 import { concat, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
-import { makeCollateral } from '../collateral.ts';
 import { evidenceError } from '../errors.ts';
 import { der, ia5, int, name, oid, seq } from '../mint/der.ts';
 import { mintKey, mintSign, publicOf } from '../mint/keys.ts';
@@ -179,10 +178,10 @@ export function certificateTable(
 }
 
 /** ASK and CRL. AMD's lists name intermediates only, so single chips cannot be revoked. */
-export function mintSnpCollateral(
+export function snpItems(
   root: DevelopmentRoot,
   options: MintCollateralOptions,
-): Collateral {
+): Collateral['items'] {
   if ((options.revoked ?? []).length > 0) {
     throw evidenceError(
       'mint-usage',
@@ -201,5 +200,5 @@ export function mintSnpCollateral(
         ? [serialOf(publicOf(root.keys['ask'] as Uint8Array))]
         : [],
   });
-  return makeCollateral('sev-snp', { ask, crl });
+  return { ask, crl };
 }

@@ -7,8 +7,8 @@
 // Sources: AMD 57230 (certificates), AMD 56860 (report), AMD 58217 for VLEK.
 import { equal, fromUtf8 } from '@cloister/core';
 import { isZero } from '../bytes.ts';
-import { pickCollateral } from '../collateral.ts';
 import { evidenceError } from '../errors.ts';
+import { pickCollateral } from '../pick-collateral.ts';
 import type { Claims, Collateral, EvidenceKind, VerifyOptions } from '../types.ts';
 import { type Certificate, commonName, parseCertificate } from '../x509/certificate.ts';
 import {
@@ -25,20 +25,9 @@ import {
 import { parseCrl } from '../x509/crl.ts';
 import { DerReader, TAG } from '../x509/der.ts';
 import { parseCertificates } from '../x509/pem.ts';
-import { type SnpLeaf, snpClaims } from './claims.ts';
+import { type SnpLeaf, snpClaims, type VerifiedReport } from './claims.ts';
 import { OID_CSP_ID, OID_HWID, OID_PRODUCT, OID_SPL, type SnpProduct } from './constants.ts';
 import { parseSnpEvidence, type SnpReport, type SnpTable, tcbParts } from './parse.ts';
-
-/** A verified report and what its chain proved. */
-export interface VerifiedReport {
-  readonly report: SnpReport;
-  readonly leaf: SnpLeaf;
-  readonly path: ValidPath;
-  readonly collateral: Collateral;
-  readonly crlChecked: boolean;
-  /** Milliseconds. */
-  readonly validUntil: number;
-}
 
 /** Verifies SNP evidence. @throws CodedError with an EvidenceErrorCode */
 export async function verifySnp(bytes: Uint8Array, options: VerifyOptions): Promise<Claims> {

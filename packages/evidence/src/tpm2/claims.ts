@@ -4,7 +4,7 @@
 // attestation key. A TPM rates no TCB and knows no debug mode.
 import type { CryptoPort } from '@cloister/core';
 import type { EventLog } from '../eventlog/parse.ts';
-import type { Claims } from '../types.ts';
+import type { Claims, Root } from '../types.ts';
 import {
   ALG,
   WEAKNESS_ENROLLED,
@@ -15,7 +15,14 @@ import {
 import type { TpmEvidence } from './parse.ts';
 import { pcrMeasurements, tpmMeasurement } from './quote.ts';
 import type { TpmQuote } from './structures.ts';
-import type { AkAnchor } from './verify.ts';
+
+/** What an attestation key is trusted by: a chain to a root, or its enrolment. */
+export interface AkAnchor {
+  readonly root: Root;
+  readonly enrolled: boolean;
+  /** Milliseconds. */
+  readonly validUntil: number;
+}
 
 export interface VerifiedTpm extends AkAnchor {
   readonly evidence: TpmEvidence;

@@ -7,10 +7,10 @@
 // activation against the TPM's EK certificate (credential.ts), or by who certified it.
 import { equal } from '@cloister/core';
 import { evidenceError } from '../errors.ts';
-import type { Claims, Root, VerifyOptions } from '../types.ts';
+import type { Claims, VerifyOptions } from '../types.ts';
 import { parseCertificate } from '../x509/certificate.ts';
 import { type ChainContext, rememberParsed, verifyPath } from '../x509/chain.ts';
-import { tpmClaims } from './claims.ts';
+import { type AkAnchor, tpmClaims } from './claims.ts';
 import { parseTpmEvidence, type TpmEvidence } from './parse.ts';
 import { verifyTpmEventLog, verifyTpmQuote } from './quote.ts';
 
@@ -29,13 +29,6 @@ export async function verifyTpm(bytes: Uint8Array, options: VerifyOptions): Prom
       ? undefined
       : verifyTpmEventLog(options.crypto, evidence.pcrs, evidence.log);
   return tpmClaims(options.crypto, { evidence, quote, log, ...anchor }, options.at);
-}
-
-export interface AkAnchor {
-  readonly root: Root;
-  readonly enrolled: boolean;
-  /** Milliseconds. */
-  readonly validUntil: number;
 }
 
 async function anchorOf(context: ChainContext, evidence: TpmEvidence): Promise<AkAnchor> {

@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keepers as this member sees them: each one's evidence as a checklist, the active epoch's key
-// generation computed again, the rule with its numbers; the forming of an epoch, how an attempt
-// goes, and who still has to seal what to the key that came of it.
-import type { Attempt, KeepersAnswer, Resealing } from '@cloister/api';
+// generation computed again, the rule with its numbers; the forming of an epoch, and how an attempt
+// goes.
+import type { Attempt, KeepersAnswer } from '@cloister/api';
 import type { Epoch, EventBody, JoinAppraisal } from '@cloister/contract';
 import { silentJoins } from '@cloister/contract';
 import { CodedError, fromHex, isCoded, toHex } from '@cloister/core';
 import { type Gateway, publishAccepted, stateInForce } from '../context.ts';
-import { listDatasets } from '../datasets/datasets.ts';
 import type { GatewayErrorCode } from '../errors.ts';
 import type { EntryRecord } from '../ledger/follower.ts';
-import { checkKey, holdingsOf, type KeyCheck, verifiedGroupKey } from './key-check.ts';
+import { checkKey, holdingsOf, type KeyCheck } from './key-check.ts';
 import { cardOf, keeperJoins, planRotation } from './rotation-plan.ts';
-
-const PEER_MS = 3_000;
 
 /** Every keeper that has joined, newest last, and the active key, each judged anew. */
 export async function listKeepers(gateway: Gateway): Promise<KeepersAnswer> {
@@ -166,50 +163,6 @@ async function foundWrong(gateway: Gateway, epoch: Epoch) {
     if (!result.ok) found.push({ ...cardOf(gateway, join), ...result.mismatch });
   }
   return found;
-}
-
-/** Which datasets are sealed to the active key, by owner; who of those that wait answers. */
-export async function resealing(gateway: Gateway): Promise<Resealing> {
-  const datasets = await listDatasets(gateway);
-  const owners = [...new Set(datasets.map(({ owner }) => owner))];
-  return Promise.all(
-    owners.map(async (owner) => {
-      const own = datasets.filter((dataset) => dataset.owner === owner);
-      const waiting = own.filter((dataset) => dataset.groupKey !== 'current');
-      const mine = owner === gateway.card.id;
-      return {
-        owner,
-        sealed: own.length - waiting.length,
-        waiting: waiting.map(({ dataset, version, name }) => ({ dataset, version, name })),
-        answers: mine || (await answers(gateway, owner)),
-        fault: mine && waiting.length > 0 ? await whyNotSealed(gateway) : null,
-      };
-    }),
-  );
-}
-
-async function answers(gateway: Gateway, member: string): Promise<boolean> {
-  const peer = gateway.peers.get(member);
-  if (peer === undefined) return false;
-  let cancel = () => {};
-  const gone = new Promise<false>((resolve) => {
-    cancel = gateway.timers.after(PEER_MS, () => resolve(false));
-  });
-  const health = peer.health().then(
-    ({ ok, name }) => ok && name === member,
-    () => false,
-  );
-  return Promise.race([health, gone]).finally(cancel);
-}
-
-async function whyNotSealed(gateway: Gateway) {
-  try {
-    await verifiedGroupKey(gateway);
-    return null;
-  } catch (error) {
-    if (!isCoded(error)) throw error;
-    return faultOf(error);
-  }
 }
 
 function faultOf({ code, message }: CodedError): { code: string; sentence: string } {

@@ -17,7 +17,8 @@ import { namedBytes } from '../world/index.ts';
 import { Endpoint, passing } from './endpoint.ts';
 import { gatewayPeer, keeperPeer } from './peers.ts';
 import { eventId, type Flaw, MEMBERS, type Stage } from './stage.ts';
-import { OWNER, PROPOSER, type Task } from './tasks.ts';
+import { OWNER, PROPOSER } from './tasks.ts';
+import type { Task } from './truth.ts';
 
 /** What it does otherwise, besides what may be wrong with its evidence or its task. */
 export const TRICKS = [

@@ -24,12 +24,20 @@ import { opensslCurve } from '@cloister/threshold/node';
 import { logOrigin, parseFreshness, parseNote } from '@cloister/tlog';
 import { START_MS } from '../world/index.ts';
 import type { Gateway } from './gateways.ts';
-import type { KeeperNode } from './keeper-node.ts';
 import { LyingGateway } from './liars.ts';
 import { fromHexKey, type Stage } from './stage.ts';
-import { mayOpen, OWNER, type Task } from './tasks.ts';
+import { mayOpen, OWNER } from './tasks.ts';
+import type { Task } from './truth.ts';
 
 type Partials = readonly { readonly input: number; readonly column: number }[];
+
+/** A keeper as the checker looks at it. */
+interface Player {
+  readonly name: string;
+  readonly alive: boolean;
+  /** How it misbehaves; `honest` where it does not. */
+  readonly byzantine: string;
+}
 
 export class Checker {
   openings = 0;
@@ -184,7 +192,7 @@ export class Checker {
   }
 
   /** Honest nodes go on: as long as honest gateways answer, a sound keeper can join. */
-  neverJoined({ alive, byzantine, name }: KeeperNode): void {
+  neverJoined({ alive, byzantine, name }: Player): void {
     if (!alive || byzantine !== 'honest') return;
     this.#stage.violate(`an honest keeper never joined: ${name}`);
   }

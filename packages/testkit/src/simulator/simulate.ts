@@ -15,15 +15,8 @@ import { Gateway } from './gateways.ts';
 import { startLedger } from './ledger.ts';
 import { LyingGateway } from './liars.ts';
 import { END_MS, type Flaw, MEMBERS, Stage } from './stage.ts';
-import {
-  addDataset,
-  addTask,
-  copyDataset,
-  type Dataset,
-  OWNER,
-  sealAgain,
-  type Task,
-} from './tasks.ts';
+import { addDataset, addTask, copyDataset, OWNER, sealAgain } from './tasks.ts';
+import type { Dataset, Task } from './truth.ts';
 import { WorkerNode } from './worker-node.ts';
 
 const FLAWS = [

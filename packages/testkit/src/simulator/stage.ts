@@ -21,7 +21,7 @@ import { type Adversary, NORMAL } from './adversaries.ts';
 import { stubEvidence } from './evidence.ts';
 import { chooser, Network } from './network.ts';
 import { SharedWork } from './shared.ts';
-import type { Task } from './tasks.ts';
+import type { Task } from './truth.ts';
 
 export const MEMBERS = ['insurer', 'hospital', 'bank', 'lab'] as const;
 export const CALM_MS = 5_000;

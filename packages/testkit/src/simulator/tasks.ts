@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Datasets whose keys are sealed to the group, and tasks over them with their openings, put on the
 // ledger by their honest owners. Column 1 and 3 may be shown, column 2 is hidden.
-import {
-  commitTo,
-  type EventBody,
-  encodeParameters,
-  encodeSchema,
-  type Opening,
-  type TaskOpenings,
-} from '@cloister/contract';
+import { commitTo, type EventBody, encodeParameters, encodeSchema } from '@cloister/contract';
 import { encodePolicy, encodeUses, type Policy, type Use } from '@cloister/contract/policy';
 import { toHex, utf8 } from '@cloister/core';
 import { encodeLabel } from '@cloister/threshold';
 import { sealMasterKey } from '@cloister/threshold/node';
 import { namedBytes } from '../world/index.ts';
 import { fromHexKey, type Stage } from './stage.ts';
+import type { Dataset, Task } from './truth.ts';
 
 export const OWNER = 'hospital';
 export const PROPOSER = 'bank';
@@ -36,25 +30,6 @@ const POLICY: Policy = {
     { id: 3, name: 'C', rules: [{ rule: 'reveal', ...ANY }] },
   ],
 };
-
-export interface Dataset {
-  readonly body: EventBody<'dataset'>;
-  readonly keys: ReadonlyMap<number, Uint8Array>;
-  readonly schema: Opening;
-  readonly policy: Opening;
-  /** For a copy: by digest, the sealed key with a pi that its sealer could not have made. */
-  readonly mended?: ReadonlyMap<string, Uint8Array>;
-}
-
-export interface Task {
-  readonly id: Uint8Array;
-  readonly dataset: Dataset;
-  readonly openings: TaskOpenings;
-  readonly columns: readonly number[];
-  readonly runs: number;
-  /** What the code really does, whatever the task says. */
-  readonly uses: readonly Use[];
-}
 
 /** A dataset of fresh keys, sealed to `groupKey`. */
 export async function addDataset(stage: Stage, groupKey: Uint8Array): Promise<Dataset> {

@@ -21,7 +21,8 @@ import { Endpoint } from './endpoint.ts';
 import { followerOf } from './following.ts';
 import { gatewayPeer, keeperPeer } from './peers.ts';
 import { MEMBERS, type Stage } from './stage.ts';
-import { OUTPUTS, PROPOSER, type Task } from './tasks.ts';
+import { OUTPUTS, PROPOSER } from './tasks.ts';
+import type { Task } from './truth.ts';
 import { believing } from './worker-mutants.ts';
 
 const PATIENCE_MS = 6_000;

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+// The face of `@cloister/contract/policy`: field policies, and the port of the engines whose plans
+// they judge.
+
+export * from './policy/index.ts';
+export * from './ports/engine.ts';

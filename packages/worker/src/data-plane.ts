@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where plain columns and results are handled: what a run asks of it, and what it gets. A process
+// has files in memory (inputs.ts, result.ts); the simulator brings its own.
+import type {
+  CharterBody,
+  EventBody,
+  RightInput,
+  RunMemory,
+  TaskContents,
+  TaskParameters,
+} from '@cloister/contract';
+import type { Suppression } from '@cloister/contract/policy';
+import type { BlobStore, CryptoPort, Random, Timers } from '@cloister/core';
+import type { CryptoPool } from '@cloister/parquet-crypto';
+
+/** Master keys of one input by column id; 0 is the footer's. */
+export type InputKeys = Map<number, Uint8Array>;
+
+/** What was counted while an input was read. */
+export interface ReadyInput {
+  readonly rows: number;
+  /** Encrypted bytes fetched, whole chunks counted. */
+  readonly bytes: number;
+}
+
+export interface ReadRequest {
+  readonly genesis: Uint8Array;
+  readonly blobs: BlobStore;
+  /** The blobs of each gateway by itself, for ranges: a member's own first, one at least. */
+  readonly blobsOf: (member: string) => Promise<readonly BlobStore[]>;
+  readonly crypto: CryptoPort;
+  readonly timers: Timers;
+  /** Folder of the run, in memory. */
+  readonly folder: string;
+  readonly inputs: readonly RightInput[];
+  readonly contents: TaskContents;
+  readonly suppression: readonly Suppression[];
+  readonly keys: readonly InputKeys[];
+  /** Threads that decrypt large files; the calling one alone where absent. */
+  readonly pool?: CryptoPool;
+  /** What ciphertext is fetched into; may serve several runs, one after another. */
+  readonly memory?: RunMemory;
+}
+
+/** The blobs of a result in the order of the usage record: a file a statement, the key bundle. */
+export interface SealedResult {
+  readonly blobs: readonly Uint8Array[];
+  readonly digests: readonly Uint8Array[];
+}
+
+export interface ResultRequest {
+  /** The plain result of each statement, in order. */
+  readonly files: readonly string[];
+  readonly genesis: Uint8Array;
+  readonly task: Uint8Array;
+  readonly run: Uint8Array;
+  readonly outputs: EventBody<'task'>['outputs'];
+  readonly parameters: TaskParameters;
+  readonly charter: CharterBody;
+  readonly crypto: CryptoPort;
+  readonly random: Random;
+}
+
+/** Where plain columns and results are handled: files in memory, encrypted Parquet. */
+export interface DataPlane {
+  /** A fresh folder under `scratch`. */
+  makeScratch(scratch: string): Promise<string>;
+  dropScratch(folder: string): Promise<void>;
+  readInputs(request: ReadRequest): Promise<ReadyInput[]>;
+  sealResult(request: ResultRequest): Promise<SealedResult>;
+}
