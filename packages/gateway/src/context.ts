@@ -22,11 +22,11 @@ import {
 } from '@cloister/core';
 import type { FileBlobs } from '@cloister/core/node';
 import type { Logger } from 'pino';
-import type { Vault } from './datasets/vault.ts';
 import type { GatewayErrorCode } from './errors.ts';
 import type { MemberCard, OrgKeys } from './home.ts';
 import type { EntryRecord, Follower } from './ledger/follower.ts';
 import type { WitnessService } from './ledger/witness-service.ts';
+import type { Vault } from './vault.ts';
 
 export interface Gateway {
   readonly home: string;

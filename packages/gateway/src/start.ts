@@ -20,7 +20,6 @@ import type { Gateway } from './context.ts';
 import { DatasetJobs } from './datasets/jobs.ts';
 import { sweep } from './datasets/sweep.ts';
 import { Uploads } from './datasets/uploads.ts';
-import { vaultIn } from './datasets/vault.ts';
 import { Duties } from './duties.ts';
 import type { GatewayErrorCode } from './errors.ts';
 import { followAndWitness } from './follow-and-witness.ts';
@@ -39,6 +38,7 @@ import { buildServer } from './http/server.ts';
 import type { EntryRecord } from './ledger/follower.ts';
 import { witnessMemoryIn } from './ledger/open-witness.ts';
 import { RunBook } from './tasks/runs.ts';
+import { vaultIn } from './vault.ts';
 
 export interface RunningGateway {
   readonly url: string;

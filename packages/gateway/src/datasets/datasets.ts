@@ -23,11 +23,11 @@ import { type Gateway, publishAccepted, stateInForce } from '../context.ts';
 import type { GatewayErrorCode } from '../errors.ts';
 import { verifiedGroupKey } from '../keepers/key-check.ts';
 import type { EntryRecord } from '../ledger/follower.ts';
+import { FOOTER, type VaultEntry } from '../vault.ts';
 import { convertAll } from './convert-all.ts';
 import { type EncryptStep, encryptFile } from './encrypt-file.ts';
 import { readDatasetOpenings } from './openings.ts';
 import { sealDataset } from './seal.ts';
-import { FOOTER, type VaultEntry } from './vault.ts';
 
 const VERSION_1 = 1;
 

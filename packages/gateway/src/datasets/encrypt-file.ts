@@ -25,7 +25,7 @@ import {
 } from '@cloister/parquet-crypto';
 import type { Gateway } from '../context.ts';
 import { homeFolder } from '../home.ts';
-import { FOOTER, type VaultEntry } from './vault.ts';
+import { FOOTER, type VaultEntry } from '../vault.ts';
 
 /** What is being done with the file, and how much of it is done. */
 export interface EncryptStep {

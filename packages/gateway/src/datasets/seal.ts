@@ -10,8 +10,8 @@ import { sealMasterKey } from '@cloister/threshold/node';
 import { type Gateway, publish, refuseVoid, stateInForce } from '../context.ts';
 import { verifiedGroupKey } from '../keepers/key-check.ts';
 import type { EntryRecord } from '../ledger/follower.ts';
+import type { VaultEntry } from '../vault.ts';
 import { sealForMembers } from './openings.ts';
-import type { VaultEntry } from './vault.ts';
 
 /**
  * Seals every dataset of ours again that is sealed to another than the active group key, once that

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { CodedError, fromHex, toHex, utf8 } from '@cloister/core';
 import { writeDurably } from '@cloister/core/node';
 import { z } from 'zod';
-import type { GatewayErrorCode } from '../errors.ts';
-import { homeFolder } from '../home.ts';
+import type { GatewayErrorCode } from './errors.ts';
+import { homeFolder } from './home.ts';
 
 /** The id of the footer's master key; columns are counted from 1. */
 export const FOOTER = 0;
