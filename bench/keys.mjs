@@ -34,7 +34,6 @@ import { nodeCrypto } from '@cloister/core/node';
 import { createDuckdbEngine } from '@cloister/engine-duckdb';
 import { readOperator, readOperatorSigner } from '@cloister/gateway/home';
 import { DuckDBInstance } from '@duckdb/node-api';
-import { pino } from 'pino';
 
 const worker = (name) => import(new URL(`../packages/worker/dist/${name}.js`, import.meta.url));
 const { execute } = await worker('run');
@@ -130,7 +129,7 @@ async function portsOf(world) {
     clock: systemClock,
     timers: systemTimers,
     random: systemRandom,
-    log: pino({ level: 'silent' }),
+    log: { info() {}, warn() {} },
   };
 }
 

@@ -2,7 +2,7 @@
 // Codes that every attested node adds to those of the packages it uses.
 import { CodedError, type ErrorDetails, type ErrorKind } from '@cloister/core';
 
-export type AttestedErrorCode = 'timed-out';
+export type AttestedErrorCode = 'config-malformed' | 'node-stopping' | 'timed-out';
 
 export function attestedError(
   code: AttestedErrorCode,

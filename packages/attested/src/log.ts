@@ -25,8 +25,15 @@ export function jsonLog(
   return { info: at('info'), warn: at('warn') };
 }
 
-/** What a log may say of an error: its code and message where it is coded, its class otherwise. */
-export function errorFields(error: unknown): { code: string; message: string } {
+/**
+ * What a log may say of an error: its code and message where it is coded. Of a fault of ours its
+ * class and where it was thrown; its message stays inside, it may quote what was being handled.
+ */
+export function errorFields(error: unknown): { code: string; message: string; at?: string } {
   if (isCoded(error)) return { code: error.code, message: error.message.slice(0, 300) };
-  return { code: 'internal', message: error instanceof Error ? error.name : 'unknown' };
+  if (!(error instanceof Error)) return { code: 'internal', message: 'unknown' };
+  const { name: message, stack = '' } = error;
+  const after = stack.slice(stack.indexOf(error.message) + error.message.length);
+  const frames = [...after.matchAll(/^ {4}at (.{1,200})$/gm)].slice(0, 3);
+  return { code: 'internal', message, at: frames.map(([, frame]) => frame).join(' < ') };
 }

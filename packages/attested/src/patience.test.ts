@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CodedError, systemTimers as timers } from '@cloister/core';
 import { describe, expect, it } from 'vitest';
-import { firstOf, gather, hedge, patiently, within } from './patience.ts';
+import { firstOf, gather, hedge, patiently, pause, within } from './patience.ts';
 
 const error = (kind: 'unavailable' | 'policy') => new CodedError(`is-${kind}`, kind, kind);
 const never = new Promise<never>(() => undefined);
@@ -31,6 +31,31 @@ describe('patiently', () => {
     const waiting = patiently('x', { timers, patienceMs: 30 }, async () => undefined);
     await expect(waiting).rejects.toMatchObject({ code: 'timed-out' });
   });
+
+  it('ends at once when it is told to, in an attempt and between two', async () => {
+    for (const attempt of [() => never, async () => undefined]) {
+      const stopping = new AbortController();
+      const bounds = { timers, patienceMs: 60_000, signal: stopping.signal };
+      const waiting = patiently('x', bounds, attempt);
+      await sleep(20);
+      stopping.abort();
+      await expect(waiting).rejects.toMatchObject({ code: 'node-stopping' });
+      const late = patiently('x', bounds, async () => 'too late');
+      await expect(late).rejects.toMatchObject({ code: 'node-stopping' });
+    }
+  });
+});
+
+it('a pause ends after its time, or at once when it is told to', async () => {
+  const stopping = new AbortController();
+  const began = performance.now();
+  await pause(timers, 20, stopping.signal);
+  expect(performance.now() - began).toBeGreaterThan(15);
+  const long = pause(timers, 60_000, stopping.signal);
+  stopping.abort();
+  await long;
+  await pause(timers, 60_000, stopping.signal);
+  expect(performance.now() - began).toBeLessThan(10_000);
 });
 
 describe('gather', () => {

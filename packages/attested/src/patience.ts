@@ -13,39 +13,69 @@ export function isPassing(error: unknown): error is CodedError {
   return isCoded(error) && PASSING.has(error.kind);
 }
 
+export interface PatienceBounds {
+  readonly timers: Timers;
+  readonly patienceMs: number;
+  /** Ends the waiting at once. */
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Calls `attempt` until it answers something else than undefined, with growing pauses. Errors of
  * kind `unavailable`, `not-found` and `conflict` are tried again; others pass.
- * @throws CodedError the last such error, or `timed-out`
+ * @throws CodedError the last such error, or `timed-out`; `node-stopping` when the signal aborts
  */
 export async function patiently<T>(
   what: string,
-  bounds: { readonly timers: Timers; readonly patienceMs: number },
+  bounds: PatienceBounds,
   attempt: () => Promise<T | undefined>,
 ): Promise<T> {
-  const { timers, patienceMs } = bounds;
+  const { timers, patienceMs, signal } = bounds;
   const until = timers.elapsed() + patienceMs;
   let last: unknown;
   let pauseMs = FIRST_PAUSE_MS;
   do {
     try {
-      const answer = await attempt();
+      const answer = await unlessStopped(signal, attempt);
       if (answer !== undefined) return answer;
     } catch (error) {
-      if (!isPassing(error)) throw error;
+      if (!isPassing(error) || isCoded(error, 'node-stopping')) throw error;
       last = error;
     }
-    await pause(timers, pauseMs);
+    await pause(timers, pauseMs, signal);
     pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
   } while (timers.elapsed() < until);
   throw last ?? timedOut(what, patienceMs);
 }
 
-/** Resolves after `ms`. */
-export function pause(timers: Timers, ms: number): Promise<void> {
+/** Resolves after `ms`, or at once when the signal aborts. */
+export function pause(timers: Timers, ms: number, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted === true) return Promise.resolve();
   return new Promise((resolve) => {
-    timers.after(ms, resolve);
+    const done = () => {
+      cancel();
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    const cancel = timers.after(ms, done);
+    signal?.addEventListener('abort', done);
   });
+}
+
+/** What `work` answers. @throws CodedError `node-stopping` as soon as the signal aborts */
+export async function unlessStopped<T>(
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  if (signal === undefined) return work();
+  const stopping = () => attestedError('node-stopping', 'unavailable', 'this node is stopping');
+  if (signal.aborted) throw stopping();
+  let stop = () => {};
+  const stopped = new Promise<never>((_, reject) => {
+    stop = () => reject(stopping());
+    signal.addEventListener('abort', stop);
+  });
+  return Promise.race([work(), stopped]).finally(() => signal.removeEventListener('abort', stop));
 }
 
 /** What a crowd answered. */

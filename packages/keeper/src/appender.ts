@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Puts a keeper's events on the ledger through whichever gateway answers. Signatures are
 // deterministic, so the same event is the same bytes, and appending them again is harmless.
+
+import { pause } from '@cloister/attested';
 import { type EventBody, type EventKind, signEvent } from '@cloister/contract';
 import { isCoded } from '@cloister/core';
 import { keeperError } from './errors.ts';
 import type { KeeperPorts, LedgerPeer } from './ports.ts';
-import { RETRY_MS, sleep } from './wait.ts';
 
 const ATTEMPTS = 50;
+const RETRY_MS = 100;
 
 export class Appender {
   readonly #ports: Pick<KeeperPorts, 'peers' | 'signer' | 'timers'>;
@@ -44,7 +46,7 @@ export class Appender {
       } catch (error) {
         if (isCoded(error) && error.kind !== 'unavailable') throw error;
         last = error;
-        await sleep(timers, RETRY_MS, this.#signal);
+        await pause(timers, RETRY_MS, this.#signal);
         if (this.#signal.aborted) break;
       }
     }

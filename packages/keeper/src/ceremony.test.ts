@@ -63,7 +63,11 @@ describe('three keepers of three makes', () => {
     await committee.form();
     const [one] = committee.keepers as [Keeper];
     const join = toHex(one.join as Uint8Array);
+    const bound = committee.world.state.joins.get(join)?.body.tls;
+    expect(bound).toEqual(nodeCrypto.digest('sha256', one.tls.spki));
+    expect(one.tls.privateKey).toBeDefined();
     await one.stop();
+    expect(one.tls.privateKey).toBeUndefined();
     expect(one.state).toBe('stopping');
     expect(one.seat).toBeUndefined();
     const again = committee.keeper('insurer');

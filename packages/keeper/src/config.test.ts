@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a keeper is told at its start, and what it does not believe.
+import { foundingCharter } from '@cloister/attested';
 import { encodeFoundingCharter } from '@cloister/contract';
 import { isCoded, toBase64, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { charterSpecimen } from '@cloister/testkit/world';
 import { describe, expect, it } from 'vitest';
-import { foundingCharter, type KeeperConfigInput, parseKeeperConfig } from './config.ts';
+import { type KeeperConfigInput, parseKeeperConfig } from './config.ts';
 
 const charter = charterSpecimen();
 const { payload, genesis } = encodeFoundingCharter(charter, nodeCrypto);

@@ -1,44 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a keeper is told when it starts, as JSON over its launcher's channel. Nothing in it is
-// secret, and nothing in it is trusted further than the genesis: the charter must hash to it, and
-// everything else comes from the ledger.
+// What a keeper is told when it starts: what every attested node is, and nothing more.
+import {
+  type NodeConfig,
+  type NodeConfigInput,
+  nodeConfig,
+  parseNodeConfig,
+} from '@cloister/attested';
 
-import { type CharterBody, decodeFoundingCharter } from '@cloister/contract';
-import { type CryptoPort, fromBase64, fromHex } from '@cloister/core';
-import { z } from 'zod';
-import { keeperError } from './errors.ts';
-
-export const keeperConfig = z.strictObject({
-  /** For logs and the issuer claim of its events. */
-  name: z.string().regex(/^[a-z][a-z0-9-]{0,31}$/),
-  genesis: z.string().regex(/^[0-9a-f]{64}$/),
-  /** The first charter's payload (not its signatures), base64: its SHA-256 is the genesis. */
-  charter: z.string(),
-  operator: z.string(),
-  environment: z.string(),
-  /** Addresses of gateways, any members'; the first is asked first. */
-  gateways: z.array(z.string().url()).min(1).max(200),
-  host: z.string().default('127.0.0.1'),
-  /** 0: any free port. */
-  port: z.number().int().min(0).max(65_535).default(0),
-  /** Milliseconds to wait for the first cosigned checkpoint and for the join to be accepted. */
-  patienceMs: z.number().int().min(100).max(600_000).default(60_000),
-});
-
-export type KeeperConfig = z.infer<typeof keeperConfig>;
-export type KeeperConfigInput = z.input<typeof keeperConfig>;
+export type KeeperConfig = NodeConfig;
+export type KeeperConfigInput = NodeConfigInput;
 
 /** @throws CodedError `config-malformed` */
 export function parseKeeperConfig(value: unknown): KeeperConfig {
-  const parsed = keeperConfig.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const where = issue?.path.join('.') ?? '';
-  const message = `the keeper's configuration is wrong at '${where}': ${issue?.message ?? ''}`;
-  throw keeperError('config-malformed', 'malformed', message);
-}
-
-/** The charter that founds the genesis. @throws CodedError the founding charter's codes */
-export function foundingCharter(config: KeeperConfig, crypto: CryptoPort): CharterBody {
-  return decodeFoundingCharter(fromBase64(config.charter), fromHex(config.genesis), crypto);
+  return parseNodeConfig('keeper', nodeConfig, value);
 }

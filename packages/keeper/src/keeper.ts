@@ -9,9 +9,17 @@
 //   (contract/reading/checkpoint-follower.ts).
 // - A join may ask again and is judged again; answers go to the key in the join and no other.
 // - A refusal that judges (not one that could not reach somebody) is put on the ledger by its code.
-import { generateKeyPairSync } from 'node:crypto';
 import { encodePartials, openAnswerInfo, openProofRequest } from '@cloister/api';
-import { errorFields } from '@cloister/attested';
+import {
+  errorFields,
+  followUntil,
+  generateTlsKey,
+  keepOn,
+  patiently,
+  pause,
+  type TlsKey,
+  unlessStopped,
+} from '@cloister/attested';
 import {
   type CharterBody,
   CheckpointFollower,
@@ -39,7 +47,6 @@ import { checkPlace, makeJoin } from './join.ts';
 import { keeperMetrics } from './metrics.ts';
 import { type Decision, decide, type OpenRequest } from './open.ts';
 import type { KeeperParts, KeeperPorts } from './ports.ts';
-import { patiently, sleep, Trouble } from './wait.ts';
 
 const POLL_MS = 1_000;
 const IDLE_MS = 25;
@@ -70,14 +77,8 @@ export function keeperParts(options: KeeperOptions, ports: KeeperPorts): KeeperP
     blobs,
     checked: new CheckedKeys(),
     decide,
-    tlsKey,
+    tlsKey: generateTlsKey,
   };
-}
-
-/** The channel that uses its private half is to come. */
-function tlsKey(): Uint8Array {
-  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
-  return new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }));
 }
 
 export class Keeper {
@@ -87,6 +88,8 @@ export class Keeper {
   readonly #ports: KeeperPorts;
   readonly #parts: KeeperParts;
   readonly #hpke: HpkeKeyPair;
+  /** Its private half is for channels to workers: bound by the evidence, wiped by `stop`. */
+  readonly tls: TlsKey;
   readonly #decisions = new Map<string, Decision>();
   readonly #refused = new Set<string>();
   readonly #background = new Set<Promise<void>>();
@@ -105,6 +108,7 @@ export class Keeper {
     this.#ports = ports;
     this.#parts = parts;
     this.#hpke = generateHpkeKeyPair(ports.random);
+    this.tls = parts.tlsKey();
     this.#appender = new Appender(ports, options, this.#stopping.signal);
     this.follower = parts.follower;
   }
@@ -137,16 +141,21 @@ export class Keeper {
    */
   async start(): Promise<void> {
     const { timers, log } = this.#ports;
-    const { blobs, tlsKey } = this.#parts;
+    const { blobs } = this.#parts;
     const { patienceMs } = this.#options;
     const bounds = { timers, patienceMs, signal: this.#stopping.signal };
-    await patiently('a cosigned checkpoint with the charter in force', bounds, async () => {
-      await this.follower.step();
-      return this.follower.state.charter !== null;
-    });
+    const inForce = () => this.follower.state.charter !== null;
+    const first = 'a cosigned checkpoint with the charter in force';
+    await followUntil(first, this.follower, bounds, inForce);
     const { charter, note } = this.follower;
     const hpke = this.#hpke.publicKey;
-    const facts = { ...this.#options, charter, hpke, tls: tlsKey(), checkpoint: note as string };
+    const facts = {
+      ...this.#options,
+      charter,
+      hpke,
+      tls: this.tls.spki,
+      checkpoint: note as string,
+    };
     checkPlace(facts, this.#ports);
     const { event, evidence, id } = await makeJoin(facts, this.#ports);
     await this.#appender.bytes(event, 'join');
@@ -155,10 +164,9 @@ export class Keeper {
       await blobs.put(evidence);
       return true;
     });
-    await patiently('the join on a cosigned checkpoint', bounds, async () => {
-      await this.follower.step(POLL_MS);
-      return this.follower.state.joins.has(toHex(id));
-    });
+    const joined = () => this.follower.state.joins.has(toHex(id));
+    const following = { ...bounds, waitMs: POLL_MS };
+    await followUntil('the join on a cosigned checkpoint', this.follower, following, joined);
     this.#take(id);
     log.info('joined', { join: toHex(id), environment: this.#options.environment });
     this.#loop = this.#run();
@@ -180,6 +188,7 @@ export class Keeper {
     await Promise.allSettled([...this.#background]);
     this.#ceremony?.wipe();
     this.#hpke.wipe();
+    this.tls.wipe();
     this.#decisions.clear();
   }
 
@@ -331,23 +340,16 @@ export class Keeper {
     return share === undefined || share.wiped ? undefined : share;
   }
 
-  async #run(): Promise<void> {
+  #run(): Promise<void> {
     const { signal } = this.#stopping;
-    const { timers } = this.#ports;
-    const trouble = new Trouble(this.#ports);
-    while (!signal.aborted) {
-      try {
-        const moved = await this.follower.step(POLL_MS);
-        this.metrics.set('cloister_keeper_ledger_size', {}, this.follower.size);
-        await this.#ceremony?.advance(this.follower.state);
-        const holding = this.state === 'holding' ? 1 : 0;
-        this.metrics.set('cloister_keeper_holding', {}, holding);
-        trouble.over();
-        if (!moved) await sleep(timers, IDLE_MS, signal);
-      } catch (error) {
-        await sleep(timers, trouble.pauseMs(error), signal);
-      }
-    }
+    return keepOn(this.#ports, signal, async () => {
+      const moved = await unlessStopped(signal, () => this.follower.step(POLL_MS));
+      this.metrics.set('cloister_keeper_ledger_size', {}, this.follower.size);
+      await this.#ceremony?.advance(this.follower.state);
+      const holding = this.state === 'holding' ? 1 : 0;
+      this.metrics.set('cloister_keeper_holding', {}, holding);
+      if (!moved) await pause(this.#ports.timers, IDLE_MS, signal);
+    });
   }
 }
 

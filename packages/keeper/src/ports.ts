@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a keeper needs of the world, as ports: tests and the simulator hand in their own.
 import type { AppendAnswer } from '@cloister/api';
-import type { Log } from '@cloister/attested';
+import type { Log, TlsKey } from '@cloister/attested';
 import type { Attester } from '@cloister/attester';
 import type { Appraiser, CheckpointedPeer, Follower } from '@cloister/contract';
 import type { BlobStore, Clock, CryptoPort, Random, Signer, Timers } from '@cloister/core';
@@ -38,6 +38,6 @@ export interface KeeperParts {
   /** Verifies sealed keys ahead; without it each is verified when it is opened. */
   readonly checked?: CheckedKeys;
   readonly decide: typeof decide;
-  /** SubjectPublicKeyInfo of a fresh TLS key. */
-  readonly tlsKey: () => Uint8Array;
+  /** Makes the TLS key that its evidence binds. */
+  readonly tlsKey: () => TlsKey;
 }

@@ -2,7 +2,7 @@
 // The identity of one run: keys made inside, evidence over them, and the join on the ledger. Fresh
 // for each run, so that what one run's key opened is worth nothing to the next.
 
-import { gather, patiently } from '@cloister/attested';
+import { gather, patiently, type TlsKey } from '@cloister/attested';
 import { type EventBody, reportData, signEvent } from '@cloister/contract';
 import { parseCose, type Signer, toHex, utf8 } from '@cloister/core';
 import { generateHpkeKeyPair, type HpkeKeyPair } from '@cloister/threshold/node';
@@ -20,12 +20,14 @@ export interface RunIdentity extends Links {
   readonly run: Uint8Array;
   readonly signer: Signer;
   readonly hpke: HpkeKeyPair;
+  /** For channels to this run: bound by its evidence, wiped with the run. */
+  readonly tls: TlsKey;
 }
 
 export function newIdentity(ports: WorkerPorts, task: Uint8Array, run: Uint8Array): RunIdentity {
   const signer = ports.keys.signer();
   const hpke = generateHpkeKeyPair(ports.random);
-  return { task, run, signer, hpke, ...ports.links(signer) };
+  return { task, run, signer, hpke, tls: ports.keys.tls(), ...ports.links(signer) };
 }
 
 /** Evidence over the run's keys, bound to charter, task, run and checkpoint. */
@@ -47,7 +49,7 @@ export async function attest(
     hardware: attester.hardware,
     task: identity.task,
     run: identity.run,
-    tls: crypto.digest('sha256', ports.keys.tls()),
+    tls: crypto.digest('sha256', identity.tls.spki),
     hpke: identity.hpke.publicKey,
     checkpoint: utf8(note),
   };

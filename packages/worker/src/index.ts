@@ -8,5 +8,5 @@ export {
 } from './config.ts';
 export type { WorkerErrorCode } from './errors.ts';
 export type { WorkerPorts } from './ports.ts';
-export { serveWorker, type WorkerServer } from './server.ts';
+export { serveWorker } from './server.ts';
 export { Worker } from './worker.ts';

@@ -147,7 +147,8 @@ export async function obtainKeys(
   const asking = { start, openings: encodeTaskOpenings(request.openings), wanted };
   let round = await askRound(ports, identity, asking, await freshlyReached(ports, identity, start));
   if (round.keys === undefined && round.unheard) {
-    ports.log.warn({ answered: round.answered, faulty: round.faulty }, 'asking all keepers again');
+    const { answered, faulty } = round;
+    ports.log.warn('asking-keepers-again', { answered, faulty: faulty.join(' ') });
     round = await askRound(
       ports,
       identity,
@@ -344,7 +345,7 @@ async function settleBlame(
     }),
   );
   const faulty = settled.filter(({ holds }) => !holds).map(({ answer }) => answer.base);
-  if (faulty.length > 0) ports.log.warn({ faulty }, 'keepers answered wrong partial openings');
+  if (faulty.length > 0) ports.log.warn('keepers-wrong', { faulty: faulty.join(' ') });
   return { honest: settled.filter(({ holds }) => holds).map(({ answer }) => answer), faulty };
 }
 

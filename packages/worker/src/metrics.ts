@@ -16,6 +16,11 @@ export function workerMetrics() {
       help: 'How long the phases of runs took.',
       labels: ['phase'],
     },
+    cloister_worker_requests_total: {
+      type: 'counter',
+      help: 'HTTP requests, by path and status.',
+      labels: ['path', 'status'],
+    },
     cloister_worker_busy: { type: 'gauge', help: '1 while a run is under way.' },
     cloister_ledger_entries: {
       type: 'gauge',

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a run needs of the world. Everything here outlives a run; a run's own keys do not.
 import type { GatewayClient, KeeperClient } from '@cloister/api';
+import type { Log, TlsKey } from '@cloister/attested';
 import type { Attester } from '@cloister/attester';
 import type { CharterBody, Follower } from '@cloister/contract';
 import type { EnginePort } from '@cloister/contract/policy';
 import type { BlobStore, Clock, CryptoPort, Random, Signer, Timers } from '@cloister/core';
-import type { Logger } from 'pino';
 import type { WorkerConfig } from './config.ts';
 import type { DataPlane } from './data-plane.ts';
 
@@ -31,8 +31,7 @@ export interface Links {
 /** Keys that a run makes inside. */
 export interface KeyMaker {
   signer(): Signer;
-  /** SubjectPublicKeyInfo of a fresh TLS key. */
-  tls(): Uint8Array;
+  tls(): TlsKey;
 }
 
 export interface WorkerPorts {
@@ -49,5 +48,5 @@ export interface WorkerPorts {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
-  readonly log: Logger;
+  readonly log: Log;
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a worker's process runs on: HTTP to the configured gateways and keepers, keys from OpenSSL,
 // files in memory. run.ts sees ports only.
-import { generateKeyPairSync } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import {
   GatewayClient,
@@ -10,6 +9,7 @@ import {
   KeeperClient,
   type RequestSigner,
 } from '@cloister/api';
+import { generateTlsKey } from '@cloister/attested';
 import { RunMemory } from '@cloister/contract';
 import type { Signer } from '@cloister/core';
 import { ephemeralEd25519Signer } from '@cloister/core/node';
@@ -41,10 +41,7 @@ export function httpLinks(
 /** Keys that exist in this process only. */
 export const ephemeralKeys: KeyMaker = {
   signer: ephemeralEd25519Signer,
-  tls() {
-    const { publicKey } = generateKeyPairSync('ed25519');
-    return new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }));
-  },
+  tls: generateTlsKey,
 };
 
 /** Fetching, checking and decrypting in one thread keep about this many cores busy. */

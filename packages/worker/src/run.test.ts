@@ -2,6 +2,7 @@
 // Whole runs against a host, a network, gateways, keepers and a proposer that misbehave: what is
 // released, what is refused, what the ledger is told, and that nothing is left behind.
 import { readdir } from 'node:fs/promises';
+import type { TlsKey } from '@cloister/attested';
 import {
   decodeKeyBundle,
   decodeResultKeys,
@@ -10,6 +11,7 @@ import {
   resultKeysInfo,
 } from '@cloister/contract';
 import { CodedError, systemRandom, toHex } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
 import { createDuckdbEngine } from '@cloister/engine-duckdb';
 import { BufferSink, bufferSource, decryptProjection, masterKeys } from '@cloister/parquet-crypto';
 import { namedSecret } from '@cloister/testkit/world';
@@ -133,6 +135,25 @@ describe('a run', () => {
     expect(counted).toMatchObject({ rowsIn: 3, rowsOut: 3, bytesIn: length });
     expect(Number.isInteger(host.milliseconds)).toBe(true);
     expect(stage.gateways.find((g) => g.member === 'insurer')?.taken.size).toBe(1);
+  });
+
+  it('holds the TLS key that its evidence binds as long as it lasts', async () => {
+    const ports = stage.ports();
+    const made: TlsKey[] = [];
+    const tls = () => {
+      const key = ports.keys.tls();
+      made.push(key);
+      return key;
+    };
+    const id = systemRandom.bytes(16);
+    const held: boolean[] = [];
+    const onPhase = () => held.push(made.every(({ privateKey }) => privateKey !== undefined));
+    await execute({ ...ports, keys: { ...ports.keys, tls } }, { task: plain, run: id }, onPhase);
+    expect(new Set(held)).toEqual(new Set([true]));
+    const { join = '' } = stage.world.state.runs.get(toHex(id)) ?? {};
+    const digests = made.map(({ spki }) => nodeCrypto.digest('sha256', spki));
+    expect(digests).toEqual([stage.world.state.joins.get(join)?.body.tls]);
+    expect(made.map(({ privateKey }) => privateKey)).toEqual([undefined]);
   });
 
   it('puts the result nowhere before the receipt, then to all, then `released`', async () => {

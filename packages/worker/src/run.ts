@@ -13,7 +13,7 @@
 // - Whatever happens, the run's folder and keys are gone when it returns.
 import { join as joinPath } from 'node:path';
 import type { RunStatus } from '@cloister/api';
-import { patiently } from '@cloister/attested';
+import { errorFields, patiently } from '@cloister/attested';
 import {
   decodeTaskOpenings,
   type EventBody,
@@ -74,6 +74,7 @@ export async function execute(
     }
   } finally {
     identity.hpke.wipe();
+    identity.tls.wipe();
     await ports.data.dropScratch(folder);
   }
 }
@@ -311,7 +312,7 @@ async function recordFailure(
   try {
     await publish(brisk, identity, { kind: 'run-failed', body, landed, rule: witnessRule(ports) });
   } catch (cause) {
-    ports.log.warn({ err: cause, run: key }, 'the failure could not be recorded');
+    ports.log.warn('failure-not-recorded', { run: key, ...errorFields(cause) });
   }
 }
 

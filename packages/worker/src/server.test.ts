@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // The worker's HTTP API: who may start a run, what is bounded, what health and metrics say.
 import { HttpJson, WorkerClient } from '@cloister/api';
+import type { HttpServer } from '@cloister/attested';
 import { type Signer, systemClock, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { createDuckdbEngine } from '@cloister/engine-duckdb';
 import { readExposition } from '@cloister/testkit';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Stage } from '../testing/stage.ts';
-import { serveWorker, type WorkerServer } from './server.ts';
+import { serveWorker } from './server.ts';
 import { Worker } from './worker.ts';
 
 const engine = createDuckdbEngine();
 let stage: Stage;
 let worker: Worker;
-let server: WorkerServer;
+let server: HttpServer;
 let task: Uint8Array;
 
 beforeAll(async () => {

@@ -2,6 +2,7 @@
 // The worker: takes run requests from proposers, one run at a time, and remembers where each
 // stands. The process lives on between runs; everything that a run touches is its own (run.ts).
 import type { RunStatus } from '@cloister/api';
+import { errorFields } from '@cloister/attested';
 import { type CodedError, equal, isCoded, toHex } from '@cloister/core';
 import { tidyCode, workerError } from './errors.ts';
 import { workerMetrics } from './metrics.ts';
@@ -94,11 +95,12 @@ export class Worker {
     try {
       await execute(this.ports, about, (state) => this.#enter(entry, { state }));
       this.metrics.count('cloister_worker_runs_total', { outcome: 'released' });
-      log.info({ run: entry.status.run, phases: entry.status.phases }, 'run released');
+      log.info('released', { run: entry.status.run, ...entry.status.phases });
     } catch (error) {
       const { code, message } = describe(error);
-      if (!isCoded(error)) log.error({ err: error, run: entry.status.run }, 'run failed inside');
-      log.warn({ run: entry.status.run, code }, 'run failed');
+      const { run } = entry.status;
+      if (isCoded(error)) log.warn('failed', { run, code });
+      else log.warn('failed', { run, ...errorFields(error) });
       this.metrics.count('cloister_worker_runs_total', { outcome: code });
       this.#enter(entry, { state: 'failed', code, sentence: message });
     }

@@ -2,6 +2,7 @@
 // A keeper on the simulated network: the real `Keeper` with its own loop, driven by virtual time
 // through its ports. Here are those ports, the three calls that its HTTP server would take, and
 // wrappers around its parts: for the checker, for a mutant, for a Byzantine host (rogue.ts).
+
 import { encodePartials, openAnswerInfo, type PartialOpening } from '@cloister/api';
 import { type BlobStore, CodedError, equal, isCoded, toHex } from '@cloister/core';
 import {
@@ -13,7 +14,7 @@ import {
 } from '@cloister/keeper';
 import { decide, type OpenRequest } from '@cloister/keeper/protocol';
 import { hpkeSeal } from '@cloister/threshold/node';
-import { namedBytes, namedPoint } from '../world/index.ts';
+import { namedPoint } from '../world/index.ts';
 import type { Checker } from './checker.ts';
 import { Endpoint, type Route } from './endpoint.ts';
 import { followerOf } from './following.ts';
@@ -21,6 +22,7 @@ import { appraisersOf, decideWith } from './mutants.ts';
 import { gatewayPeer } from './peers.ts';
 import { type Byzantine, Rogue, readDeal } from './rogue.ts';
 import { type Flaw, MEMBERS, type Stage } from './stage.ts';
+import { namedTlsKey } from './tls-key.ts';
 
 const PATIENCE_MS = 20_000;
 /** Of calm weather, in which a keeper has joined. */
@@ -159,7 +161,7 @@ export class KeeperNode {
         this.#answered.set(toHex(request.join), decision.partials);
         return decision;
       },
-      tlsKey: () => namedBytes(stage.label, `${name}/tls`),
+      tlsKey: () => namedTlsKey(stage.label, name),
     };
   }
 

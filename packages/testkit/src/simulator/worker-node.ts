@@ -22,6 +22,7 @@ import { followerOf } from './following.ts';
 import { gatewayPeer, keeperPeer } from './peers.ts';
 import { MEMBERS, type Stage } from './stage.ts';
 import { OUTPUTS, PROPOSER } from './tasks.ts';
+import { namedTlsKey } from './tls-key.ts';
 import type { Task } from './truth.ts';
 import { believing } from './worker-mutants.ts';
 
@@ -107,14 +108,14 @@ export class WorkerNode {
       attester: stage.attester({ operator: PROPOSER, role: 'worker', flaw: 'none' }),
       follower: blind ? believing(follower, toHex(this.run), () => this.#said) : follower,
       links: () => this.#links(signer),
-      keys: { signer: () => signer, tls: () => namedBytes(stage.label, `${name}/tls`) },
+      keys: { signer: () => signer, tls: () => namedTlsKey(stage.label, name) },
       data: this.#data(),
       engine: this.#engine(),
       crypto,
       clock: stage.clock,
       timers,
       random: stage.random(name),
-      log: { warn: silent, info: silent, error: silent } as unknown as WorkerPorts['log'],
+      log: { warn: silent, info: silent },
     };
   }
 
