@@ -81,6 +81,27 @@ describe('cosigned checkpoints', () => {
     expect(nobody).toEqual({ note: undefined, times: [] });
   });
 
+  it('gathers no line under another name than the key has', async () => {
+    const as = { ...by(0), name: 'witness.example/w1' };
+    const misnamed = await cosign(nodeCrypto, as, checkpoint);
+    const note = formatNote(formatCheckpoint(checkpoint), [misnamed]);
+    const got = await gatherCosignatures(nodeCrypto, [note], { checkpoint, witnesses });
+    expect(got).toEqual({ note: undefined, times: [] });
+  });
+
+  it('takes a fault of its own for nobody’s bad signature', async () => {
+    const verifyEd25519 = () => Promise.reject(new TypeError('no signatures here'));
+    const crypto = { ...nodeCrypto, verifyEd25519 };
+    const gathered = gatherCosignatures(crypto, [await noteOf([0])], { checkpoint, witnesses });
+    await expect(gathered).rejects.toThrow(TypeError);
+  });
+
+  it('are signed only at a time that can be written', async () => {
+    for (const seconds of [-1, 1.5, Number.NaN, 2 ** 53]) {
+      await rejected(cosign(nodeCrypto, by(0, seconds), checkpoint), 'cosignature-malformed');
+    }
+  });
+
   it('refuses too few, the required one missing, duplicates, forged and foreign ones', async () => {
     const text = formatCheckpoint(checkpoint);
     const [a, b, , d] = (await lines([0, 1, 2, 3])) as [
@@ -251,11 +272,30 @@ describe('freshness notes', () => {
     const all = text.split('\n');
     const swapped = [...all.slice(0, 4), all[5], all[4], ...all.slice(6)].join('\n');
     const doubled = [...all.slice(0, 5), ...all.slice(4)].join('\n');
+    const head = `${all[0]}\n`;
+    const short = text.replace('challenge ', 'challenge A');
+    // The last character of 32 bytes in base64 has two bits that must be zero.
+    const loose = text.replace(/.=\n$/, 'B=\n');
     const none = `${all.slice(0, 4).join('\n')}\n`;
-    for (const bad of [swapped, doubled, none, `${text}x\n`, text.replace('v1', 'v2'), '']) {
+    for (const bad of [
+      swapped,
+      doubled,
+      none,
+      `${text}x\n`,
+      text.replace('v1', 'v2'),
+      '',
+      head,
+      short,
+      loose,
+    ]) {
       expect(code(() => parseFreshness(bad))).toBe('freshness-malformed');
     }
-    for (const list of [[], [genesis, genesis], [genesis.subarray(1)], Array(257).fill(genesis)]) {
+    expect(() => parseFreshness(short)).toThrow(/not a challenge of 32 bytes/);
+    const numbered = Array.from({ length: 257 }, (_, i) => {
+      return Uint8Array.from({ length: 32 }, (_byte, at) => (at === 0 ? i >> 8 : at === 1 ? i : 0));
+    });
+    expect(formatFreshness({ checkpoint, challenges: numbered.slice(1) })).toMatch(/challenge/);
+    for (const list of [[], [genesis, genesis], [genesis.subarray(1)], numbered]) {
       expect(code(() => formatFreshness({ checkpoint, challenges: list }))).toBe(
         'freshness-malformed',
       );

@@ -86,6 +86,7 @@ describe('the rule of a witness', () => {
     const other = treeOf(20, 'other');
     const cases: [string, Proposal][] = [
       ['stale', await extension({ ...tree.head(9), from: 9 })],
+      ['stale', { ...tree.head(9), from: 10, proof: [], source: 'followed' }],
       ['stale', await extension({ from: 9 })],
       ['stale', await extension({ from: 11 })],
       ['refused', await extension({ proof: [] })],
@@ -99,6 +100,14 @@ describe('the rule of a witness', () => {
     for (const [verdict, proposal] of cases) {
       expect(decideWitness(nodeCrypto, head, proposal).verdict).toBe(verdict);
     }
+  });
+
+  it('refuses nothing for a fault of its own', async () => {
+    const digest = () => {
+      throw new TypeError('no digests here');
+    };
+    const more = await extension();
+    expect(() => decideWitness({ ...nodeCrypto, digest }, head, more)).toThrow(TypeError);
   });
 });
 
@@ -145,6 +154,32 @@ describe('a witness', () => {
     const honest = await Witness.open(optionsOf(store, treeOf(8)));
     expect(honest.fork?.own).toEqual(treeOf(5).root());
     expect((await honest.sign()).verdict).toBe('fork');
+  });
+
+  it('stops for ever when the order changes while it answers', async () => {
+    const store = memoryStore();
+    const tree = treeOf(5);
+    await (await Witness.create(optionsOf(store, tree))).sign();
+    const other = treeOf(5, 'other').root();
+    const roots = [tree.root(), other].values();
+    const turning = {
+      size: 5,
+      root: () => roots.next().value as Uint8Array,
+      consistencyProof: async () => [],
+    };
+    const turned = await Witness.open({ ...optionsOf(store, tree), tree: turning });
+    const answer = await turned.answer({ size: 5, root: other });
+    expect(answer).toMatchObject({ verdict: 'fork', evidence: { size: 5, source: 'followed' } });
+    const again = await Witness.open(optionsOf(store, tree));
+    expect((await again.sign()).verdict).toBe('fork');
+  });
+
+  it('says nothing while its memory cannot be read', async () => {
+    const store = memoryStore();
+    const tree = treeOf(5);
+    await Witness.create(optionsOf(store, tree));
+    const load = () => Promise.reject(new Error('EIO'));
+    await expectCode(Witness.open(optionsOf({ ...store, load }, tree)), 'witness-store-failed');
   });
 
   it('waits while it has not followed up to its own head', async () => {

@@ -90,6 +90,7 @@ describe.each(Object.entries(LOOKS))('the %s', (_, look) => {
 
   it.each([
     ['names changed about', OUTPUTS.map((o, i) => ({ ...o, name: 'ba'[i] ?? '' }))],
+    ['other ids', OUTPUTS.map((o) => ({ ...o, id: o.id + 2 }))],
     ['another type', OUTPUTS.map((o) => ({ ...o, type: 'VARCHAR' }))],
     ['another statement', OUTPUTS.map((o, statement) => ({ ...o, statement }))],
     ['one more', [...OUTPUTS, { id: 3, statement: 0, name: 'c', type: 'BIGINT' }]],

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Refusals that nothing can notice, because without them the same is refused: each with its reason.
+// An entry whose mutant is noticed, or is not there any more, fails a run.
+
+/** @type {Readonly<Record<string, string>>} */
+export const EQUIVALENT = {
+  'contract/fold/rights.ts rightsOfJoin no-active-epoch without state.activeEpoch === null':
+    'without an active epoch there is no epoch of that name either',
+  'contract/fold/rights.ts rightInput return []': 'judgeRun has refused it as join-unapproved',
+  'contract/fold/rights.ts rightInput return [] without version === undefined':
+    'judgeRun has refused it as join-unapproved',
+  'contract/fold/rights.ts rightInput return [] without owner === undefined':
+    'judgeRun has refused it as join-unapproved',
+  'contract/reading/appraise-join.ts JoinAppraiser.#policy kinds':
+    'only evidence of this kind verifies at all as this kind, and claims are of the kind verified',
+  'contract/reading/appraise-join.ts JoinAppraiser.#policy bindings':
+    'where nothing is bound the report data is empty, which is refused as another one',
+};

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sources whose every refusal must be noticed when it is missing: what decides whether a key is
+// opened, a result released, a head signed; and the tests that must notice.
+
+/** From the repository's root. @type {readonly string[]} */
+export const GUARDED = [
+  'packages/keeper/src/open.ts',
+  'packages/contract/src/fold/rights.ts',
+  'packages/contract/src/reading/appraise-join.ts',
+  'packages/contract/src/openings/opened-columns.ts',
+  'packages/contract/src/openings/planned-again.ts',
+  'packages/worker/src/run.ts',
+  'packages/tlog/src/witness.ts',
+  'packages/tlog/src/witness-state.ts',
+  'packages/tlog/src/witness-set.ts',
+  'packages/tlog/src/freshness.ts',
+  'packages/tlog/src/checkpoint.ts',
+  'packages/tlog/src/cosignature.ts',
+  'packages/gateway/src/ledger/witness-service.ts',
+];

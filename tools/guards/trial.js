@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// Test files run again and again in one vitest, each time with another mutant off. The guarded
+// sources are transformed as they are loaded, once; which mutant is off is told to each run.
+import { readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { createVitest } from 'vitest/node';
+import { switchable } from './mutants.js';
+
+const TEST_TIMEOUT_MS = 20_000;
+
+/**
+ * @typedef {object} Ran
+ * @property {string | undefined} noticed the first that failed, and where
+ * @property {ReadonlyMap<string, { reached: ReadonlySet<string>, ms: number }>} files by path
+ */
+
+export class Trials {
+  #root;
+  /** @type {import('vitest/node').Vitest | undefined} */
+  #vitest;
+  /** @type {Map<string, number>} */
+  #order = new Map();
+
+  /** @param {string} root the repository's */
+  constructor(root) {
+    this.#root = root;
+  }
+
+  /** @param {readonly string[]} guarded paths from the root */
+  async start(guarded) {
+    const order = this.#order;
+    /** Files in the order in which they were given. */
+    class InOrder {
+      /** @param {import('vitest/node').TestSpecification[]} specs */
+      sort(specs) {
+        const at = (/** @type {{ moduleId: string }} */ s) => order.get(s.moduleId) ?? 0;
+        return specs.sort((a, b) => at(a) - at(b));
+      }
+
+      /** @param {import('vitest/node').TestSpecification[]} specs */
+      shard(specs) {
+        return specs;
+      }
+    }
+    const setupFiles = ['./tools/property-seed.ts', './tools/guards/switch.ts'];
+    this.#vitest = await createVitest(
+      'test',
+      {
+        root: this.#root,
+        watch: false,
+        bail: 1,
+        maxWorkers: 1,
+        testTimeout: TEST_TIMEOUT_MS,
+        setupFiles,
+        reporters: [{}],
+        sequence: { sequencer: InOrder },
+      },
+      { plugins: [switches(this.#root, guarded)] },
+    );
+    await this.#vitest.standalone();
+  }
+
+  /** A module of the repository. @param {string} path @returns {Promise<any>} */
+  load(path) {
+    return this.#running().import(join(this.#root, path));
+  }
+
+  /**
+   * Runs test files, in this order, until one fails.
+   * @param {readonly string[]} files paths from the root
+   * @param {{ off: string, seeds?: readonly [number, number] }} with_
+   * @returns {Promise<Ran>}
+   */
+  async run(files, { off, seeds = [0, 0] }) {
+    const vitest = this.#running();
+    const paths = files.map((file) => join(this.#root, file));
+    this.#order.clear();
+    for (const [i, path] of paths.entries()) this.#order.set(path, i);
+    const told = /** @type {any} */ (vitest);
+    told.provide('guardOff', off);
+    told.provide('guardSeeds', seeds);
+    // What failed before counts for `bail` otherwise.
+    vitest.state.filesMap.clear();
+    vitest.state.idMap.clear();
+    const project = vitest.getRootProject();
+    const specs = paths.map((path) => project.createSpecification(path));
+    const { testModules, unhandledErrors } = await vitest.runTestSpecifications(specs);
+    process.exitCode = 0;
+    const ran = new Map();
+    for (const module of testModules) {
+      const reached = new Set(/** @type {any} */ (module.meta()).reached ?? []);
+      ran.set(relative(this.#root, module.moduleId), { reached, ms: module.diagnostic().duration });
+    }
+    const outside = unhandledErrors.map((error) => `outside any test: ${messageOf(error)}`);
+    return { noticed: [...testModules.flatMap(failures), ...outside][0], files: ran };
+  }
+
+  async stop() {
+    await this.#vitest?.close();
+  }
+
+  #running() {
+    if (this.#vitest === undefined) throw new Error('start() comes first');
+    return this.#vitest;
+  }
+}
+
+/**
+ * @param {string} root @param {readonly string[]} guarded
+ * @returns {import('vite').Plugin}
+ */
+function switches(root, guarded) {
+  const paths = new Map(guarded.map((path) => [join(root, path), path]));
+  return {
+    name: 'cloister-guards',
+    enforce: 'pre',
+    transform(_code, id) {
+      const path = paths.get(id);
+      if (path === undefined) return null;
+      return { code: switchable(path, readFileSync(id, 'utf8')), map: null };
+    },
+  };
+}
+
+/** @param {import('vitest/node').TestModule} module @returns {string[]} */
+function failures(module) {
+  const { relativeModuleId: file } = module;
+  const found = [];
+  for (const test of module.children.allTests()) {
+    if (test.result().state === 'failed') found.push(`${file}: ${test.fullName}`);
+  }
+  const suites = [...module.children.allSuites()].flatMap((suite) => suite.errors());
+  for (const error of [...suites, ...module.errors()]) {
+    found.push(`${file}, outside its tests: ${messageOf(error)}`);
+  }
+  return found;
+}
+
+/** @param {unknown} error */
+function messageOf(error) {
+  const text = /** @type {any} */ (error)?.message ?? String(error);
+  return text.split('\n')[0];
+}
