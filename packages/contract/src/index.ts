@@ -18,6 +18,7 @@ export * from './fold/fold.ts';
 export { isMember, joinBySigner, memberByIdentity, versionKey } from './fold/lookup.ts';
 export * from './fold/rights.ts';
 export * from './fold/state.ts';
+export { LANDING_MAX, placed } from './fold/statements.ts';
 export * from './fold/task-state.ts';
 export * from './fold/void-codes.ts';
 export * from './fold/void-errors.ts';

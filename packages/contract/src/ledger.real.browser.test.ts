@@ -40,8 +40,8 @@ const MODULE = `
     return tree;
   };
   globalThis.page = {
-    async fold(log) {
-      const state = emptyState();
+    async fold({ genesis, log }) {
+      const state = emptyState(fromHex(genesis));
       const outcomes = [];
       for (const entry of log) {
         outcomes.push((await foldEntry(state, fromBase64(entry), crypto)).outcome);
@@ -90,10 +90,10 @@ function flipped(bytes: Uint8Array, at: number): Uint8Array {
 describe('in Chromium', () => {
   it('a whole history folds to the state and the outcomes of Node', async () => {
     expect(log.length).toBeGreaterThan(40);
-    const { outcomes, state } = await page.call<{ outcomes: unknown[]; state: string }>(
-      'fold',
+    const { outcomes, state } = await page.call<{ outcomes: unknown[]; state: string }>('fold', {
+      genesis: toHex(world.genesis),
       log,
-    );
+    });
     expect(state).toBe(toHex(encodeState(world.state)));
     expect(outcomes).toEqual(JSON.parse(JSON.stringify(world.outcomes)));
   });
@@ -102,7 +102,7 @@ describe('in Chromium', () => {
     const changed = world.log.map((entry, i) =>
       i % 9 === 8 ? flipped(entry, entry.length - 9) : entry,
     );
-    const state = emptyState();
+    const state = emptyState(world.genesis);
     const wanted: unknown[] = [];
     for (const entry of changed) wanted.push((await foldEntry(state, entry, nodeCrypto)).outcome);
     const seen = await page.call<{ outcomes: unknown[]; state: string }>(

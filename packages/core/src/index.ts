@@ -7,5 +7,6 @@ export * from './cose.ts';
 export type * from './crypto/port.ts';
 export * from './errors.ts';
 export * from './http-errors.ts';
+export * from './lane.ts';
 export * from './ports.ts';
 export * from './token-buckets.ts';

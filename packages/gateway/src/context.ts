@@ -2,21 +2,15 @@
 // What the rooms of a gateway share: who we are, where things lie, and the ledger as we follow it.
 // It is made once at start and passed down; nothing in it is global.
 import type { GatewayClient } from '@cloister/api';
-import type {
-  Appraiser,
-  EventBody,
-  EventKind,
-  FoldState,
-  Ledger,
-  Member,
-} from '@cloister/contract';
-import { signEvent } from '@cloister/contract';
+import type { Appraiser, EventKind, FoldState, Ledger, Member, Said } from '@cloister/contract';
+import { placed, signEvent } from '@cloister/contract';
 import type { EnginePort } from '@cloister/contract/policy';
 import {
   type BlobStore,
   type Clock,
   CodedError,
   type CryptoPort,
+  type Lane,
   type Random,
   type Timers,
 } from '@cloister/core';
@@ -50,6 +44,8 @@ export interface Gateway {
   readonly timers: Timers;
   readonly random: Random;
   readonly log: Logger;
+  /** Statements of ours are signed one after another: each names the one before it. */
+  readonly statements: Lane;
 }
 
 const FOLD_TIMEOUT_MS = 15_000;
@@ -85,14 +81,32 @@ export async function appendAndFold(gateway: Gateway, bytes: Uint8Array): Promis
   throw new CodedError<GatewayErrorCode>('gateway-behind', 'unavailable', message);
 }
 
-/** Signs an event as this member, appends it and answers what became of it. */
-export async function publish<K extends EventKind>(
+/**
+ * Signs an event as this member, appends it and answers what became of it. Another gateway of the
+ * same member may have spoken about the subject meanwhile. Only a decline is then signed once more:
+ * whatever it was, no still means no; to say yes or to seal, somebody looks again.
+ */
+export function publish<K extends EventKind>(
   gateway: Gateway,
   kind: K,
-  body: EventBody<K>,
+  said: Said<K>,
+): Promise<EntryRecord> {
+  if (kind === 'tick') return publishNow(gateway, kind, said);
+  return gateway.statements.run(async () => {
+    const record = await publishNow(gateway, kind, said);
+    const missed = record.code === 'statement-not-next' && kind === 'decline';
+    return missed ? publishNow(gateway, kind, said) : record;
+  });
+}
+
+async function publishNow<K extends EventKind>(
+  gateway: Gateway,
+  kind: K,
+  said: Said<K>,
 ): Promise<EntryRecord> {
   const signer = kind === 'tick' ? gateway.keys.witness : gateway.keys.identity;
-  const { genesis } = gateway;
+  const { genesis, follower } = gateway;
+  const body = placed(follower.state, signer.key, { kind, said });
   return appendAndFold(gateway, await signEvent(signer, gateway.card.id, { genesis, kind, body }));
 }
 
@@ -100,9 +114,9 @@ export async function publish<K extends EventKind>(
 export async function publishAccepted<K extends EventKind>(
   gateway: Gateway,
   kind: K,
-  body: EventBody<K>,
+  said: Said<K>,
 ): Promise<EntryRecord> {
-  const record = await publish(gateway, kind, body);
+  const record = await publish(gateway, kind, said);
   refuseVoid(record, kind);
   return record;
 }

@@ -3,6 +3,7 @@
 // witness over the tree. Files, HTTP and duties are put around it (start.ts); the simulator puts
 // other things around it.
 import type { Admission, Ledger } from '@cloister/contract';
+import { Lane } from '@cloister/core';
 import { logOrigin } from '@cloister/tlog';
 import type { Gateway } from './context.ts';
 import { type EntryRecord, Follower } from './ledger/follower.ts';
@@ -10,7 +11,7 @@ import { openWitness, type WitnessMemory } from './ledger/open-witness.ts';
 import { WitnessService } from './ledger/witness-service.ts';
 
 /** A gateway before it follows anything. */
-export interface GatewayParts extends Omit<Gateway, 'follower' | 'witness'> {
+export interface GatewayParts extends Omit<Gateway, 'follower' | 'witness' | 'statements'> {
   /** Durable; what is in it is replayed first. */
   readonly copy: Ledger;
   readonly memory: WitnessMemory;
@@ -30,9 +31,9 @@ export async function followAndWitness(
 ): Promise<{ gateway: Gateway; fresh: boolean }> {
   const { copy, memory, onEntry, admission, soon, ...own } = parts;
   const origin = logOrigin(own.genesis);
-  const { ledger, crypto, clock, timers, peers, card, keys } = own;
+  const { genesis, ledger, crypto, clock, timers, peers, card, keys } = own;
   const how = { ...(admission && { admission }), ...(soon && { soon }) };
-  const follower = new Follower({ ledger, copy, crypto, timers, onEntry, ...how });
+  const follower = new Follower({ ledger, copy, genesis, crypto, timers, onEntry, ...how });
   await follower.replay();
   const { tree, size: replayed } = follower;
   const { witness: opened, fresh } = await openWitness({
@@ -46,5 +47,5 @@ export async function followAndWitness(
     clock,
   });
   const witness = new WitnessService({ witness: opened, origin, follower, peers, crypto, timers });
-  return { gateway: { ...own, follower, witness }, fresh };
+  return { gateway: { ...own, follower, witness, statements: new Lane() }, fresh };
 }

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a keeper enters: evidence over its keys and the checkpoint it began from, a join signed by
 // its own key, and the operator's countersignature around it (spec/events.md, "join").
-import { type CharterBody, type EventBody, reportData, signEvent } from '@cloister/contract';
-import { parseCose, utf8 } from '@cloister/core';
-import { nodeCrypto } from '@cloister/core/node';
+import {
+  type CharterBody,
+  type EventBody,
+  eventId,
+  reportData,
+  signEvent,
+} from '@cloister/contract';
+import { utf8 } from '@cloister/core';
 import { keeperError } from './errors.ts';
 import type { KeeperPorts } from './ports.ts';
 
@@ -54,5 +59,5 @@ export async function makeJoin(
   const join = { ...body, evidence: crypto.digest('sha256', evidence) };
   const inner = await signEvent(signer, facts.name, { genesis, kind: 'join', body: join });
   const event = await attester.signJoin(inner);
-  return { event, evidence, id: nodeCrypto.digest('sha256', parseCose(event).sigStructure) };
+  return { event, evidence, id: eventId(inner, crypto) };
 }

@@ -11,6 +11,7 @@ import {
   encodeTaskOpenings,
   openingsInfo,
   reportData,
+  type Said,
   type TaskOpenings,
 } from '@cloister/contract';
 import { encodePolicy, encodeUses, type Policy, type Use } from '@cloister/contract/policy';
@@ -32,7 +33,7 @@ import { type Committee, hardwareOf, WORKER_PROGRAM } from './committee.ts';
 /** A dataset on the ledger, and what its owner knows of it. */
 export interface TestDataset {
   readonly owner: string;
-  readonly body: EventBody<'dataset'>;
+  readonly body: Said<'dataset'>;
   readonly keys: ReadonlyMap<number, Uint8Array>;
   readonly schema: { salt: Uint8Array; value: Uint8Array };
   readonly policy: { salt: Uint8Array; value: Uint8Array };

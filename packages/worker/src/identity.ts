@@ -3,8 +3,8 @@
 // for each run, so that what one run's key opened is worth nothing to the next.
 
 import { gather, patiently, type TlsKey } from '@cloister/attested';
-import { type EventBody, reportData, signEvent } from '@cloister/contract';
-import { parseCose, type Signer, toHex, utf8 } from '@cloister/core';
+import { type EventBody, eventId, reportData, signEvent } from '@cloister/contract';
+import { type Signer, toHex, utf8 } from '@cloister/core';
 import { generateHpkeKeyPair, type HpkeKeyPair } from '@cloister/threshold/node';
 import type { TreeHead } from '@cloister/tlog';
 import { appendUntilLanded } from './append.ts';
@@ -77,7 +77,7 @@ export async function joinTask(
   const event = { genesis, kind: 'join', body: attested.join } as const;
   const inner = await signEvent(identity.signer, config.name, event);
   const bytes = await attester.signJoin(inner);
-  const join = crypto.digest('sha256', parseCose(bytes).sigStructure);
+  const join = eventId(inner, crypto);
   const landed = () => follower.state.joins.has(toHex(join));
   // A gateway takes blobs from nodes that have joined, so the evidence follows the join at once.
   let putting: Promise<unknown> | undefined;

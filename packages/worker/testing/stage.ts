@@ -12,10 +12,10 @@ import {
   countersignJoin,
   datasetAadPrefix,
   digestTree,
-  type EventBody,
   encodeParameters,
   encodeSchema,
   type Opening,
+  type Said,
 } from '@cloister/contract';
 import { type EnginePort, encodePolicy, encodeUses, type Policy } from '@cloister/contract/policy';
 import { fromBase64, systemClock, systemRandom, systemTimers, toHex, utf8 } from '@cloister/core';
@@ -59,7 +59,7 @@ const POLICY: Policy = {
 
 export interface StageDataset {
   readonly owner: string;
-  readonly body: EventBody<'dataset'>;
+  readonly body: Said<'dataset'>;
   readonly schema: Opening;
   readonly policy: Opening;
 }

@@ -46,8 +46,9 @@ async function tickAhead(ms: number): Promise<void> {
   const time = Date.now() + ms;
   for (const [i, member] of (['insurer', 'hospital'] as const).entries()) {
     const { witness } = await readKeys(world.homes[member]);
-    const of = { genesis: world.charter.genesis, kind: 'tick' as const, body: { time } };
     const gateway = new GatewayClient(new HttpJson({ base: world.gateways[i] as string }));
+    const { size } = await gateway.checkpoint();
+    const of = { genesis: world.charter.genesis, kind: 'tick' as const, body: { time, size } };
     await gateway.append(await signEvent(witness, member, of));
   }
 }

@@ -50,7 +50,7 @@ export async function admit(
   const body = readBody(statement.kind, statement.body);
   await checkCoseSignature(crypto, outer);
   if (wrapped) await checkCoseSignature(crypto, statement.cose);
-  const id = crypto.digest('sha256', outer.sigStructure);
+  const id = crypto.digest('sha256', statement.cose.sigStructure);
   const event = {
     id,
     key: toHex(id),

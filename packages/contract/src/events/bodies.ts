@@ -25,8 +25,13 @@ import {
   time,
 } from '../shapes.ts';
 
-/** A witness's time; the ledger's clock is the (f+1)-th largest newest tick. */
-export const tickBody = z.strictObject({ time });
+/** A statement of a member lands within this size of the ledger, or never. */
+const landing = { within: positive };
+/** Where it stands: its author's newest accepted one on the same subject, if there is one. */
+const turn = { previous: digest.optional(), ...landing };
+
+/** A witness's time, and the size of the head that it had followed to: that only rises. */
+export const tickBody = z.strictObject({ time, size: positive });
 
 /** The newest collateral for one subject (an FMSPC, a product line...); numbers never go back. */
 export const collateralBody = z.strictObject({
@@ -63,6 +68,7 @@ export const joinBody = z.strictObject({
 export const epochBody = z.strictObject({
   joins: z.array(digest).min(1).max(99),
   from: digest.optional(),
+  ...landing,
 });
 
 export const commitBody = z.strictObject({ epoch: digest, seat, hash: digest });
@@ -126,6 +132,7 @@ export const datasetBody = z.strictObject({
   price,
   /** How many persons of the owner must approve a task. */
   approvals: z.number().int().min(1).max(20),
+  ...turn,
 });
 
 export const taskBody = z.strictObject({
@@ -153,6 +160,7 @@ export const taskBody = z.strictObject({
   /** The prices that the proposer accepts, one an input, in the order of the inputs. */
   prices: z.array(price).min(1).max(100),
   openings: digest,
+  ...landing,
 });
 
 /** An owner's grant: which columns, how many runs, and when. One event a person. */
@@ -164,9 +172,10 @@ export const approveBody = z.strictObject({
   until: time,
   /** Salted commitment to who approved; distinct ones are counted. */
   person: commitment,
+  ...turn,
 });
 
-export const declineBody = z.strictObject({ task: digest, code });
+export const declineBody = z.strictObject({ task: digest, code, ...turn });
 
 /** A keeper will not open for this join. */
 export const refusalBody = z.strictObject({ task: digest, run: id16, join: digest, code });
@@ -220,3 +229,9 @@ export const EVENT_KINDS = {
 
 export type EventKind = keyof typeof EVENT_KINDS;
 export type EventBody<K extends EventKind> = z.infer<(typeof EVENT_KINDS)[K]['body']>;
+
+/** The fields that give an event its place among statements and heads (fold/statements.ts). */
+type Place = 'previous' | 'within' | 'size';
+
+/** What an author says; its place may be left out, and is filled in when it is signed. */
+export type Said<K extends EventKind> = Omit<EventBody<K>, Place> & Partial<EventBody<K>>;

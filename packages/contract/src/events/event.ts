@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Events as bytes: payload [version, genesis, kind, body] in deterministic CBOR inside a
 // COSE_Sign1; a join travels inside a second COSE_Sign1, its operator's. `genesis` is null in a
-// charter, whose payload's SHA-256 becomes the genesis. The event id is the SHA-256 of the (outer)
-// Sig_structure, so it names the statement and its signer, whatever the order. spec/events.md.
-import { type Cbor, encodeCbor, type Signer, signCose } from '@cloister/core';
+// charter, whose payload's SHA-256 becomes the genesis. The event id is the SHA-256 of the
+// Sig_structure, of a join the node's own: it names the statement and its signer, and nothing that
+// somebody else wraps around it changes the id. spec/events.md.
+import {
+  type Cbor,
+  type CryptoPort,
+  encodeCbor,
+  parseCose,
+  type Signer,
+  signCose,
+} from '@cloister/core';
 import type { EventBody, EventKind } from './bodies.ts';
 import type { ComplaintFacts, RevealFacts } from './key-events.ts';
 
@@ -15,7 +23,7 @@ export const OPERATOR_SUBJECT = 'operator-join';
 
 /** An event that `admit` has read: its bytes' own cryptography holds; rights are the fold's. */
 export interface AdmittedEvent<K extends EventKind = EventKind> {
-  /** SHA-256 of the outer Sig_structure. */
+  /** SHA-256 of the Sig_structure; a join's is the node's, not its operator's. */
   readonly id: Uint8Array;
   /** `id` in hexadecimal: the key in every table of the fold. */
   readonly key: string;
@@ -59,6 +67,13 @@ export function signEvent<K extends EventKind>(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const payload = encodeEvent(event.genesis, event.kind, event.body);
   return signCose(signer, { iss: issuer, sub: event.kind }, payload);
+}
+
+/** The id of the event in these bytes. @throws CodedError core's COSE codes */
+export function eventId(bytes: Uint8Array, crypto: CryptoPort): Uint8Array<ArrayBuffer> {
+  const outer = parseCose(bytes);
+  const own = outer.claims.sub === OPERATOR_SUBJECT ? parseCose(outer.payload) : outer;
+  return crypto.digest('sha256', own.sigStructure);
 }
 
 /** Wraps a node's signed join in its operator's signature. */

@@ -7,6 +7,7 @@ import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
 import { memberByIdentity } from './lookup.ts';
 import type { DatasetVersion, FoldState } from './state.ts';
+import { judgeTurn } from './statements.ts';
 import { type Verdict, voided } from './void-codes.ts';
 
 export function foldDataset(state: FoldState, event: AdmittedEvent<'dataset'>): Verdict {
@@ -26,6 +27,8 @@ export function foldDataset(state: FoldState, event: AdmittedEvent<'dataset'>): 
   if (epoch === undefined || epoch.groupKey === null) return voided('no-active-epoch');
   if (!equal(epoch.groupKey, body.groupKey)) return voided('dataset-group-key');
   const before = dataset?.versions.get(body.version);
+  const outOfTurn = judgeTurn(body, before?.event);
+  if (outOfTurn !== undefined) return outOfTurn;
   const wrong = before === undefined ? undefined : judgeReseal(before, body);
   if (wrong !== undefined) return wrong;
   const now = { event: event.key, body, seq: state.seq };

@@ -12,6 +12,7 @@ import type { AnyEvent } from '../events/event.ts';
 import { fold } from './fold.ts';
 import { rightsOfJoin } from './rights.ts';
 import { cloneState, emptyState, encodeState, type FoldState, type Join } from './state.ts';
+import { placed } from './statements.ts';
 import { missingGrants, taskState } from './task-state.ts';
 import { VOID_CODES } from './void-codes.ts';
 
@@ -106,8 +107,8 @@ function content(state: FoldState): string {
 
 describe('the fold, whatever comes', () => {
   it('gives each event an outcome and keeps its invariants; a void event changes nothing', () => {
-    const starts = [emptyState(), cloneState(world.state)];
-    const half = emptyState();
+    const starts = [emptyState(world.genesis), cloneState(world.state)];
+    const half = emptyState(world.genesis);
     for (const event of story.slice(0, Math.floor(story.length * 0.8))) fold(half, event);
     starts.push(half);
     const counts = { accepted: 0, void: 0 };
@@ -138,7 +139,7 @@ describe('the fold, whatever comes', () => {
   it('gives the same state from the same events in the same order', () => {
     fc.assert(
       fc.property(fc.shuffledSubarray(story.map((_, i) => i)), (order) => {
-        const [a, b] = [emptyState(), emptyState()];
+        const [a, b] = [emptyState(world.genesis), emptyState(world.genesis)];
         const outcomes = order.map((i) => fold(a, story[i] as AnyEvent));
         expect(order.map((i) => fold(b, story[i] as AnyEvent))).toEqual(outcomes);
         expect(toHex(encodeState(a))).toBe(toHex(encodeState(b)));
@@ -148,7 +149,7 @@ describe('the fold, whatever comes', () => {
   });
 
   it('accepts the story again from its start, and none of it a second time', () => {
-    const state = emptyState();
+    const state = emptyState(world.genesis);
     for (const event of story) expect(fold(state, event).status).toBe('accepted');
     for (const event of story) expect(fold(state, event).status).toBe('void');
   });
@@ -156,7 +157,7 @@ describe('the fold, whatever comes', () => {
   it('never lets joins exceed the runs granted, in any order of joins, grants and time', () => {
     const joins = story.filter((e) => e.kind === 'join' && e.body.role === 'worker');
     const approvals = story.filter((e) => e.kind === 'approve');
-    const start = emptyState();
+    const start = emptyState(world.genesis);
     const upTo = story.findIndex((e) => e.kind === 'approve');
     for (const event of story.slice(0, upTo)) fold(start, event);
     const step = fc.record({ join: fc.boolean(), pick: fc.nat(), n: fc.nat() });
@@ -167,7 +168,7 @@ describe('the fold, whatever comes', () => {
         let granted = 0;
         for (const [i, s] of steps.entries()) {
           const event = at(s.join ? joins : approvals, s.pick);
-          const again = renamed(event, i);
+          const again = renamed(state, event, i);
           const outcome = fold(state, again);
           // The first owner's data needs one approval of two runs, and a person's newer one counts.
           if (!s.join && outcome.status === 'accepted' && event === approvals[0]) granted += 2;
@@ -181,11 +182,15 @@ describe('the fold, whatever comes', () => {
   });
 });
 
-/** The same statement under an id, keys and a run of its own. */
-function renamed(event: AnyEvent, i: number): AnyEvent {
+/** The same statement under an id, keys and a run of its own, in its author's turn. */
+function renamed(state: FoldState, event: AnyEvent, i: number): AnyEvent {
   const fresh = (what: string): Uint8Array =>
     nodeCrypto.digest('sha256', encodeCbor([event.key, what, i]));
   const named = { ...event, id: fresh('id'), key: toHex(fresh('id')) };
+  if (event.kind === 'approve') {
+    const { previous: _, within: __, ...said } = event.body;
+    return { ...named, body: placed(state, event.signer, { kind: 'approve', said }) } as AnyEvent;
+  }
   if (event.kind !== 'join') return named as AnyEvent;
   const keys = { run: fresh('run').slice(0, 16), tls: fresh('tls'), hpke: fresh('hpke') };
   return { ...named, signer: fresh('key'), body: { ...event.body, ...keys } } as AnyEvent;

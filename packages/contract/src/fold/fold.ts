@@ -17,6 +17,7 @@ import { foldApprove, foldDecline } from './grants.ts';
 import { foldJoin } from './joins.ts';
 import { foldRefusal, foldReleased, foldRunFailed, foldUsage } from './runs.ts';
 import type { FoldState } from './state.ts';
+import { judgeLanding, STATEMENTS } from './statements.ts';
 import { foldTask } from './tasks.ts';
 import { foldCollateral, foldTick } from './time.ts';
 import { type Verdict, type VoidCode, voided } from './void-codes.ts';
@@ -54,18 +55,13 @@ const HANDLERS: Handlers = {
   'run-failed': foldRunFailed,
 };
 
-/**
- * Kinds whose void statements stay void. Were they not, a member's old statement that missed its
- * moment (a policy sealed for a key that was not active yet) could be brought back by anyone later.
- */
-const JUDGED_ONCE: ReadonlySet<EventKind> = new Set(['dataset', 'task', 'approve', 'decline']);
-
 /** Verdicts on who signs and where: they burn no id, so strangers cannot fill the memory. */
 const NOT_A_STATEMENT: ReadonlySet<VoidCode> = new Set([
   'not-founded',
   'wrong-genesis',
   'not-a-member',
   'duplicate',
+  'statement-late',
 ]);
 
 /** Folds one admitted event into `state`, which it changes, and says what became of it. */
@@ -75,11 +71,14 @@ export function fold(state: FoldState, event: AnyEvent): Outcome {
   return outcome(state, verdict);
 }
 
-/** Ticks and charters tell repeats by their content. */
+/**
+ * Ticks and charters tell repeats by their content. A void statement stays void: otherwise one that
+ * missed its moment (a policy sealed for a key that was not active yet) could be brought back.
+ */
 function isRemembered(kind: EventKind, verdict: Verdict): boolean {
   if (kind === 'tick' || kind === 'charter') return false;
   if (verdict === undefined) return true;
-  return JUDGED_ONCE.has(kind) && !NOT_A_STATEMENT.has(verdict.code);
+  return STATEMENTS.has(kind) && !NOT_A_STATEMENT.has(verdict.code);
 }
 
 /** Takes the position of an entry whose bytes are no event; `reason` is the error's code. */
@@ -113,6 +112,8 @@ function judge(state: FoldState, event: AnyEvent): Verdict {
     if (!underGenesis(state, event.genesis)) return voided('wrong-genesis');
   }
   if (state.seen.has(event.key)) return voided('duplicate');
+  const late = judgeLanding(state, event);
+  if (late !== undefined) return late;
   const handler = HANDLERS[event.kind] as (state: FoldState, event: AnyEvent) => Verdict;
   return handler(state, event);
 }

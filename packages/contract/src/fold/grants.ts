@@ -10,6 +10,7 @@ import type { AdmittedEvent } from '../events/event.ts';
 import type { Input } from '../shapes.ts';
 import { isMember, memberByIdentity, versionKey } from './lookup.ts';
 import type { DatasetVersion, FoldState, Grant, Task } from './state.ts';
+import { judgeTurn } from './statements.ts';
 import { type Verdict, type VoidCode, voided } from './void-codes.ts';
 
 /** The place in a run's roster whose join opens the run. */
@@ -25,6 +26,8 @@ export function foldApprove(state: FoldState, event: AdmittedEvent<'approve'>): 
   const taskKey = toHex(body.task);
   const task = state.tasks.get(taskKey);
   if (task === undefined) return voided('task-unknown', taskKey.slice(0, 16));
+  const outOfTurn = judgeTurn(body, task.said.get(owner.id));
+  if (outOfTurn !== undefined) return outOfTurn;
   for (const granted of body.inputs) {
     const wrong = judgeGranted(state, task, owner.id, granted);
     if (wrong !== undefined) return wrong;
@@ -43,6 +46,7 @@ export function foldApprove(state: FoldState, event: AdmittedEvent<'approve'>): 
     task.grants.set(key, persons);
   }
   task.declines.delete(owner.id);
+  task.said.set(owner.id, event.key);
   return undefined;
 }
 
@@ -68,8 +72,11 @@ export function foldDecline(state: FoldState, event: AdmittedEvent<'decline'>): 
     (input) => state.datasets.get(toHex(input.dataset))?.owner === owner.id,
   );
   if (mine.length === 0) return voided('decline-not-owner', owner.id);
+  const outOfTurn = judgeTurn(event.body, task.said.get(owner.id));
+  if (outOfTurn !== undefined) return outOfTurn;
   for (const input of mine) task.grants.delete(versionKey(input));
   task.declines.set(owner.id, event.body.code);
+  task.said.set(owner.id, event.key);
   return undefined;
 }
 

@@ -55,7 +55,7 @@ describe('a history', () => {
   it('gives the same state from the same entries', async () => {
     const { world, task } = await ready();
     await world.joinWorker('bank', task);
-    const again = emptyState();
+    const again = emptyState(world.genesis);
     for (const bytes of world.log) await foldEntry(again, bytes, nodeCrypto);
     expect(toHex(encodeState(again))).toBe(toHex(encodeState(world.state)));
   });

@@ -10,15 +10,15 @@ import type { EventBody } from '../events/bodies.ts';
 export interface FoldState {
   /** Events folded so far, void ones included: the next event's position. */
   seq: number;
-  /** SHA-256 of the first charter's payload once its last founder has signed. */
-  genesis: Uint8Array | null;
+  /** SHA-256 of the first charter's payload: no other founds this ledger. */
+  genesis: Uint8Array;
   /** The charter in force. */
   charter: CharterBody | null;
-  /** Charters some of whose signatures are here, by payload digest. */
-  pendingCharters: Map<string, { body: CharterBody; signed: Set<string> }>;
+  /** Founders who have signed the first charter. */
+  founders: Set<string>;
   /** Newest tick by member id. */
-  ticks: Map<string, number>;
-  /** The (f+1)-th largest newest tick; 0 until f+1 witnesses have ticked; never goes back. */
+  ticks: Map<string, { time: number; size: number }>;
+  /** The time, which no single witness sets (time.ts); 0 at first; never goes back. */
   clock: number;
   /** Newest collateral by `<tee>/<subject>`. */
   collateral: Map<string, { number: number; digest: Uint8Array; event: string; at: number }>;
@@ -110,6 +110,8 @@ export interface Task {
   at: number;
   /** By input (`<dataset>/<version>`), then by person (hexadecimal commitment). */
   grants: Map<string, Map<string, Grant>>;
+  /** Owner to its newest accepted approval or decline, by event key. */
+  said: Map<string, string>;
   /** Owner to code: the newest decline that no later approval has lifted. */
   declines: Map<string, string>;
   /** Run ids in the order of their joins. */
@@ -135,13 +137,13 @@ export interface Run {
   refusals: Map<string, string>;
 }
 
-/** The state before the first event. */
-export function emptyState(): FoldState {
+/** The state before the first event, of the one ledger that this genesis founds. */
+export function emptyState(genesis: Uint8Array): FoldState {
   return {
     seq: 0,
-    genesis: null,
+    genesis,
     charter: null,
-    pendingCharters: new Map(),
+    founders: new Set(),
     ticks: new Map(),
     clock: 0,
     collateral: new Map(),

@@ -32,6 +32,7 @@ export function foldTask(state: FoldState, event: AdmittedEvent<'task'>): Verdic
     seq: state.seq,
     at: state.clock,
     grants: new Map(),
+    said: new Map(),
     declines: new Map(),
     runs: [],
   });

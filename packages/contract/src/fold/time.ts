@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Time enters by ticks alone. The clock is the (f+1)-th largest newest tick, so at least one honest
-// witness has seen that time, and it never goes back. When it moves, a forming epoch whose phase is
-// overdue ends. Collateral: the newest number only, never back. spec/events.md, "tick".
+// Time enters by ticks alone. The clock is the second largest newest tick, or the (f+1)-th where
+// more than one witness may lie, so no single witness moves it; it never goes back, a tick may.
+// When it moves, a forming epoch whose phase is overdue ends. Collateral: the newest number only,
+// never back. spec/events.md, "tick".
 import { toHex } from '@cloister/core';
 import type { AdmittedEvent } from '../events/event.ts';
 import { endOverdueEpoch } from './epoch-ends.ts';
@@ -12,20 +13,27 @@ import { type Verdict, voided } from './void-codes.ts';
 export function foldTick(state: FoldState, event: AdmittedEvent<'tick'>): Verdict {
   const witness = indexOf(state).witnesses.get(toHex(event.signer));
   if (witness === undefined) return voided('tick-not-a-witness');
+  const { time, size } = event.body;
+  if (size > state.seq) return voided('tick-head-ahead', `got ${size}, here is ${state.seq}`);
   const newest = state.ticks.get(witness.id);
-  if (newest !== undefined && event.body.time <= newest) {
-    return voided('tick-not-later', `got ${event.body.time}, newest is ${newest}`);
+  if (newest !== undefined && size <= newest.size) {
+    return voided('tick-not-newer', `got ${size}, newest is ${newest.size}`);
   }
-  state.ticks.set(witness.id, event.body.time);
+  state.ticks.set(witness.id, { time, size });
   advanceClock(state);
   return undefined;
+}
+
+/** How many newest ticks are larger than the clock's; a lone witness's own tick is the clock. */
+function clockRank(witnesses: number, faulty: number): number {
+  return witnesses === 1 ? 0 : Math.max(faulty, 1);
 }
 
 /** The clock from the current witnesses' newest ticks. */
 function advanceClock(state: FoldState): void {
   const { members, witnesses } = charterOf(state);
-  const ticks = members.map((m) => state.ticks.get(m.id) ?? 0).sort((a, b) => b - a);
-  const clock = ticks[witnesses.faulty] ?? 0;
+  const ticks = members.map((m) => state.ticks.get(m.id)?.time ?? 0).sort((a, b) => b - a);
+  const clock = ticks[clockRank(members.length, witnesses.faulty)] ?? 0;
   if (clock <= state.clock) return;
   state.clock = clock;
   endOverdueEpoch(state);

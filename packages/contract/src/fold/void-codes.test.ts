@@ -19,10 +19,11 @@ import {
   World,
 } from '@cloister/testkit/world';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { EventBody } from '../events/bodies.ts';
+import type { EventBody, Said } from '../events/bodies.ts';
+import { LANDING_MAX } from './statements.ts';
 import { VOID_CODES, type VoidCode } from './void-codes.ts';
 
-type Dataset = EventBody<'dataset'>;
+type Dataset = Said<'dataset'>;
 
 /** How far a scenario's world has come. */
 interface Stage {
@@ -52,6 +53,7 @@ beforeAll(async () => {
 
 const stranger = namedSigner('void', 'stranger');
 const ID: Uint8Array = new Uint8Array(32).fill(9);
+const NO = { code: 'withdrawn' };
 
 function stage(): Stage {
   return { ...told, world: told.world.fork() };
@@ -195,14 +197,16 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
     'not-founded',
     async () => {
       const world = new World();
-      return world.put(world.witness('bank'), 'tick', { time: 1 });
+      return world.put(world.witness('bank'), 'tick', { time: 1, size: 1 });
     },
   ],
   [
     'wrong-genesis',
     async ({ world }) => {
       const other = new World({ seed: 'other' });
-      return world.submit(await other.sign(world.witness('bank'), 'tick', { time: START_MS + 9 }));
+      return world.submit(
+        await other.sign(world.witness('bank'), 'tick', { time: START_MS + 9, size: 1 }),
+      );
     },
   ],
   [
@@ -260,7 +264,74 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
     },
   ],
   ['tick-not-a-witness', ({ world }) => world.put(world.identity('bank'), 'tick', { time: 1 })],
-  ['tick-not-later', ({ world }) => world.put(world.witness('bank'), 'tick', { time: START_MS })],
+  [
+    'tick-not-newer',
+    ({ world }) => {
+      const { size } = world.state.ticks.get('bank') as { size: number };
+      return world.put(world.witness('bank'), 'tick', { time: START_MS + 1, size });
+    },
+  ],
+  [
+    'tick-head-ahead',
+    ({ world }) => {
+      const size = world.state.seq + 1;
+      return world.put(world.witness('bank'), 'tick', { time: START_MS + 1, size });
+    },
+  ],
+  [
+    'wrong-genesis',
+    async () => {
+      const [world, other] = [new World(), new World({ seed: 'mallory', members: ['mallory'] })];
+      return world.submit(await other.sign(other.identity('mallory'), 'charter', other.charter));
+    },
+  ],
+  [
+    'statement-late',
+    async ({ world, task }) => {
+      const within = world.state.seq + 1;
+      const held = await world.sign(world.identity('insurer'), 'decline', { ...NO, task, within });
+      await world.tickAll(START_MS + 1);
+      return world.submit(held);
+    },
+  ],
+  [
+    'statement-window',
+    ({ world, task }) => {
+      const within = world.state.seq + LANDING_MAX + 1;
+      return world.put(world.identity('insurer'), 'decline', { ...NO, task, within });
+    },
+  ],
+  // An approval kept back and ordered after the decline that its author signed later.
+  [
+    'statement-not-next',
+    async ({ world, task, claims }) => {
+      const held = await world.sign(
+        world.identity('insurer'),
+        'approve',
+        world.approveBody(task, [claims]),
+      );
+      await world.must(world.identity('insurer'), 'decline', { ...NO, task });
+      return world.submit(held);
+    },
+  ],
+  // The first approval, when there is one already: it names none before it.
+  [
+    'statement-not-next',
+    ({ world, task }) => {
+      return world.put(world.identity('insurer'), 'decline', { ...NO, task, previous: undefined });
+    },
+  ],
+  // An older policy over a newer one.
+  [
+    'statement-not-next',
+    async ({ world, claims }) => {
+      const lax = { ...claims, policy: world.freshBytes(32) };
+      const held = await world.sign(world.identity('insurer'), 'dataset', lax);
+      const strict = { ...claims, policy: world.freshBytes(32) };
+      await world.must(world.identity('insurer'), 'dataset', strict);
+      return world.submit(held);
+    },
+  ],
   [
     'collateral-not-newer',
     async ({ world }) => {

@@ -12,6 +12,11 @@ export const VOID_CODES = {
     'Too few witnesses have ticked, so the ledger has no time; let f+1 of them tick.',
   'not-a-member': 'The signing key is no identity key of a current member.',
   'not-a-node': 'The signing key belongs to no accepted join.',
+  'statement-late':
+    'The ledger has grown past the size that the statement had to land within; sign a new one.',
+  'statement-window': 'The statement may land among too many entries; sign it for fewer.',
+  'statement-not-next':
+    "The statement does not follow on its author's newest one about this subject; sign a new one.",
   // charter
   'charter-not-a-founder': 'The signing key is no identity key of a member whom the charter names.',
   'charter-already-signed': 'This member has signed this charter before.',
@@ -19,7 +24,8 @@ export const VOID_CODES = {
   'charter-version': 'The charter is not the next version of the one in force.',
   // tick, collateral
   'tick-not-a-witness': 'The signing key is no witness key of a current member.',
-  'tick-not-later': "The time is not later than this witness's newest.",
+  'tick-not-newer': "The head that the tick names is not larger than in this witness's newest.",
+  'tick-head-ahead': 'The tick names a head that the ledger has not reached.',
   'collateral-not-newer': 'Collateral with this number or a higher one is here; numbers only rise.',
   // join
   'join-charter-version': 'The node serves another version of the charter than the one in force.',

@@ -80,7 +80,7 @@ async function prepare(change: Change = {}): Promise<void> {
   const root = rootOf(kind);
   const measured = kind === 'sev-snp' ? new Uint8Array(48).fill(3) : measurement;
   blobs = memoryBlobs();
-  state = emptyState();
+  state = emptyState(new Uint8Array(32));
   const charter = structuredClone(charterSpecimen());
   const environment = charter.environments.find((e) => e.role === 'worker');
   if (environment === undefined) throw new Error('the specimen has no worker environment');

@@ -138,7 +138,7 @@ export class JoinAppraiser {
   #policy(state: FoldState, join: Join, environment: Environment): Policy {
     const kind = environment.tee as EvidenceKind;
     const length = REPORT_DATA_LENGTH[kind] === 32 ? 32 : 64;
-    const genesis = state.genesis as Uint8Array;
+    const genesis = state.genesis;
     const input = { genesis, signing: join.signer, join: join.body };
     const measurements = measurementsFor(state, join, environment);
     return {

@@ -7,7 +7,7 @@
 // forward, and never past a signed head; one extension runs at a time. Where a peer's entries give
 // another root, they are dropped and the next peer is asked.
 
-import { type CryptoPort, equal } from '@cloister/core';
+import { type CryptoPort, equal, Lane } from '@cloister/core';
 import {
   logOrigin,
   MerkleTree,
@@ -49,11 +49,11 @@ export class CheckpointFollower {
   readonly #genesis: Uint8Array;
   readonly #founding: CharterBody;
   readonly #admission: Admission;
-  readonly #state: FoldState = emptyState();
+  readonly #state: FoldState;
   #tree: MerkleTree;
   /** The signed note of the newest head that was verified. */
   #note: string | undefined;
-  #lane: Promise<unknown> = Promise.resolve();
+  readonly #lane = new Lane();
   #first = 0;
 
   constructor(options: {
@@ -68,6 +68,7 @@ export class CheckpointFollower {
     this.#crypto = options.crypto;
     this.#peers = options.peers;
     this.#genesis = options.genesis;
+    this.#state = emptyState(options.genesis);
     this.#founding = options.founding;
     this.#admission = options.admission ?? admit;
     this.#tree = new MerkleTree(options.crypto);
@@ -116,7 +117,7 @@ export class CheckpointFollower {
    * be one of its own past. @throws CodedError `ledger-history-mismatch`, `ledger-unreachable`
    */
   async syncTo(head: TreeHead): Promise<void> {
-    await this.#serialise(() => this.#extend(head, this.#inOrder()));
+    await this.#lane.run(() => this.#extend(head, this.#inOrder()));
   }
 
   /** The peers, beginning with the one that answered last. */
@@ -135,15 +136,9 @@ export class CheckpointFollower {
       required: [],
     });
     const others = this.#peers.filter((other) => other !== peer);
-    await this.#serialise(() => this.#extend(head, [peer, ...others]));
+    await this.#lane.run(() => this.#extend(head, [peer, ...others]));
     if (head.size === this.size) this.#note = note;
     return true;
-  }
-
-  #serialise<T>(work: () => Promise<T>): Promise<T> {
-    const run = this.#lane.then(work, work);
-    this.#lane = run.catch(() => undefined);
-    return run;
   }
 
   async #extend(head: TreeHead, peers: readonly CheckpointedPeer[]): Promise<void> {

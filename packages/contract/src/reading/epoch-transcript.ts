@@ -87,7 +87,7 @@ function revealsOf(
         const message = `dealer ${seat} of epoch ${key.slice(0, 16)} has not revealed`;
         throw contractError('epoch-not-complete', message);
       }
-      const genesis = state.genesis as Uint8Array;
+      const genesis = state.genesis;
       const about = { genesis, epoch: fromHex(key), seat, t, reveal, commit };
       const old = from === null ? {} : { reshare: originOf(from, before, seat) };
       return verifyReveal({ ...about, ...old, ...(curve === undefined ? {} : { curve }) });

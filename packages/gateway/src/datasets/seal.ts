@@ -3,7 +3,7 @@
 // every dataset of ours when the keepers hold another key.
 //
 // Invariant: nothing is sealed again before the key has been checked (key-check.ts).
-import type { DatasetVersion, EventBody } from '@cloister/contract';
+import type { DatasetVersion, Said } from '@cloister/contract';
 import { toHex } from '@cloister/core';
 import { encodeLabel } from '@cloister/threshold';
 import { sealMasterKey } from '@cloister/threshold/node';
@@ -47,7 +47,7 @@ function isSealedElsewhere(gateway: Gateway, entry: VaultEntry): boolean {
 }
 
 export type SealedParts = Pick<
-  EventBody<'dataset'>,
+  Said<'dataset'>,
   'groupKey' | 'rows' | 'files' | 'price' | 'approvals'
 >;
 
@@ -56,7 +56,7 @@ export async function sealDataset(
   gateway: Gateway,
   entry: VaultEntry,
   parts: SealedParts,
-): Promise<EventBody<'dataset'>> {
+): Promise<Said<'dataset'>> {
   const { dataset, version, schema, policy } = entry;
   const commitments = {
     schema: gateway.crypto.digest('sha256', schema.salt, schema.value),

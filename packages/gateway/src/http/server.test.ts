@@ -168,7 +168,7 @@ describe('events', () => {
     signEvent(namedSigner('federation', name), 'test', {
       genesis: federation.world.genesis,
       kind: 'tick',
-      body: { time },
+      body: { time, size: bank.gateway.follower.size },
     });
 
   it('are taken from known signers', async () => {
@@ -189,7 +189,7 @@ describe('events', () => {
     expect(await codeOf(bank.client.append(bent))).toMatch(/^cose-/);
     expect(await codeOf(bank.client.append(utf8('no event')))).toMatch(/^cose-/);
     const { genesis } = federation.world;
-    const payload = encodeEvent(genesis, 'tick', { time: 1 });
+    const payload = encodeEvent(genesis, 'tick', { time: 1, size: 1 });
     expect(await codeOf(bank.client.append(payload))).toMatch(/^cose-/);
     expect(federation.ledger.ledger.head().size).toBe(size);
   });

@@ -3,7 +3,7 @@
 // generation computed again, the rule with its numbers; the forming of an epoch, and how an attempt
 // goes.
 import type { Attempt, KeepersAnswer } from '@cloister/api';
-import type { Epoch, EventBody, JoinAppraisal } from '@cloister/contract';
+import type { Epoch, JoinAppraisal, Said } from '@cloister/contract';
 import { silentJoins } from '@cloister/contract';
 import { CodedError, fromHex, isCoded, toHex } from '@cloister/core';
 import { type Gateway, publishAccepted, stateInForce } from '../context.ts';
@@ -120,7 +120,7 @@ export async function formEpoch(
       ? named.joins
       : (await planRotation(gateway, wish)).seats.map((seat) => seat.join);
   const from = named.from === null ? {} : { from: fromHex(named.from, 32) };
-  const body: EventBody<'epoch'> = { joins: joins.map((key) => fromHex(key, 32)), ...from };
+  const body: Said<'epoch'> = { joins: joins.map((key) => fromHex(key, 32)), ...from };
   return publishAccepted(gateway, 'epoch', body);
 }
 

@@ -10,13 +10,14 @@ import { eventually } from '../../testing/federation.ts';
 import { MemoryLedger } from '../../testing/memory-ledger.ts';
 import { Follower } from './follower.ts';
 
+const { genesis } = new World();
 const followers: Follower[] = [];
 afterEach(async () => {
   for (const follower of followers.splice(0)) await follower.stop();
 });
 
 async function follow(ledger: Ledger, copy: Ledger): Promise<Follower> {
-  const follower = new Follower({ ledger, copy, crypto: nodeCrypto, timers });
+  const follower = new Follower({ ledger, copy, genesis, crypto: nodeCrypto, timers });
   followers.push(follower);
   await follower.replay();
   follower.start();

@@ -40,6 +40,7 @@ export interface FollowerOptions {
   readonly ledger: Ledger;
   /** The durable local copy; entries in it are replayed first. */
   readonly copy: Ledger;
+  readonly genesis: Uint8Array;
   readonly crypto: CryptoPort;
   readonly timers: Timers;
   /** `admit` where absent. */
@@ -56,7 +57,7 @@ const BATCH_MAX = 500;
 const RETRY_MS = 200;
 
 export class Follower {
-  readonly state: FoldState = emptyState();
+  readonly state: FoldState;
   readonly tree: MerkleTree;
   readonly #options: FollowerOptions;
   readonly #records: EntryRecord[] = [];
@@ -68,6 +69,7 @@ export class Follower {
 
   constructor(options: FollowerOptions) {
     this.#options = options;
+    this.state = emptyState(options.genesis);
     this.tree = new MerkleTree(options.crypto);
   }
 

@@ -47,7 +47,8 @@ const honest =
 beforeEach(async () => {
   peers.clear();
   const copy = new MemoryLedger(world.log);
-  const follower = new Follower({ ledger: copy, copy, crypto, timers });
+  const { genesis } = world;
+  const follower = new Follower({ ledger: copy, copy, genesis, crypto, timers });
   await follower.replay();
   let kept: Uint8Array | undefined;
   const witness = await Witness.create({

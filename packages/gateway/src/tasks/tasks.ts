@@ -4,11 +4,11 @@
 import type { CheckAnswer, TaskRequest } from '@cloister/api';
 import {
   commitTo,
-  type EventBody,
   encodeParameters,
   type Input,
   readTaskOpenings,
   refuseForbidden,
+  type Said,
   type Task,
   type TaskContents,
   type TaskOpenings,
@@ -62,7 +62,7 @@ export async function proposeTask(
     ...planned.recipients,
     ...planned.inputs.map((i) => i.owner),
   ]);
-  const body: EventBody<'task'> = {
+  const body: Said<'task'> = {
     engine: planned.request.engine,
     code: code.commitment,
     parameters: parameters.commitment,

@@ -228,7 +228,7 @@ export async function verifyLedger(gateway: Gateway): Promise<VerifyAnswer> {
   const findings: string[] = [];
   const checkpoint = await witness.checkpoint();
   const tree = new MerkleTree(gateway.crypto);
-  const state = emptyState();
+  const state = emptyState(genesis);
   let accepted = 0;
   while (tree.size < checkpoint.size) {
     const page = await follower.read(tree.size, Math.min(PAGE, checkpoint.size - tree.size));

@@ -50,7 +50,7 @@ export class Gateway {
   readonly name: string;
   /** The newest head with a quorum on it. */
   cosigned: Cosigned | undefined;
-  state: FoldState = emptyState();
+  state: FoldState;
   log: Uint8Array[] = [];
   readonly stage: Stage;
   readonly endpoint: Endpoint;
@@ -67,6 +67,7 @@ export class Gateway {
   constructor(stage: Stage, name: string) {
     this.stage = stage;
     this.name = name;
+    this.state = emptyState(stage.world.genesis);
     this.#tree = new MerkleTree(stage.shared.crypto);
     const routes = this.bend(this.#routes());
     this.endpoint = new Endpoint(stage.network, name, { ...routes } as unknown as Record<
@@ -104,7 +105,7 @@ export class Gateway {
     this.#witness = undefined;
     network.after(forMs, () => {
       this.log = [];
-      this.state = emptyState();
+      this.state = emptyState(this.stage.world.genesis);
       this.#tree = new MerkleTree(this.stage.shared.crypto);
       this.cosigned = undefined;
       this.#gathering = false;

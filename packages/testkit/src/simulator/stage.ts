@@ -3,8 +3,14 @@
 // every node and task, which only the checker and mutants read. Invariant: every key and every
 // random byte comes from the seed.
 import type { Attester } from '@cloister/attester';
-import { type AnyEvent, countersignJoin, foldEntry, type Outcome } from '@cloister/contract';
-import { type BlobStore, CodedError, parseCose, type Signer, toHex } from '@cloister/core';
+import {
+  type AnyEvent,
+  countersignJoin,
+  foldEntry,
+  eventId as idOfEvent,
+  type Outcome,
+} from '@cloister/contract';
+import { type BlobStore, CodedError, type Signer, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { MerkleTree } from '@cloister/tlog';
 import {
@@ -215,9 +221,9 @@ export class Stage {
   }
 }
 
-/** SHA-256 of an event's Sig_structure. */
+/** The id of an event's bytes. */
 export function eventId(event: Uint8Array): Uint8Array {
-  return nodeCrypto.digest('sha256', parseCose(event).sigStructure);
+  return idOfEvent(event, nodeCrypto);
 }
 
 export function fromHexKey(hex: string): Uint8Array {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Datasets whose keys are sealed to the group, and tasks over them with their openings, put on the
 // ledger by their honest owners. Column 1 and 3 may be shown, column 2 is hidden.
-import { commitTo, type EventBody, encodeParameters, encodeSchema } from '@cloister/contract';
+import { commitTo, encodeParameters, encodeSchema, type Said } from '@cloister/contract';
 import { encodePolicy, encodeUses, type Policy, type Use } from '@cloister/contract/policy';
 import { toHex, utf8 } from '@cloister/core';
 import { encodeLabel } from '@cloister/threshold';
@@ -75,7 +75,7 @@ export async function copyDataset(stage: Stage, of: Dataset): Promise<Dataset> {
 /** The exponent of each is drawn from its column alone, so that a copy can be mended. */
 function seal(
   stage: Stage,
-  body: Pick<EventBody<'dataset'>, 'dataset' | 'groupKey' | 'policy'>,
+  body: Pick<Said<'dataset'>, 'dataset' | 'groupKey' | 'policy'>,
   keys: ReadonlyMap<number, Uint8Array>,
 ) {
   const { groupKey, dataset, policy } = body;
@@ -91,7 +91,7 @@ function seal(
   return { sealed, columns };
 }
 
-async function put(stage: Stage, body: EventBody<'dataset'>): Promise<void> {
+async function put(stage: Stage, body: Said<'dataset'>): Promise<void> {
   await stage.order(await stage.world.sign(stage.key(OWNER, 'identity'), 'dataset', body));
 }
 

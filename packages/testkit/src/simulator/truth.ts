@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The truth about a dataset and a task, which the checker and mutants know whatever the ledger and
 // the openings say.
-import type { EventBody, Opening, TaskOpenings } from '@cloister/contract';
+import type { Opening, Said, TaskOpenings } from '@cloister/contract';
 import type { Use } from '@cloister/contract/policy';
 
 export interface Dataset {
-  readonly body: EventBody<'dataset'>;
+  readonly body: Said<'dataset'>;
   readonly keys: ReadonlyMap<number, Uint8Array>;
   readonly schema: Opening;
   readonly policy: Opening;

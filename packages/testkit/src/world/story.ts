@@ -4,7 +4,7 @@
 // released, one failed after a refusal), a distributed one that an executor ends, and one that is
 // declined.
 
-import type { EventBody } from '@cloister/contract';
+import type { Said } from '@cloister/contract';
 import { complain, type Dealing, hpkeKeyPairFrom, sealDeal } from '@cloister/threshold/node';
 import type { CharterOptions } from './charter-specimen.ts';
 import { accepted, type FormedEpoch, type Node, World } from './world.ts';
@@ -47,7 +47,7 @@ export async function wholeStory(options: CharterOptions = {}): Promise<Story> {
 /** A driver and an executor share a run; the executor's failure ends it. */
 async function distributedRun(
   world: World,
-  of: { proposer: string; owner: string; dataset: EventBody<'dataset'> },
+  of: { proposer: string; owner: string; dataset: Said<'dataset'> },
 ): Promise<void> {
   const worker = { ...world.taskBody([of.dataset]).worker, nodes: 2 };
   const task = await world.propose(of.proposer, [of.dataset], { worker });

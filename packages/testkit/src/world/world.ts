@@ -5,7 +5,7 @@
 // answering what the next needs. Methods whose event must be accepted throw when it is void. Long
 // because one class knows every key and every step.
 
-import type { CharterBody, EventBody, EventKind } from '@cloister/contract';
+import type { CharterBody, EventBody, EventKind, Said } from '@cloister/contract';
 import {
   type AnyEvent,
   cloneState,
@@ -15,6 +15,7 @@ import {
   type FoldState,
   foldEntry,
   type Outcome,
+  placed,
   signEvent,
 } from '@cloister/contract';
 import { type Random, type Signer, toHex } from '@cloister/core';
@@ -66,7 +67,7 @@ export class World {
   readonly random: Random;
   readonly charter: CharterBody;
   readonly genesis: Uint8Array;
-  state: FoldState = emptyState();
+  state: FoldState;
   /** Every entry submitted, in order. */
   readonly log: Uint8Array[] = [];
   readonly outcomes: Outcome[] = [];
@@ -79,6 +80,7 @@ export class World {
     this.random = { bytes: (length) => this.drawBytes(length) };
     this.charter = charter;
     this.genesis = nodeCrypto.digest('sha256', encodeEvent(null, 'charter', charter));
+    this.state = emptyState(this.genesis);
   }
 
   /** A founded world whose clock runs. */
@@ -130,8 +132,10 @@ export class World {
     return namedSigner(this.seed, `${id}/operator`);
   }
 
-  sign<K extends EventKind>(signer: Signer, kind: K, body: EventBody<K>): Promise<Uint8Array> {
+  /** A statement takes its place as the state stands; a tick is signed at the newest head. */
+  sign<K extends EventKind>(signer: Signer, kind: K, said: Said<K>): Promise<Uint8Array> {
     const genesis = kind === 'charter' ? null : this.genesis;
+    const body = placed(this.state, signer.key, { kind, said });
     return signEvent(signer, 'specimen', { genesis, kind, body });
   }
 
@@ -144,16 +148,12 @@ export class World {
   }
 
   /** Signs and submits. */
-  async put<K extends EventKind>(signer: Signer, kind: K, body: EventBody<K>): Promise<Submitted> {
+  async put<K extends EventKind>(signer: Signer, kind: K, body: Said<K>): Promise<Submitted> {
     return this.submit(await this.sign(signer, kind, body));
   }
 
   /** Signs and submits what must be accepted; answers the event id. */
-  async must<K extends EventKind>(
-    signer: Signer,
-    kind: K,
-    body: EventBody<K>,
-  ): Promise<Uint8Array> {
+  async must<K extends EventKind>(signer: Signer, kind: K, body: Said<K>): Promise<Uint8Array> {
     return accepted(await this.put(signer, kind, body));
   }
 
@@ -329,7 +329,7 @@ export class World {
   }
 
   /** A dataset's body, sealed to the active group key. */
-  datasetBody(change: Partial<EventBody<'dataset'>> = {}): EventBody<'dataset'> {
+  datasetBody(change: Partial<EventBody<'dataset'>> = {}): Said<'dataset'> {
     const active = this.state.epochs.get(this.state.activeEpoch ?? '');
     return {
       dataset: this.freshBytes(16),
@@ -357,7 +357,7 @@ export class World {
   async addDataset(
     owner: string,
     change: Partial<EventBody<'dataset'>> = {},
-  ): Promise<EventBody<'dataset'>> {
+  ): Promise<Said<'dataset'>> {
     const body = this.datasetBody(change);
     await this.must(this.identity(owner), 'dataset', body);
     return body;
@@ -365,9 +365,9 @@ export class World {
 
   /** A task over columns 1 and 2 of each dataset, at the datasets' prices. */
   taskBody(
-    datasets: readonly EventBody<'dataset'>[],
+    datasets: readonly Said<'dataset'>[],
     change: Partial<EventBody<'task'>> = {},
-  ): EventBody<'task'> {
+  ): Said<'task'> {
     const recipient = this.charter.members[0]?.id ?? '';
     const measurement = namedBytes(this.seed, 'measurement/worker/sgx');
     return {
@@ -390,7 +390,7 @@ export class World {
 
   async propose(
     proposer: string,
-    datasets: readonly EventBody<'dataset'>[],
+    datasets: readonly Said<'dataset'>[],
     change: Partial<EventBody<'task'>> = {},
   ): Promise<Uint8Array> {
     return this.must(this.identity(proposer), 'task', this.taskBody(datasets, change));
@@ -399,9 +399,9 @@ export class World {
   /** A grant of columns 1 and 2, for two runs within an hour, by a person not seen before. */
   approveBody(
     task: Uint8Array,
-    datasets: readonly EventBody<'dataset'>[],
+    datasets: readonly Said<'dataset'>[],
     change: Partial<EventBody<'approve'>> = {},
-  ): EventBody<'approve'> {
+  ): Said<'approve'> {
     return {
       task,
       inputs: datasets.map(({ dataset, version }) => ({ dataset, version, columns: [1, 2] })),
@@ -416,7 +416,7 @@ export class World {
   async approve(
     owner: string,
     task: Uint8Array,
-    datasets: readonly EventBody<'dataset'>[],
+    datasets: readonly Said<'dataset'>[],
     change: Partial<EventBody<'approve'>> = {},
   ): Promise<Uint8Array> {
     return this.must(this.identity(owner), 'approve', this.approveBody(task, datasets, change));
