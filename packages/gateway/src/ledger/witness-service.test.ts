@@ -7,12 +7,15 @@ import { nodeCrypto as crypto } from '@cloister/core/node';
 import { namedSigner, World } from '@cloister/testkit/world';
 import {
   cosign,
+  type ForkEvidence,
   formatCheckpoint,
   formatNote,
   logOrigin,
   parseNote,
   type TreeHead,
   Witness,
+  type WitnessAnswer,
+  type WitnessRequest,
 } from '@cloister/tlog';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { codeOf } from '../../testing/federation.ts';
@@ -154,5 +157,119 @@ it('names who signed when a peer is down', async () => {
   await expect(insurer.checkpoint()).rejects.toMatchObject({
     code: 'quorum-unreachable',
     message: expect.stringMatching(/2 of 3 witnesses signed \(insurer, bank\)/),
+  });
+});
+
+/** The service over a follower and a witness that answer as they are told. */
+function told(of: {
+  answer?: (request: WitnessRequest) => WitnessAnswer;
+  reached?: (size: number) => boolean;
+}) {
+  const root = new Uint8Array(32).fill(2);
+  const asked: WitnessRequest[] = [];
+  const waited: number[] = [];
+  const signs = (request: WitnessRequest): WitnessAnswer => {
+    return { verdict: 'signed', head: request, checkpoint: 'a note' };
+  };
+  const answer = async (request: WitnessRequest) => {
+    asked.push(request);
+    return (of.answer ?? signs)(request);
+  };
+  const reached = async (size: number) => {
+    waited.push(size);
+    return of.reached?.(size) ?? true;
+  };
+  const follower = { size: 7, tree: { root: () => root }, state: world.state, reached };
+  const service = new WitnessService({
+    witness: { answer } as unknown as Witness,
+    origin,
+    follower: follower as unknown as Follower,
+    peers,
+    crypto,
+    timers,
+  });
+  return { service, asked, waited, head: { size: 9, root } };
+}
+
+describe('a witness that does not sign', () => {
+  const reason = new CodedError(
+    'ledger-entry-differs',
+    'verification',
+    'another entry than before',
+  );
+  const evidence: ForkEvidence = {
+    size: 4,
+    own: new Uint8Array(32),
+    other: new Uint8Array(32),
+    source: 'followed',
+  };
+
+  it('waits until it has followed what it is asked to sign', async () => {
+    const { service, waited, head } = told({});
+    expect(await service.cosign(head)).toBe('a note');
+    expect(waited).toEqual([9]);
+  });
+
+  it('is asked nothing more once it has stopped, nor if it stops meanwhile', async () => {
+    const { service, asked, waited, head } = told({});
+    service.stop(reason);
+    await expect(service.cosign(head)).rejects.toBe(reason);
+    await expect(service.freshness(head, [head.root])).rejects.toBe(reason);
+    expect([asked, waited]).toEqual([[], []]);
+    const stopping = told({
+      reached: () => {
+        stopping.service.stop(reason);
+        return true;
+      },
+    });
+    await expect(stopping.service.cosign(head)).rejects.toBe(reason);
+    expect(stopping.asked).toEqual([]);
+  });
+
+  it.each<[string, WitnessAnswer, object]>([
+    [
+      'has signed more',
+      { verdict: 'stale', head: { size: 12, root: new Uint8Array(32).fill(1) } },
+      { code: 'witness-head-stale', details: { size: 12, root: '01'.repeat(32) } },
+    ],
+    [
+      'has followed less',
+      { verdict: 'lagging', head: { size: 3, root: new Uint8Array(32) }, followed: 5 },
+      { code: 'gateway-behind', message: expect.stringContaining('followed 5 entries, wanted 9') },
+    ],
+    ['was shown two histories', { verdict: 'fork', evidence }, { code: 'ledger-two-histories' }],
+    ['refuses', { verdict: 'refused', reason: 'no' }, { code: 'witness-refused' }],
+  ])('says why: it %s', async (_what, answer, error) => {
+    const { service, head } = told({ answer: () => answer });
+    await expect(service.cosign(head)).rejects.toMatchObject(error);
+  });
+
+  it('gives no freshness note without one that it signed', async () => {
+    const { service, head } = told({});
+    await expect(service.freshness(head, [head.root])).rejects.toThrow(/no freshness note/);
+  });
+
+  it('gathers for no head that it has not followed', async () => {
+    const { service, asked } = told({ reached: () => false });
+    await expect(service.checkpoint(8)).rejects.toMatchObject({ code: 'gateway-behind' });
+    expect(asked).toEqual([]);
+  });
+
+  it('gathers again where it was overtaken, and not where it refuses', async () => {
+    let overtaken = 2;
+    const head = { size: 8, root: new Uint8Array(32) };
+    const again = told({
+      answer: (request) => {
+        overtaken -= 1;
+        if (overtaken >= 0) return { verdict: 'stale', head };
+        return { verdict: 'signed', head: request, checkpoint: '' };
+      },
+    });
+    peers.set('bank', peer(absent));
+    await expect(again.service.checkpoint()).rejects.toMatchObject({ code: 'quorum-unreachable' });
+    expect(again.asked.length).toBe(3);
+    const { service, asked } = told({ answer: () => ({ verdict: 'refused', reason: 'no' }) });
+    await expect(service.checkpoint()).rejects.toMatchObject({ code: 'witness-refused' });
+    expect(asked.length).toBe(1);
   });
 });
