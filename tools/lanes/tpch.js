@@ -6,6 +6,6 @@ import { tpch } from '../tpch.js';
 export const lane = {
   needs: 'Python 3 with venv; installs pinned packages of TPC-H, and makes its tables',
   tells: ['CLOISTER_TPCH'],
-  minutes: { setUp: 2, tests: 1 },
+  minutes: { setUp: 1, tests: 1 },
   setUp: () => ({ CLOISTER_TPCH: JSON.stringify(tpch(0.01)) }),
 };
