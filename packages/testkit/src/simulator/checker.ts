@@ -42,24 +42,47 @@ interface Player {
 export class Checker {
   openings = 0;
   readonly #stage: Stage;
-  readonly #gateways: readonly Gateway[];
   readonly #drawn = new Map<string, { by: string; join: string; least: number; used: boolean }>();
   readonly #opened = new Map<string, Set<string>>();
+  /** The newest head that an honest gateway had with a quorum on it. */
+  #cosigned = 0;
+  /** The largest size that each witness has signed. */
+  readonly #heights = new Map<string, number>();
   readonly #ended = new Map<string, number>();
   /** Joins whose exclusion has been judged. */
   readonly #out = new Set<string>();
 
   constructor(stage: Stage, gateways: readonly Gateway[]) {
     this.#stage = stage;
-    this.#gateways = gateways;
+    const liars = gateways.filter((gateway) => gateway instanceof LyingGateway);
+    const lies = new Set(liars.map(({ name }) => name));
+    stage.signed = (member, head) => {
+      if (!lies.has(member)) this.#signed(member, head);
+    };
+    stage.gathered = (member, size) => {
+      if (!lies.has(member)) this.#cosigned = Math.max(this.#cosigned, size);
+    };
     stage.onOrdered = (event, outcome) => this.#ordered(event, outcome);
+  }
+
+  /**
+   * "The head is durable before a signature of it leaves": also after a crash a witness signs the
+   * one history, and never less of it than before.
+   */
+  #signed(member: string, { size, root }: { size: number; root: Uint8Array }): void {
+    const { tree } = this.#stage;
+    const before = this.#heights.get(member) ?? 0;
+    this.#heights.set(member, Math.max(before, size));
+    if (size > tree.size || !equal(tree.root(size), root)) {
+      this.#stage.violate(`the witness of ${member} signed another history at ${size}`);
+    } else if (size < before) {
+      this.#stage.violate(`the witness of ${member} went back from ${before} to ${size}`);
+    }
   }
 
   /** A keeper draws a challenge: no head older than what was cosigned now may answer it. */
   drew(by: string, join: string, challenge: Uint8Array): void {
-    const honest = this.#gateways.filter((gateway) => !(gateway instanceof LyingGateway));
-    const least = Math.max(...honest.map((gateway) => gateway.size));
-    this.#drawn.set(toHex(challenge), { by, join, least, used: false });
+    this.#drawn.set(toHex(challenge), { by, join, least: this.#cosigned, used: false });
   }
 
   /**

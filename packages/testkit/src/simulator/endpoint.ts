@@ -27,7 +27,6 @@ export class Endpoint {
   readonly #routes: Readonly<Record<string, Route>>;
   readonly #waiting = new Map<number, Waiting>();
   readonly #served = new Map<string, Body | undefined>();
-  #calls = 0;
 
   constructor(network: Network, name: string, routes: Readonly<Record<string, Route>> = {}) {
     this.name = name;
@@ -48,7 +47,7 @@ export class Endpoint {
 
   /** @throws CodedError `peer-timed-out`, or the other side's */
   call<T>(to: string, kind: string, body: Body, limitMs = CALL_MS): Promise<T> {
-    const call = this.#calls++;
+    const call = this.#network.call();
     return new Promise<T>((resolve, reject) => {
       if (!this.alive) return;
       let again = () => {};

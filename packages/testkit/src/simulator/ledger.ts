@@ -12,8 +12,8 @@ export type Appended = {
   seq: number;
   id: string;
   status: 'accepted' | 'void';
-  code?: string;
-  sentence?: string;
+  code?: string | undefined;
+  sentence?: string | undefined;
 };
 
 /** `drops` is how many usage records are kept back; `lies`: the host says that it has them. */
@@ -32,12 +32,7 @@ export function startLedger(stage: Stage, drops: { count: number; lies: boolean 
       if (!drops.lies) return new Promise<never>(() => {});
       return { seq: world.log.length, id, status: 'accepted' } satisfies Appended;
     }
-    const before = world.log.length;
     const outcome = await stage.order(bytes);
-    if (world.log.length > before) {
-      const news = { from: before, events: world.log.slice(before) };
-      for (const member of MEMBERS) ledger.send(member, 'news', news);
-    }
     if (outcome.status === 'accepted') return { seq: outcome.seq, id, status: 'accepted' };
     const { seq, code, sentence } = outcome;
     return { seq, id, status: 'void', code, sentence };
@@ -45,5 +40,10 @@ export function startLedger(stage: Stage, drops: { count: number; lies: boolean 
   const get = async (_: string, { from }: { from: number }) => {
     return { from, events: world.log.slice(from, from + PAGE) };
   };
-  const ledger: Endpoint = new Endpoint(network, 'ledger', { append, get });
+  const size = async () => ({ size: world.log.length });
+  const ledger: Endpoint = new Endpoint(network, 'ledger', { append, get, size });
+  stage.onNews = (from) => {
+    const news = { from, events: world.log.slice(from) };
+    for (const member of MEMBERS) ledger.send(member, 'news', news);
+  };
 }

@@ -11,6 +11,7 @@ import {
   parseNote,
   signFreshness,
 } from '@cloister/tlog';
+import { passing } from './endpoint.ts';
 import { Gateway, type Head, type Routes } from './gateways.ts';
 
 /** How often it shows a node something else than it has. */
@@ -21,23 +22,43 @@ export class LyingGateway extends Gateway {
   #ticks = 0;
   #fork: { size: number; root: Uint8Array; note: string; entry: Uint8Array } | undefined;
 
-  /** The fold takes the (f+1)-th largest time. */
-  override async tick(): Promise<void> {
-    this.stage.network.count('frozen-time');
-    await super.tick(1_000 + this.#ticks++);
+  /** Its own ticks are of another time. */
+  protected override get minds(): boolean {
+    return false;
   }
 
-  override async cosign(head: Head): Promise<{ note: string }> {
+  /** The fold takes the (f+1)-th largest time. */
+  protected override orders(ledger: ReturnType<Gateway['orders']>): ReturnType<Gateway['orders']> {
+    const { stage } = this;
+    const append = async (bytes: Uint8Array) => {
+      const event = await stage.shared.admission(bytes, stage.shared.crypto).catch(passing);
+      if (event?.kind !== 'tick') return ledger.append(bytes);
+      stage.network.count('frozen-time');
+      const signer = stage.key(this.name, 'witness');
+      const time = 1_000 + this.#ticks++;
+      return ledger.append(await stage.world.sign(signer, 'tick', { time }));
+    };
+    return {
+      append,
+      read: (from, limit) => ledger.read(from, limit),
+      follow: (from, signal) => ledger.follow(from, signal),
+      size: () => ledger.size(),
+      close: () => ledger.close(),
+    };
+  }
+
+  #by() {
+    return { name: this.name, signer: this.stage.key(this.name, 'witness'), timeSeconds: 1 };
+  }
+
+  async #cosign(head: Head): Promise<{ note: string }> {
     this.stage.network.count('lying-witness');
     const checkpoint = { origin: this.origin, size: head.size, root: head.root };
     const line = await cosign(this.stage.shared.crypto, this.#by(), checkpoint);
     return { note: formatNote(formatCheckpoint(checkpoint), [line]) };
   }
 
-  override async freshness(
-    head: Head,
-    challenges: readonly Uint8Array[],
-  ): Promise<{ note: string }> {
+  async #freshness(head: Head, challenges: readonly Uint8Array[]): Promise<{ note: string }> {
     this.stage.network.count('lying-witness');
     const checkpoint = { origin: this.origin, size: head.size, root: head.root };
     const statement = { checkpoint, challenges };
@@ -47,15 +68,14 @@ export class LyingGateway extends Gateway {
     return { note };
   }
 
-  #by() {
-    return { name: this.name, signer: this.stage.key(this.name, 'witness'), timeSeconds: 1 };
-  }
-
   protected override bend(routes: Routes): Routes {
     const { network } = this.stage;
     const forked = new Map<string, Awaited<ReturnType<LyingGateway['forkAt']>>>();
     return {
       ...routes,
+      cosign: async (_, { size, root }) => this.#cosign({ size, root }),
+      freshness: async (_, { size, root, challenges }) =>
+        this.#freshness({ size, root }, challenges),
       checkpoint: async (from, body) => {
         const honest = await routes.checkpoint(from, body);
         forked.delete(from);

@@ -53,6 +53,7 @@ export class Network {
   readonly #trace = new Trace();
   readonly #held = new Set<Promise<unknown>>();
   #order = 0;
+  #calls = 0;
 
   constructor(seed: number, calmAt: number) {
     this.choose = chooser(seed);
@@ -65,6 +66,11 @@ export class Network {
 
   count(fault: string): void {
     this.faults.set(fault, (this.faults.get(fault) ?? 0) + 1);
+  }
+
+  /** A number that no call had, also of an actor that was here before. */
+  call(): number {
+    return this.#calls++;
   }
 
   attach(actor: string, handler: (message: Message) => void): void {

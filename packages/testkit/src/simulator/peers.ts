@@ -5,8 +5,12 @@ import type { KeeperPeer, Gateway as WorkerGateway } from '@cloister/worker/prot
 import type { Endpoint } from './endpoint.ts';
 import type { Appended } from './ledger.ts';
 
-/** A gateway, seen from `endpoint`. */
-export function gatewayPeer(endpoint: Endpoint, name: string): WorkerGateway {
+/** A gateway, seen from `endpoint`; whoever asks for openings signs its requests with `by`. */
+export function gatewayPeer(
+  endpoint: Endpoint,
+  name: string,
+  by: Uint8Array = new Uint8Array(),
+): WorkerGateway {
   const call = endpoint.call.bind(endpoint);
   return {
     health: () => call(name, 'health', {}),
@@ -18,7 +22,7 @@ export function gatewayPeer(endpoint: Endpoint, name: string): WorkerGateway {
     freshness: async ({ size, root }, challenges) =>
       (await call<{ note: string }>(name, 'freshness', { size, root, challenges })).note,
     openings: async (join) =>
-      (await call<{ sealed: Uint8Array }>(name, 'openings', { join })).sealed,
+      (await call<{ sealed: Uint8Array }>(name, 'openings', { join, by })).sealed,
   };
 }
 

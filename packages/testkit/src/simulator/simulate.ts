@@ -5,7 +5,6 @@
 // seal everything again. Same seed and commit, same trace.
 
 import { equal } from '@cloister/core';
-import { START_MS } from '../world/index.ts';
 import { type Adversary, isDropper } from './adversaries.ts';
 import { Attacker, TRICKS, type Trick } from './attacker.ts';
 import { Checker } from './checker.ts';
@@ -15,7 +14,7 @@ import { Gateway } from './gateways.ts';
 import { startLedger } from './ledger.ts';
 import { LyingGateway } from './liars.ts';
 import { END_MS, type Flaw, MEMBERS, Stage } from './stage.ts';
-import { addDataset, addTask, copyDataset, OWNER, sealAgain } from './tasks.ts';
+import { addDataset, addTask, asRecorded, copyDataset, OWNER } from './tasks.ts';
 import type { Dataset, Task } from './truth.ts';
 import { WorkerNode } from './worker-node.ts';
 
@@ -138,17 +137,10 @@ class Play {
 
   async #found(): Promise<void> {
     const { world, network } = this.#stage;
-    for (const { id } of world.charter.members) {
-      const signer = this.#stage.key(id, 'identity');
-      await this.#stage.order(await world.sign(signer, 'charter', world.charter));
-    }
-    for (const { id } of world.charter.members) {
-      const signer = this.#stage.key(id, 'witness');
-      await this.#stage.order(await world.sign(signer, 'tick', { time: START_MS }));
-    }
     const drops = { count: Math.floor(network.choose() * 3), lies: network.choose() < 0.5 };
     startLedger(this.#stage, drops);
-    for (const gateway of this.#gateways) await gateway.start();
+    for (const gateway of this.#gateways) gateway.start();
+    await this.#until(() => world.state.clock > 0);
   }
 
   /** A gateway is cut off and another crashes; both come back. */
@@ -165,24 +157,26 @@ class Play {
     while (!condition()) await this.#stage.network.sleep(POLL_MS);
   }
 
-  /** The owner's gateway seals to the key in its own fold, again when that is another. */
+  /**
+   * The owner seals to the key in its gateway's fold; to another key that gateway seals again by
+   * itself.
+   */
   async #seal(): Promise<void> {
     this.#scene = 'waiting for a key to seal to';
-    const key = () => {
-      const gateway = this.#gateways.find(({ name }) => name === OWNER);
-      return gateway?.state.epochs.get(gateway.state.activeEpoch ?? '')?.groupKey ?? undefined;
-    };
-    const before = this.#dataset?.body.groupKey;
-    await this.#until(() => {
-      const now = key();
-      return now !== undefined && (before === undefined || !equal(before, now));
-    });
-    const groupKey = key() as Uint8Array;
-    if (this.#dataset === undefined) this.#dataset = await addDataset(this.#stage, groupKey);
-    else {
-      this.#dataset = await sealAgain(this.#stage, this.#dataset, groupKey);
-      this.#stage.network.count('sealed-again');
+    const owner = this.#gateways.find(({ name }) => name === OWNER) as Gateway;
+    const key = () => owner.state.epochs.get(owner.state.activeEpoch ?? '')?.groupKey ?? undefined;
+    const known = this.#dataset;
+    if (known === undefined) {
+      await this.#until(() => key() !== undefined);
+      const groupKey = key() as Uint8Array;
+      this.#dataset = await addDataset(this.#stage, groupKey, owner.disk.vault());
+      return;
     }
+    const before = known.body.groupKey;
+    const again = () => asRecorded(this.#stage, known);
+    await this.#until(() => !equal(again().body.groupKey, before));
+    this.#dataset = again();
+    this.#stage.network.count('sealed-again');
   }
 
   /** An honest task: its run may fail in bad weather and is then started again. */

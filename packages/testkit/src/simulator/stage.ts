@@ -10,6 +10,7 @@ import {
   eventId as idOfEvent,
   type Outcome,
 } from '@cloister/contract';
+import type { Use } from '@cloister/contract/policy';
 import { type BlobStore, CodedError, type Signer, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { MerkleTree } from '@cloister/tlog';
@@ -77,6 +78,8 @@ export class Stage {
   /** Signing keys of nodes whose process is gone. */
   readonly dead = new Set<string>();
   readonly tasks = new Map<string, Task>();
+  /** What each task's code really does with the columns. */
+  readonly plans = new Map<string, readonly Use[]>();
   /** Joins whose worker shows openings that were never committed to. */
   readonly swapped = new Set<string>();
   /** Digests of deals that do not fit their dealer's commitments. */
@@ -89,6 +92,12 @@ export class Stage {
   readonly violations: string[] = [];
   /** Told of every event that the ledger has ordered. */
   onOrdered: (event: AnyEvent | undefined, outcome: Outcome, bytes: Uint8Array) => void = () => {};
+  /** Told from where on the ledger has something new. */
+  onNews: (from: number) => void = () => {};
+  /** Told of what the witnesses of honest gateways sign. */
+  signed: (member: string, head: { size: number; root: Uint8Array }) => void = () => {};
+  /** Told of the size of a head that an honest gateway has with a quorum on it. */
+  gathered: (member: string, size: number) => void = () => {};
   readonly #outcomes = new Map<string, Outcome>();
 
   constructor(
@@ -139,6 +148,7 @@ export class Stage {
     world.outcomes.push(outcome);
     tree.append(bytes);
     this.#outcomes.set(name, outcome);
+    this.onNews(outcome.seq);
     this.onOrdered(event, outcome, bytes);
     return outcome;
   }

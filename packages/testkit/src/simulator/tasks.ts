@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Datasets whose keys are sealed to the group, and tasks over them with their openings, put on the
 // ledger by their honest owners. Column 1 and 3 may be shown, column 2 is hidden.
-import { commitTo, encodeParameters, encodeSchema, type Said } from '@cloister/contract';
+import {
+  commitTo,
+  encodeParameters,
+  encodeSchema,
+  type OpeningMap,
+  type Said,
+  sealOpenings,
+} from '@cloister/contract';
 import { encodePolicy, encodeUses, type Policy, type Use } from '@cloister/contract/policy';
 import { toHex, utf8 } from '@cloister/core';
+import type { Vault } from '@cloister/gateway/protocol';
 import { encodeLabel } from '@cloister/threshold';
-import { sealMasterKey } from '@cloister/threshold/node';
+import { hpkeSeal, sealMasterKey } from '@cloister/threshold/node';
 import { namedBytes } from '../world/index.ts';
-import { fromHexKey, type Stage } from './stage.ts';
+import { fromHexKey, MEMBERS, type Stage } from './stage.ts';
 import type { Dataset, Task } from './truth.ts';
 
 export const OWNER = 'hospital';
@@ -31,8 +39,12 @@ const POLICY: Policy = {
   ],
 };
 
-/** A dataset of fresh keys, sealed to `groupKey`. */
-export async function addDataset(stage: Stage, groupKey: Uint8Array): Promise<Dataset> {
+/** A dataset of fresh keys, sealed to `groupKey`; its owner's vault remembers them. */
+export async function addDataset(
+  stage: Stage,
+  groupKey: Uint8Array,
+  vault: Vault,
+): Promise<Dataset> {
   const ports = { crypto: stage.shared.crypto, random: stage.random(`dataset/${stage.tree.size}`) };
   const columns = POLICY.columns.map(({ id, name }) => ({ id, name, type: 'BIGINT' }));
   const schema = commitTo(encodeSchema({ name: 't', columns }), ports);
@@ -41,21 +53,38 @@ export async function addDataset(stage: Stage, groupKey: Uint8Array): Promise<Da
   const keys = new Map([0, 1, 2, 3].map((id) => [id, ports.random.bytes(32)]));
   const commitments = { schema: schema.commitment, policy: policy.commitment };
   const plain = { dataset, groupKey, ...commitments };
-  const body = stage.world.datasetBody({ ...plain, columns: seal(stage, plain, keys).columns });
+  const opened = { schema: schema.opening, policy: policy.opening };
+  const openings = await forMembers(stage, opened);
+  const { columns: sealed } = seal(stage, plain, keys);
+  const body = stage.world.datasetBody({ ...plain, columns: sealed, openings });
+  await vault.put({ dataset, version: 1, name: 't', keys, ...opened });
   await put(stage, body);
-  return { body, keys, schema: schema.opening, policy: policy.opening };
+  return { body, keys, ...opened };
 }
 
-/** The same keys sealed again, to another group key. */
-export async function sealAgain(
+/** Openings sealed to these members, as a blob. */
+async function forMembers(
   stage: Stage,
-  known: Dataset,
-  groupKey: Uint8Array,
-): Promise<Dataset> {
-  const plain = { ...known.body, groupKey };
-  const body = { ...plain, columns: seal(stage, plain, known.keys).columns };
-  await put(stage, body);
-  return { ...known, body };
+  openings: OpeningMap,
+  readers: readonly string[] = MEMBERS,
+): Promise<Uint8Array> {
+  const { genesis, charter } = stage.world;
+  const random = stage.random(`openings/${stage.tree.size}`);
+  const aad = new Uint8Array(0);
+  const blob = await sealOpenings({
+    genesis,
+    openings,
+    recipients: charter.members.filter(({ id }) => readers.includes(id)),
+    seal: (publicKey, info, plaintext) => hpkeSeal({ publicKey, info, aad, plaintext, random }),
+  });
+  return stage.putBlob(blob);
+}
+
+/** As the ledger has it now: its owner's gateway seals it again by itself. */
+export function asRecorded(stage: Stage, known: Dataset): Dataset {
+  const { dataset, version } = known.body;
+  const recorded = stage.world.state.datasets.get(toHex(dataset))?.versions.get(version);
+  return { ...known, body: recorded?.body ?? known.body };
 }
 
 /** The attack E' = rE in its simplest form: a dataset with another's sealed keys. */
@@ -114,11 +143,18 @@ export async function addTask(
   const columns = change.columns ?? [1, 3];
   const used = change.used ?? [1, 3];
   const runs = change.runs ?? RUNS;
+  const code = `SELECT A, C FROM t -- ${stage.tree.size}`;
   const parts = {
-    code: commitTo(utf8('SELECT A, C FROM t'), ports),
+    code: commitTo(utf8(code), ports),
     parameters: commitTo(encodeParameters({ tables: ['t0'], params: {}, outputs: OUTPUTS }), ports),
     uses: commitTo(encodeUses(showing(used)), ports),
     purpose: commitTo(utf8('testing'), ports),
+  };
+  const opened = {
+    code: parts.code.opening,
+    parameters: parts.parameters.opening,
+    uses: parts.uses.opening,
+    purpose: parts.purpose.opening,
   };
   const inputs = [{ dataset: dataset.body.dataset, version: 1, columns }];
   const body = world.taskBody([dataset.body], {
@@ -126,8 +162,11 @@ export async function addTask(
     parameters: parts.parameters.commitment,
     uses: parts.uses.commitment,
     purpose: parts.purpose.commitment,
+    openings: await forMembers(stage, opened, [OWNER, PROPOSER]),
     inputs,
   });
+  const uses = showing(change.really ?? used);
+  stage.plans.set(code, uses);
   const { nodes } = change;
   const worker = { ...body.worker, ...(nodes === undefined ? {} : { nodes }) };
   const event = await world.sign(stage.key(PROPOSER, 'identity'), 'task', {
@@ -142,13 +181,9 @@ export async function addTask(
     await stage.order(await world.sign(stage.key(OWNER, 'identity'), 'approve', grant));
   }
   const openings = {
-    code: parts.code.opening,
-    parameters: parts.parameters.opening,
-    uses: parts.uses.opening,
-    purpose: parts.purpose.opening,
+    ...opened,
     inputs: [{ schema: dataset.schema, policy: dataset.policy }],
   };
-  const uses = showing(change.really ?? used);
   const task = { id, dataset, openings, columns, runs, uses };
   stage.tasks.set(toHex(id), task);
   return task;

@@ -97,7 +97,7 @@ export class WorkerNode {
       keepers: this.#keepers.map((keeper) => `http://${keeper}`),
       patienceMs: PATIENCE_MS,
     });
-    const peers = this.#gateways().map((gateway) => briskPeer(gateway, timers));
+    const peers = this.#gateways(signer.key).map((gateway) => briskPeer(gateway, timers));
     const follower = followerOf(stage, this.#checker, { node: name, peers });
     const blind = stage.off('usage-receipt');
     const silent = () => {};
@@ -119,10 +119,10 @@ export class WorkerNode {
     };
   }
 
-  #gateways(): Gateway[] {
+  #gateways(by: Uint8Array): Gateway[] {
     const { shared } = this.#stage;
     return MEMBERS.map((member) => {
-      const gateway = gatewayPeer(this.endpoint, member);
+      const gateway = gatewayPeer(this.endpoint, member, by);
       const append: Gateway['append'] = async (bytes) => {
         const answer = await gateway.append(bytes);
         const event = await shared.admission(bytes, shared.crypto);
@@ -141,7 +141,7 @@ export class WorkerNode {
     };
     const blobs = (): BlobStore => stage.blobsFor(this.endpoint, tap);
     return {
-      gateways: this.#gateways(),
+      gateways: this.#gateways(signer.key),
       blobs: blobs(),
       blobsOf: MEMBERS.map(blobs),
       keeper: (base) => {
