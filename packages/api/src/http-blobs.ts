@@ -2,7 +2,6 @@
 // Blobs of one or several gateways over HTTP: /v1/blobs/<hex>. Whole reads are checked against the
 // digest, so any gateway may serve any blob; a range is not checked here (the reader holds a digest
 // tree). Where several gateways are named, the next one is asked when one does not have it.
-
 import { type BlobStore, type CryptoPort, coreError, equal, isCoded, toHex } from '@cloister/core';
 import { apiError } from './errors.ts';
 import type { HttpJson } from './http-json.ts';

@@ -2,7 +2,6 @@
 // The HTTP client that all typed clients share: a base address, a time-out on every request, signed
 // requests or a bearer token where wanted, answers checked against a schema, and errors that come
 // back as the CodedErrors they were. Answers are bounded, so a lying peer cannot fill our memory.
-
 import { type Clock, CodedError, type CryptoPort, type Signer } from '@cloister/core';
 import type { z } from 'zod';
 import { apiError, errorBody, fromErrorBody } from './errors.ts';

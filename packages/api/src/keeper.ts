@@ -6,7 +6,6 @@
 //
 // That encoding is deterministic CBOR; its HPKE `info` binds genesis, join, epoch and seat, so an
 // answer to one join opens as nothing else.
-
 import {
   type Cbor,
   type CodedError,

@@ -5,7 +5,6 @@
 //
 // A captured request can be replayed to the same server within the window; every endpoint that
 // takes signed requests is idempotent or consumes something named in the body.
-
 import {
   type Cbor,
   type Clock,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A worker as a proposer's gateway sees it: start a run of an approved task, and watch it.
-import { toHex } from '@cloister/core';
+import { ERROR_KINDS, toHex } from '@cloister/core';
 import { z } from 'zod';
 import type { HttpJson } from './http-json.ts';
 
@@ -26,7 +26,9 @@ export const runStatus = z.object({
     'released',
     'failed',
   ]),
+  /** Why it failed, with the kind of the code. */
   code: z.string().optional(),
+  kind: z.enum(ERROR_KINDS).optional(),
   sentence: z.string().optional(),
   phases: z.record(z.string(), z.number()),
 });

@@ -167,5 +167,5 @@ function fromReadable(value: unknown): unknown {
 }
 
 function malformed(path: string, what: string) {
-  return cliError('charter-file-malformed', 'malformed', `${path} is no charter file: ${what}`);
+  return cliError('charter-file-malformed', `${path} is no charter file: ${what}`);
 }

@@ -5,5 +5,5 @@ import { cliError } from './errors.ts';
 
 export function epochEnded(end: NonNullable<Status['endedEpoch']>) {
   const message = `the keepers ended the epoch (${end.code}): wanted ${end.wanted}, got ${end.got}`;
-  return cliError('epoch-ended', 'policy', message);
+  return cliError('epoch-ended', message);
 }

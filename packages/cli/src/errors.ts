@@ -2,24 +2,45 @@
 // What the command line adds: its own codes, and the exit status of every kind of error. This is
 // the only place that knows the statuses; `cloister --help` prints them.
 import type { RunStatus } from '@cloister/api';
-import { CodedError, type ErrorKind, isCoded } from '@cloister/core';
+import { type CodedError, type ErrorKind, errorTable, isCoded, toldError } from '@cloister/core';
 
-export type CliErrorCode =
-  | 'file-unreadable'
-  | 'file-exists'
-  | 'key-file-exposed'
-  | 'key-file-malformed'
-  | 'charter-file-malformed'
-  | 'hardware-missing'
-  | 'environment-missing'
-  | 'option-malformed'
-  | 'epoch-ended'
-  | 'epoch-timed-out'
-  | 'reseal-pending'
-  | 'process-failed'
-  | 'run-failed'
-  | 'verification-failed'
-  | 'demo-timed-out';
+/** A CodedError of the command line. */
+export const cliError = errorTable({
+  'file-unreadable': { kind: 'not-found', says: 'A file is not there or cannot be read.' },
+  'file-malformed': {
+    kind: 'malformed',
+    says: 'A file holds something other than what is wanted of it.',
+  },
+  'file-unwritable': { kind: 'usage', says: 'A file cannot be written; choose another place.' },
+  'file-exists': { kind: 'conflict', says: 'A file exists already; --force replaces it.' },
+  'key-file-exposed': { kind: 'usage', says: 'A file with keys is open to others: chmod 600 it.' },
+  'key-file-malformed': { kind: 'malformed', says: 'A file of keys has not its form.' },
+  'charter-file-malformed': { kind: 'malformed', says: 'A file is no charter.' },
+  'hardware-missing': {
+    kind: 'malformed',
+    says: 'The charter or the home has no hardware for this node.',
+  },
+  'environment-missing': {
+    kind: 'not-found',
+    says: 'The charter has no environment for this node.',
+  },
+  'option-malformed': { kind: 'usage', says: 'An option has not the form that --help tells.' },
+  'id-unknown': { kind: 'not-found', says: 'Nothing that begins with these digits is known.' },
+  'id-ambiguous': { kind: 'usage', says: 'Several begin with these digits: give more.' },
+  'epoch-ended': { kind: 'policy', says: 'The attempt to form an epoch ended without one.' },
+  'epoch-timed-out': {
+    kind: 'unavailable',
+    says: 'The attempt to form an epoch is not over yet: --wait longer.',
+  },
+  'reseal-pending': {
+    kind: 'unavailable',
+    says: 'The new key is in force, and not every dataset is sealed to it yet.',
+  },
+  'process-failed': { kind: 'unavailable', says: 'A process that was started has ended.' },
+  'task-refused': { kind: 'policy', says: 'The policies do not allow the question.' },
+  'verification-failed': { kind: 'verification', says: 'The ledger or a node does not verify.' },
+  'demo-timed-out': { kind: 'unavailable', says: 'The demo waited too long for a step.' },
+});
 
 /** Exit status by kind; 70 (EX_SOFTWARE) is a fault of ours. */
 export const EXIT_STATUS: Readonly<Record<ErrorKind, number>> = {
@@ -42,31 +63,12 @@ export function exitStatusOf(error: unknown): number {
   return isCoded(error) ? EXIT_STATUS[error.kind] : 70;
 }
 
-export function cliError(
-  code: CliErrorCode,
-  kind: ErrorKind,
-  message: string,
-  cause?: unknown,
-): CodedError<CliErrorCode> {
-  return new CodedError(code, kind, message, { cause });
-}
-
-/** Codes of runs that end because someone could not be reached: trying again may help. */
-const UNREACHED = new Set([
-  'freshness-unreachable',
-  'receipt-missing',
-  'gateway-unknown',
-  'keepers-too-few',
-  'ledger-unreachable',
-  'quorum-unreachable',
-  'timed-out',
-]);
-
-/** A run that ended without a result, as an error that carries its code on the ledger. */
-export function runFailed(status: RunStatus): CodedError<CliErrorCode> {
-  const code = status.code ?? 'run-failed';
-  const message = `the run failed (${code}): ${status.sentence ?? 'no more is known'}`;
-  const details = { run: status.run, code };
-  const kind = UNREACHED.has(code) ? 'unavailable' : 'policy';
-  return new CodedError('run-failed', kind, message, { details });
+/**
+ * A run that ended without a result, as the error that its worker met: code, kind and sentence are
+ * the run's.
+ */
+export function runFailed(status: RunStatus): CodedError {
+  const { code = 'run-failed', kind = 'verification', sentence = 'no more is known' } = status;
+  const message = `the run failed (${code}): ${sentence}`;
+  return toldError({ code, kind, message }, { details: { run: status.run, code } });
 }

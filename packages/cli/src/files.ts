@@ -9,7 +9,7 @@ export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> 
     return new Uint8Array(await readFile(path));
   } catch (cause) {
     const reason = (cause as NodeJS.ErrnoException).code ?? 'unreadable';
-    throw cliError('file-unreadable', 'not-found', `cannot read ${path} (${reason})`, cause);
+    throw cliError('file-unreadable', `cannot read ${path} (${reason})`, { cause });
   }
 }
 
@@ -29,11 +29,11 @@ export async function readEvidence(path: string): Promise<Uint8Array<ArrayBuffer
     }
   } catch (cause) {
     const reason = (cause as NodeJS.ErrnoException).code ?? 'unreadable';
-    throw cliError('file-unreadable', 'not-found', `cannot read ${path} (${reason})`, cause);
+    throw cliError('file-unreadable', `cannot read ${path} (${reason})`, { cause });
   }
   if (size > MAX_EVIDENCE_BYTES) {
     const message = `${path} is larger than 16 MiB, which no evidence is`;
-    throw cliError('file-unreadable', 'malformed', message);
+    throw cliError('file-malformed', message);
   }
   return new Uint8Array(Buffer.concat(chunks));
 }
@@ -47,6 +47,6 @@ export async function readJson(path: string): Promise<unknown> {
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    throw cliError('file-unreadable', 'malformed', `${path} is not JSON`);
+    throw cliError('file-malformed', `${path} is not JSON`);
   }
 }

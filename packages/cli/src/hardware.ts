@@ -49,7 +49,7 @@ export function parseMake(text: string): MachineMake {
   const found = MACHINE_MAKES.find((make) => make === text);
   if (found !== undefined) return found;
   const message = `${text} is no make of hardware: wanted ${MACHINE_MAKES.join(', ')}`;
-  throw cliError('option-malformed', 'usage', message);
+  throw cliError('option-malformed', message);
 }
 
 /** Makes one machine, enrols it with the operator; answers its card and what was proved of it. */
@@ -86,7 +86,7 @@ export async function readCard(path: string): Promise<HardwareCard> {
   const parsed = hardwareCard.safeParse(await readJson(path));
   if (parsed.success) return parsed.data;
   const message = `${path} is no hardware card (cloister hardware create makes one)`;
-  throw cliError('hardware-missing', 'malformed', message);
+  throw cliError('hardware-missing', message);
 }
 
 /** The machine of a card in this folder, to load a program on. */

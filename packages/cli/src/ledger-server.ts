@@ -3,7 +3,7 @@
 // charter it was started with; whether an event is right is for everybody's fold.
 import { join } from 'node:path';
 import { REQUEST_HEADER, verifyRequest } from '@cloister/api';
-import { CodedError, equal, systemClock } from '@cloister/core';
+import { equal, requestError, systemClock } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { type LedgerServer, serveLedger } from '@cloister/ledger-log';
 import { logOrigin } from '@cloister/tlog';
@@ -31,7 +31,7 @@ export function serveCharterLedger(options: {
       const member = body.members.find(({ identity }) => equal(identity, caller));
       if (member !== undefined) return member.id;
       const message = 'this ledger answers members of its charter only';
-      throw new CodedError('request-forbidden', 'policy', message);
+      throw requestError('request-forbidden', message);
     },
     // A member's gateway vouches for what it forwards; the quota is per signer.
     authorise: () => undefined,

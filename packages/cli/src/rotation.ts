@@ -120,7 +120,7 @@ async function followed(
   if (done !== undefined) return done;
   const who = last?.waitsFor.map((card) => `${card.operator} (${card.tee})`).join(', ') ?? '';
   const message = `after ${Math.round(seconds)} s the attempt waits for ${who}: --wait longer`;
-  throw cliError('epoch-timed-out', 'unavailable', message);
+  throw cliError('epoch-timed-out', message);
 }
 
 const PHASES: Readonly<Record<Attempt['phase'], string>> = {
@@ -151,7 +151,7 @@ function endedFor(attempt: Attempt, options: RotationOptions): CodedError {
           ? 'name other joins, or none'
           : 'no time is left to repeat it (--wait)'
         : ONE_WORD;
-  return cliError('epoch-ended', 'policy', `${endedLine(attempt)}. ${why}`);
+  return cliError('epoch-ended', `${endedLine(attempt)}. ${why}`);
 }
 
 /** Waits until every dataset of members that answer is sealed; says who is left. */
@@ -172,7 +172,7 @@ async function sealed(
   const own = last.find((owner) => owner.fault !== null)?.fault;
   const why = own == null ? '' : `; this gateway does not seal (${own.code}): ${own.sentence}`;
   const message = `the new key is in force, but not sealed to it: ${waitingLine(last)}${why}`;
-  throw cliError('reseal-pending', 'unavailable', message);
+  throw cliError('reseal-pending', message);
 }
 
 export function waitingLine(resealing: Resealing): string {

@@ -58,7 +58,7 @@ async function nodeFacts(options: NodeOptions, role: 'keeper' | 'worker') {
   const environment = environmentId(card, role);
   if (!charter.body.environments.some((e) => e.id === environment)) {
     const message = `no environment ${environment} in the charter: was the hardware in its draft?`;
-    throw cliError('environment-missing', 'not-found', message);
+    throw cliError('environment-missing', message);
   }
   const log = options.log ?? 'inherit';
   return {

@@ -4,7 +4,7 @@ import type { AdminClient, TaskJson } from '@cloister/api';
 import { cliError } from './errors.ts';
 import { MOMENT_SECONDS, patiently } from './patience.ts';
 
-/** @throws CodedError `option-malformed` when none or several begin with `id` */
+/** @throws CodedError `id-unknown`, `id-ambiguous` when none or several begin with `id` */
 export async function findTask(admin: AdminClient, id: string): Promise<TaskJson> {
   const found = await patiently(MOMENT_SECONDS, async () => {
     const tasks = (await admin.tasks()).filter((t) => t.task.startsWith(id));
@@ -15,7 +15,7 @@ export async function findTask(admin: AdminClient, id: string): Promise<TaskJson
 
 /**
  * The released run whose id begins with `id`, or the newest released one of the task that does.
- * @throws CodedError `option-malformed`
+ * @throws CodedError `id-unknown`, `id-ambiguous`
  */
 export async function findRun(admin: AdminClient, id: string): Promise<string> {
   const found = await patiently(MOMENT_SECONDS, async () => {
@@ -37,9 +37,6 @@ function runsOf(tasks: readonly TaskJson[], id: string): string[] {
 function only<T>(found: readonly T[], what: string, id: string): T {
   const [first] = found;
   if (found.length === 1 && first !== undefined) return first;
-  const message =
-    found.length === 0
-      ? `no ${what} begins with ${id}`
-      : `${found.length} begin with ${id}: give more digits`;
-  throw cliError('option-malformed', 'not-found', message);
+  if (found.length === 0) throw cliError('id-unknown', `no ${what} begins with ${id}`);
+  throw cliError('id-ambiguous', `${found.length} begin with ${id}: give more digits`);
 }

@@ -136,6 +136,11 @@ export const contractError = errorTable({
     kind: 'verification',
     says: 'A chunk of a file is shorter than its digest tree says.',
   },
+  // events of one's own
+  'event-void': {
+    kind: 'policy',
+    says: 'An event was appended and found void; the void code is told beside.',
+  },
   // founding, and a node's own reading of the ledger
   'founding-charter-mismatch': {
     kind: 'verification',

@@ -4,7 +4,6 @@
 // produce: it decodes strictly, encodes again and compares, so one value has one encoding and a
 // digest of bytes is a digest of the value. Invariants: what has no decoding is not encoded
 // (undefined, NaN, lone surrogates, integers that a double cannot hold); nesting is bounded.
-
 import { type DecodeOptions, decode, encode, rfc8949EncodeOptions } from 'cborg';
 import { equal } from './bytes.ts';
 import { CodedError, type CoreErrorCode, coreError } from './errors.ts';

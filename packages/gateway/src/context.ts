@@ -3,20 +3,12 @@
 // It is made once at start and passed down; nothing in it is global.
 import type { GatewayClient } from '@cloister/api';
 import type { Appraiser, EventKind, FoldState, Ledger, Member, Said } from '@cloister/contract';
-import { placed, signEvent } from '@cloister/contract';
+import { contractError, placed, signEvent, voidError } from '@cloister/contract';
 import type { EnginePort } from '@cloister/contract/policy';
-import {
-  type BlobStore,
-  type Clock,
-  CodedError,
-  type CryptoPort,
-  type Lane,
-  type Random,
-  type Timers,
-} from '@cloister/core';
+import type { BlobStore, Clock, CryptoPort, Lane, Random, Timers } from '@cloister/core';
 import type { FileBlobs } from '@cloister/core/node';
 import type { Logger } from 'pino';
-import type { GatewayErrorCode } from './errors.ts';
+import { gatewayError } from './errors.ts';
 import type { MemberCard, OrgKeys } from './home.ts';
 import type { EntryRecord, Follower } from './ledger/follower.ts';
 import type { WitnessService } from './ledger/witness-service.ts';
@@ -57,7 +49,7 @@ export function stateInForce(
   const { state } = gateway.follower;
   if (state.charter === null) {
     const message = 'the charter is not in force yet: every founder must sign it';
-    throw new CodedError<GatewayErrorCode>('charter-not-in-force', 'unavailable', message);
+    throw gatewayError('charter-not-in-force', message);
   }
   return state as FoldState & { charter: NonNullable<FoldState['charter']> };
 }
@@ -67,7 +59,7 @@ export function memberOf(gateway: Gateway, id: string): Member {
   const found = stateInForce(gateway).charter.members.find((member) => member.id === id);
   if (found !== undefined) return found;
   const message = `${id} is not a member of this charter`;
-  throw new CodedError<GatewayErrorCode>('not-a-member', 'not-found', message);
+  throw voidError('not-a-member', message);
 }
 
 /** Appends bytes and waits until this gateway has folded them. */
@@ -78,7 +70,7 @@ export async function appendAndFold(gateway: Gateway, bytes: Uint8Array): Promis
   if (record !== undefined) return record;
   if (gateway.follower.failure !== undefined) throw gateway.follower.failure;
   const message = `the event is on the ledger at ${seq}: this gateway has not followed so far yet`;
-  throw new CodedError<GatewayErrorCode>('gateway-behind', 'unavailable', message);
+  throw gatewayError('gateway-behind', message);
 }
 
 /**
@@ -127,5 +119,5 @@ export function refuseVoid(record: EntryRecord, kind: string): void {
   const why = record.sentence ?? record.code ?? 'no reason';
   const message = `the ledger has this ${kind} as void: ${why}`;
   const details = { code: record.code ?? '', seq: record.seq };
-  throw new CodedError<GatewayErrorCode>('event-void', 'policy', message, { details });
+  throw contractError('event-void', message, { details });
 }

@@ -17,11 +17,11 @@
 import { createHmac } from 'node:crypto';
 import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CodedError, fromHex, type Signer, systemRandom, toHex, utf8 } from '@cloister/core';
+import { fromHex, type Signer, systemRandom, toHex, utf8 } from '@cloister/core';
 import { ed25519Signer, makeFolderDurably, nodeCrypto, writeDurably } from '@cloister/core/node';
 import { deriveHpkeKeyPair, type HpkeKeyPair } from '@cloister/threshold/node';
 import { z } from 'zod';
-import type { GatewayErrorCode } from './errors.ts';
+import { gatewayError } from './errors.ts';
 
 /** The charter's payload, in a member's folder: what its gateway signs. */
 export const CHARTER_FILE = 'charter.cbor';
@@ -93,7 +93,7 @@ export async function createOrg(
   org: { id: string; name: string },
 ): Promise<MemberCard> {
   if (await exists(join(home, 'org.json'))) {
-    throw fail('home-exists', 'conflict', `${home} already holds an organisation`);
+    throw gatewayError('home-exists', `${home} already holds an organisation`);
   }
   const [identity, witness, hpke] = [0, 1, 2].map(() => systemRandom.bytes(32)) as [
     Seed,
@@ -123,7 +123,7 @@ export async function createOperator(
   operator: { id: string; name: string },
 ): Promise<OperatorCard> {
   if (await exists(join(home, 'operator.json'))) {
-    throw fail('home-exists', 'conflict', `${home} already holds an operator`);
+    throw gatewayError('home-exists', `${home} already holds an operator`);
   }
   await makeFolderDurably(home);
   const seed = systemRandom.bytes(32);
@@ -224,7 +224,7 @@ async function readText(home: string, name: string): Promise<string> {
   } catch {
     const hint = "is this an organisation's folder (cloister org init)?";
     const message = `${join(home, name)} is missing: ${hint}`;
-    throw fail('home-missing', 'not-found', message);
+    throw gatewayError('home-missing', message);
   }
 }
 
@@ -234,7 +234,7 @@ async function readSecret(home: string, name: string): Promise<string> {
   if ((mode & 0o077) !== 0) {
     const what = `${join(home, name)} can be read by others`;
     const message = `${what}: chmod 600 it, and consider its keys known`;
-    throw fail('home-permissions', 'policy', message);
+    throw gatewayError('home-permissions', message);
   }
   return text;
 }
@@ -243,7 +243,7 @@ function parseJson(name: string, text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    throw fail('home-malformed', 'malformed', `${name} is not JSON`);
+    throw gatewayError('home-malformed', `${name} is not JSON`);
   }
 }
 
@@ -252,7 +252,7 @@ function check<T extends z.ZodType>(name: string, schema: T, value: unknown): z.
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const message = `${name}: ${issue?.path.join('.') ?? ''} ${issue?.message ?? 'is malformed'}`;
-  throw fail('home-malformed', 'malformed', message);
+  throw gatewayError('home-malformed', message);
 }
 
 function writeJson(path: string, value: unknown): Promise<void> {
@@ -261,8 +261,4 @@ function writeJson(path: string, value: unknown): Promise<void> {
 
 function writeSecretJson(path: string, value: unknown): Promise<void> {
   return writeDurably(path, utf8(`${JSON.stringify(value)}\n`), 0o600);
-}
-
-function fail(code: GatewayErrorCode, kind: CodedError['kind'], message: string): CodedError {
-  return new CodedError<GatewayErrorCode>(code, kind, message);
 }

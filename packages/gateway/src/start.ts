@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GatewayClient, HttpBlobs, HttpJson, REQUEST_HEADER, signRequest } from '@cloister/api';
 import { type CharterBody, decodeFoundingCharter, JoinAppraiser } from '@cloister/contract';
-import { CodedError, equal, fromHex, systemClock, systemRandom } from '@cloister/core';
+import { equal, fromHex, systemClock, systemRandom } from '@cloister/core';
 import { FileBlobs, nodeCrypto } from '@cloister/core/node';
 import { createDuckdbEngine } from '@cloister/engine-duckdb';
 import { HttpLedger } from '@cloister/ledger-log';
@@ -21,7 +21,7 @@ import { DatasetJobs } from './datasets/jobs.ts';
 import { sweep } from './datasets/sweep.ts';
 import { Uploads } from './datasets/uploads.ts';
 import { Duties } from './duties.ts';
-import type { GatewayErrorCode } from './errors.ts';
+import { gatewayError } from './errors.ts';
 import { followAndWitness } from './follow-and-witness.ts';
 import {
   CHARTER_FILE,
@@ -133,8 +133,7 @@ async function assemble(
   undo.push(() => app.close());
   const url = await app.listen({ host: config.host, port: config.port }).catch((cause) => {
     const message = `cannot listen on ${config.host}:${config.port}: is another gateway running?`;
-    const code: GatewayErrorCode = 'gateway-address-taken';
-    throw new CodedError(code, 'unavailable', message, { cause });
+    throw gatewayError('gateway-address-taken', message, { cause });
   });
   const tickMs = config.tickSeconds * 1_000;
   const clean = (now: number) => sweep(home, now, (name) => jobs.uses(name));
@@ -169,7 +168,7 @@ async function readCharter(
   if (bytes === undefined) {
     const path = join(home, CHARTER_FILE);
     const message = `${path} is missing: put the charter there (cloister gateway init)`;
-    throw new CodedError<GatewayErrorCode>('home-missing', 'not-found', message);
+    throw gatewayError('home-missing', message);
   }
   const charter = decodeFoundingCharter(bytes, own.genesis, nodeCrypto);
   const { id, identity, witness, hpke } = own.card;
@@ -181,7 +180,7 @@ async function readCharter(
     equal(mine.hpke, fromHex(hpke));
   if (same) return charter;
   const message = `the charter does not name ${id} with the keys of this folder`;
-  throw new CodedError<GatewayErrorCode>('charter-mismatch', 'verification', message);
+  throw gatewayError('charter-mismatch', message);
 }
 
 function authenticator(keys: OrgKeys, card: MemberCard, genesis: Uint8Array) {

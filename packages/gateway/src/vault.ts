@@ -4,10 +4,10 @@
 // backup must hold: without it the dataset is lost with the key.
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CodedError, fromHex, toHex, utf8 } from '@cloister/core';
+import { fromHex, toHex, utf8 } from '@cloister/core';
 import { writeDurably } from '@cloister/core/node';
 import { z } from 'zod';
-import type { GatewayErrorCode } from './errors.ts';
+import { gatewayError } from './errors.ts';
 import { homeFolder } from './home.ts';
 
 /** The id of the footer's master key; columns are counted from 1. */
@@ -83,7 +83,7 @@ function parseEntry(name: string, text: string): VaultEntry {
   if (!parsed.success) {
     const help = 'restore it from a backup; its dataset cannot be sealed again without it';
     const message = `vault/${name} is damaged: ${help}`;
-    throw new CodedError<GatewayErrorCode>('home-malformed', 'malformed', message);
+    throw gatewayError('home-malformed', message);
   }
   const { data } = parsed;
   const opening = (o: { salt: string; value: string }) => ({

@@ -3,7 +3,7 @@
 // stands. The process lives on between runs; everything that a run touches is its own (run.ts).
 import type { RunStatus } from '@cloister/api';
 import { errorFields } from '@cloister/attested';
-import { type CodedError, equal, isCoded, toHex } from '@cloister/core';
+import { type CodedError, type ErrorKind, equal, isCoded, toHex } from '@cloister/core';
 import { tidyCode, workerError } from './errors.ts';
 import { workerMetrics } from './metrics.ts';
 import type { WorkerPorts } from './ports.ts';
@@ -97,16 +97,16 @@ export class Worker {
       this.metrics.count('cloister_worker_runs_total', { outcome: 'released' });
       log.info('released', { run: entry.status.run, ...entry.status.phases });
     } catch (error) {
-      const { code, message } = describe(error);
+      const { code, kind, message } = describe(error);
       const { run } = entry.status;
       if (isCoded(error)) log.warn('failed', { run, code });
       else log.warn('failed', { run, ...errorFields(error) });
       this.metrics.count('cloister_worker_runs_total', { outcome: code });
-      this.#enter(entry, { state: 'failed', code, sentence: message });
+      this.#enter(entry, { state: 'failed', code, kind, sentence: message });
     }
   }
 
-  #enter(entry: Entry, change: Pick<RunStatus, 'state' | 'code' | 'sentence'>): void {
+  #enter(entry: Entry, change: Pick<RunStatus, 'state' | 'code' | 'kind' | 'sentence'>): void {
     const now = this.ports.timers.elapsed();
     const { state: phase, phases: before } = entry.status;
     const seconds = (now - entry.since) / 1_000;
@@ -126,9 +126,12 @@ export class Worker {
 }
 
 /** What the proposer hears: a void join's own code and a keeper's refusal come first. */
-function describe(error: unknown): { code: string; message: string } {
-  if (!isCoded(error)) return { code: 'run-failed', message: 'the run failed inside the worker' };
+function describe(error: unknown): { code: string; kind: ErrorKind; message: string } {
+  if (!isCoded(error)) {
+    const message = 'the run failed inside the worker';
+    return { code: 'run-failed', kind: 'verification', message };
+  }
   const { code, refusal } = (error as CodedError).details;
   const said = [code, refusal].find((c) => typeof c === 'string' && c !== 'none');
-  return { code: tidyCode(said, error.code), message: error.message };
+  return { code: tidyCode(said, error.code), kind: error.kind, message: error.message };
 }

@@ -114,5 +114,5 @@ async function readShape<T>(
 ): Promise<T> {
   const parsed = shape.safeParse(await readJson(path));
   if (parsed.success && parsed.data !== undefined) return parsed.data;
-  throw cliError('file-unreadable', 'malformed', `${path} is not the card that is wanted here`);
+  throw cliError('file-malformed', `${path} is not the card that is wanted here`);
 }

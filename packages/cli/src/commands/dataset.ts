@@ -131,7 +131,7 @@ async function startAdding(
 async function upload(admin: AdminClient, path: string, say: (line: string) => void) {
   const info = await stat(path).catch(() => undefined);
   if (info === undefined || !info.isFile()) {
-    throw cliError('file-unreadable', 'not-found', `cannot read ${path}: no such file`);
+    throw cliError('file-unreadable', `cannot read ${path}: no such file`);
   }
   const file = await openAsBlob(path);
   const now = sometimes(say);

@@ -118,7 +118,7 @@ async function judged(
 
 function kindUnknown(file: string): Error {
   const message = `${file}: its bytes do not show what evidence it is; say so with --tee`;
-  return cliError('option-malformed', 'usage', message);
+  return cliError('option-malformed', message);
 }
 
 function inspectionLines(kind: EvidenceKind, fields: Inspection): string[] {
@@ -142,8 +142,8 @@ async function writeNew(path: string, bytes: Uint8Array, force: boolean): Promis
   } catch (cause) {
     const reason = (cause as NodeJS.ErrnoException).code ?? 'unwritable';
     if (reason === 'EEXIST') {
-      throw cliError('file-exists', 'conflict', `${path} exists; --force replaces it`);
+      throw cliError('file-exists', `${path} exists; --force replaces it`);
     }
-    throw cliError('file-unreadable', 'usage', `cannot write ${path} (${reason})`, cause);
+    throw cliError('file-unwritable', `cannot write ${path} (${reason})`, { cause });
   }
 }

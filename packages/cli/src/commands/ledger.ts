@@ -47,8 +47,7 @@ export function ledgerCommands(program: Command): void {
         `cosigned by ${report.cosignatures.join(', ')} (quorum ${report.quorum})`,
         ...(report.ok ? ['everything holds'] : report.findings),
       ]);
-      if (!report.ok)
-        throw cliError('verification-failed', 'verification', report.findings.join('; '));
+      if (!report.ok) throw cliError('verification-failed', report.findings.join('; '));
     });
   withExample(verify, 'cloister ledger verify --home bank');
   const list = withHome(ledger.command('list'))
@@ -163,7 +162,7 @@ export function gatewayCommands(program: Command): void {
       });
       if (s === undefined) {
         const message = `the charter is not in force after ${options.wait} s: do all gateways run?`;
-        throw cliError('process-failed', 'unavailable', message);
+        throw cliError('process-failed', message);
       }
       print(command, s, [
         `${s.member.name} (${s.member.id}) under ${s.charter}${s.simulated ? '  SIMULATED' : ''}`,

@@ -59,7 +59,7 @@ function keeperCommands(program: Command): void {
       if (answer.fault === null) return;
       const { code, sentence } = answer.fault;
       const message = `nothing is sealed to this key (${code}): ${sentence}`;
-      throw cliError('verification-failed', 'verification', message);
+      throw cliError('verification-failed', message);
     });
   withExample(verify, 'cloister keeper verify --home bank');
   const epoch = withHome(keeper.command('epoch'))
@@ -106,7 +106,7 @@ async function formEpoch(
   if (formed !== undefined) return formed;
   const look = 'cloister ledger list --kind epoch-abort';
   const message = `no group key after ${options.wait} s: see ${look}`;
-  throw cliError('process-failed', 'unavailable', message);
+  throw cliError('process-failed', message);
 }
 
 type Keepers = Awaited<ReturnType<AdminClient['keepers']>>;
@@ -250,6 +250,6 @@ async function endOf(node: Parameters<typeof runUntilSignal>[0][number]): Promis
   const { runUntilSignal: run } = await import('@cloister/attester');
   const exit = await run([node]);
   if (exit.signal === null && exit.code !== 0) {
-    throw cliError('process-failed', 'unavailable', `the node ended with status ${exit.code}`);
+    throw cliError('process-failed', `the node ended with status ${exit.code}`);
   }
 }

@@ -25,13 +25,13 @@ export function collect(value: string, before: string[] = []): string[] {
 /** A whole number, 0 or more. @throws CodedError `option-malformed` */
 export function count(text: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw cliError('option-malformed', 'usage', `wanted a whole number, got ${text}`);
+  throw cliError('option-malformed', `wanted a whole number, got ${text}`);
 }
 
 /** A number, 0 or more, such as 0.5. @throws CodedError `option-malformed` */
 export function amount(text: string): number {
   if (/^\d{1,9}(\.\d{1,9})?$/.test(text)) return Number(text);
-  throw cliError('option-malformed', 'usage', `wanted a number such as 0.5, got ${text}`);
+  throw cliError('option-malformed', `wanted a number such as 0.5, got ${text}`);
 }
 
 /**
@@ -41,7 +41,7 @@ export function amount(text: string): number {
 export function micros(text: string): number {
   const match = /^(\d{1,9})(?:\.(\d{1,6}))?$/.exec(text);
   if (match === null) {
-    throw cliError('option-malformed', 'usage', `wanted an amount such as 0.05, got ${text}`);
+    throw cliError('option-malformed', `wanted an amount such as 0.05, got ${text}`);
   }
   return Number(match[1]) * 1_000_000 + Number((match[2] ?? '').padEnd(6, '0'));
 }
@@ -50,5 +50,5 @@ export function micros(text: string): number {
 export function pairs(text: string, before: Record<string, string> = {}): Record<string, string> {
   const at = text.lastIndexOf('=');
   if (at > 0) return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
-  throw cliError('option-malformed', 'usage', `wanted name=value, got ${text}`);
+  throw cliError('option-malformed', `wanted name=value, got ${text}`);
 }

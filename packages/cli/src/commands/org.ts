@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // org, hardware: who takes part, and on which simulated machines.
+import { isCoded } from '@cloister/core';
 import { writeDurably } from '@cloister/core/node';
 import { createOperator, createOrg, readOperator, readOrg } from '@cloister/gateway/home';
 import type { Command } from 'commander';
@@ -41,11 +42,11 @@ export function orgCommands(program: Command): void {
   const show = withHome(org.command('show'))
     .description("print a folder's public cards")
     .action(async (options, command: Command) => {
-      const member = await readOrg(options.home).catch(() => null);
-      const operator = await readOperator(options.home).catch(() => null);
+      const member = await readOrg(options.home).catch(ifMissing);
+      const operator = await readOperator(options.home).catch(ifMissing);
       if (member === null && operator === null) {
         const message = `${options.home} holds no member and no operator (cloister org init)`;
-        throw cliError('file-unreadable', 'not-found', message);
+        throw cliError('file-unreadable', message);
       }
       print(command, { member, operator }, [JSON.stringify({ member, operator }, null, 2)]);
     });
@@ -86,7 +87,7 @@ function hardwareCommands(program: Command): void {
       const { parseMake, simulatedCollateral } = await import('../hardware.ts');
       if (options.out === undefined && options.publish !== true) {
         const message = 'say --publish, --out <file> or both: what to do with the collateral';
-        throw cliError('option-malformed', 'usage', message);
+        throw cliError('option-malformed', message);
       }
       const bytes = await simulatedCollateral(options.home, parseMake(options.make), Date.now());
       if (bytes === undefined) {
@@ -106,4 +107,10 @@ function hardwareCommands(program: Command): void {
       ]);
     });
   withExample(collateral, 'cloister hardware collateral --home bank --make sgx --publish');
+}
+
+/** A folder may be a member's, an operator's or both; what is there and broken is told. */
+function ifMissing(error: unknown): null {
+  if (isCoded(error, 'home-missing')) return null;
+  throw error;
 }

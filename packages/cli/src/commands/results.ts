@@ -67,7 +67,7 @@ async function printResults(admin: AdminClient, open: OpenRequest): Promise<void
   const several = statements.length > 1;
   if (several && format === 'parquet') {
     const message = 'several Parquet files cannot go to stdout: give --out or --statement';
-    throw cliError('option-malformed', 'usage', message);
+    throw cliError('option-malformed', message);
   }
   for (const statement of statements) {
     const bytes = await admin.openResult(run, format, statement);

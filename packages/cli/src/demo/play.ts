@@ -44,8 +44,7 @@ export async function playDemo(options: {
 function interruption(): { promise: Promise<never>; forget: () => void } {
   let onSignal: () => void = () => undefined;
   const promise = new Promise<never>((_, reject) => {
-    onSignal = () =>
-      reject(cliError('process-failed', 'unavailable', 'interrupted; every process was stopped'));
+    onSignal = () => reject(cliError('process-failed', 'interrupted; every process was stopped'));
   });
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);

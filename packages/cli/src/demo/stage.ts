@@ -31,7 +31,7 @@ export class Stage {
 
   /** Starts `cloister <args>` and answers the address that it prints when it listens. */
   async start(name: string, args: readonly string[]): Promise<string> {
-    if (this.#stopping) throw cliError('process-failed', 'unavailable', 'the stage is closed');
+    if (this.#stopping) throw cliError('process-failed', 'the stage is closed');
     const log = this.#log(name);
     const child = spawn(process.execPath, [COMMAND, '--json', '--exit-with-stdin', ...args], {
       stdio: ['pipe', 'pipe', log.fd],
@@ -44,7 +44,7 @@ export class Stage {
 
   /** Launches a node and takes it into care, from the moment it is launched. */
   async launch(name: string, start: (log: number) => Promise<RunningNode>): Promise<RunningNode> {
-    if (this.#stopping) throw cliError('process-failed', 'unavailable', 'the stage is closed');
+    if (this.#stopping) throw cliError('process-failed', 'the stage is closed');
     const log = this.#log(name);
     const starting = start(log.fd);
     this.#starting.add(starting);
@@ -57,7 +57,7 @@ export class Stage {
       const silent = isCoded(error, 'node-start-failed') && error.details['silent'] === true;
       if (!silent) throw error;
       const message = `${name}: ${error.message}${log.lastWords()}`;
-      throw cliError('process-failed', 'unavailable', message);
+      throw cliError('process-failed', message);
     } finally {
       this.#starting.delete(starting);
     }
@@ -114,15 +114,14 @@ export class Stage {
   #ended(name: string): void {
     if (this.#stopping) return;
     const message = `${name} ended unexpectedly: see ${join(this.#folder, 'logs')}`;
-    for (const reject of this.#ending) reject(cliError('process-failed', 'unavailable', message));
+    for (const reject of this.#ending) reject(cliError('process-failed', message));
   }
 }
 
 function listening(name: string, child: ChildProcess, lastWords: () => string): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = '';
-    const fail = (what: string) =>
-      reject(cliError('process-failed', 'unavailable', `${name} ${what}`));
+    const fail = (what: string) => reject(cliError('process-failed', `${name} ${what}`));
     const timer = setTimeout(() => fail(`did not listen within ${LISTEN_MS / 1_000} s`), LISTEN_MS);
     child.once('error', () => fail('could not be started'));
     child.once('exit', () => {

@@ -5,7 +5,7 @@ import { openAsBlob } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BillAnswer, KeepersAnswer, RunStatus, VerifyAnswer } from '@cloister/api';
-import { cliError } from '../errors.ts';
+import { cliError, runFailed } from '../errors.ts';
 import { CAST, INPUTS, PURPOSE, QUESTION } from './cast.ts';
 import { syntheticData } from './data.ts';
 import { raiseWorker, raiseWorld, until, type World, type WorldOptions } from './world.ts';
@@ -81,11 +81,7 @@ async function proposeAndApprove(world: World): Promise<string> {
       const answer = await admins.insurer.proposeTask(asked);
       if (answer.check.ok) return answer.task;
       const found = answer.check.findings.map((f) => f.sentence).join('; ');
-      throw cliError(
-        'run-failed',
-        'policy',
-        `the policies do not allow the demo's question: ${found}`,
-      );
+      throw cliError('task-refused', `the policies do not allow the demo's question: ${found}`);
     },
     (id) => id.slice(0, 16),
   );
@@ -115,9 +111,9 @@ async function runTask(world: World, task: string): Promise<RunStatus> {
         status = await admins.insurer.runStatus(status.run, { known: status.state, waitMs: 5_000 });
       }
       if (status.state === 'released') return status;
-      const { state, code = 'no code', sentence = '' } = status;
-      const message = `the run ended as ${state} (${code}): ${sentence}`;
-      throw cliError('run-failed', 'policy', message);
+      if (status.state === 'failed') throw runFailed(status);
+      const message = `waited ${WAIT_MS / 1_000} s for the run, which is ${status.state}`;
+      throw cliError('demo-timed-out', message);
     },
     (status) =>
       Object.entries(status.phases)

@@ -249,5 +249,5 @@ export async function until(what: string, holds: () => Promise<boolean>): Promis
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
-  throw cliError('demo-timed-out', 'unavailable', `waited ${WAIT_MS / 1_000} s for ${what}`, last);
+  throw cliError('demo-timed-out', `waited ${WAIT_MS / 1_000} s for ${what}`, { cause: last });
 }

@@ -165,7 +165,7 @@ describe('evidence from a stream', () => {
   it('is unusable where it has no end', async () => {
     const ran = await cloister('evidence', 'verify', '/dev/zero', '--json');
     expect(ran.status).toBe(1);
-    expect(JSON.parse(ran.err).error).toMatchObject({ code: 'file-unreadable' });
+    expect(JSON.parse(ran.err).error).toMatchObject({ code: 'file-malformed' });
   });
 });
 
@@ -213,7 +213,7 @@ describe('what is refused, and what cannot be judged', () => {
     ],
     ['a bad time', ['sgx-dcap.bin', '--at', 'yesterday'], 'option-malformed'],
     ['bad report data', ['sgx-dcap.bin', '--report-data', 'xyz'], 'option-malformed'],
-    ['roots that are none', ['sgx-dcap.bin', '--roots', 'prose.txt'], 'file-unreadable'],
+    ['roots that are none', ['sgx-dcap.bin', '--roots', 'prose.txt'], 'file-malformed'],
     ['a bundle that is none', ['sgx-dcap.bin', '--collateral', 'noise.bin'], undefined],
     ['a policy with a gap', ['sgx-dcap.bin', '--policy', 'gap.json'], 'policy-field-missing'],
   ])('%s is unusable: status 1 and a code', async (_, args, code) => {

@@ -80,7 +80,7 @@ export async function judgeEvidence(file: string, options: JudgeOptions): Promis
   const kind = options.tee ?? detectKind(bytes);
   if (kind === undefined) {
     const message = `${file}: its bytes do not show what evidence it is; say so with --tee`;
-    throw cliError('option-malformed', 'usage', message);
+    throw cliError('option-malformed', message);
   }
   const at = options.at === undefined ? Date.now() : parseTime(options.at);
   const collateral = await readBundles(options.collateral ?? [], kind);
@@ -116,7 +116,7 @@ export async function judgeEvidence(file: string, options: JudgeOptions): Promis
 function vendorRoots(kind: EvidenceKind): readonly Root[] {
   if (VENDOR_ROOTS.some((root) => root.kinds.includes(kind))) return VENDOR_ROOTS;
   const message = `no vendor's root vouches for ${kind}: name who does with --roots`;
-  throw cliError('option-malformed', 'usage', message);
+  throw cliError('option-malformed', message);
 }
 
 /** Refused evidence, unlike evidence (or options) that nothing can be said about. */
@@ -144,7 +144,7 @@ function parseTime(text: string): number {
   const at = zoned ? Date.parse(text) : Number.NaN;
   if (Number.isFinite(at)) return at;
   const message = `wanted a time such as 2026-01-15T12:00:00Z, got ${text}`;
-  throw cliError('option-malformed', 'usage', message);
+  throw cliError('option-malformed', message);
 }
 
 function parseHex(text: string): Uint8Array {
@@ -153,7 +153,7 @@ function parseHex(text: string): Uint8Array {
   } catch (cause) {
     if (!(cause instanceof CodedError)) throw cause;
     const message = '--report-data is hexadecimal, an even number of digits';
-    throw cliError('option-malformed', 'usage', message, cause);
+    throw cliError('option-malformed', message, { cause });
   }
 }
 

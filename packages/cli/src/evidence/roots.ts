@@ -35,7 +35,7 @@ const holder = z.object({
   roots: z.array(z.string()).optional(),
 });
 
-/** All roots in the files. @throws CodedError `file-unreadable` that says which file */
+/** All roots in the files. @throws CodedError `file-unreadable`, `file-malformed` with its name */
 export async function readRoots(paths: readonly string[]): Promise<Root[]> {
   const lists = await Promise.all(
     paths.map(async (path) => {
@@ -45,7 +45,7 @@ export async function readRoots(paths: readonly string[]): Promise<Root[]> {
       } catch (error) {
         if (!isCoded(error) && !(error instanceof SyntaxError)) throw error;
         const why = isCoded(error) ? error.message : 'its JSON does not parse';
-        throw cliError('file-unreadable', 'malformed', `${path} holds no roots: ${why}`, error);
+        throw cliError('file-malformed', `${path} holds no roots: ${why}`, { cause: error });
       }
     }),
   );
@@ -87,5 +87,5 @@ function parsed<T>(schema: z.ZodType<T>, value: unknown): T {
 }
 
 function malformedRoots(why: string): Error {
-  return cliError('file-unreadable', 'malformed', why);
+  return cliError('file-malformed', why);
 }

@@ -30,7 +30,7 @@ export function mintedMachine(make: Make): Machine {
     create: async (folder, operator, options) => {
       if (options.device !== undefined || options.authority !== undefined) {
         const message = `--device and --ek-ca are for --make tpm: ${make} is minted here`;
-        throw cliError('option-malformed', 'usage', message);
+        throw cliError('option-malformed', message);
       }
       const seed = systemRandom.bytes(32);
       const root = createDevelopmentRoot(tee, { seed, enrolledBy: operator });

@@ -74,7 +74,7 @@ function checkRegisters(registers: Registers): void {
   const got = [...registers.keys()].sort((a, b) => a - b).join();
   if (got === QUOTED_REGISTERS.join()) return;
   const message = `the card has registers ${got || 'none'}, wanted ${QUOTED_REGISTERS.join()}`;
-  throw cliError('hardware-missing', 'malformed', message);
+  throw cliError('hardware-missing', message);
 }
 
 /** The TPM that people named, or a software TPM made anew, and the files of its authority. */
@@ -86,7 +86,7 @@ async function found(
   if (device === undefined) {
     if (authority.length > 0) {
       const message = '--ek-ca is for a TPM that is there: name it with --device';
-      throw cliError('option-malformed', 'usage', message);
+      throw cliError('option-malformed', message);
     }
     await rm(softwareFolder(folder), { recursive: true, force: true });
     return {
@@ -96,7 +96,7 @@ async function found(
   }
   if (authority.length === 0) {
     const message = `say by --ek-ca whose certificates vouch for the TPM at ${device}`;
-    throw cliError('option-malformed', 'usage', message);
+    throw cliError('option-malformed', message);
   }
   return { where: { device }, authority: await Promise.all(authority.map(readBytes)) };
 }
@@ -110,5 +110,5 @@ async function readWhere(folder: string): Promise<Where> {
   const parsed = whereFile.safeParse(await readJson(wherePath(folder)));
   if (parsed.success) return parsed.data;
   const message = `${wherePath(folder)} does not say where the TPM is (cloister hardware create)`;
-  throw cliError('hardware-missing', 'malformed', message);
+  throw cliError('hardware-missing', message);
 }

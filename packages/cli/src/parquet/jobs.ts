@@ -135,7 +135,7 @@ async function providerOf(keys: KeyFile, materialPath?: string): Promise<KeyProv
   const parsed = material.safeParse(await readJson(materialPath));
   if (!parsed.success) {
     const message = `${materialPath} is no key material: wanted an object of texts`;
-    throw cliError('option-malformed', 'malformed', message);
+    throw cliError('file-malformed', message);
   }
   return masterKeys(keys.byId, { externalMaterial: new Map(Object.entries(parsed.data)) });
 }
@@ -146,14 +146,14 @@ function aadPrefixOf(options: { readonly aadPrefix?: string }): { aadPrefix?: Ui
     return { aadPrefix: fromHex(options.aadPrefix) };
   } catch (cause) {
     if (!(cause instanceof CodedError)) throw cause;
-    throw cliError('option-malformed', 'usage', '--aad-prefix is hexadecimal', cause);
+    throw cliError('option-malformed', '--aad-prefix is hexadecimal', { cause });
   }
 }
 
 export async function withInput<T>(path: string, run: (file: FileHandle) => Promise<T>) {
   const file = await open(path).catch((cause: unknown) => {
     const reason = (cause as NodeJS.ErrnoException).code ?? 'unreadable';
-    throw cliError('file-unreadable', 'not-found', `cannot read ${path} (${reason})`, cause);
+    throw cliError('file-unreadable', `cannot read ${path} (${reason})`, { cause });
   });
   try {
     return await run(file);

@@ -38,7 +38,7 @@ export async function readKeyFile(path: string): Promise<KeyFile> {
     // The paths only: a message must not repeat what may be a key.
     const places = parsed.error.issues.map((issue) => issue.path.join('.') || 'the whole');
     const message = `${path} is no key file: see ${[...new Set(places)].join(', ')}`;
-    throw cliError('key-file-malformed', 'malformed', message);
+    throw cliError('key-file-malformed', message);
   }
   const { footer, columns } = parsed.data;
   const byId = new Map<string, Uint8Array>();
@@ -47,7 +47,7 @@ export async function readKeyFile(path: string): Promise<KeyFile> {
     const before = byId.get(id);
     if (before !== undefined && toHex(before) !== toHex(bytes)) {
       const message = `${path} gives two keys the id ${JSON.stringify(id)}`;
-      throw cliError('key-file-malformed', 'malformed', message);
+      throw cliError('key-file-malformed', message);
     }
     byId.set(id, bytes);
     return { id, masterKey: bytes };
@@ -66,17 +66,17 @@ export async function readKeyFile(path: string): Promise<KeyFile> {
 async function readPrivate(path: string): Promise<string> {
   const file = await open(path).catch((cause: unknown) => {
     const reason = (cause as NodeJS.ErrnoException).code ?? 'unreadable';
-    throw cliError('file-unreadable', 'not-found', `cannot read ${path} (${reason})`, cause);
+    throw cliError('file-unreadable', `cannot read ${path} (${reason})`, { cause });
   });
   try {
     const { mode, size } = await file.stat();
     if ((mode & 0o077) !== 0) {
       const got = (mode & 0o777).toString(8).padStart(4, '0');
       const message = `${path} holds keys and is open to others (mode ${got}): chmod 600 it`;
-      throw cliError('key-file-exposed', 'usage', message);
+      throw cliError('key-file-exposed', message);
     }
     if (size > MAX_BYTES) {
-      throw cliError('key-file-malformed', 'malformed', `${path} is larger than 16 MiB`);
+      throw cliError('key-file-malformed', `${path} is larger than 16 MiB`);
     }
     return await file.readFile('utf8');
   } finally {
@@ -89,7 +89,7 @@ function parse(path: string, text: string): unknown {
     return JSON.parse(text);
   } catch {
     // Without the cause: its message quotes the text.
-    throw cliError('key-file-malformed', 'malformed', `${path} is not JSON`);
+    throw cliError('key-file-malformed', `${path} is not JSON`);
   }
 }
 

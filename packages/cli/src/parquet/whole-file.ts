@@ -18,7 +18,7 @@ export interface WholeFileOptions {
 
 /**
  * Gives `write` an open file, which it may read back, and puts it in place when it resolves.
- * @throws CodedError `file-exists`, `file-unreadable`, and what `write` throws
+ * @throws CodedError `file-exists`, `file-unwritable`, and what `write` throws
  */
 export async function writeWhole<T>(
   path: string,
@@ -30,7 +30,7 @@ export async function writeWhole<T>(
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   const file = await open(temporary, 'wx+', mode).catch((cause: unknown) => {
     const reason = (cause as NodeJS.ErrnoException).code ?? 'unwritable';
-    throw cliError('file-unreadable', 'usage', `cannot write ${path} (${reason})`, cause);
+    throw cliError('file-unwritable', `cannot write ${path} (${reason})`, { cause });
   });
   const stopped = removeOnSignal(temporary);
   try {
@@ -67,7 +67,7 @@ async function place(temporary: string, path: string, force: boolean): Promise<v
 }
 
 function taken(path: string): Error {
-  return cliError('file-exists', 'conflict', `${path} exists; --force replaces it`);
+  return cliError('file-exists', `${path} exists; --force replaces it`);
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -6,7 +6,6 @@
 // that serves again, since fresh memory costs more than hashing it: a run's memory is free once
 // none of its chunks is kept or being copied, and never again after a fetch that failed, which may
 // still write to it.
-
 import { type CryptoPort, equal } from '@cloister/core';
 import { HASH_SIZE, leafHash } from '@cloister/tlog';
 import { contractError } from '../errors.ts';

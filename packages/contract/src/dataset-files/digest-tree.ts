@@ -2,7 +2,6 @@
 // The digest tree of an encrypted file: RFC 6962 hashes over chunks of 256 KiB. The dataset event
 // has the file's length and root; the leaf hashes are a blob. A reader checks each chunk that it
 // touches against the leaves (checked-ranges.ts), and the leaves against the root.
-
 import { type CryptoPort, concat, equal } from '@cloister/core';
 import { HASH_SIZE, leafHash, MerkleTree } from '@cloister/tlog';
 import { contractError } from '../errors.ts';

@@ -10,7 +10,6 @@
 // only the columns it may open, with the footer key. Padding follows Padme (at most 12 % longer): a
 // blob's size tells the order of magnitude of the result and little more.
 // spec/dataset.md, "Result".
-
 import { type Cbor, type CodedError, coded, decodeCbor, encodeCbor } from '@cloister/core';
 import { z } from 'zod';
 import { contractError } from '../errors.ts';

@@ -3,7 +3,6 @@
 // schema and policy of each input. The proposer's gateway hands it to an attested worker, the
 // worker to each keeper, sealed each time to the attested key; everyone checks every part against
 // the commitments on the ledger and uses nothing else. spec/events.md, "Openings".
-
 import {
   type Cbor,
   type CodedError,

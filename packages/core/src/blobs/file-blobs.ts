@@ -3,7 +3,6 @@
 // and its folder are fsynced. A blob that is already there whole is not written again; one that a
 // disk has damaged is replaced. Whole reads are checked against the digest, so a damaged disk never
 // passes as content.
-
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { equal, toHex } from '../bytes.ts';

@@ -2,7 +2,6 @@
 // Raw Ed25519 public keys (RFC 8032 section 5.1.5): length check, SPKI framing (RFC 8410), and the
 // refusal of what implementations judge differently: coordinates past the field (non-canonical) and
 // small-order points, under which one signature can hold for every message.
-
 import { concat, equal, fromHex, toHex } from '../bytes.ts';
 import { coreError } from '../errors.ts';
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The crypto port over node:crypto (OpenSSL), and Ed25519 signing keys for Node processes.
-
 import {
   constants,
   createHash,

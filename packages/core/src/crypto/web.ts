@@ -3,7 +3,6 @@
 // from @noble/hashes because WebCrypto has only asynchronous ones and no SHA-3; Ed25519 is computed
 // over @noble/curves because not every browser has it (public data only, so timing does not matter)
 // and because two forms must judge hostile signatures alike: without cofactor, as OpenSSL does.
-
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { sha256, sha384, sha512 } from '@noble/hashes/sha2.js';
 import { sha3_512 } from '@noble/hashes/sha3.js';

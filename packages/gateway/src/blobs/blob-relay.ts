@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fetches what is not here from the other gateways, checked against its digest, and keeps it.
 // Bounded: few fetches at once, one for each digest however many ask, a time for each.
-import { type BlobStore, CodedError, isCoded, type Timers, toHex } from '@cloister/core';
-import type { GatewayErrorCode } from '../errors.ts';
+import { type BlobStore, isCoded, type Timers, toHex } from '@cloister/core';
+import { gatewayError } from '../errors.ts';
 
 const FETCHES_MAX = 4;
 const QUEUE_MAX = 64;
@@ -37,7 +37,7 @@ export class BlobRelay {
     if (running !== undefined) return running;
     if (this.#queue.length >= QUEUE_MAX) {
       const message = `${QUEUE_MAX} blobs wait to be fetched from peers: ask again shortly`;
-      throw new CodedError<GatewayErrorCode>('gateway-overloaded', 'unavailable', message);
+      throw gatewayError('gateway-overloaded', message);
     }
     const fetched = this.#turn(digest).finally(() => this.#running.delete(key));
     this.#running.set(key, fetched);

@@ -2,8 +2,7 @@
 // The files of one dataset, converted: whoever queries them sees one table, so their columns must
 // be the same, in name, type and order. What differs is said before anything is encrypted.
 import { rm } from 'node:fs/promises';
-import { CodedError } from '@cloister/core';
-import type { GatewayErrorCode } from '../errors.ts';
+import { gatewayError } from '../errors.ts';
 import { type Converted, convertToParquet } from '../ingest/index.ts';
 
 /** Plain Parquet files of one schema, and their rows together. */
@@ -51,6 +50,6 @@ function refuseOther(at: number, got: Converted['columns'], wanted: Converted['c
     const message =
       `file ${at + 1} has ${one} where the first has ${other}: the files of a dataset have the ` +
       'same columns in the same order; types can be chosen';
-    throw new CodedError<GatewayErrorCode>('dataset-files-differ', 'usage', message);
+    throw gatewayError('dataset-files-differ', message);
   }
 }

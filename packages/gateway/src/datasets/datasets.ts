@@ -18,9 +18,9 @@ import {
   type Policy,
   parsePolicyDocument,
 } from '@cloister/contract/policy';
-import { CodedError, isCoded, toHex } from '@cloister/core';
+import { isCoded, toHex } from '@cloister/core';
 import { type Gateway, publishAccepted, stateInForce } from '../context.ts';
-import type { GatewayErrorCode } from '../errors.ts';
+import { gatewayError } from '../errors.ts';
 import { verifiedGroupKey } from '../keepers/key-check.ts';
 import type { EntryRecord } from '../ledger/follower.ts';
 import { FOOTER, type VaultEntry } from '../vault.ts';
@@ -177,7 +177,7 @@ async function refuseTakenName(gateway: Gateway, name: string): Promise<void> {
   const mine = (await listDatasets(gateway)).filter((d) => d.owner === gateway.card.id);
   if (!mine.some((d) => d.name === name)) return;
   const message = `a dataset of yours is already called ${name}: choose another name`;
-  throw new CodedError<GatewayErrorCode>('dataset-name-taken', 'conflict', message);
+  throw gatewayError('dataset-name-taken', message);
 }
 
 function ruleOf(policy: Policy, column: number): string {

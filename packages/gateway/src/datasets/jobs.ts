@@ -9,12 +9,13 @@
 // - Whether a dataset was added is what the ledger says, whatever else is remembered.
 // - An upload becomes one dataset at most: the same request again is the same work.
 // - Plain files are gone when the work on them ends, and at the start after it was interrupted.
-import { type DatasetJob, type datasetRequest, toErrorResponse } from '@cloister/api';
+import type { DatasetJob, datasetRequest } from '@cloister/api';
 import type { DatasetVersion } from '@cloister/contract';
-import { CodedError, fromHex, isCoded, toHex, utf8 } from '@cloister/core';
+import { type CodedError, fromHex, isCoded, toErrorResponse, toHex, utf8 } from '@cloister/core';
 import type { z } from 'zod';
 import type { Gateway } from '../context.ts';
 import type { GatewayErrorCode } from '../errors.ts';
+import { gatewayError } from '../errors.ts';
 import { recordedAnswer } from '../ledger/recorded.ts';
 import { settledWithin } from '../settled-within.ts';
 import { type AddStep, addDataset, listDatasets } from './datasets.ts';
@@ -95,7 +96,7 @@ export class DatasetJobs {
     const job = this.#jobs.get(id);
     if (job === undefined) {
       const message = 'no such work here: `dataset list` shows the datasets that there are';
-      throw new CodedError<GatewayErrorCode>('dataset-job-not-found', 'not-found', message);
+      throw gatewayError('dataset-job-not-found', message);
     }
     if (job.step.state === options.known)
       await settledWithin(this.#gateway.timers, job.news, options.waitMs);
@@ -149,13 +150,13 @@ export class DatasetJobs {
     const underWay = this.#underWay();
     if (underWay.length >= UNDER_WAY_MAX) {
       const message = `${UNDER_WAY_MAX} datasets wait to be added already: ask again later`;
-      throw new CodedError<GatewayErrorCode>('gateway-overloaded', 'unavailable', message);
+      throw gatewayError('gateway-overloaded', message);
     }
     const { name, uploads } = request;
     const other = underWay.find(({ record }) => record.name === name)?.record;
     if (other !== undefined) {
       const message = `a dataset called ${name} is being added (${other.job}): wait for it`;
-      throw new CodedError<GatewayErrorCode>('dataset-name-taken', 'conflict', message);
+      throw gatewayError('dataset-name-taken', message);
     }
     const { home, random, clock } = this.#gateway;
     const id = toHex(random.bytes(16));
@@ -263,18 +264,18 @@ export class DatasetJobs {
   }
 }
 
-const INTERRUPTED: GatewayErrorCode = 'dataset-interrupted';
+const INTERRUPTED = 'dataset-interrupted';
 
 function interrupted({ name }: { readonly name: string }): CodedError<GatewayErrorCode> {
   const message =
     `the gateway stopped while it added ${name}, and nothing of that is on the ledger as far as ` +
     'it is known here: add it again';
-  return new CodedError(INTERRUPTED, 'unavailable', message);
+  return gatewayError(INTERRUPTED, message);
 }
 
 function inUse({ job, name }: JobRecord): CodedError<GatewayErrorCode> {
   const message = `the dataset ${name} is made of that upload (${job}): send the file again`;
-  return new CodedError('upload-in-use', 'conflict', message);
+  return gatewayError('upload-in-use', message);
 }
 
 function jobOf(record: JobRecord): Job {

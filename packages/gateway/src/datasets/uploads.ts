@@ -11,8 +11,9 @@ import { join } from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Inspection, UploadStatus } from '@cloister/api';
-import { CodedError, fromHex, type Random, type Timers, toHex } from '@cloister/core';
+import { type CodedError, fromHex, type Random, type Timers, toHex } from '@cloister/core';
 import type { GatewayErrorCode } from '../errors.ts';
+import { gatewayError } from '../errors.ts';
 import { homeFolder } from '../home.ts';
 import { inspectInput } from '../ingest/index.ts';
 import { settledWithin } from '../settled-within.ts';
@@ -50,7 +51,7 @@ export class Uploads {
   async receive(name: string, body: Readable): Promise<UploadStatus> {
     if (this.#busy >= AT_ONCE_MAX) {
       const message = `${AT_ONCE_MAX} uploads are being received or inspected: send it later`;
-      throw new CodedError<GatewayErrorCode>('gateway-overloaded', 'unavailable', message);
+      throw gatewayError('gateway-overloaded', message);
     }
     this.#busy += 1;
     try {
@@ -138,7 +139,7 @@ export class Uploads {
 
 function notFound(upload: string): CodedError<GatewayErrorCode> {
   const message = `there is no upload ${upload.slice(0, 32)} here: send the file again`;
-  return new CodedError('upload-not-found', 'not-found', message);
+  return gatewayError('upload-not-found', message);
 }
 
 /** Streams a body to a file that only we can read. @throws CodedError `upload-too-large` */
@@ -148,12 +149,7 @@ async function receive(body: Readable, path: string): Promise<void> {
     transform(piece: Uint8Array, _encoding, done) {
       size += piece.length;
       const message = `an upload is longer than ${MAX_UPLOAD_BYTES} bytes`;
-      done(
-        size > MAX_UPLOAD_BYTES
-          ? new CodedError<GatewayErrorCode>('upload-too-large', 'usage', message)
-          : null,
-        piece,
-      );
+      done(size > MAX_UPLOAD_BYTES ? gatewayError('upload-too-large', message) : null, piece);
     },
   });
   try {

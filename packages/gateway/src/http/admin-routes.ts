@@ -11,7 +11,7 @@ import {
   startRunRequest,
   taskRequest,
 } from '@cloister/api';
-import { CodedError, equal, fromHex, toHex, utf8 } from '@cloister/core';
+import { type CodedError, equal, fromHex, requestError, toHex, utf8 } from '@cloister/core';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Gateway } from '../context.ts';
@@ -60,7 +60,7 @@ export function adminRoutes(
     refuseStrangeBrowser(request, options.hosts);
     if (equal(digestOf(request.headers.authorization ?? ''), wanted)) return;
     const message = "the admin API wants the token in the organisation's folder";
-    throw new CodedError('request-unauthenticated', 'usage', message);
+    throw requestError('request-unauthenticated', message);
   });
   datasetRoutes(app, gateway, options);
   taskRoutes(app, gateway, options.runs);
@@ -170,5 +170,5 @@ function isLoopback(name: string): boolean {
 }
 
 function forbidden(message: string): CodedError<ApiErrorCode> {
-  return new CodedError('request-forbidden', 'policy', message);
+  return requestError('request-forbidden', message);
 }

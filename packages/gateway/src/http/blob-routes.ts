@@ -7,7 +7,7 @@
 // Invariants: a body is read only after its signature, its length and its signer's quota were
 // judged; an answer is streamed in pieces, so nobody makes this process hold a whole file.
 import { Readable } from 'node:stream';
-import { type BlobStore, CodedError, equal, fromHex } from '@cloister/core';
+import { type BlobStore, coreError, equal, fromHex, requestError } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { PieceMemory } from './piece-memory.ts';
@@ -65,11 +65,7 @@ export function blobRoutes(app: FastifyInstance, options: BlobRoutesOptions): vo
       const digest = digestOf(request);
       const body = request.body instanceof Uint8Array ? request.body : new Uint8Array(0);
       if (!equal(nodeCrypto.digest('sha256', body), digest)) {
-        throw new CodedError(
-          'blob-digest-mismatch',
-          'verification',
-          'the body does not hash to the digest in the path',
-        );
+        throw coreError('blob-digest-mismatch', 'the body does not hash to the digest in the path');
       }
       await options.local.put(body);
       return reply.code(204).send();
@@ -91,7 +87,7 @@ async function* pieces(
 function lengthOf(request: FastifyRequest): number {
   const length = Number(request.headers['content-length'] ?? Number.NaN);
   if (Number.isSafeInteger(length) && length >= 0) return length;
-  throw new CodedError('request-malformed', 'malformed', 'tell the length of a blob to store');
+  throw requestError('request-malformed', 'tell the length of a blob to store');
 }
 
 async function find(
@@ -105,11 +101,7 @@ async function find(
     const fetched = await options.local.head(digest);
     if (fetched !== undefined) return fetched;
   }
-  throw new CodedError(
-    'blob-not-found',
-    'not-found',
-    'no gateway that could be reached has this blob',
-  );
+  throw coreError('blob-not-found', 'no gateway that could be reached has this blob');
 }
 
 /** The digest in the path. @throws CodedError when it is none */
@@ -126,9 +118,8 @@ function parseRange(
   const [start, last] =
     match === null ? [Number.NaN, Number.NaN] : [Number(match[1]), Number(match[2])];
   if (!(start <= last) || last >= size) {
-    throw new CodedError(
+    throw coreError(
       'blob-range-invalid',
-      'malformed',
       `range ${header.slice(0, 60)} of a blob of ${size} bytes`,
     );
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Queries and bodies of requests, checked against their schemas.
 import type { ApiErrorCode } from '@cloister/api';
-import { CodedError } from '@cloister/core';
+import { type CodedError, requestError } from '@cloister/core';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 
@@ -47,5 +47,5 @@ function parse<T extends z.ZodType>(schema: T, value: unknown, what: string): z.
 }
 
 function malformed(message: string): CodedError<ApiErrorCode> {
-  return new CodedError('request-malformed', 'malformed', message);
+  return requestError('request-malformed', message);
 }

@@ -11,7 +11,15 @@ import {
   verifyRequest,
 } from '@cloister/api';
 import { MAX_EVENT_BYTES } from '@cloister/contract';
-import { CodedError, equal, fromHex, toBase64, toHex, verifyCose } from '@cloister/core';
+import {
+  type CodedError,
+  equal,
+  fromHex,
+  requestError,
+  toBase64,
+  toHex,
+  verifyCose,
+} from '@cloister/core';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { BlobRelay } from '../blobs/blob-relay.ts';
@@ -187,9 +195,9 @@ function isKnown(gateway: Gateway, key: Uint8Array): boolean {
 function checkRange(ok: boolean, what: string, size: number): void {
   if (ok) return;
   const message = `asked for ${what}; this gateway has followed ${size} entries`;
-  throw new CodedError('request-malformed', 'malformed', message);
+  throw requestError('request-malformed', message);
 }
 
 function forbidden(message: string): CodedError {
-  return new CodedError('request-forbidden', 'policy', message);
+  return requestError('request-forbidden', message);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What one signer may cost in events or bytes, and how many callers may wait.
-import { type BucketLimits, type Clock, CodedError, TokenBuckets } from '@cloister/core';
-import type { GatewayErrorCode } from '../errors.ts';
+import { type BucketLimits, type Clock, TokenBuckets } from '@cloister/core';
+import { gatewayError } from '../errors.ts';
 
 export interface QuotaLimits extends BucketLimits {
   /** What is counted, for the message: `events` or `bytes`. */
@@ -27,7 +27,7 @@ export class SignerQuota {
     const { what, burst, perSecond } = this.#limits;
     const rule = `one signer may send ${burst} ${what} at once and ${perSecond} a second`;
     const message = `${rule}: wait ${Math.ceil(retryAfterMs / 1_000)} s`;
-    throw new CodedError<GatewayErrorCode>('gateway-quota-exceeded', 'unavailable', message, {
+    throw gatewayError('gateway-quota-exceeded', message, {
       details: { retryAfterMs },
     });
   }
@@ -46,7 +46,7 @@ export class WaitingRoom {
   async wait<T>(act: () => Promise<T>): Promise<T> {
     if (this.#waiting >= this.#seats) {
       const message = `${this.#seats} callers wait already: ask again shortly`;
-      throw new CodedError<GatewayErrorCode>('gateway-overloaded', 'unavailable', message);
+      throw gatewayError('gateway-overloaded', message);
     }
     this.#waiting += 1;
     try {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The gateway's HTTP server: peers' routes for everybody, the admin API behind a token. Errors
 // leave as coded JSON; anything that is not a coded error is logged here and leaves as `internal`.
-import { METRICS_TYPE, toErrorResponse, UPLOAD_TYPE } from '@cloister/api';
-import { CodedError, isCoded } from '@cloister/core';
+import { METRICS_TYPE, UPLOAD_TYPE } from '@cloister/api';
+import { type CodedError, isCoded, requestError, toErrorResponse } from '@cloister/core';
 import fastify, { type FastifyInstance } from 'fastify';
 import type { Gateway } from '../context.ts';
 import { type AdminRoutesOptions, adminRoutes } from './admin-routes.ts';
@@ -41,7 +41,7 @@ export function buildServer(
   });
   app.setNotFoundHandler((request, reply) => {
     const message = `no such endpoint: ${request.method} ${request.url.slice(0, 100)}`;
-    const { status, body } = toErrorResponse(new CodedError('route-unknown', 'not-found', message));
+    const { status, body } = toErrorResponse(requestError('route-unknown', message));
     return reply.code(status).send(body);
   });
   app.get('/metrics', async (_request, reply) =>
@@ -66,7 +66,7 @@ function bodyParsers(app: FastifyInstance): void {
     try {
       done(null, JSON.parse((body as Buffer).toString('utf8')));
     } catch {
-      done(new CodedError('request-malformed', 'malformed', 'the body is not JSON'));
+      done(requestError('request-malformed', 'the body is not JSON'));
     }
   });
 }
@@ -76,18 +76,10 @@ function frameworkError(error: unknown): CodedError | undefined {
   if (isCoded(error) || !(error instanceof Error)) return undefined;
   const { code, statusCode } = error as Error & { code?: string; statusCode?: number };
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
-    return new CodedError(
-      'request-too-large',
-      'usage',
-      'the body is longer than this endpoint takes',
-    );
+    return requestError('request-too-large', 'the body is longer than this endpoint takes');
   }
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-    return new CodedError(
-      'request-malformed',
-      'malformed',
-      `the request was refused: ${error.message}`,
-    );
+    return requestError('request-malformed', `the request was refused: ${error.message}`);
   }
   return undefined;
 }

@@ -48,14 +48,14 @@ export async function convertToParquet(
   const target = resolve(out);
   if (existsSync(target)) {
     const message = 'the output exists already: choose another name';
-    throw ingestError('output-exists', message, { kind: 'conflict' });
+    throw ingestError('output-exists', message);
   }
   const before = await fingerprint(path);
   const inspection = await inspectInput(path, options);
   const columns = chooseTypes(inspection, options.types ?? {});
   const folder = await mkdtemp(join(dirname(target), '.ingest-')).catch((cause: unknown) => {
     const message = 'cannot write beside the output';
-    throw ingestError('conversion-failed', message, { kind: 'unavailable', cause });
+    throw ingestError('conversion-failed', message, { cause });
   });
   try {
     const parquet = join(folder, 'out.parquet');
@@ -81,11 +81,11 @@ function chooseTypes(
 ): { name: string; type: string }[] {
   for (const [name, type] of Object.entries(wanted)) {
     if (!inspection.columns.some((column) => column.name === name)) {
-      throw ingestError('column-unknown', `there is no column ${name}`, { kind: 'usage' });
+      throw ingestError('column-unknown', `there is no column ${name}`);
     }
     if (!canChoose(type.toUpperCase())) {
       const message = `column ${name}: ${type} is not a type that can be chosen`;
-      throw ingestError('column-type-unknown', message, { kind: 'usage' });
+      throw ingestError('column-type-unknown', message);
     }
   }
   return inspection.columns.map(({ name, type }) => {
@@ -101,7 +101,7 @@ async function fingerprint(path: string): Promise<string> {
 
 function changed(): Error {
   const message = 'the file changed while it was read: try again when nobody writes to it';
-  return ingestError('input-changed', message, { kind: 'conflict' });
+  return ingestError('input-changed', message);
 }
 
 /** Every value in quotes, absent values bare, one LF a row, no header. Only texts can be empty. */

@@ -77,7 +77,7 @@ async function readEnds(path: string): Promise<{
   } catch (cause) {
     const why = (cause as NodeJS.ErrnoException).code ?? (cause as Error).message;
     const message = `cannot read the file (${why})`;
-    throw ingestError('input-unreadable', message, { kind: 'unavailable', cause });
+    throw ingestError('input-unreadable', message, { cause });
   }
 }
 
@@ -87,7 +87,7 @@ function contentOf(head: Buffer, claimed: IngestFormat | undefined): IngestForma
   if (magic === 'PARE') throw parquetEncrypted();
   for (const [bytes, code, advice] of FOREIGN) {
     const found = bytes.every((byte, i) => head[i] === byte);
-    if (found) throw ingestError(code, `the file is ${advice}`, { kind: 'unsupported' });
+    if (found) throw ingestError(code, `the file is ${advice}`);
   }
   if (head.includes(0)) {
     const binary = 'the file holds zero bytes: it is not text';
@@ -97,7 +97,7 @@ function contentOf(head: Buffer, claimed: IngestFormat | undefined): IngestForma
   const text = head.toString('utf8').replace(/^\ufeff/, '');
   if (/^\s*\[/.test(text) && (claimed === 'jsonl' || isJson(text.trimStart()))) {
     const message = 'the file is a JSON array: write one object a line instead';
-    throw ingestError('json-not-lines', message, { kind: 'unsupported' });
+    throw ingestError('json-not-lines', message);
   }
   return startsWithObject(text) ? 'jsonl' : 'csv';
 }
@@ -121,5 +121,5 @@ function checkParquetEnds(tail: Buffer, bytes: number): void {
 
 export function parquetEncrypted(): Error {
   const message = 'the Parquet file is encrypted already: add the plain one';
-  return ingestError('parquet-encrypted', message, { kind: 'unsupported' });
+  return ingestError('parquet-encrypted', message);
 }

@@ -1,42 +1,69 @@
 // SPDX-License-Identifier: Apache-2.0
 // Codes for files that cannot become a dataset. Messages name lines and columns, never cell values.
-import { CodedError, type ErrorDetails, type ErrorKind } from '@cloister/core';
+import { coreError, type ErrorCodeOf, errorTable } from '@cloister/core';
+import { parquetError } from '@cloister/parquet-crypto';
 
-export type IngestErrorCode =
-  | 'input-unreadable'
-  | 'input-empty'
-  | 'input-changed'
-  | 'input-format-mismatch'
-  | 'input-not-text'
-  | 'input-compressed'
-  | 'input-not-utf8'
-  | 'input-no-rows'
-  | 'csv-quote-stray'
-  | 'csv-quote-unterminated'
-  | 'csv-row-ragged'
-  | 'csv-header-suspicious'
-  | 'json-line-malformed'
-  | 'json-not-lines'
-  | 'json-nested'
-  | 'row-too-long'
-  | 'too-many-columns'
-  | 'column-name-empty'
-  | 'column-name-duplicate'
-  | 'column-name-malformed'
-  | 'column-unknown'
-  | 'column-type-unknown'
-  | 'column-type-unsupported'
-  | 'value-not-of-type'
-  | 'parquet-encrypted'
-  | 'parquet-truncated'
-  | 'parquet-malformed'
-  | 'output-exists'
-  | 'conversion-failed';
+/** A CodedError about a file. */
+export const ingestError = errorTable({
+  'input-unreadable': { kind: 'unavailable', says: 'The file cannot be opened or read.' },
+  'input-empty': { kind: 'malformed', says: 'The file is empty.' },
+  'input-changed': { kind: 'conflict', says: 'The file changed while it was read; add it again.' },
+  'input-format-mismatch': {
+    kind: 'malformed',
+    says: 'The content is not of the format that its name or the caller says.',
+  },
+  'input-not-text': { kind: 'malformed', says: 'The file is not text: export it as CSV.' },
+  'input-compressed': { kind: 'unsupported', says: 'The file is compressed: decompress it first.' },
+  'input-not-utf8': { kind: 'malformed', says: 'The text is not UTF-8: save it as UTF-8.' },
+  'input-no-rows': { kind: 'malformed', says: 'The file holds no row or no column.' },
+  'csv-quote-stray': {
+    kind: 'malformed',
+    says: 'A quote stands inside a field that is not quoted.',
+  },
+  'csv-quote-unterminated': { kind: 'malformed', says: 'A quoted field does not end.' },
+  'csv-row-ragged': {
+    kind: 'malformed',
+    says: 'A row has another number of fields than the header.',
+  },
+  'csv-header-suspicious': {
+    kind: 'malformed',
+    says: 'The first row does not look like names of columns.',
+  },
+  'json-line-malformed': { kind: 'malformed', says: 'A line is not one JSON object.' },
+  'json-not-lines': {
+    kind: 'unsupported',
+    says: 'The file is a JSON array: write one object a line.',
+  },
+  'json-nested': {
+    kind: 'unsupported',
+    says: 'A value is an object or a list; columns hold single values.',
+  },
+  'row-too-long': { kind: 'malformed', says: 'A row is longer than is taken.' },
+  'too-many-columns': {
+    kind: 'malformed',
+    says: 'The file has more columns than a dataset may have.',
+  },
+  'column-name-empty': { kind: 'malformed', says: 'A column has no name.' },
+  'column-name-duplicate': { kind: 'malformed', says: 'Two columns have one name.' },
+  'column-name-malformed': { kind: 'malformed', says: 'A column has a name that cannot be used.' },
+  'column-unknown': coreError.rows['column-unknown'],
+  'column-type-unknown': { kind: 'usage', says: 'A type was asked for that datasets do not have.' },
+  'column-type-unsupported': {
+    kind: 'unsupported',
+    says: 'A column of the Parquet file has a type that is not handled.',
+  },
+  'value-not-of-type': {
+    kind: 'malformed',
+    says: 'A value cannot be read as the type that was asked for.',
+  },
+  'parquet-encrypted': parquetError.rows['parquet-encrypted'],
+  'parquet-truncated': parquetError.rows['parquet-truncated'],
+  'parquet-malformed': parquetError.rows['parquet-malformed'],
+  'output-exists': { kind: 'conflict', says: 'The output exists already: choose another name.' },
+  'conversion-failed': {
+    kind: 'unavailable',
+    says: 'The conversion could not be done here; see to memory and disk.',
+  },
+});
 
-export function ingestError(
-  code: IngestErrorCode,
-  message: string,
-  options: { kind?: ErrorKind; cause?: unknown; details?: ErrorDetails } = {},
-): CodedError<IngestErrorCode> {
-  return new CodedError(code, options.kind ?? 'malformed', message, options);
-}
+export type IngestErrorCode = ErrorCodeOf<typeof ingestError>;

@@ -48,7 +48,7 @@ async function inspectText(
   const delimiter = options.delimiter ?? guessDelimiter(head);
   if (/^"?sep=.?"?\r?\n/i.test(head)) {
     const message = 'the first line is a spreadsheet\'s "sep=" hint: remove it';
-    throw ingestError('csv-header-suspicious', message, { kind: 'unsupported' });
+    throw ingestError('csv-header-suspicious', message);
   }
   if (detected.format === 'csv' && delimiter !== ',') {
     const name = delimiter === '\t' ? 'tabs' : `"${delimiter}"`;

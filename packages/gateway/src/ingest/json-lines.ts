@@ -95,7 +95,7 @@ export function parseFlatObject(text: string, line: number): Map<string, JsonFie
     if (!next(':')) throw fail('wanted a colon');
     if (text[at] === '{' || text[at] === '[') {
       const what = 'objects and arrays inside a row are not supported: flatten them into columns';
-      const options = { kind: 'unsupported', details: { line } } as const;
+      const options = { details: { line } };
       throw ingestError('json-nested', `line ${line}: ${what}`, options);
     }
     if (fields.has(name)) throw fail('a key comes twice');

@@ -33,7 +33,7 @@ export async function inspectParquetInput(
       checkColumnName(seen, name);
       if (!canBring(type)) {
         const message = `column ${name} has the type ${type.slice(0, 60)}: flatten it first`;
-        throw ingestError('column-type-unsupported', message, { kind: 'unsupported' });
+        throw ingestError('column-type-unsupported', message);
       }
     }
     // max() makes the engine decode every value, so that damaged pages are found now.
@@ -65,7 +65,7 @@ export async function inspectParquetInput(
 /** Our own strict reading of the footer comes first: it bounds what the engine is given. */
 async function checkFooter(path: string): Promise<void> {
   const file = await open(path, 'r').catch((cause: unknown) => {
-    throw ingestError('input-unreadable', 'cannot open the file', { kind: 'unavailable', cause });
+    throw ingestError('input-unreadable', 'cannot open the file', { cause });
   });
   try {
     const { mode } = await inspectParquet(await fileSource(file));

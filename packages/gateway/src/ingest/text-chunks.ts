@@ -9,7 +9,7 @@ const CHUNK_BYTES = 1 << 20;
 /** @throws CodedError `input-unreadable`, `input-not-utf8`, `input-not-text` */
 export async function* textChunks(path: string): AsyncGenerator<string, void> {
   const file = await open(path, 'r').catch((cause: unknown) => {
-    throw ingestError('input-unreadable', 'cannot open the file', { kind: 'unavailable', cause });
+    throw ingestError('input-unreadable', 'cannot open the file', { cause });
   });
   const decoder = new TextDecoder('utf-8', { fatal: true });
   const buffer = Buffer.alloc(CHUNK_BYTES);
@@ -17,7 +17,7 @@ export async function* textChunks(path: string): AsyncGenerator<string, void> {
   try {
     for (;;) {
       const { bytesRead } = await file.read(buffer, 0, buffer.length).catch((cause: unknown) => {
-        const options = { kind: 'unavailable', cause } as const;
+        const options = { cause };
         throw ingestError('input-unreadable', 'reading the file failed', options);
       });
       const bytes = buffer.subarray(0, bytesRead);

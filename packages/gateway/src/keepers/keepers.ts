@@ -4,10 +4,9 @@
 // goes.
 import type { Attempt, KeepersAnswer } from '@cloister/api';
 import type { Epoch, JoinAppraisal, Said } from '@cloister/contract';
-import { silentJoins } from '@cloister/contract';
-import { CodedError, fromHex, isCoded, toHex } from '@cloister/core';
+import { silentJoins, voidError } from '@cloister/contract';
+import { type CodedError, fromHex, isCoded, toHex } from '@cloister/core';
 import { type Gateway, publishAccepted, stateInForce } from '../context.ts';
-import type { GatewayErrorCode } from '../errors.ts';
 import type { EntryRecord } from '../ledger/follower.ts';
 import { checkKey, holdingsOf, type KeyCheck } from './key-check.ts';
 import { cardOf, keeperJoins, planRotation } from './rotation-plan.ts';
@@ -130,7 +129,7 @@ export async function attemptOf(gateway: Gateway, id: string): Promise<Attempt> 
   const epoch = state.epochs.get(id);
   if (epoch === undefined) {
     const message = `no epoch ${id.slice(0, 16)} here: the gateway may not have followed so far`;
-    throw new CodedError<GatewayErrorCode>('epoch-unknown', 'not-found', message);
+    throw voidError('epoch-unknown', message);
   }
   const { status, phase, deadline, groupKey, end } = epoch;
   const waitsFor = status === 'forming' ? silentJoins(state, epoch) : [];

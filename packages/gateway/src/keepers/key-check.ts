@@ -18,11 +18,12 @@ import {
   type Mismatch,
   vendorHoldings,
   verifyEpochTranscript,
+  voidError,
 } from '@cloister/contract';
-import { CodedError, isCoded } from '@cloister/core';
+import { type CodedError, isCoded } from '@cloister/core';
 import { opensslCurve } from '@cloister/threshold/node';
 import { type Gateway, stateInForce } from '../context.ts';
-import type { GatewayErrorCode } from '../errors.ts';
+import { gatewayError } from '../errors.ts';
 
 export interface CheckedSeat {
   readonly seat: number;
@@ -90,7 +91,7 @@ export async function verifiedGroupKey(gateway: Gateway): Promise<Uint8Array> {
   const { activeEpoch } = stateInForce(gateway);
   if (activeEpoch === null) {
     const message = 'no keepers hold a group key yet: form an epoch first (cloister keeper epoch)';
-    throw new CodedError<GatewayErrorCode>('no-group-key', 'unavailable', message);
+    throw gatewayError('no-group-key', message);
   }
   const { fault, transcript } = await checkKey(gateway, activeEpoch);
   if (fault !== undefined) throw fault;
@@ -107,7 +108,7 @@ function fallen(seats: readonly CheckedSeat[]): CodedError | undefined {
 export function notStanding(who: string, { code, wanted, got }: Mismatch): CodedError {
   const message = `the evidence of ${who} does not stand (${code}): wanted ${wanted}, got ${got}`;
   const details = { code, wanted, got };
-  return new CodedError<GatewayErrorCode>('keeper-not-standing', 'verification', message, {
+  return gatewayError('keeper-not-standing', message, {
     details,
   });
 }
@@ -118,5 +119,5 @@ export function breach(holdings: readonly Holding[]): CodedError | undefined {
   if (found === undefined) return undefined;
   const { code, who, seats, most } = found;
   const message = `${who.join(' and ')} would hold ${seats} seats; wanted at most ${most}`;
-  return new CodedError<GatewayErrorCode>(`epoch-${code}`, 'policy', message);
+  return voidError(`epoch-${code}`, message);
 }

@@ -9,9 +9,10 @@
 // next plan. docs/design/key-sharing.md, "Rotation".
 import type { RotationPlan } from '@cloister/api';
 import type { Epoch, Join, Mismatch } from '@cloister/contract';
-import { CodedError, toHex } from '@cloister/core';
+import { voidError } from '@cloister/contract';
+import { toHex } from '@cloister/core';
 import { type Gateway, stateInForce } from '../context.ts';
-import type { GatewayErrorCode } from '../errors.ts';
+import { gatewayError } from '../errors.ts';
 import { breach, holdingsOf, notStanding } from './key-check.ts';
 
 export interface RotationWish {
@@ -37,7 +38,7 @@ export async function planRotation(gateway: Gateway, wish: RotationWish): Promis
   const state = stateInForce(gateway);
   if (state.formingEpoch !== null) {
     const message = `epoch ${state.formingEpoch.slice(0, 16)} is forming: wait until it is over`;
-    throw refused('epoch-forming', message);
+    throw voidError('epoch-forming', message);
   }
   const active = state.activeEpoch === null ? undefined : state.epochs.get(state.activeEpoch);
   const from = active === undefined || wish.newKey ? null : state.activeEpoch;
@@ -89,7 +90,7 @@ function kindOf(of: {
     const left = `${staying.length} of these keepers hold a share of the group key`;
     const needs = `${active.threshold} are needed to deal it again`;
     const message = `${left}, ${needs}: make another (--new-key); every gateway seals to it`;
-    throw refused('epoch-holders-few', message);
+    throw gatewayError('epoch-holders-few', message);
   }
   const same = staying.length === chosen.length;
   return same && !wish.refresh ? 'none' : 'reshare';
@@ -124,7 +125,7 @@ async function candidates(gateway: Gateway, named: readonly string[]): Promise<C
     if (excluded !== null) {
       const { operator } = cardOf(gateway, join);
       const message = `${operator} was excluded (${excluded}): start it again`;
-      throw refused('epoch-impossible', message);
+      throw gatewayError('epoch-impossible', message);
     }
     const result = await gateway.appraiser.appraise(state, join);
     if (!result.ok) throw notStanding(cardOf(gateway, join).operator, result.mismatch);
@@ -147,7 +148,7 @@ function namedSeats(gateway: Gateway, named: readonly string[]): string[] {
   const { seats } = stateInForce(gateway).charter.keepers;
   if (named.length === seats && new Set(named).size === seats) return [...named];
   const message = `${named.length} joins are named; the charter wants ${seats}, each once`;
-  throw refused('epoch-impossible', message);
+  throw gatewayError('epoch-impossible', message);
 }
 
 /** Holders first, then the newest; of these the first choice that the rule allows. */
@@ -165,7 +166,10 @@ function chooseSeats(
         ? `; that of ${operator} was excluded (${code}): start it again`
         : `; the newest of ${operator} does not stand (${code}): wanted ${wanted}, got ${got}`;
     });
-    throw refused('epoch-impossible', `${got}: start the others, or name the joins${why.join('')}`);
+    throw gatewayError(
+      'epoch-impossible',
+      `${got}: start the others, or name the joins${why.join('')}`,
+    );
   }
   const holds = (join: string) => active?.joins.includes(join) === true;
   const ranked = [...stands.filter(holds), ...stands.filter((join) => !holds(join)).reverse()];
@@ -202,7 +206,7 @@ function freshOrder(gateway: Gateway, joins: readonly string[], from: string | n
   );
   for (const order of orders(joins)) if (!had.has(order.join())) return order;
   const message = 'these keepers have made a key in every order of seats: start one of them again';
-  throw refused('epoch-impossible', message);
+  throw gatewayError('epoch-impossible', message);
 }
 
 /** Every order, the given one first. */
@@ -267,8 +271,4 @@ function ownersOf(gateway: Gateway): { owner: string; datasets: number }[] {
     counts.set(owner, (counts.get(owner) ?? 0) + versions.size);
   }
   return [...counts].map(([owner, datasets]) => ({ owner, datasets }));
-}
-
-function refused(code: GatewayErrorCode, message: string): CodedError<GatewayErrorCode> {
-  return new CodedError(code, 'conflict', message);
 }

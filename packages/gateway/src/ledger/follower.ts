@@ -20,9 +20,10 @@ import {
   type Ledger,
   type LedgerEntry,
 } from '@cloister/contract';
-import { CodedError, type CryptoPort, isCoded, type Timers, toHex } from '@cloister/core';
+import { type CodedError, type CryptoPort, isCoded, type Timers, toHex } from '@cloister/core';
+import { logStoreError } from '@cloister/log-store';
 import { MerkleTree } from '@cloister/tlog';
-import type { GatewayErrorCode } from '../errors.ts';
+import { gatewayError } from '../errors.ts';
 
 /** What became of one entry. */
 export interface EntryRecord {
@@ -148,7 +149,7 @@ export class Follower {
       this.#fail(
         isCoded(error)
           ? error
-          : new CodedError('ledger-follow-failed', 'unavailable', 'following the ledger failed', {
+          : gatewayError('ledger-follow-failed', 'following the ledger failed', {
               cause: error,
             }),
       );
@@ -262,7 +263,7 @@ function aborted(signal: AbortSignal): Promise<undefined> {
   });
 }
 
-function historyChanged(seq: number, shown: string): CodedError<GatewayErrorCode> {
+function historyChanged(seq: number, shown: string): CodedError {
   const message = `the ledger shows ${shown}: another history than before`;
-  return new CodedError('ledger-history-changed', 'verification', message, { details: { seq } });
+  return logStoreError('ledger-history-changed', message, { details: { seq } });
 }

@@ -8,10 +8,11 @@
 // - The memory is durable before the mark is, and the mark before anything is signed; a crash
 //   between them costs nothing.
 import { join } from 'node:path';
-import { type Clock, CodedError, type CryptoPort } from '@cloister/core';
+import type { Clock, CodedError, CryptoPort } from '@cloister/core';
 import { type FollowedTree, Witness, type WitnessStore } from '@cloister/tlog';
 import { fileWitnessStore } from '@cloister/tlog/node';
 import type { GatewayErrorCode } from '../errors.ts';
+import { gatewayError } from '../errors.ts';
 import { type MemberCard, markWitnessBegun, type OrgKeys } from '../home.ts';
 
 /** Where a witness remembers, and the mark beside its key. */
@@ -67,12 +68,12 @@ export function keyReused(): CodedError<GatewayErrorCode> {
   const message =
     'the ledger holds a tick of this witness key from an earlier life that is forgotten here: ' +
     'this witness key must not sign again; make a new one and have a charter name it';
-  return new CodedError('witness-key-reused', 'verification', message);
+  return gatewayError('witness-key-reused', message);
 }
 
 function forgotten(path: string): CodedError<GatewayErrorCode> {
   const message =
     `${path} is gone, and the witness key has begun to sign: this witness key must not sign ` +
     'again; make a new one and have a charter name it (an older copy of the file is no help)';
-  return new CodedError('witness-state-missing', 'not-found', message);
+  return gatewayError('witness-state-missing', message);
 }

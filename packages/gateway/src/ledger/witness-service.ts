@@ -13,9 +13,10 @@
 //   that is forgotten here, nothing is signed any more.
 
 import type { GatewayClient } from '@cloister/api';
-import { CodedError, type CryptoPort, isCoded, type Timers, toHex } from '@cloister/core';
+import { type CodedError, type CryptoPort, isCoded, type Timers, toHex } from '@cloister/core';
 import { gatherCosignatures, type TreeHead, type Witness } from '@cloister/tlog';
 import type { GatewayErrorCode } from '../errors.ts';
+import { gatewayError } from '../errors.ts';
 import type { Follower } from './follower.ts';
 
 const ATTEMPTS = 8;
@@ -126,7 +127,7 @@ export class WitnessService {
     const wanted = `${signers.length} of ${this.#quorum()} witnesses signed (${names})`;
     const message = `${wanted}: are the other gateways running?`;
     const details = { signers };
-    throw new CodedError<GatewayErrorCode>('quorum-unreachable', 'unavailable', message, {
+    throw gatewayError('quorum-unreachable', message, {
       details,
     });
   }
@@ -179,14 +180,10 @@ export class WitnessService {
       case 'fork': {
         const at = answer.evidence.size;
         const message = `this witness was shown two histories at size ${at} and signs no more`;
-        throw new CodedError('ledger-two-histories', 'verification', message);
+        throw gatewayError('ledger-two-histories', message);
       }
       case 'refused':
-        throw new CodedError(
-          'witness-refused',
-          'verification',
-          `the witness refused: ${answer.reason}`,
-        );
+        throw gatewayError('witness-refused', `the witness refused: ${answer.reason}`);
     }
   }
 }
@@ -194,12 +191,12 @@ export class WitnessService {
 function stale(head: TreeHead): CodedError<GatewayErrorCode> {
   const message = `this witness has already signed size ${head.size}: ask again with that head`;
   const details = { size: head.size, root: toHex(head.root) };
-  return new CodedError('witness-head-stale', 'conflict', message, { details });
+  return gatewayError('witness-head-stale', message, { details });
 }
 
 function behind(wanted: number, got: number): CodedError {
   const message = `this gateway has followed ${got} entries, wanted ${wanted}: ask again soon`;
-  return new CodedError('gateway-behind', 'unavailable', message);
+  return gatewayError('gateway-behind', message);
 }
 
 function aheadOf(error: unknown): number {

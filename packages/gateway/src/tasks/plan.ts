@@ -10,10 +10,10 @@ import {
   judge,
   type Policy,
 } from '@cloister/contract/policy';
-import { CodedError, isCoded, toHex, utf8 } from '@cloister/core';
+import { type CodedError, isCoded, toHex, utf8 } from '@cloister/core';
 import { type Gateway, memberOf, stateInForce } from '../context.ts';
 import { listDatasets, readDataset } from '../datasets/datasets.ts';
-import type { GatewayErrorCode } from '../errors.ts';
+import { gatewayError } from '../errors.ts';
 import { estimateCost } from './cost.ts';
 
 /**
@@ -42,7 +42,8 @@ export interface PlannedTask {
 
 /**
  * Finds the datasets, plans the code and judges it.
- * @throws CodedError `task-malformed`, `dataset-not-found`, and the engine's for what is no SQL
+ * @throws CodedError `task-malformed`, `task-engine-other`, `dataset-not-found`, and the engine's
+ *   for what is no SQL
  */
 export async function planTask(gateway: Gateway, raw: TaskRequest): Promise<PlannedTask> {
   const parsed = taskRequest.safeParse(raw);
@@ -50,7 +51,7 @@ export async function planTask(gateway: Gateway, raw: TaskRequest): Promise<Plan
   const request = parsed.data;
   if (request.engine !== gateway.engine.kind) {
     const message = `this gateway plans tasks for ${gateway.engine.kind}, not ${request.engine}`;
-    throw new CodedError<GatewayErrorCode>('task-malformed', 'unsupported', message);
+    throw gatewayError('task-engine-other', message);
   }
   const tables = Object.keys(request.inputs);
   if (tables.length === 0) throw malformed('a task needs at least one input');
@@ -108,7 +109,7 @@ async function findInput(
     return { owner: dataset.owner, body, ...(await readDataset(gateway, body)) };
   }
   const message = `no dataset is called ${name}: name it as owner/name (cloister dataset list)`;
-  throw new CodedError<GatewayErrorCode>('dataset-not-found', 'not-found', message);
+  throw gatewayError('dataset-not-found', message);
 }
 
 /** Each input with the columns that a run will read. */
@@ -166,5 +167,5 @@ function codeFinding(refused: CodedError): CheckAnswer['findings'][number] {
 
 /** A request that is no task. */
 export function malformed(message: string): CodedError {
-  return new CodedError<GatewayErrorCode>('task-malformed', 'usage', message);
+  return gatewayError('task-malformed', message);
 }

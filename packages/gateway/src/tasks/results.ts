@@ -12,11 +12,11 @@ import {
   resultAadPrefix,
   resultKeysInfo,
 } from '@cloister/contract';
-import { CodedError, fromHex, toHex } from '@cloister/core';
+import { type CodedError, fromHex, toHex } from '@cloister/core';
 import { bufferSource, decryptProjection, fileSink, masterKeys } from '@cloister/parquet-crypto';
 import { hpkeOpen } from '@cloister/threshold/node';
 import { type Gateway, stateInForce } from '../context.ts';
-import type { GatewayErrorCode } from '../errors.ts';
+import { gatewayError } from '../errors.ts';
 import { homeFolder } from '../home.ts';
 import { exportParquet } from '../ingest/export.ts';
 
@@ -81,7 +81,7 @@ function chosen({ files }: ResultKeys, statement: number | undefined): ResultFil
     const [only, ...more] = files;
     if (only !== undefined && more.length === 0) return only;
     const message = `the result has ${files.length} statements: name one of ${numbers}`;
-    throw new CodedError<GatewayErrorCode>('result-many-statements', 'usage', message);
+    throw gatewayError('result-many-statements', message);
   }
   const file = files.find((one) => one.statement === statement - 1);
   if (file !== undefined) return file;
@@ -103,7 +103,7 @@ async function findResult(
   const sealed = bundle.get(gateway.card.id);
   if (sealed === undefined) {
     const message = `${gateway.card.id} is no recipient of run ${runKey}`;
-    throw new CodedError<GatewayErrorCode>('result-not-for-you', 'policy', message);
+    throw gatewayError('result-not-for-you', message);
   }
   const about = { genesis: gateway.genesis, task: fromHex(run.task), run: fromHex(runKey) };
   const info = resultKeysInfo({ ...about, member: gateway.card.id });
@@ -114,5 +114,5 @@ async function findResult(
 }
 
 function notFound(message: string): CodedError {
-  return new CodedError<GatewayErrorCode>('result-not-found', 'not-found', message);
+  return gatewayError('result-not-found', message);
 }

@@ -3,11 +3,11 @@
 // is cosigned and its evidence stands. Whoever answers the worker wrongly here gives away code and
 // schemas, so the evidence is appraised anew and the openings are sealed to the attested key only.
 import { HttpJson, type RunStatus, WorkerClient } from '@cloister/api';
-import { encodeTaskOpenings, openingsInfo, rightsOfJoin } from '@cloister/contract';
-import { CodedError, equal, toHex } from '@cloister/core';
+import { encodeTaskOpenings, openingsInfo, rightsOfJoin, voidError } from '@cloister/contract';
+import { equal, toHex } from '@cloister/core';
 import { hpkeSeal } from '@cloister/threshold/node';
 import { type Gateway, stateInForce } from '../context.ts';
-import type { GatewayErrorCode } from '../errors.ts';
+import { gatewayError } from '../errors.ts';
 import { readTask } from './tasks.ts';
 
 const FOLLOW_MS = 5_000;
@@ -21,7 +21,7 @@ export class RunBook {
     const found = stateInForce(gateway).tasks.get(toHex(task));
     if (found === undefined || found.proposer !== gateway.card.id) {
       const message = 'only the proposer of a task can have it run';
-      throw new CodedError<GatewayErrorCode>('task-not-yours', 'usage', message);
+      throw gatewayError('task-not-yours', message);
     }
     const client = workerClient(gateway, address);
     const run = await client.run(task);
@@ -37,7 +37,7 @@ export class RunBook {
     const address = this.#workers.get(run);
     if (address === undefined) {
       const message = `run ${run} was not started by this gateway since it started`;
-      throw new CodedError<GatewayErrorCode>('result-not-found', 'not-found', message);
+      throw gatewayError('result-not-found', message);
     }
     return workerClient(gateway, address).status(run, options);
   }
@@ -69,16 +69,16 @@ export async function openingsForWorker(
   await gateway.follower.reached(size, FOLLOW_MS);
   const state = stateInForce(gateway);
   const rights = rightsOfJoin(state, key);
-  if (!rights.ok) throw new CodedError(rights.code, 'policy', rights.sentence);
+  if (!rights.ok) throw voidError(rights.code, rights.sentence);
   if (!equal(rights.join.signer, caller) || rights.task.proposer !== gateway.card.id) {
     const message = 'openings go to the worker of the join, from the proposer of its task';
-    throw new CodedError<GatewayErrorCode>('openings-not-for-you', 'policy', message);
+    throw gatewayError('openings-not-for-you', message);
   }
   const appraisal = await gateway.appraiser.appraise(state, key);
   if (!appraisal.ok) {
     const { code, wanted, got } = appraisal.mismatch;
     const message = `the worker's evidence does not stand (${code}): wanted ${wanted}, got ${got}`;
-    throw new CodedError<GatewayErrorCode>('worker-not-accepted', 'verification', message);
+    throw gatewayError('worker-not-accepted', message);
   }
   const { openings } = await readTask(gateway, rights.taskKey);
   return hpkeSeal({

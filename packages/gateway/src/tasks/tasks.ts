@@ -15,11 +15,11 @@ import {
   versionKey,
 } from '@cloister/contract';
 import { encodeUses } from '@cloister/contract/policy';
-import { CodedError, isCoded, toHex, utf8 } from '@cloister/core';
+import { type CodedError, isCoded, toHex, utf8 } from '@cloister/core';
 import { type Gateway, memberOf, publish, publishAccepted, stateInForce } from '../context.ts';
 import { readDataset } from '../datasets/datasets.ts';
 import { readDatasetOpenings, readTaskParts, sealForMembers } from '../datasets/openings.ts';
-import type { GatewayErrorCode } from '../errors.ts';
+import { gatewayError } from '../errors.ts';
 import type { EntryRecord } from '../ledger/follower.ts';
 import { answerOf, inputsOf, malformed, planTask } from './plan.ts';
 
@@ -159,7 +159,7 @@ function personName(name: string): string {
 
 function exceeds(rule: string): CodedError {
   const message = `the policy of your dataset allows ${rule}: ask for less`;
-  return new CodedError<GatewayErrorCode>('grant-exceeds-policy', 'policy', message);
+  return gatewayError('grant-exceeds-policy', message);
 }
 
 /** @throws CodedError `task-not-found`, `task-not-yours` */
@@ -211,7 +211,7 @@ function ownInputs(gateway: Gateway, task: Uint8Array): Input[] {
   );
   if (own.length > 0) return own;
   const message = 'this task uses no dataset of yours: there is nothing for you to approve';
-  throw new CodedError<GatewayErrorCode>('task-not-yours', 'usage', message);
+  throw gatewayError('task-not-yours', message);
 }
 
 /** A task's event and, where this member may read them, its opened contents. */
@@ -243,5 +243,5 @@ function distinct(values: readonly Uint8Array[]): Uint8Array[] {
 /** The error of a task that is not on the ledger. */
 export function taskNotFound(key: string): CodedError {
   const message = `no task ${key.slice(0, 16)} is on the ledger`;
-  return new CodedError<GatewayErrorCode>('task-not-found', 'not-found', message);
+  return gatewayError('task-not-found', message);
 }
