@@ -147,6 +147,8 @@ async function compute(
     started = timers.elapsed();
     of.onPhase('computing');
   });
+  // An engine that fails before it waits for this leaves nobody else to catch it.
+  ready.catch(() => undefined);
   const computed = await ports.engine.run({ plan, tables, limits, ready, resultFiles });
   return { computed, milliseconds: Math.max(0, Math.ceil(timers.elapsed() - started)) };
 }

@@ -188,6 +188,8 @@ export class Stage {
       outputs: { statement?: number; name: string; type: string; recipients: string[] }[];
       /** Code that the uses are taken from, where they are to differ. */
       usesOf?: string;
+      /** Outputs on the ledger that the parameters do not have. */
+      moreOutputs?: { id: number; recipients: string[] }[];
     },
   ): Promise<Uint8Array> {
     const tables = [{ name: 't', columns: COLUMNS }];
@@ -214,7 +216,10 @@ export class Stage {
       uses: parts.uses.commitment,
       purpose: parts.purpose.commitment,
       inputs,
-      outputs: about.outputs.map(({ recipients }, i) => ({ id: i + 1, recipients })),
+      outputs: [
+        ...about.outputs.map(({ recipients }, i) => ({ id: i + 1, recipients })),
+        ...(about.moreOutputs ?? []),
+      ],
     });
     await this.world.approve(dataset.owner, task, [dataset.body], { inputs, runs: 100 });
     this.shared.openings.set(toHex(task), {
