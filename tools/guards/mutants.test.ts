@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseAst } from 'vitest/node';
+import { REFUSALS } from '../../packages/testkit/src/simulator/guards.ts';
 import { ROOT } from '../house.ts';
 import { EQUIVALENT } from './equivalent.js';
 import { GUARDED } from './guarded.js';
@@ -50,6 +51,13 @@ describe('the refusals of a guarded source', () => {
     expect(changed.split('\n').length).toBe(text.split('\n').length);
     expect(() => parseAst(changed, { lang: 'ts' })).not.toThrow();
     for (const id of ids) expect(changed).toContain(JSON.stringify(id));
+  });
+
+  it('that the simulator attacks are there under the names that it gives', () => {
+    const ids = new Set(
+      sources.flatMap(({ path, text }) => mutantsOf(path, text).map((m) => m.id)),
+    );
+    for (const id of Object.values(REFUSALS)) expect(ids).toContain(id);
   });
 
   it('that are called equivalent are there, and say why', () => {

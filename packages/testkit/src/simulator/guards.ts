@@ -44,4 +44,24 @@ export const GUARDS = {
 
 type Guard = keyof typeof GUARDS;
 
+/** Those that are one refusal of a guarded source, by its name in `npm run guards -- --list`. */
+export const REFUSALS: Readonly<Partial<Record<Guard, string>>> = {
+  freshness: 'tlog/freshness.ts verifyFreshness freshness-challenge-missing',
+  quorum: 'tlog/witness-set.ts checkEnough quorum-not-met',
+  'own-witness': 'tlog/witness-set.ts checkEnough required-witness-missing',
+  'one-head': 'keeper/open.ts mergeAll freshness-notes-differ',
+  genesis: 'tlog/freshness.ts verifyFreshness freshness-genesis-mismatch',
+  'own-history': 'keeper/open.ts checkRights ports.follower.syncTo()',
+  'run-ended': 'contract/fold/rights.ts rightsOfJoin run-ended',
+  'evidence-expiry': 'keeper/open.ts checkEvidence evidence-expired',
+  policy: 'keeper/open.ts checkPolicy code',
+  'column-grant': 'contract/openings/opened-columns.ts openedColumns column-not-granted',
+  roster: 'contract/fold/rights.ts rightsOfJoin roster-incomplete',
+  'roster-match': 'keeper/open.ts checkTimes checkEvidence()',
+  measurement: 'contract/reading/appraise-join.ts JoinAppraiser.#policy measurements',
+  debug: 'contract/reading/appraise-join.ts JoinAppraiser.#policy debug',
+  'report-data': 'contract/reading/appraise-join.ts JoinAppraiser.#policy reportData',
+  'uses-again': 'contract/openings/planned-again.ts planSame uses-differ',
+};
+
 export const GUARD_NAMES = Object.keys(GUARDS) as readonly Guard[];
