@@ -100,7 +100,7 @@ export const attemptJson = z.object({
       code: z.string(),
       wanted: z.string(),
       got: z.string(),
-      /** Joins that were excluded. */
+      /** Joins at fault. */
       faults: z.array(joinCard),
       /** What this gateway finds wrong itself with a seat of the attempt. */
       found: z.array(joinCard.extend({ code: z.string(), wanted: z.string(), got: z.string() })),

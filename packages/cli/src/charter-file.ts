@@ -78,7 +78,7 @@ export async function draftCharter(draft: CharterDraft): Promise<CharterFile> {
     })),
     environments,
     keepers: { ...draft.keepers },
-    deadlines: { epochPhase: 60_000, release: 600_000 },
+    deadlines: { epochPhase: 60_000, run: 86_400_000, release: 600_000 },
     fold: 1,
     simulated: true,
   };

@@ -112,7 +112,7 @@ describe('a rotation', () => {
   it('repeats an attempt whose silent seat was excluded, unless the joins were named', async () => {
     const again = await run({ attempts: [ENDED, ACTIVE] }, { wait: 5 });
     expect((await again.rotated).attempts.map(({ status }) => status)).toEqual(['ended', 'active']);
-    expect(again.said.join()).toMatch(/\(deadline\).*excluded: c \(sgx-dcap\)/);
+    expect(again.said.join()).toMatch(/\(deadline\).*at fault: c \(sgx-dcap\)/);
     const named = await run({ attempts: [ENDED] }, { wait: 5, join: ['x'] });
     await expect(named.rotated).rejects.toMatchObject({ code: 'epoch-ended', kind: 'policy' });
   });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A rotation of the keepers from plan to done: name the seats, follow the attempt, repeat it
-// without those that the ledger excluded, and after a new key wait until the members' gateways have
+// without those at fault, and after a new key wait until the members' gateways have
 // sealed to it. Only the named gateway is asked; each step is told to `say`.
 //
 // Invariant: it ends well only when an epoch that it named is active and, for a new key, every
@@ -132,7 +132,7 @@ const PHASES: Readonly<Record<Attempt['phase'], string>> = {
 function endedLine({ end }: Attempt): string {
   const excluded = end?.faults.map((card) => `${card.operator} (${card.tee})`).join(', ');
   const what = `the attempt ended (${end?.code}): wanted ${end?.wanted}, got ${end?.got}`;
-  return excluded ? `${what}; excluded: ${excluded}` : what;
+  return excluded ? `${what}; at fault: ${excluded}` : what;
 }
 
 /** A keeper may err or lie: only people can tell which of two to leave out. */

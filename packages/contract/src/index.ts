@@ -20,6 +20,7 @@ export * from './fold/rights.ts';
 export * from './fold/state.ts';
 export { LANDING_MAX, placed } from './fold/statements.ts';
 export * from './fold/task-state.ts';
+export { agreedTime } from './fold/time.ts';
 export * from './fold/void-codes.ts';
 export * from './fold/void-errors.ts';
 export * from './openings/commitment.ts';

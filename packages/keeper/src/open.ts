@@ -22,6 +22,7 @@
 import type { PartialOpening } from '@cloister/api';
 import {
   type Appraiser,
+  agreedTime,
   decodeTaskOpenings,
   type Follower,
   type OpenedColumn,
@@ -167,13 +168,14 @@ function checkUnmoved(ports: OpenPorts, request: OpenRequest, before: Allowed): 
   throw keeperError('ledger-moved', 'unavailable', message);
 }
 
-/** Steps 4 and 5. The (f+1)-th largest witness time is one that an honest witness has reached. */
+/** Steps 4 and 5. */
 async function checkTimes(ports: OpenPorts, rights: Allowed, fresh: Freshness): Promise<void> {
   const { charter } = ports.follower;
-  const times = fresh.times.map((time) => time.timeSeconds * 1000).sort((a, b) => b - a);
-  const now = times[charter.witnesses.faulty] ?? Number.MAX_SAFE_INTEGER;
-  if (now >= rights.run.until) {
-    const message = `the grants of this run ended at ${rights.run.until}, the witnesses say ${now}`;
+  const times = fresh.times.map((time) => time.timeSeconds * 1000);
+  const now = agreedTime(charter, times) ?? Number.MAX_SAFE_INTEGER;
+  const end = Math.min(rights.run.until, rights.run.deadline);
+  if (now >= end) {
+    const message = `the grants or the time of this run ended at ${end}, the witnesses say ${now}`;
     throw keeperError('run-expired', 'policy', message);
   }
   for (const key of rights.roster) await checkEvidence(ports, key, now);

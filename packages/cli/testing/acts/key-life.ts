@@ -108,7 +108,7 @@ export function keyLife(opened: () => Theatre): void {
       ]);
       expect(done.groupKey).toBe(unchanged.groupKey);
       expect(done.plan.leaving).toMatchObject([
-        { operator: 'bank-ops', why: 'was excluded (deadline)' },
+        { operator: 'bank-ops', why: 'has joined anew, so its old share is gone' },
       ]);
       expect(done.plan.seats.filter((seat: { holds: boolean }) => seat.holds)).toHaveLength(2);
       expect(await keysInForce()).toMatchObject(unchanged);

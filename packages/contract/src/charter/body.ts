@@ -68,8 +68,8 @@ export const charterBody = z.strictObject({
     threshold: z.number().int().min(1).max(99),
     vendors: z.number().int().min(1).max(99),
   }),
-  /** How long, in ledger milliseconds, an epoch's phases and an unreleased result may take. */
-  deadlines: z.strictObject({ epochPhase: positive, release: positive }),
+  /** Ledger milliseconds that an epoch's phase, a run and the release of its result may take. */
+  deadlines: z.strictObject({ epochPhase: positive, run: positive, release: positive }),
   /** Version of the fold's rules. */
   fold: z.literal(1),
   /** Whether simulated hardware is accepted; if so everything under this charter says SIMULATED. */

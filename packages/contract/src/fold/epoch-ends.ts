@@ -9,7 +9,10 @@ import type { AdmittedEvent } from '../events/event.ts';
 import type { Epoch, FoldState } from './state.ts';
 import { type Verdict, voided } from './void-codes.ts';
 
-/** Ends the forming epoch; the joins in `faults` are excluded. */
+/**
+ * Ends the forming epoch; the joins in `faults` are excluded. A reshare that fails excludes no seat
+ * of the running epoch: whoever starts one could make the key impossible to deal again.
+ */
 export function endEpoch(
   state: FoldState,
   end: { code: string; faults: string[]; wanted: string; got: string },
@@ -18,9 +21,11 @@ export function endEpoch(
   if (epoch === undefined) return;
   epoch.status = 'ended';
   epoch.end = end;
+  const running = state.activeEpoch === null ? undefined : state.epochs.get(state.activeEpoch);
+  const seated = epoch.from === null ? [] : (running?.joins ?? []);
   for (const key of end.faults) {
     const join = state.joins.get(key);
-    if (join !== undefined) join.excluded = end.code;
+    if (join !== undefined && !seated.includes(key)) join.excluded = end.code;
   }
   state.formingEpoch = null;
 }

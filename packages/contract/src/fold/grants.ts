@@ -8,16 +8,14 @@
 import { toHex } from '@cloister/core';
 import type { AdmittedEvent } from '../events/event.ts';
 import type { Input } from '../shapes.ts';
-import { isMember, memberByIdentity, versionKey } from './lookup.ts';
-import type { DatasetVersion, FoldState, Grant, Task } from './state.ts';
+import { charterOf, isMember, memberByIdentity, versionKey } from './lookup.ts';
+import { endRun, openRunsOf } from './runs.ts';
+import type { DatasetVersion, FoldState, Grant, Run, Task } from './state.ts';
 import { judgeTurn } from './statements.ts';
 import { type Verdict, type VoidCode, voided } from './void-codes.ts';
 
 /** The place in a run's roster whose join opens the run. */
 export const DRIVER = 1;
-
-/** `before` a join a run must be left; `after` it the run has been taken already. */
-export type Moment = 'before' | 'after';
 
 export function foldApprove(state: FoldState, event: AdmittedEvent<'approve'>): Verdict {
   const { body } = event;
@@ -75,6 +73,7 @@ export function foldDecline(state: FoldState, event: AdmittedEvent<'decline'>): 
   const outOfTurn = judgeTurn(event.body, task.said.get(owner.id));
   if (outOfTurn !== undefined) return outOfTurn;
   for (const input of mine) task.grants.delete(versionKey(input));
+  for (const key of openRunsOf(state, taskKey)) endRun(state, key, 'declined');
   task.declines.set(owner.id, event.body.code);
   task.said.set(owner.id, event.key);
   return undefined;
@@ -85,8 +84,11 @@ export function versionOf(state: FoldState, input: Input): DatasetVersion | unde
   return state.datasets.get(toHex(input.dataset))?.versions.get(input.version);
 }
 
-/** Whether a task may run now: members, group key, and every input granted. */
-export function judgeRun(state: FoldState, task: Task, moment: Moment): Verdict {
+/**
+ * Whether a task may run now: members, group key, and every input granted. Without `run`, whether
+ * one may begin; with it, whether that one may go on, on the grants that paid for it.
+ */
+export function judgeRun(state: FoldState, task: Task, run?: Run): Verdict {
   if (!isMember(state, task.proposer)) return voided('join-proposer-removed', task.proposer);
   for (const { recipients } of task.body.outputs) {
     const gone = recipients.find((id) => !isMember(state, id));
@@ -95,7 +97,7 @@ export function judgeRun(state: FoldState, task: Task, moment: Moment): Verdict 
   if (state.activeEpoch === null) return voided('no-active-epoch');
   const groupKey = state.epochs.get(state.activeEpoch)?.groupKey;
   for (const input of task.body.inputs) {
-    const wrong = judgeInput(state, task, input, moment);
+    const wrong = judgeInput(state, task, input, run);
     if (wrong !== undefined) return wrong;
     const sealedTo = versionOf(state, input)?.body.groupKey;
     if (groupKey == null || sealedTo === undefined || toHex(sealedTo) !== toHex(groupKey)) {
@@ -105,23 +107,28 @@ export function judgeRun(state: FoldState, task: Task, moment: Moment): Verdict 
   return undefined;
 }
 
-/** Whether one input is granted: the steps in the order in which a code is chosen. */
-export function judgeInput(state: FoldState, task: Task, input: Input, moment: Moment): Verdict {
+/**
+ * Whether one input is granted: the steps in the order in which a code is chosen. A run goes on by
+ * the grants that paid for it; a newer one of the same person stands in where it gives as much.
+ */
+export function judgeInput(state: FoldState, task: Task, input: Input, run?: Run): Verdict {
   const version = versionOf(state, input);
   const owner = state.datasets.get(toHex(input.dataset))?.owner;
   if (version === undefined || owner === undefined) return voided('join-unapproved');
   if (!isMember(state, owner)) return voided('join-owner-removed', owner);
   const wanted = version.body.approvals;
-  const steps: [VoidCode, (grant: Grant) => boolean][] = [
-    ['join-unapproved', () => true],
+  const paid = run?.paid.get(versionKey(input));
+  const steps: [VoidCode, (grant: Grant, person: string) => boolean][] = [
+    ['join-unapproved', (_, person) => run === undefined || paid?.has(person) === true],
     ['join-columns-not-granted', (g) => input.columns.every((c) => g.columns.includes(c))],
     ['join-expired', (g) => state.clock < g.until],
     ['join-not-yet-valid', (g) => state.clock >= g.from],
-    ['join-run-limit', (g) => moment === 'after' || g.used < g.runs],
+    ['join-grant-shortened', (g, person) => g.until >= (paid?.get(person) ?? 0)],
+    ['join-run-limit', (g) => run !== undefined || g.used < g.runs],
   ];
-  let grants = [...(task.grants.get(versionKey(input))?.values() ?? [])];
+  let grants = [...(task.grants.get(versionKey(input)) ?? [])];
   for (const [code, keep] of steps) {
-    grants = grants.filter(keep);
+    grants = grants.filter(([person, grant]) => keep(grant, person));
     if (grants.length < wanted) {
       const got = `input ${versionKey(input)} of ${owner}`;
       return voided(code, `${got}: ${grants.length} of ${wanted} approvals`);
@@ -136,16 +143,21 @@ export function consumeRun(state: FoldState, event: AdmittedEvent<'join'>): void
   const runKey = toHex(event.body.run as Uint8Array);
   const task = state.tasks.get(taskKey) as Task;
   let until = Number.MAX_SAFE_INTEGER;
+  const paid = new Map<string, Map<string, number>>();
   for (const input of task.body.inputs) {
-    for (const grant of task.grants.get(versionKey(input))?.values() ?? []) {
+    const payers = new Map<string, number>();
+    paid.set(versionKey(input), payers);
+    for (const [person, grant] of task.grants.get(versionKey(input)) ?? []) {
       const covers = input.columns.every((column) => grant.columns.includes(column));
       const valid = state.clock >= grant.from && state.clock < grant.until;
       if (!covers || !valid || grant.used >= grant.runs) continue;
       grant.used += 1;
+      payers.set(person, grant.until);
       until = Math.min(until, grant.until);
     }
   }
   task.runs.push(runKey);
+  state.openRuns.add(runKey);
   state.runs.set(runKey, {
     task: taskKey,
     join: event.key,
@@ -153,6 +165,8 @@ export function consumeRun(state: FoldState, event: AdmittedEvent<'join'>): void
     status: 'joined',
     at: state.clock,
     until,
+    deadline: state.clock + charterOf(state).deadlines.run,
+    paid,
     usage: null,
     releasedSeq: null,
     failure: null,

@@ -8,11 +8,13 @@ import {
   type Node,
   namedPoint,
   RELEASE_MS,
+  RUN_MS,
   START_MS,
   startEpoch,
   World,
 } from '@cloister/testkit/world';
 import { describe, expect, it } from 'vitest';
+import type { EventBody } from '../events/bodies.ts';
 import { foldEntry } from './fold.ts';
 import { requiredWitnesses, rightsOfJoin } from './rights.ts';
 import { cloneState, emptyState, encodeState } from './state.ts';
@@ -170,6 +172,19 @@ describe('epochs', () => {
     expect(world.state.activeEpoch).toBe(toHex(next));
   });
 
+  it('exclude no seat of the running key when it is a reshare that fails', async () => {
+    const world = await World.create();
+    const formed = await world.formEpoch();
+    const joins = formed.nodes.map((node) => node.id);
+    const id = await world.must(world.identity('bank'), 'epoch', { joins, from: formed.id });
+    await world.tickAll(START_MS + EPOCH_PHASE_MS + 1);
+    const ended = world.state.epochs.get(toHex(id));
+    expect(ended).toMatchObject({ status: 'ended', end: { code: 'deadline' } });
+    expect(ended?.end?.faults).toHaveLength(3);
+    const again = await world.reshare(formed, formed.nodes);
+    expect(world.state.activeEpoch).toBe(toHex(again.id));
+  });
+
   it('end with the complainer excluded when the deal was right, else the dealer', async () => {
     for (const [dealtFor, fault, code] of [
       [2, 1, 'complaint-unfounded'],
@@ -228,12 +243,14 @@ describe('rights and states', () => {
     const withdrawn = world.fork();
     const decline = { task, code: 'changed-my-mind' };
     await withdrawn.must(withdrawn.identity('insurer'), 'decline', decline);
-    expect(codeIn(withdrawn)).toBe('join-unapproved');
+    expect(codeIn(withdrawn)).toBe('run-ended');
     expect(missingGrants(withdrawn.state, taskKey).map(({ code }) => code)).toEqual([
       'join-unapproved',
     ]);
     await withdrawn.approve('insurer', task, [claims]);
-    expect(codeIn(withdrawn)).toBe('ok');
+    expect(codeIn(withdrawn)).toBe('run-ended');
+    const late = await withdrawn.put(worker.signer, 'usage', withdrawn.usageBody(worker));
+    expect(late.outcome).toMatchObject({ code: 'run-already-failed' });
     const expired = world.fork();
     await expired.tickAll(START_MS + 3_600_000);
     expect(codeIn(expired)).toBe('join-expired');
@@ -256,6 +273,34 @@ describe('rights and states', () => {
     expect(rightsOfJoin(world.state, 'ab')).toMatchObject({ code: 'join-not-accepted' });
     const [keeper] = [...world.state.joins].find(([, j]) => j.body.role === 'keeper') ?? [''];
     expect(rightsOfJoin(world.state, keeper)).toMatchObject({ code: 'join-not-worker' });
+  });
+
+  it('go on by the grants that paid for the run, or newer ones that give as much', async () => {
+    const world = await World.create();
+    await world.formEpoch();
+    const claims = await world.addDataset('insurer');
+    const task = await world.propose('bank', [claims]);
+    const [one, two] = [world.freshBytes(32), world.freshBytes(32)];
+    const until = START_MS + 3_600_000;
+    await world.approve('insurer', task, [claims], { person: one, runs: 1, until });
+    const worker = await world.joinWorker('bank', task);
+    const codeAfter = async (change: Partial<EventBody<'approve'>>) => {
+      const forked = world.fork();
+      await forked.approve('insurer', task, [claims], { person: one, ...change });
+      const rights = rightsOfJoin(forked.state, toHex(worker.id));
+      return rights.ok ? 'ok' : rights.code;
+    };
+    const inputs = [{ dataset: claims.dataset, version: 1, columns: [1] }];
+    expect(await codeAfter({ until })).toBe('ok');
+    expect(await codeAfter({ until: until + 1 })).toBe('ok');
+    expect(await codeAfter({ until: until - 1 })).toBe('join-grant-shortened');
+    expect(await codeAfter({ until, inputs })).toBe('join-columns-not-granted');
+    // Another person's grant pays for another run, never for this one.
+    const forked = world.fork();
+    await forked.approve('insurer', task, [claims], { person: two, until });
+    await forked.approve('insurer', task, [claims], { person: one, until, inputs });
+    const rights = rightsOfJoin(forked.state, toHex(worker.id));
+    expect(rights).toMatchObject({ ok: false, code: 'join-columns-not-granted' });
   });
 
   it("count each person once, and a person's newer grant in place of the older", async () => {
@@ -281,8 +326,12 @@ describe('rights and states', () => {
     expect(taskState(late.state, taskKey)).toBe('expired');
     const worker = await world.joinWorker('bank', task);
     const lost = world.fork();
-    await lost.tickAll(START_MS + 3_600_000 + RELEASE_MS + 1);
-    expect(taskState(lost.state, taskKey)).toBe('unreleased');
+    await lost.tickAll(START_MS + RUN_MS);
+    expect(taskState(lost.state, taskKey)).toBe('joined');
+    await lost.tickAll(START_MS + RUN_MS + 1);
+    expect(taskState(lost.state, taskKey)).toBe('failed');
+    const tooLate = await lost.put(worker.signer, 'usage', lost.usageBody(worker));
+    expect(tooLate.outcome).toMatchObject({ code: 'run-already-failed' });
     const usage = await world.recordUsage(worker);
     await world.tickAll(START_MS + RELEASE_MS);
     expect(taskState(world.state, taskKey)).toBe('recorded');

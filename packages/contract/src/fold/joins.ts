@@ -94,7 +94,7 @@ function judgeWorker(state: FoldState, body: EventBody<'join'>): Verdict {
   }
   if ((place ?? DRIVER) !== DRIVER) return judgeExecutor(state, body, taskKey);
   if (runOf(state, body) !== undefined) return voided('join-run-reused');
-  return judgeAgainstTask(state, body, taskKey) ?? judgeRun(state, task, 'before');
+  return judgeAgainstTask(state, body, taskKey) ?? judgeRun(state, task);
 }
 
 /** An executor enters a run that its driver has opened and that has not ended. */
@@ -105,7 +105,7 @@ function judgeExecutor(state: FoldState, body: EventBody<'join'>, taskKey: strin
   if (run.status !== 'joined') return voided('join-run-ended', run.status);
   if (run.roster.has(body.place as number)) return voided('join-place-taken', `${body.place}`);
   const task = state.tasks.get(taskKey) as Task;
-  return judgeAgainstTask(state, body, taskKey) ?? judgeRun(state, task, 'after');
+  return judgeAgainstTask(state, body, taskKey) ?? judgeRun(state, task, run);
 }
 
 function runOf(state: FoldState, body: EventBody<'join'>): Run | undefined {

@@ -72,7 +72,7 @@ export function rightsOfJoin(state: FoldState, joinKey: string): Rights {
     const unfit = judgePlace(state, body) ?? judgeAgainstTask(state, body, taskKey);
     if (unfit !== undefined) return { ok: false, ...unfit };
   }
-  const wrong = judgeRun(state, task, 'after');
+  const wrong = judgeRun(state, task, run);
   if (wrong !== undefined) return { ok: false, ...wrong };
   const epoch = state.activeEpoch === null ? undefined : state.epochs.get(state.activeEpoch);
   if (state.activeEpoch === null || epoch === undefined || epoch.groupKey === null) {

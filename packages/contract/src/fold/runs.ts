@@ -27,6 +27,7 @@ export function foldUsage(state: FoldState, event: AdmittedEvent<'usage'>): Verd
     (epoch.supersededSeq === null || epoch.supersededSeq > join.seq);
   if (!during) return voided('usage-epoch', toHex(event.body.epoch).slice(0, 16));
   run.status = 'recorded';
+  state.openRuns.delete(toHex(event.body.run));
   run.usage = { event: event.key, body: event.body, seq: state.seq, at: state.clock };
   return undefined;
 }
@@ -55,8 +56,7 @@ export function foldRunFailed(state: FoldState, event: AdmittedEvent<'run-failed
   if (toHex(event.body.join) !== node.key) return voided('run-unknown', 'another join');
   const ended = judgeOpen(run);
   if (ended !== undefined) return ended;
-  run.status = 'failed';
-  run.failure = event.body.code;
+  endRun(state, toHex(event.body.run), event.body.code);
   return undefined;
 }
 
@@ -72,6 +72,27 @@ export function foldRefusal(state: FoldState, event: AdmittedEvent<'refusal'>): 
   if (run.refusals.has(keeper.key)) return voided('refusal-repeated');
   run.refusals.set(keeper.key, event.body.code);
   return undefined;
+}
+
+/** Ends a run that is open, as failed; one that has recorded or failed stays as it is. */
+export function endRun(state: FoldState, key: string, code: string): void {
+  const run = state.runs.get(key);
+  if (run === undefined || !state.openRuns.delete(key)) return;
+  run.status = 'failed';
+  run.failure = code;
+}
+
+/** The runs of a task (by event key) that have neither recorded nor failed. */
+export function openRunsOf(state: FoldState, taskKey: string): string[] {
+  return [...state.openRuns].filter((key) => state.runs.get(key)?.task === taskKey);
+}
+
+/** Called when the clock has moved: a run that recorded nothing in its time has failed. */
+export function endOverdueRuns(state: FoldState): void {
+  for (const key of [...state.openRuns]) {
+    const run = state.runs.get(key);
+    if (run !== undefined && state.clock > run.deadline) endRun(state, key, 'run-deadline');
+  }
 }
 
 function inRoster(run: Run, join: string): boolean {

@@ -32,6 +32,8 @@ export interface FoldState {
   tasks: Map<string, Task>;
   /** By run id; a run exists from its accepted join on. */
   runs: Map<string, Run>;
+  /** Runs that have neither recorded nor failed. */
+  openRuns: Set<string>;
   /** Ids of accepted events, and of void ones whose kind is judged once (fold.ts). */
   seen: Set<string>;
 }
@@ -130,6 +132,10 @@ export interface Run {
   at: number;
   /** When the grants it was admitted under run out. */
   until: number;
+  /** Clock past which a run that has recorded nothing has failed. */
+  deadline: number;
+  /** The grants that paid for it: by input, then by person, the end of each. */
+  paid: Map<string, Map<string, number>>;
   usage: { event: string; body: EventBody<'usage'>; seq: number; at: number } | null;
   releasedSeq: number | null;
   failure: string | null;
@@ -155,6 +161,7 @@ export function emptyState(genesis: Uint8Array): FoldState {
     datasets: new Map(),
     tasks: new Map(),
     runs: new Map(),
+    openRuns: new Set(),
     seen: new Set(),
   };
 }

@@ -23,13 +23,9 @@ export function taskState(state: FoldState, taskKey: string): TaskState | undefi
   return newest === undefined ? beforeRuns(state, task) : runState(state, newest);
 }
 
-/**
- * One run's state. `unreleased`: its usage is recorded and the release deadline has passed, or its
- * grants ran out that long ago and no usage ever came: it is used up, and there is no result.
- */
+/** One run's state. `unreleased`: its usage is recorded and the release deadline has passed. */
 export function runState(state: FoldState, run: Run): TaskState {
   const release = state.charter?.deadlines.release ?? 0;
-  if (run.status === 'joined') return state.clock > run.until + release ? 'unreleased' : 'joined';
   if (run.status === 'recorded') {
     return state.clock > (run.usage?.at ?? run.at) + release ? 'unreleased' : 'recorded';
   }
@@ -37,7 +33,7 @@ export function runState(state: FoldState, run: Run): TaskState {
 }
 
 function beforeRuns(state: FoldState, task: Task): TaskState {
-  const verdicts = task.body.inputs.map((input) => judgeInput(state, task, input, 'before'));
+  const verdicts = task.body.inputs.map((input) => judgeInput(state, task, input));
   if (verdicts.every((verdict) => verdict === undefined)) return 'approved';
   return verdicts.some((verdict) => verdict?.code === 'join-expired') ? 'expired' : 'proposed';
 }
@@ -50,7 +46,7 @@ export function missingGrants(
   const task = state.tasks.get(taskKey);
   if (task === undefined || state.charter === null) return [];
   return task.body.inputs.flatMap((input) => {
-    const verdict = judgeInput(state, task, input, 'before');
+    const verdict = judgeInput(state, task, input);
     return verdict === undefined ? [] : [{ input: versionKey(input), code: verdict.code }];
   });
 }

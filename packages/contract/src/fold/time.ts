@@ -4,9 +4,11 @@
 // When it moves, a forming epoch whose phase is overdue ends. Collateral: the newest number only,
 // never back. spec/events.md, "tick".
 import { toHex } from '@cloister/core';
+import type { CharterBody } from '../charter/body.ts';
 import type { AdmittedEvent } from '../events/event.ts';
 import { endOverdueEpoch } from './epoch-ends.ts';
 import { charterOf, indexOf, memberByIdentity } from './lookup.ts';
+import { endOverdueRuns } from './runs.ts';
 import type { FoldState } from './state.ts';
 import { type Verdict, voided } from './void-codes.ts';
 
@@ -24,19 +26,24 @@ export function foldTick(state: FoldState, event: AdmittedEvent<'tick'>): Verdic
   return undefined;
 }
 
-/** How many newest ticks are larger than the clock's; a lone witness's own tick is the clock. */
-function clockRank(witnesses: number, faulty: number): number {
-  return witnesses === 1 ? 0 : Math.max(faulty, 1);
+/**
+ * The time that the witnesses' times `told` bear out: none of those who may lie, and no single one,
+ * sets it alone. A lone witness's own time is the time. Undefined where too few have told theirs.
+ */
+export function agreedTime(charter: CharterBody, told: readonly number[]): number | undefined {
+  const rank = charter.members.length === 1 ? 0 : Math.max(charter.witnesses.faulty, 1);
+  return [...told].sort((a, b) => b - a)[rank];
 }
 
 /** The clock from the current witnesses' newest ticks. */
 function advanceClock(state: FoldState): void {
-  const { members, witnesses } = charterOf(state);
-  const ticks = members.map((m) => state.ticks.get(m.id)?.time ?? 0).sort((a, b) => b - a);
-  const clock = ticks[clockRank(members.length, witnesses.faulty)] ?? 0;
+  const charter = charterOf(state);
+  const ticks = charter.members.map((m) => state.ticks.get(m.id)?.time ?? 0);
+  const clock = agreedTime(charter, ticks) ?? 0;
   if (clock <= state.clock) return;
   state.clock = clock;
   endOverdueEpoch(state);
+  endOverdueRuns(state);
 }
 
 export function foldCollateral(state: FoldState, event: AdmittedEvent<'collateral'>): Verdict {

@@ -2,7 +2,7 @@
 // Every void code has at least one event here that earns it, signed for real and judged at the head
 // of a plausible history; the last test compares the table with the union, so none is untested.
 // Long because it is one table.
-import { type Signer, toHex } from '@cloister/core';
+import { fromHex, type Signer, toHex } from '@cloister/core';
 import {
   accepted,
   charterSpecimen,
@@ -738,6 +738,19 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
   ],
   ['join-not-yet-valid', (s) => joined(s, { from: START_MS + 1 })],
   ['join-expired', (s) => joined(s, { until: START_MS + 1 }, (w) => w.tickAll(START_MS + 1))],
+  // An executor of a run whose owner has shortened the grant that paid for it.
+  [
+    'join-grant-shortened',
+    async (s) => {
+      const { world, task, enter } = await distributed(s);
+      const [person, grant] = [
+        ...(world.state.tasks.get(toHex(task))?.grants.values() ?? []),
+      ].flatMap((persons) => [...persons][0] ?? []) as [string, { until: number }];
+      const sooner = { person: fromHex(person), until: grant.until - 1 };
+      await world.approve('insurer', task, [s.claims], sooner);
+      return enter({});
+    },
+  ],
   [
     'join-run-limit',
     (s) =>

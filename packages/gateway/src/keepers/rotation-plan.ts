@@ -8,7 +8,7 @@
 // having joined again is found out by the deadline of the attempt, excluded, and left out by the
 // next plan. docs/design/key-sharing.md, "Rotation".
 import type { RotationPlan } from '@cloister/api';
-import type { Epoch, Join, Mismatch } from '@cloister/contract';
+import type { Epoch, FoldState, Join, Mismatch } from '@cloister/contract';
 import { voidError } from '@cloister/contract';
 import { toHex } from '@cloister/core';
 import { type Gateway, stateInForce } from '../context.ts';
@@ -26,7 +26,7 @@ export interface RotationWish {
 
 /** More choices of seats than this are not tried: the joins must be named. */
 const MOST_CHOICES = 20_000;
-const EXCLUDED = 'one that an attempt excluded';
+const EXCLUDED = 'one at fault in an attempt that failed';
 
 /**
  * Plans a rotation as the ledger stands; nothing is appended.
@@ -131,9 +131,11 @@ async function candidates(gateway: Gateway, named: readonly string[]): Promise<C
     if (!result.ok) throw notStanding(cardOf(gateway, join).operator, result.mismatch);
     stands.push(join);
   }
+  const failed = lastFailedReshare(state);
   for (const [join, { excluded }] of named.length > 0 ? [] : newestJoins(gateway)) {
-    if (excluded !== null) {
-      const mismatch = { code: excluded, wanted: 'a keeper that does its part', got: EXCLUDED };
+    const code = excluded ?? (failed?.faults.includes(join) ? failed.code : null);
+    if (code !== null) {
+      const mismatch = { code, wanted: 'a keeper that does its part', got: EXCLUDED };
       leftOut.push({ join, mismatch });
       continue;
     }
@@ -142,6 +144,12 @@ async function candidates(gateway: Gateway, named: readonly string[]): Promise<C
     else leftOut.push({ join, mismatch: result.mismatch });
   }
   return { stands, leftOut };
+}
+
+/** How the newest attempt to deal the running key again ended, if it failed. */
+function lastFailedReshare(state: FoldState): Epoch['end'] {
+  const attempts = [...state.epochs.values()].filter(({ from }) => from === state.activeEpoch);
+  return attempts.at(-1)?.end ?? null;
 }
 
 function namedSeats(gateway: Gateway, named: readonly string[]): string[] {

@@ -34,6 +34,7 @@ export const MEMBERS = ['insurer', 'hospital', 'bank', 'lab'] as const;
 export const CALM_MS = 5_000;
 export const END_MS = 30_000;
 const EPOCH_PHASE_MS = 2_500;
+const RUN_MS = 20_000;
 const RELEASE_MS = 1_000;
 const ADVERSARY_SALT = 0x5eed;
 /** Of ordinary seeds with one more attacker. */
@@ -116,7 +117,7 @@ export class Stage {
     this.shared = new SharedWork(this.label, (work) => this.network.hold(work));
     this.tree = new MerkleTree(this.shared.crypto);
     const options = { seed: this.label, members: MEMBERS, seats: 3, threshold: 2, vendors: 2 };
-    const deadlines = { epochPhase: EPOCH_PHASE_MS, release: RELEASE_MS };
+    const deadlines = { epochPhase: EPOCH_PHASE_MS, run: RUN_MS, release: RELEASE_MS };
     this.world = new World(options, { ...charterSpecimen(options), deadlines });
   }
 

@@ -24,6 +24,7 @@ const MAKES = [
 
 /** Ledger milliseconds that the specimen gives an epoch's phase, and a release. */
 export const EPOCH_PHASE_MS = 60_000;
+export const RUN_MS = 86_400_000;
 export const RELEASE_MS = 600_000;
 
 export function charterSpecimen(options: CharterOptions = {}): CharterBody {
@@ -57,7 +58,7 @@ export function charterSpecimen(options: CharterOptions = {}): CharterBody {
       environment(seed, 'worker', MAKES[0], ids),
     ],
     keepers: { seats, threshold, vendors: options.vendors ?? (threshold > 1 ? 2 : 1) },
-    deadlines: { epochPhase: EPOCH_PHASE_MS, release: RELEASE_MS },
+    deadlines: { epochPhase: EPOCH_PHASE_MS, run: RUN_MS, release: RELEASE_MS },
     fold: 1,
     simulated: true,
   };
