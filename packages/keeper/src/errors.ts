@@ -5,14 +5,10 @@ import { CodedError, type ErrorDetails, type ErrorKind } from '@cloister/core';
 
 export type KeeperErrorCode =
   // its own life
-  | 'config-malformed'
-  | 'environment-mismatch'
   | 'join-rejected'
-  | 'ledger-unreachable'
   | 'event-rejected'
   // asking it to open
   | 'keeper-not-holding'
-  | 'owner-witness-missing'
   | 'challenge-unknown'
   | 'challenges-too-many'
   | 'freshness-notes-differ'

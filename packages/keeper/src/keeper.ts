@@ -15,6 +15,7 @@ import {
   followUntil,
   generateTlsKey,
   keepOn,
+  makeJoin,
   patiently,
   pause,
   type TlsKey,
@@ -43,7 +44,6 @@ import { Ceremony } from './ceremony.ts';
 import { Challenges } from './challenges.ts';
 import { CheckedKeys } from './checked-keys.ts';
 import { keeperError } from './errors.ts';
-import { checkPlace, makeJoin } from './join.ts';
 import { keeperMetrics } from './metrics.ts';
 import { type Decision, decide, type OpenRequest } from './open.ts';
 import type { KeeperParts, KeeperPorts } from './ports.ts';
@@ -151,12 +151,12 @@ export class Keeper {
     const hpke = this.#hpke.publicKey;
     const facts = {
       ...this.#options,
+      role: 'keeper' as const,
       charter,
       hpke,
       tls: this.tls.spki,
       checkpoint: note as string,
     };
-    checkPlace(facts, this.#ports);
     const { event, evidence, id } = await makeJoin(facts, this.#ports);
     await this.#appender.bytes(event, 'join');
     // A gateway takes blobs from joined nodes, so the evidence comes after the join that names it.

@@ -20,6 +20,7 @@
 // caller that is not checked against the ledger; points leave only sealed to the join's key.
 
 import type { PartialOpening } from '@cloister/api';
+import { attestedError } from '@cloister/attested';
 import {
   type Appraiser,
   agreedTime,
@@ -117,7 +118,7 @@ async function checkFreshness(ports: OpenPorts, request: OpenRequest): Promise<F
   const { keys, missing } = requiredWitnesses(follower.state, toHex(task));
   if (missing.length > 0) {
     const message = `no witness of the charter stands for ${missing.join(', ')}`;
-    throw keeperError('owner-witness-missing', 'policy', message);
+    throw attestedError('owner-witness-missing', 'policy', message);
   }
   const required = witnesses
     .filter((witness) => keys.some((key) => equal(key, witness.key)))

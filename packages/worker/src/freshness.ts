@@ -1,135 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// What witnesses signed, gathered so that a peer that answers garbage costs nothing: heads that a
-// quorum cosigned, and the witnesses' newest head signed together with the keepers' challenges.
+// The witnesses' newest head, signed together with the keepers' challenges, gathered so that a peer
+// that answers garbage costs nothing.
 //
-// Invariants: only signatures that hold count, each witness once; a head is used only after a
-// quorum's cosignatures over it were checked here; an owner whose witness the charter does not have
-// ends the run, it is never left out of those that must sign.
-
-import { firstOf, gather, patiently } from '@cloister/attested';
-import { witnessesOf } from '@cloister/contract';
-import { isCoded } from '@cloister/core';
+// Invariant: only signatures that hold count, each witness once.
 import {
-  type Checkpoint,
-  gatherCosignatures,
-  gatherFreshness,
-  logOrigin,
-  parseCheckpoint,
-  parseNote,
-  type TreeHead,
-  type WitnessKey,
-} from '@cloister/tlog';
+  cosignedHead,
+  gather,
+  isMet,
+  patiently,
+  WITNESS_MS,
+  type WitnessRule,
+  witnessRule,
+} from '@cloister/attested';
+import { isCoded } from '@cloister/core';
+import { gatherFreshness, logOrigin, type TreeHead } from '@cloister/tlog';
 import { workerError } from './errors.ts';
 import type { Gateway, WorkerPorts } from './ports.ts';
-
-/** How long one gateway may take before the next is asked too. */
-const STEP_MS = 1_500;
-const WITNESS_MS = 12_000;
-
-/** Whose signatures are enough: a quorum, and every one of `required` among it. */
-export interface WitnessRule {
-  readonly witnesses: readonly WitnessKey[];
-  readonly quorum: number;
-  readonly required: readonly string[];
-}
-
-/** The charter's rule, with the witnesses of these owners. @throws `owner-witness-missing` */
-export function witnessRule(ports: WorkerPorts, owners: readonly string[] = []): WitnessRule {
-  const { charter } = ports.follower;
-  const witnesses = witnessesOf(charter);
-  const missing = owners.find((owner) => !witnesses.some(({ name }) => name === owner));
-  if (missing !== undefined) {
-    const message = `${missing} owns an input and has no witness in the charter: nothing may open`;
-    throw workerError('owner-witness-missing', 'policy', message);
-  }
-  return { witnesses, quorum: charter.witnesses.quorum, required: [...new Set(owners)] };
-}
-
-/**
- * A cosigned head of at least `least` entries, from the first gateway that has one that holds.
- * @throws CodedError the last gateway's reason; `quorum-missing` where too few or not the required
- * witnesses signed
- */
-export function cosignedHead(
-  ports: WorkerPorts,
-  gateways: readonly Gateway[],
-  by: { least: number; rule: WitnessRule },
-): Promise<TreeHead> {
-  const { timers } = ports;
-  return firstOf(gateways, { timers, stepMs: STEP_MS }, async (gateway) => {
-    const { note } = await gateway.checkpoint(by.least);
-    const checkpoint = parseCheckpoint(parseNote(note).text);
-    const { size, root, origin } = checkpoint;
-    if (size < by.least || origin !== logOrigin(ports.genesis)) {
-      const message = `a gateway answered a head of ${size} entries, wanted ${by.least}`;
-      throw workerError('gateway-lied', 'unavailable', message);
-    }
-    const signed = await signersOf(ports, [note], { checkpoint, rule: by.rule });
-    if (isMet(by.rule, signed)) return { size, root };
-    // A root that no honest witness signed is shown to none: it could be taken for a second
-    // history.
-    const { faulty } = ports.follower.charter.witnesses;
-    if (signed.size > faulty) {
-      const notes = await cosignAgain(ports, gateways, { checkpoint, rule: by.rule });
-      if (isMet(by.rule, await signersOf(ports, [note, ...notes], { checkpoint, rule: by.rule }))) {
-        return { size, root };
-      }
-    }
-    const { quorum } = by.rule;
-    const message = `${signed.size} of ${quorum} witnesses signed, or not every owner's own`;
-    throw workerError('quorum-missing', 'unavailable', message);
-  });
-}
-
-interface Signing {
-  readonly checkpoint: Checkpoint;
-  readonly rule: WitnessRule;
-}
-
-/** Where a gateway's note lacks a witness that must sign, each is asked for its own. */
-async function cosignAgain(
-  ports: WorkerPorts,
-  gateways: readonly Gateway[],
-  { checkpoint, rule }: Signing,
-): Promise<readonly string[]> {
-  const asked = gateways.map(async (gateway) => {
-    const note = await gateway.cosign(checkpoint);
-    return { note, names: await signersOf(ports, [note], { checkpoint, rule }) };
-  });
-  const enough = (got: readonly { names: ReadonlySet<string> }[]) =>
-    isMet(rule, new Set(got.flatMap(({ names }) => [...names])));
-  const { got } = await gather(asked, {
-    timers: ports.timers,
-    enough,
-    graceMs: 0,
-    boundMs: WITNESS_MS,
-  });
-  return got.map(({ note }) => note);
-}
-
-async function signersOf(
-  ports: WorkerPorts,
-  notes: readonly string[],
-  { checkpoint, rule }: Signing,
-): Promise<ReadonlySet<string>> {
-  const expect = { checkpoint, witnesses: rule.witnesses };
-  const { times } = await gatherCosignatures(ports.crypto, notes, expect);
-  return new Set(times.map(({ name }) => name));
-}
-
-/**
- * Follows the ledger to a cosigned head that includes position `seq`, and answers the head.
- * @throws CodedError what the last gateway said, and the follower's codes
- */
-export async function followPast(
-  ports: WorkerPorts,
-  gateways: readonly Gateway[],
-  by: { seq: number; rule: WitnessRule },
-): Promise<TreeHead> {
-  const head = await cosignedHead(ports, gateways, { least: by.seq + 1, rule: by.rule });
-  await ports.follower.syncTo(head);
-  return head;
-}
 
 /**
  * One note of the witnesses over one size, one root and these challenges, with the signatures that
@@ -190,8 +76,4 @@ async function askWitnesses(
   const note = isMet(rule, names) ? all.note : undefined;
   const stale = failures.some((error) => isCoded(error, 'witness-head-stale'));
   return { note, signed: names.size, stale };
-}
-
-function isMet(rule: WitnessRule, names: ReadonlySet<string>): boolean {
-  return names.size >= rule.quorum && rule.required.every((name) => names.has(name));
 }

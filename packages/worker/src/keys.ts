@@ -15,7 +15,7 @@ import {
   openProofRequest,
   type PartialOpening,
 } from '@cloister/api';
-import { gather, within } from '@cloister/attested';
+import { gather, tidyCode, within } from '@cloister/attested';
 import {
   type Epoch,
   encodeTaskOpenings,
@@ -38,7 +38,7 @@ import {
 import { combinePartials, hpkeOpen, hpkeSeal } from '@cloister/threshold/node';
 import type { TreeHead } from '@cloister/tlog';
 import type { InputKeys } from './data-plane.ts';
-import { tidyCode, workerError } from './errors.ts';
+import { workerError } from './errors.ts';
 import type { RunIdentity } from './identity.ts';
 import {
   askFirstSeats,

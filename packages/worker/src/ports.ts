@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a run needs of the world. Everything here outlives a run; a run's own keys do not.
 import type { GatewayClient, KeeperClient } from '@cloister/api';
-import type { Log, TlsKey } from '@cloister/attested';
+import type { LedgerPeer, Log, TlsKey } from '@cloister/attested';
 import type { Attester } from '@cloister/attester';
 import type { CharterBody, Follower } from '@cloister/contract';
 import type { EnginePort } from '@cloister/contract/policy';
@@ -10,10 +10,7 @@ import type { WorkerConfig } from './config.ts';
 import type { DataPlane } from './data-plane.ts';
 
 /** A gateway, as far as a run needs one. */
-export type Gateway = Pick<
-  GatewayClient,
-  'health' | 'entries' | 'checkpoint' | 'append' | 'cosign' | 'freshness' | 'openings'
->;
+export type Gateway = LedgerPeer & Pick<GatewayClient, 'health' | 'freshness' | 'openings'>;
 
 /** A keeper, as far as a run needs one. */
 export type KeeperPeer = Pick<KeeperClient, 'health' | 'challenge' | 'open' | 'prove'>;

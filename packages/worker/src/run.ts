@@ -13,7 +13,7 @@
 // - Whatever happens, the run's folder and keys are gone when it returns.
 import { join as joinPath } from 'node:path';
 import type { RunStatus } from '@cloister/api';
-import { errorFields, patiently } from '@cloister/attested';
+import { errorFields, patiently, tidyCode, witnessRule } from '@cloister/attested';
 import {
   decodeTaskOpenings,
   type EventBody,
@@ -29,11 +29,8 @@ import type { EnginePlan, RunResult, RunTable } from '@cloister/contract/policy'
 import { type BlobStore, CodedError, fromHex, isCoded, toHex } from '@cloister/core';
 import { hpkeOpen } from '@cloister/threshold/node';
 import type { TreeHead } from '@cloister/tlog';
-import { publish } from './append.ts';
 import type { InputKeys, ReadyInput, SealedResult } from './data-plane.ts';
 import { Directory } from './directory.ts';
-import { tidyCode } from './errors.ts';
-import { witnessRule } from './freshness.ts';
 import { attest, joinTask, newIdentity, type RunIdentity } from './identity.ts';
 import { inputTables } from './inputs.ts';
 import { obtainKeys, startKeys } from './keys.ts';
@@ -65,7 +62,8 @@ export async function execute(
     const directory = new Directory(identity.gateways, ports);
     const attested = await attest(ports, identity);
     onPhase('joining');
-    const { join, head } = await joinTask(ports, identity, attested);
+    const head = await joinTask(ports, identity, attested);
+    const join = attested.id;
     try {
       await runJoined(ports, identity, { join, head, folder, directory, onPhase });
     } catch (error) {
@@ -244,10 +242,7 @@ async function record(
   rights: Allowed,
   body: EventBody<'usage'>,
 ): Promise<void> {
-  const run = toHex(identity.run);
-  const landed = () => ports.follower.state.runs.get(run)?.usage != null;
-  const rule = witnessRule(ports, rights.owners);
-  await publish(ports, identity, { kind: 'usage', body, landed, rule });
+  await identity.appender.event('usage', body, { rule: witnessRule(ports, rights.owners) });
 }
 
 /** The blobs to every recipient's gateway, then the event that says so. */
@@ -265,16 +260,13 @@ async function release(
   const { task, run } = identity;
   const key = toHex(run);
   const usage = fromHex(ports.follower.state.runs.get(key)?.usage?.event ?? '');
-  const landed = () => ports.follower.state.runs.get(key)?.status === 'released';
-  const body = { task, run, usage };
-  const rule = witnessRule(ports);
   let told = false;
   // The recipients have it all: the proposer need not wait for what a lying gateway would cost.
   const onAppended = (status: 'accepted' | 'void') => {
     if (status === 'accepted' && !told) onPhase('released');
     told ||= status === 'accepted';
   };
-  await publish(ports, identity, { kind: 'released', body, landed, rule, onAppended });
+  await identity.appender.event('released', { task, run, usage }, { onAppended });
   if (!told) onPhase('released');
 }
 
@@ -308,11 +300,9 @@ async function recordFailure(
   if (status() !== 'joined') return;
   const code = isCoded(error) && PUBLIC_KINDS.has(error.kind) ? failureCode(error) : 'run-failed';
   const body = { task, run, join, code };
-  const landed = () => status() === 'failed';
-  const patience = { ...ports.config, patienceMs: Math.min(FAILURE_MS, ports.config.patienceMs) };
-  const brisk = { ...ports, config: patience };
+  const patienceMs = Math.min(FAILURE_MS, ports.config.patienceMs);
   try {
-    await publish(brisk, identity, { kind: 'run-failed', body, landed, rule: witnessRule(ports) });
+    await identity.appender.event('run-failed', body, { patienceMs });
   } catch (cause) {
     ports.log.warn('failure-not-recorded', { run: key, ...errorFields(cause) });
   }

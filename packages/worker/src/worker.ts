@@ -2,9 +2,9 @@
 // The worker: takes run requests from proposers, one run at a time, and remembers where each
 // stands. The process lives on between runs; everything that a run touches is its own (run.ts).
 import type { RunStatus } from '@cloister/api';
-import { errorFields } from '@cloister/attested';
+import { errorFields, tidyCode } from '@cloister/attested';
 import { type CodedError, type ErrorKind, equal, isCoded, toHex } from '@cloister/core';
-import { tidyCode, workerError } from './errors.ts';
+import { workerError } from './errors.ts';
 import { workerMetrics } from './metrics.ts';
 import type { WorkerPorts } from './ports.ts';
 import { execute } from './run.ts';

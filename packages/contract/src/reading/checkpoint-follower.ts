@@ -9,6 +9,7 @@
 
 import { type CryptoPort, equal, Lane } from '@cloister/core';
 import {
+  leafHash,
   logOrigin,
   MerkleTree,
   type TreeHead,
@@ -40,7 +41,7 @@ export function witnessesOf(charter: CharterBody): WitnessKey[] {
 /** What a node asks of its follower. */
 export type Follower = Pick<
   CheckpointFollower,
-  'state' | 'size' | 'note' | 'charter' | 'step' | 'syncTo'
+  'state' | 'size' | 'note' | 'charter' | 'isAt' | 'step' | 'syncTo'
 >;
 
 export class CheckpointFollower {
@@ -90,6 +91,11 @@ export class CheckpointFollower {
 
   get charter(): CharterBody {
     return this.#state.charter ?? this.#founding;
+  }
+
+  /** Whether the entry that was followed at this position is these very bytes. */
+  isAt(seq: number, entry: Uint8Array): boolean {
+    return seq < this.size && equal(this.#tree.leaf(seq), leafHash(this.#crypto, entry));
   }
 
   /**

@@ -19,7 +19,11 @@ export function believing(
       const runs = new Map(follower.state.runs);
       const mine = recorded(runs.get(run));
       if (mine !== undefined) runs.set(run, mine);
-      return Object.create(follower.state, { runs: { value: runs } }) as FoldState;
+      const seen = new Set(follower.state.seen).add(said() ?? '');
+      return Object.create(follower.state, {
+        runs: { value: runs },
+        seen: { value: seen },
+      }) as FoldState;
     },
     get size() {
       return follower.size;
@@ -30,6 +34,7 @@ export function believing(
     get charter() {
       return follower.charter;
     },
+    isAt: (seq, entry) => follower.isAt(seq, entry),
     step: (waitMs) => follower.step(waitMs),
     syncTo: (head) => follower.syncTo(head),
   };

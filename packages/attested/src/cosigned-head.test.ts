@@ -2,12 +2,12 @@
 // Who must have signed: an owner without a witness ends the run, it is never left out.
 import { World } from '@cloister/testkit/world';
 import { expect, it } from 'vitest';
-import { witnessRule } from './freshness.ts';
-import type { WorkerPorts } from './ports.ts';
+import { witnessRule } from './cosigned-head.ts';
+import type { LedgerPorts } from './ports.ts';
 
 it('the rule names a witness for every owner, or fails closed', async () => {
   const { charter } = await World.create();
-  const ports = { follower: { charter } } as unknown as WorkerPorts;
+  const ports = { follower: { charter } } as unknown as LedgerPorts;
   const rule = witnessRule(ports, ['insurer', 'hospital', 'insurer']);
   expect(rule.required).toEqual(['insurer', 'hospital']);
   expect(rule.quorum).toBe(charter.witnesses.quorum);
