@@ -11,13 +11,39 @@ const DROPPED = {
   'drops-worker-events': ['join', 'usage', 'released', 'run-failed'],
 } as const satisfies Readonly<Record<string, readonly EventKind[]>>;
 
-type Dropper = keyof typeof DROPPED;
-export type Adversary = Dropper;
+export type Dropper = keyof typeof DROPPED;
 
-export const NORMAL: readonly Adversary[] = ['drops-worker-events'];
+/** Keepers that withhold, or carry what a worker sent them to the others. */
+export const BAD_KEEPERS = ['withholds-deals', 'withholds-evidence', 'forwards-requests'] as const;
+export type BadKeeper = (typeof BAD_KEEPERS)[number];
+
+export const ADVERSARIES = [
+  'drops-ceremony',
+  'drops-keeper-join',
+  'drops-worker-events',
+  // A gateway that is first in every node's list and shows one old head, truly cosigned.
+  'stale-first',
+  ...BAD_KEEPERS,
+  // A member whose collateral is newest and whose blob is nowhere, or newest for good.
+  'withholds-collateral',
+  'pins-collateral',
+  // A network that sends again what a worker asked a keeper.
+  'repeats-requests',
+  // A witness that ticks once far in the future, in a charter that counts on no faulty one.
+  'future-tick',
+  // A member that names seats for the running key by itself.
+  'moves-key',
+] as const satisfies readonly (Dropper | BadKeeper | string)[];
+export type Adversary = (typeof ADVERSARIES)[number];
+
+export const NORMAL: readonly Adversary[] = ['drops-worker-events', 'future-tick'];
 
 export function isDropper(adversary: Adversary | undefined): adversary is Dropper {
   return adversary !== undefined && Object.hasOwn(DROPPED, adversary);
+}
+
+export function isBadKeeper(adversary: Adversary | undefined): adversary is BadKeeper {
+  return (BAD_KEEPERS as readonly (string | undefined)[]).includes(adversary);
 }
 
 /** Whether this gateway drops the event: a join is dropped by the role that it names. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Looks at what nodes do with the whole truth, without asking the code under test: who a node is,
 // what is on the true ledger, who really signed, what was dealt. Each check names the sentence of
-// the design that it holds the nodes to. Progress is judged where a seed ends (simulate.ts).
+// the design that it holds the nodes to. What the honest suffer is looked at in harm.ts, progress
+// also where a seed ends (simulate.ts).
 import {
   type AdmittedEvent,
   type AnyEvent,
@@ -22,8 +23,8 @@ import {
 } from '@cloister/threshold';
 import { opensslCurve } from '@cloister/threshold/node';
 import { logOrigin, parseFreshness, parseNote } from '@cloister/tlog';
-import { START_MS } from '../world/index.ts';
 import type { Gateway } from './gateways.ts';
+import { Harm } from './harm.ts';
 import { LyingGateway } from './liars.ts';
 import { fromHexKey, type Stage } from './stage.ts';
 import { mayOpen, OWNER } from './tasks.ts';
@@ -31,58 +32,24 @@ import type { Task } from './truth.ts';
 
 type Partials = readonly { readonly input: number; readonly column: number }[];
 
-/** A keeper as the checker looks at it. */
-interface Player {
-  readonly name: string;
-  readonly alive: boolean;
-  /** How it misbehaves; `honest` where it does not. */
-  readonly byzantine: string;
-}
-
 export class Checker {
   openings = 0;
+  readonly harm: Harm;
   readonly #stage: Stage;
   readonly #drawn = new Map<string, { by: string; join: string; least: number; used: boolean }>();
   readonly #opened = new Map<string, Set<string>>();
-  /** The newest head that an honest gateway had with a quorum on it. */
-  #cosigned = 0;
-  /** The largest size that each witness has signed. */
-  readonly #heights = new Map<string, number>();
   readonly #ended = new Map<string, number>();
-  /** Joins whose exclusion has been judged. */
-  readonly #out = new Set<string>();
 
   constructor(stage: Stage, gateways: readonly Gateway[]) {
     this.#stage = stage;
     const liars = gateways.filter((gateway) => gateway instanceof LyingGateway);
-    const lies = new Set(liars.map(({ name }) => name));
-    stage.signed = (member, head) => {
-      if (!lies.has(member)) this.#signed(member, head);
-    };
-    stage.gathered = (member, size) => {
-      if (!lies.has(member)) this.#cosigned = Math.max(this.#cosigned, size);
-    };
+    this.harm = new Harm(stage, new Set(liars.map(({ name }) => name)));
     stage.onOrdered = (event, outcome) => this.#ordered(event, outcome);
-  }
-
-  /**
-   * "The head is durable before a signature of it leaves": also after a crash a witness signs the
-   * one history, and never less of it than before.
-   */
-  #signed(member: string, { size, root }: { size: number; root: Uint8Array }): void {
-    const { tree } = this.#stage;
-    const before = this.#heights.get(member) ?? 0;
-    this.#heights.set(member, Math.max(before, size));
-    if (size > tree.size || !equal(tree.root(size), root)) {
-      this.#stage.violate(`the witness of ${member} signed another history at ${size}`);
-    } else if (size < before) {
-      this.#stage.violate(`the witness of ${member} went back from ${before} to ${size}`);
-    }
   }
 
   /** A keeper draws a challenge: no head older than what was cosigned now may answer it. */
   drew(by: string, join: string, challenge: Uint8Array): void {
-    this.#drawn.set(toHex(challenge), { by, join, least: this.#cosigned, used: false });
+    this.#drawn.set(toHex(challenge), { by, join, least: this.harm.cosigned, used: false });
   }
 
   /**
@@ -214,33 +181,10 @@ export class Checker {
     return known !== undefined && runState(world.state, known) === 'unreleased';
   }
 
-  /** Honest nodes go on: as long as honest gateways answer, a sound keeper can join. */
-  neverJoined({ alive, byzantine, name }: Player): void {
-    if (!alive || byzantine !== 'honest') return;
-    this.#stage.violate(`an honest keeper never joined: ${name}`);
-  }
-
-  /**
-   * "Seats that are proved to be at fault or silent are excluded", and no others. A phase that
-   * began in bad weather proves nothing: an honest keeper may be late.
-   */
-  #excluded(): void {
-    const { world, network, honestKeepers, sound, dead } = this.#stage;
-    const { epochPhase } = world.charter.deadlines;
-    const { deadline = 0 } = [...world.state.epochs.values()].at(-1) ?? {};
-    const calm = deadline - epochPhase >= START_MS + network.calmAt;
-    for (const [key, { excluded, signer }] of world.state.joins) {
-      if (excluded === null || this.#out.has(key)) continue;
-      this.#out.add(key);
-      const node = toHex(signer);
-      if (!calm || !honestKeepers.has(node) || !sound.has(node) || dead.has(node)) continue;
-      this.#stage.violate(`an honest keeper was excluded: ${excluded}`);
-    }
-  }
-
-  #ordered(event: AnyEvent | undefined, { seq }: Outcome): void {
+  #ordered(event: AnyEvent | undefined, outcome: Outcome): void {
     const { world } = this.#stage;
-    this.#excluded();
+    const { seq } = outcome;
+    this.harm.ordered(event, outcome);
     if (event === undefined) return;
     if (event.kind === 'run-failed' || event.kind === 'usage') {
       const run = world.state.runs.get(toHex(event.body.run));

@@ -2,10 +2,11 @@
 // Operators and members around the keepers: start them, replace those that died, were excluded or
 // never joined, name the seats of an epoch, reshare while t live, give the key up when fewer do.
 import { toHex } from '@cloister/core';
+import { isBadKeeper } from './adversaries.ts';
 import type { Checker } from './checker.ts';
 import { KeeperNode } from './keeper-node.ts';
 import { BYZANTINE, type Byzantine } from './rogue.ts';
-import { type Flaw, fromHexKey, MEMBERS, type Stage } from './stage.ts';
+import { eventId, type Flaw, fromHexKey, MEMBERS, type Stage } from './stage.ts';
 
 const SEATS = MEMBERS.slice(0, 3);
 const THRESHOLD = 2;
@@ -25,7 +26,10 @@ export class Committee {
   constructor(stage: Stage, checker: Checker) {
     this.#stage = stage;
     this.#checker = checker;
-    this.#first = stage.network.pick(['honest', 'mismatched', ...BYZANTINE] as const);
+    const first = stage.network.pick(['honest', 'mismatched', ...BYZANTINE] as const);
+    // An adversary is not helped: where one was called for, the other keepers are honest.
+    const called = stage.gentle ? 'honest' : first;
+    this.#first = isBadKeeper(stage.adversary) ? stage.adversary : called;
   }
 
   live(): readonly KeeperNode[] {
@@ -112,7 +116,9 @@ export class Committee {
     const joins = turned.map((one) => (one as KeeperNode).keeper.join as Uint8Array);
     const body = { joins, ...(from === null ? {} : { from: fromHexKey(from) }) };
     const member = this.#stage.key('lab', 'identity');
-    await this.#stage.order(await world.sign(member, 'epoch', body));
+    const event = await world.sign(member, 'epoch', body);
+    this.#stage.wanted.add(toHex(eventId(event)));
+    await this.#stage.order(event);
   }
 
   async #ended(): Promise<void> {

@@ -45,6 +45,10 @@ export function stubAppraiser(blobs: Blobs, blind?: string): Appraiser {
     const join = state.joins.get(key) as Join;
     const environment = state.charter?.environments.find((e) => e.id === join.body.environment);
     const bytes = await blobs.get(join.body.evidence);
+    // Where the ledger names collateral of this kind, evidence cannot be judged without it.
+    for (const [name, { digest }] of state.collateral) {
+      if (name.startsWith(`${environment?.tee}/`)) await blobs.get(digest);
+    }
     const wrong = judge(state, join, environment as Environment, bytes).find((c) => c !== blind);
     if (wrong !== undefined) {
       return { ok: false, mismatch: { code: wrong, wanted: 'the charter’s', got: 'other' } };

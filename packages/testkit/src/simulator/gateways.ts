@@ -18,7 +18,7 @@ import { hpkeKeyPairFrom } from '@cloister/threshold/node';
 import { logOrigin, parseNote } from '@cloister/tlog';
 import { namedBytes, namedSecret } from '../world/index.ts';
 import { Disk } from './disk.ts';
-import { Endpoint, type Route } from './endpoint.ts';
+import { Endpoint, passing, type Route } from './endpoint.ts';
 import { stubAppraiser } from './evidence.ts';
 import type { Appended } from './ledger.ts';
 import { LedgerLink, type News } from './ledger-link.ts';
@@ -47,6 +47,8 @@ export class Gateway {
   readonly disk = new Disk();
   #life: Life | undefined;
   #lives = 0;
+  /** The largest size that its witness has signed, in any life. */
+  #signed = 0;
 
   constructor(stage: Stage, name: string) {
     this.stage = stage;
@@ -114,6 +116,22 @@ export class Gateway {
     duties = new Duties(gateway, about);
     gateway.follower.start();
     duties.start();
+    if (this.#lives > 1) stage.network.go(this.#tempt(gateway));
+  }
+
+  #sign(head: Head): void {
+    this.#signed = Math.max(this.#signed, head.size);
+    this.stage.signed(this.name, head);
+  }
+
+  /** Asks a witness that starts again for what is older than what it signed. */
+  async #tempt({ witness }: RealGateway): Promise<void> {
+    const { stage, name } = this;
+    const size = this.#signed - 1;
+    if (size < 1) return;
+    const head = { size, root: stage.tree.root(size) };
+    const note = await witness.cosign(head).catch(passing);
+    if (note !== undefined) stage.signed(name, head);
   }
 
   #parts(
@@ -199,12 +217,12 @@ export class Gateway {
       append: async (_, { bytes }) => recordedAnswer(await appendAndFold(this.real, bytes)),
       cosign: async (_, { size, root }) => {
         const note = await this.real.witness.cosign({ size, root });
-        stage.signed(this.name, { size, root });
+        this.#sign({ size, root });
         return { note };
       },
       freshness: async (_, { size, root, challenges }) => {
         const note = await this.real.witness.freshness({ size, root }, challenges);
-        stage.signed(this.name, { size, root });
+        this.#sign({ size, root });
         stage.issued.add(`${this.name}\n${parseNote(note).text}`);
         return { note };
       },

@@ -53,6 +53,12 @@ export class KeeperNode {
     this.byzantine = byzantine;
     this.endpoint = new Endpoint(stage.network, name, this.#routes());
     const signer = stage.shared.signer(name);
+    stage.keepers.push(name);
+    checker.harm.watch({
+      name,
+      following: () => this.alive && this.keeper.join !== undefined,
+      size: () => this.keeper.follower.size,
+    });
     if (flaw === 'none') stage.sound.add(toHex(signer.key));
     if (byzantine === 'honest') stage.honestKeepers.add(toHex(signer.key));
     const random = stage.random(name);
@@ -94,7 +100,7 @@ export class KeeperNode {
     const { network } = this.#stage;
     network.go(this.keeper.start().catch(failed));
     network.after(Math.max(0, network.calmAt - network.now) + JOIN_MS, () => {
-      if (this.keeper.join === undefined) this.#checker.neverJoined(this);
+      if (this.keeper.join === undefined) this.#checker.harm.neverJoined(this);
     });
   }
 
@@ -108,7 +114,10 @@ export class KeeperNode {
 
   #peers(rogue: Rogue): LedgerPeer[] {
     const { network } = this.#stage;
-    const first = Math.floor(network.choose() * MEMBERS.length);
+    const { adversary, traitor } = this.#stage;
+    const chosen = Math.floor(network.choose() * MEMBERS.length);
+    const names = MEMBERS as readonly string[];
+    const first = adversary === 'stale-first' ? names.indexOf(traitor) : chosen;
     return MEMBERS.map((_, i) => {
       const member = MEMBERS[(first + i) % MEMBERS.length] as string;
       const peer = gatewayPeer(this.endpoint, member);
@@ -189,6 +198,7 @@ export class KeeperNode {
       },
       open: async (_: string, request: OpenRequest & { by: Uint8Array }) => {
         await authenticate(request.join, request.by);
+        if (this.byzantine === 'forwards-requests') this.#forward(request);
         return this.#bend(request.join, await this.keeper.open(request));
       },
       prove: async (_: string, { join, by }: { join: Uint8Array; by: Uint8Array }) => {
@@ -196,6 +206,15 @@ export class KeeperNode {
         return this.keeper.prove(join);
       },
     };
+  }
+
+  /** The others hear it as the worker's: its signature names no receiver. */
+  #forward(request: object): void {
+    const { network, keepers } = this.#stage;
+    for (const other of keepers.filter((name) => name !== this.name)) {
+      network.count('adversary: forwards-requests');
+      network.send(this.name, other, 'open', { ...request, call: network.call() });
+    }
   }
 
   #bend(join: Uint8Array, answer: Awaited<ReturnType<Keeper['open']>>) {

@@ -14,20 +14,81 @@ export interface Hole {
   readonly closedBy: string;
 }
 
+const APPEND = 'one append for keepers and workers, which counts what the node’s own fold has';
+const AUDIENCE =
+  'requests that name their receiver, challenges that only a request which decrypts spends, and ' +
+  'repeats that are answered from memory';
+
 export const KNOWN_HOLES: readonly Hole[] = [
   {
     name: 'a dropped step excludes its keeper',
     adversary: 'drops-ceremony',
     sees: /an honest keeper was excluded: deadline/,
     why: 'a keeper takes a gateway’s word that its commit, reveal or acknowledgement is appended',
-    closedBy: 'one append for keepers and workers, which counts what the node’s own fold has',
+    closedBy: APPEND,
   },
   {
     name: 'a dropped join keeps a keeper out',
     adversary: 'drops-keeper-join',
     sees: /an honest keeper never joined/,
     why: 'a keeper takes a gateway’s word that its join is appended, and asks no other',
-    closedBy: 'one append for keepers and workers, which counts what the node’s own fold has',
+    closedBy: APPEND,
+  },
+  {
+    name: 'an old head pins a node',
+    adversary: 'stale-first',
+    sees: /is held at \d+ of \d+ entries|an honest keeper was excluded/,
+    why: 'a follower asks the gateway that answered last first, and content with it asks no other',
+    closedBy: 'a follower that asks several members at once and takes the highest cosigned head',
+  },
+  {
+    name: 'a withheld deal excludes who waits for it',
+    adversary: 'withholds-deals',
+    sees: /an honest keeper was excluded: deadline/,
+    why: 'deals are blobs: whoever names one and stores none has the deadline blame others',
+    closedBy: 'deals that stand in the reveal itself',
+  },
+  {
+    name: 'withheld evidence excludes who would judge it',
+    adversary: 'withholds-evidence',
+    sees: /an honest keeper was excluded: deadline/,
+    why: 'evidence is a blob: a keeper joins though nobody has it, and all others miss a phase',
+    closedBy: 'evidence in the event, or members’ signed word that they hold it',
+  },
+  {
+    name: 'collateral that is nowhere stops appraisals',
+    adversary: 'withholds-collateral',
+    sees: /an honest keeper was excluded: deadline|no progress/,
+    why: 'any member’s event makes collateral the newest, whether its blob can be had or not',
+    closedBy: 'collateral that stands in its event, with its maker’s signature judged at admission',
+  },
+  {
+    name: 'a number nobody reaches pins collateral',
+    adversary: 'pins-collateral',
+    sees: /a true collateral of an honest member was void: collateral-not-newer/,
+    why: 'the newest collateral is the one with the highest number, which any member names',
+    closedBy: 'collateral ordered by its makers’ own signed times',
+  },
+  {
+    name: 'a repeated request refuses an honest run',
+    adversary: 'repeats-requests',
+    sees: /an honest keeper refused an honest run on record|had no keys/,
+    why: 'a request that the network sends again is judged again, and its refusal recorded',
+    closedBy: AUDIENCE,
+  },
+  {
+    name: 'a forwarded request spends the others’ challenges',
+    adversary: 'forwards-requests',
+    sees: /an honest keeper refused an honest run on record|had no keys/,
+    why: 'a worker’s request names no receiver, so a keeper can carry it to the others',
+    closedBy: AUDIENCE,
+  },
+  {
+    name: 'one member moves the key',
+    adversary: 'moves-key',
+    sees: /one member alone moved the key/,
+    why: 'an epoch counts with one member’s signature',
+    closedBy: 'epochs that count with a majority of the charter’s members',
   },
 ];
 

@@ -41,6 +41,8 @@ export class Network {
   readonly choose: () => number;
   readonly faults = new Map<string, number>();
   readonly calmAt: number;
+  /** Told of every delivery, after it. */
+  onDelivered: (message: Message) => void = () => {};
   now = 0;
   delivered = 0;
   /** What went wrong in the simulator or in the code under test without being an answer. */
@@ -162,6 +164,7 @@ export class Network {
     this.delivered++;
     this.#trace.add(`${this.now} ${link} ${kind}`, body);
     handler(message);
+    this.onDelivered(message);
   }
 
   /** Runs until `done` says so or `until` is reached. @throws what work of nobody threw */

@@ -7,6 +7,7 @@ import { isCoded, type Random, type Signer, toHex } from '@cloister/core';
 import { commitHash, encodeReveal, parseDeal, parseReveal } from '@cloister/threshold';
 import { createDealing, type Dealing, KeyShare, sealDeal } from '@cloister/threshold/node';
 import { namedBytes, namedPoint } from '../world/index.ts';
+import type { BadKeeper } from './adversaries.ts';
 import { passing } from './endpoint.ts';
 import type { Stage } from './stage.ts';
 
@@ -19,7 +20,7 @@ export const BYZANTINE = [
   'other-constant',
   'other-ack',
 ] as const;
-export type Byzantine = 'honest' | (typeof BYZANTINE)[number];
+export type Byzantine = 'honest' | (typeof BYZANTINE)[number] | BadKeeper;
 
 /** So that the others have spoken. */
 const LAST_MS = 600;
@@ -142,10 +143,21 @@ export class Rogue {
     return this.#stage.world.sign(this.#signer, kind, body);
   }
 
-  /** What is stored in the place of a blob that it puts. */
-  async blob(bytes: Uint8Array): Promise<Uint8Array> {
-    if (this.kind !== 'wrong-deals') return bytes;
+  /** A deal for another seat than its own, or its evidence. */
+  #withholds(deal: ReturnType<typeof readDeal>): boolean {
+    const others = deal !== undefined && deal.recipient !== deal.dealer;
+    const evidence = deal === undefined;
+    const { kind } = this;
+    const kept = kind === 'withholds-deals' ? others : kind === 'withholds-evidence' && evidence;
+    if (kept) this.#stage.network.count(`adversary: ${kind}`);
+    return kept;
+  }
+
+  /** What is stored in the place of a blob that it puts; undefined: nothing. */
+  async blob(bytes: Uint8Array): Promise<Uint8Array | undefined> {
     const deal = readDeal(bytes);
+    if (this.#withholds(deal)) return undefined;
+    if (this.kind !== 'wrong-deals') return bytes;
     if (deal === undefined) return bytes;
     const { network, repairs, shared, wrongDeals } = this.#stage;
     network.count('wrong-deals');

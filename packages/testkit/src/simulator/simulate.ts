@@ -7,12 +7,13 @@
 import { equal } from '@cloister/core';
 import { type Adversary, isDropper } from './adversaries.ts';
 import { Attacker, TRICKS, type Trick } from './attacker.ts';
+import { DroppingGateway, StaleGateway } from './bad-gateways.ts';
 import { Checker } from './checker.ts';
 import { Committee } from './committee.ts';
-import { DroppingGateway } from './droppers.ts';
 import { Gateway } from './gateways.ts';
 import { startLedger } from './ledger.ts';
 import { LyingGateway } from './liars.ts';
+import { scheme } from './schemes.ts';
 import { END_MS, type Flaw, MEMBERS, Stage } from './stage.ts';
 import { addDataset, addTask, asRecorded, copyDataset, OWNER } from './tasks.ts';
 import type { Dataset, Task } from './truth.ts';
@@ -65,6 +66,20 @@ export async function simulate(
   return play.run();
 }
 
+/** At most one member's gateway is not honest. */
+function gatewayOf(stage: Stage, name: string, liar: string): Gateway {
+  const { adversary, traitor } = stage;
+  if (isDropper(adversary) || adversary === 'stale-first') {
+    if (name !== traitor) return new Gateway(stage, name);
+    return isDropper(adversary) ? new DroppingGateway(stage, name) : new StaleGateway(stage, name);
+  }
+  const lies = name === liar && name !== OWNER && !stage.gentle;
+  // A charter that counts on no faulty witness has none but the adversary.
+  return lies && adversary !== 'future-tick'
+    ? new LyingGateway(stage, name)
+    : new Gateway(stage, name);
+}
+
 class Play {
   readonly #stage: Stage;
   readonly #checker: Checker;
@@ -80,14 +95,7 @@ class Play {
     this.#seed = seed;
     const { network } = stage;
     const liar = network.pick([...MEMBERS, 'nobody', 'nobody']);
-    this.#gateways = MEMBERS.map((name) => {
-      if (isDropper(stage.adversary)) {
-        return name === stage.traitor ? new DroppingGateway(stage, name) : new Gateway(stage, name);
-      }
-      return name === liar && name !== OWNER
-        ? new LyingGateway(stage, name)
-        : new Gateway(stage, name);
-    });
+    this.#gateways = MEMBERS.map((name) => gatewayOf(stage, name, liar));
     this.#checker = new Checker(stage, this.#gateways);
     this.#committee = new Committee(stage, this.#checker);
   }
@@ -119,6 +127,7 @@ class Play {
     const { network } = this.#stage;
     await this.#found();
     this.#trouble();
+    scheme(this.#stage);
     const formed = this.#committee.form();
     network.go(formed);
     await this.#seal();

@@ -78,6 +78,12 @@ export class Stage {
   readonly honestKeepers = new Set<string>();
   /** Signing keys of nodes whose process is gone. */
   readonly dead = new Set<string>();
+  /** Signing keys of workers that do what a worker does, for tasks that are what they say. */
+  readonly honestWorkers = new Set<string>();
+  /** Epochs that more than one member wanted. */
+  readonly wanted = new Set<string>();
+  /** Names of all keepers so far. */
+  readonly keepers: string[] = [];
   readonly tasks = new Map<string, Task>();
   /** What each task's code really does with the columns. */
   readonly plans = new Map<string, readonly Use[]>();
@@ -116,7 +122,8 @@ export class Stage {
     this.network = new Network(seed, this.gentle ? 0 : CALM_MS);
     this.shared = new SharedWork(this.label, (work) => this.network.hold(work));
     this.tree = new MerkleTree(this.shared.crypto);
-    const options = { seed: this.label, members: MEMBERS, seats: 3, threshold: 2, vendors: 2 };
+    const plain = { seed: this.label, members: MEMBERS, seats: 3, threshold: 2, vendors: 2 };
+    const options = this.adversary === 'future-tick' ? { ...plain, faulty: 0 } : plain;
     const deadlines = { epochPhase: EPOCH_PHASE_MS, run: RUN_MS, release: RELEASE_MS };
     this.world = new World(options, { ...charterSpecimen(options), deadlines });
   }
@@ -154,10 +161,13 @@ export class Stage {
     return outcome;
   }
 
-  /** The blob store as `actor` sees it: it fails while the actor is cut off, and now and then. */
+  /**
+   * The blob store as `actor` sees it: it fails while the actor is cut off, and now and then. `tap`
+   * answers what is really stored; undefined: nothing, though the store says that it is.
+   */
   blobsFor(
     actor: { readonly name: string; readonly alive: boolean },
-    tap?: (bytes: Uint8Array) => Promise<Uint8Array>,
+    tap?: (bytes: Uint8Array) => Promise<Uint8Array | undefined>,
   ): BlobStore {
     const reach = async () => {
       const { network } = this;
@@ -170,7 +180,8 @@ export class Stage {
     return {
       put: async (bytes) => {
         await reach();
-        return this.putBlob(tap === undefined ? bytes : await tap(bytes));
+        const kept = tap === undefined ? bytes : await tap(bytes);
+        return kept === undefined ? nodeCrypto.digest('sha256', bytes) : this.putBlob(kept);
       },
       get: async (digest) => {
         await reach();

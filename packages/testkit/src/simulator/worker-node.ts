@@ -4,7 +4,7 @@
 // real: the engine (it says what the code uses) and the files (no Parquet is read or sealed).
 
 import type { EnginePort } from '@cloister/contract/policy';
-import { decodeUses } from '@cloister/contract/policy';
+import { decodeUses, encodeUses } from '@cloister/contract/policy';
 import { type BlobStore, equal, isCoded, type Signer, toHex, utf8 } from '@cloister/core';
 import {
   briskPeer,
@@ -59,9 +59,11 @@ export class WorkerNode {
   }
 
   start(): void {
-    const { network, sound } = this.#stage;
+    const { network, sound, honestWorkers } = this.#stage;
     const signer = this.#stage.shared.signer(this.name);
     sound.add(toHex(signer.key));
+    const { openings, uses } = this.task;
+    if (equal(openings.uses.value, encodeUses(uses))) honestWorkers.add(toHex(signer.key));
     const about = { task: this.task.id, run: this.run };
     const work = execute(this.#ports(signer), about, (phase) => {
       if (phase !== 'releasing' || !this.#crashes) return;

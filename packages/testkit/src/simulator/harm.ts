@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// Looks at what honest people and nodes suffer, with the whole truth: nobody honest is excluded,
+// kept out, held back or refused on record, what an honest member states stands, the clock is
+// nobody's alone, the key stays where a majority put it, and no witness goes back. What nodes give
+// away is checker.ts's.
+import type { AdmittedEvent, AnyEvent, Outcome } from '@cloister/contract';
+import { equal, toHex } from '@cloister/core';
+import { START_MS } from '../world/index.ts';
+import type { Stage } from './stage.ts';
+
+/** A keeper as it is looked at. */
+interface Player {
+  readonly name: string;
+  readonly alive: boolean;
+  /** How it misbehaves; `honest` where it does not. */
+  readonly byzantine: string;
+}
+
+/** A node whose progress is looked at. */
+interface Watched {
+  readonly name: string;
+  following(): boolean;
+  size(): number;
+}
+
+const LOOK_MS = 500;
+/** How long a head may be cosigned before every node that follows has it. */
+const PINNED_MS = 2_000;
+/** How long a witness that ticks all the time may go without one that counts. */
+const UNHEARD_MS = 5_000;
+const STATEMENTS: ReadonlySet<string> = new Set(['approve', 'decline', 'collateral']);
+/** The same again, and what a member says twice at once: here its people do not ask its gateway. */
+const OWN_RACES: ReadonlySet<string> = new Set(['duplicate', 'statement-not-next']);
+
+export class Harm {
+  readonly #stage: Stage;
+  readonly #liars: ReadonlySet<string>;
+  /** The newest head that an honest gateway had with a quorum on it. */
+  #cosigned = 0;
+  readonly #heads: { readonly at: number; readonly size: number }[] = [];
+  readonly #watched: Watched[] = [];
+  /** Since when each of them follows. */
+  readonly #following = new Map<string, number>();
+  /** The largest size that each witness has signed. */
+  readonly #heights = new Map<string, number>();
+  /** When a tick of each witness counted last. */
+  readonly #ticks = new Map<string, number>();
+  /** Joins whose exclusion has been judged. */
+  readonly #out = new Set<string>();
+  #active: string | null = null;
+
+  /** `liars` are members whose witness signs anything. */
+  constructor(stage: Stage, liars: ReadonlySet<string>) {
+    this.#stage = stage;
+    this.#liars = liars;
+    stage.signed = (member, head) => {
+      if (!liars.has(member)) this.#signed(member, head);
+    };
+    stage.gathered = (member, size) => {
+      if (!liars.has(member)) this.#cosigned = Math.max(this.#cosigned, size);
+    };
+    stage.network.after(LOOK_MS, () => this.#look());
+  }
+
+  get cosigned(): number {
+    return this.#cosigned;
+  }
+
+  ordered(event: AnyEvent | undefined, outcome: Outcome): void {
+    this.#excluded();
+    this.#moved();
+    this.#clock();
+    if (event === undefined) return;
+    this.#blocked(event, outcome);
+    this.#ticked(event, outcome);
+    if (event.kind === 'refusal' && outcome.status === 'accepted') this.#refused(event);
+  }
+
+  /** A node that follows all the time. */
+  watch(node: Watched): void {
+    this.#watched.push(node);
+  }
+
+  /** Honest nodes go on: as long as honest gateways answer, a sound keeper can join. */
+  neverJoined({ alive, byzantine, name }: Player): void {
+    if (!alive || byzantine !== 'honest') return;
+    this.#stage.violate(`an honest keeper never joined: ${name}`);
+  }
+
+  /**
+   * "The head is durable before a signature of it leaves": also after a crash a witness signs the
+   * one history, and never less of it than before.
+   */
+  #signed(member: string, { size, root }: { size: number; root: Uint8Array }): void {
+    const { tree } = this.#stage;
+    const before = this.#heights.get(member) ?? 0;
+    this.#heights.set(member, Math.max(before, size));
+    if (size > tree.size || !equal(tree.root(size), root)) {
+      this.#stage.violate(`the witness of ${member} signed another history at ${size}`);
+    } else if (size < before) {
+      this.#stage.violate(`the witness of ${member} went back from ${before} to ${size}`);
+    }
+  }
+
+  /** Now and then: a node goes on as long as honest gateways have something for it. */
+  #look(): void {
+    const { network } = this.#stage;
+    network.after(LOOK_MS, () => this.#look());
+    this.#heard();
+    const { now, calmAt } = network;
+    this.#heads.push({ at: now, size: this.#cosigned });
+    const known = this.#heads.filter(({ at }) => at <= now - PINNED_MS).at(-1)?.size ?? 0;
+    for (const { name, size, following } of this.#watched) {
+      if (!following()) continue;
+      const began = this.#following.get(name) ?? now;
+      this.#following.set(name, began);
+      if (network.isCut(name)) this.#following.set(name, now);
+      if (now - Math.max(began, calmAt) <= PINNED_MS || size() >= known) continue;
+      this.#stage.violate(`${name} is held at ${size()} of ${known} entries`);
+    }
+  }
+
+  /**
+   * "Seats that are proved to be at fault or silent are excluded", and no others. A phase that
+   * began in bad weather proves nothing: an honest keeper may be late.
+   */
+  #excluded(): void {
+    const { world, network, honestKeepers, sound, dead } = this.#stage;
+    const { epochPhase } = world.charter.deadlines;
+    const { deadline = 0 } = [...world.state.epochs.values()].at(-1) ?? {};
+    const calm = deadline - epochPhase >= START_MS + network.calmAt;
+    for (const [key, { excluded, signer }] of world.state.joins) {
+      if (excluded === null || this.#out.has(key)) continue;
+      this.#out.add(key);
+      const node = toHex(signer);
+      if (!calm || !honestKeepers.has(node) || !sound.has(node) || dead.has(node)) continue;
+      this.#stage.violate(`an honest keeper was excluded: ${excluded}`);
+    }
+  }
+
+  /** "One member alone must not move the key." */
+  #moved(): void {
+    const { world, wanted } = this.#stage;
+    const { activeEpoch } = world.state;
+    if (activeEpoch === null || activeEpoch === this.#active) return;
+    this.#active = activeEpoch;
+    if (!wanted.has(activeEpoch)) this.#stage.violate('one member alone moved the key');
+  }
+
+  /** "Time enters by ticks alone", and no single witness makes it. */
+  #clock(): void {
+    const { world, clock } = this.#stage;
+    const ahead = world.state.clock - clock.now();
+    if (ahead > 0) this.#stage.violate(`the ledger's clock is ${ahead} ms ahead of everybody's`);
+  }
+
+  /** What an honest member states as it should is not void, whatever another member did. */
+  #blocked(event: AnyEvent, outcome: Outcome): void {
+    if (outcome.status !== 'void' || OWN_RACES.has(outcome.code)) return;
+    if (!STATEMENTS.has(event.kind)) return;
+    const { world, traitor, adversary } = this.#stage;
+    const author = world.charter.members.find(({ identity }) => equal(identity, event.signer));
+    if (author === undefined || (author.id === traitor && adversary !== undefined)) return;
+    this.#stage.violate(`a true ${event.kind} of an honest member was void: ${outcome.code}`);
+  }
+
+  /** A witness that ticks is heard, whatever it has said before. */
+  #ticked(event: AnyEvent, outcome: Outcome): void {
+    if (event.kind !== 'tick' || outcome.status !== 'accepted') return;
+    this.#ticks.set(toHex(event.signer), this.#stage.network.now);
+  }
+
+  #heard(): void {
+    const { world, network } = this.#stage;
+    const { now, calmAt } = network;
+    for (const { id, witness } of world.charter.members) {
+      const last = this.#ticks.get(toHex(witness)) ?? 0;
+      if (this.#liars.has(id) || now - Math.max(last, calmAt) <= UNHEARD_MS) continue;
+      this.#stage.violate(`the ticks of ${id} have not counted for ${UNHEARD_MS} ms`);
+    }
+  }
+
+  /** A keeper's refusal is for good and public: none of an honest run by an honest keeper. */
+  #refused({ signer, body }: AdmittedEvent<'refusal'>): void {
+    const { world, honestKeepers, honestWorkers } = this.#stage;
+    const worker = world.state.joins.get(toHex(body.join))?.signer ?? new Uint8Array();
+    if (!honestKeepers.has(toHex(signer)) || !honestWorkers.has(toHex(worker))) return;
+    this.#stage.violate(`an honest keeper refused an honest run on record: ${body.code}`);
+  }
+}
