@@ -32,6 +32,9 @@ export const KINDS: readonly string[] = [
   'reshare',
   'key-given-up',
   'sealed-again',
+  'dropped: join',
+  'dropped: usage',
+  'adversary: tick',
 ];
 
 export interface Counts {
