@@ -6,7 +6,6 @@ import {
   ERROR_KINDS,
   type ErrorCodeOf,
   errorTable,
-  type RequestCode,
   toldError,
 } from '@cloister/core';
 import { z } from 'zod';
@@ -25,9 +24,7 @@ export const apiError = errorTable({
   },
 });
 
-export type ApiErrorCode = ErrorCodeOf<typeof apiError> | RequestCode;
-
-export { toErrorResponse } from '@cloister/core';
+export type ApiErrorCode = ErrorCodeOf<typeof apiError>;
 
 /** The JSON body of every answer that is not a success. */
 export const errorBody = z.object({

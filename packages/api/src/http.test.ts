@@ -3,11 +3,10 @@
 // within its time and its bytes.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { isCoded, toHex, utf8 } from '@cloister/core';
+import { isCoded, toErrorResponse, toHex, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { toErrorResponse } from './errors.ts';
 import { GatewayClient } from './gateway.ts';
 import { HttpBlobs } from './http-blobs.ts';
 import { HttpJson } from './http-json.ts';

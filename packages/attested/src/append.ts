@@ -90,7 +90,7 @@ export class Appender {
       claim = undefined;
       this.#turn += 1;
       const message = `a gateway said that the ${kind} is on the ledger, and it is not`;
-      throw attestedError('gateway-lied', 'unavailable', message);
+      throw attestedError('gateway-lied', message);
     });
     return appended.catch((error: unknown) => {
       // Whoever appends it again asks another one.
@@ -136,5 +136,5 @@ function voided(kind: EventKind, { code, sentence }: Claim): CodedError {
   const details = { code: tidyCode(code) };
   const message = `the ledger has the ${kind} as void (${details.code}): ${sentence ?? ''}`;
   const own = kind === 'join' ? 'join-void' : 'event-void';
-  return attestedError(own, 'policy', message, { details });
+  return attestedError(own, message, { details });
 }

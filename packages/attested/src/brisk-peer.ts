@@ -14,7 +14,7 @@ export function briskPeer(peer: CheckpointedPeer, timers: Timers): CheckpointedP
   let silentUntil = 0;
   const bounded = async <T>(limitMs: number, ask: () => Promise<T>): Promise<T> => {
     if (timers.elapsed() < silentUntil) {
-      throw attestedError('timed-out', 'unavailable', 'a gateway did not answer a moment ago');
+      throw attestedError('timed-out', 'a gateway did not answer a moment ago');
     }
     try {
       return await within('a gateway', { timers, limitMs }, ask());

@@ -39,7 +39,7 @@ export function parseNodeConfig<T extends z.ZodType>(
   const issue = parsed.error.issues[0];
   const where = issue?.path.join('.') ?? '';
   const message = `the ${role}'s configuration is wrong at '${where}': ${issue?.message ?? ''}`;
-  throw attestedError('config-malformed', 'malformed', message);
+  throw attestedError('config-malformed', message);
 }
 
 /** The charter that founds the genesis. @throws CodedError the founding charter's codes */

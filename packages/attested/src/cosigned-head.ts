@@ -43,7 +43,7 @@ export function witnessRule(
   const missing = owners.find((owner) => !witnesses.some(({ name }) => name === owner));
   if (missing !== undefined) {
     const message = `${missing} owns an input and has no witness in the charter: nothing may open`;
-    throw attestedError('owner-witness-missing', 'policy', message);
+    throw attestedError('owner-witness-missing', message);
   }
   return { witnesses, quorum: charter.witnesses.quorum, required: [...new Set(owners)] };
 }
@@ -70,7 +70,7 @@ export function cosignedHead(
     const { size, root, origin } = checkpoint;
     if (size < by.least || origin !== logOrigin(ports.genesis)) {
       const message = `a gateway answered a head of ${size} entries, wanted ${by.least}`;
-      throw attestedError('gateway-lied', 'unavailable', message);
+      throw attestedError('gateway-lied', message);
     }
     const signed = await signersOf(ports, [note], { checkpoint, rule: by.rule });
     if (isMet(by.rule, signed)) return { size, root };
@@ -85,7 +85,7 @@ export function cosignedHead(
     }
     const { quorum } = by.rule;
     const message = `${signed.size} of ${quorum} witnesses signed, or not every owner's own`;
-    throw attestedError('quorum-missing', 'unavailable', message);
+    throw attestedError('quorum-missing', message);
   });
 }
 

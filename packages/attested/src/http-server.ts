@@ -7,14 +7,8 @@
 // method, path and body, and by nothing else.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import {
-  type ApiErrorCode,
-  METRICS_TYPE,
-  REQUEST_HEADER,
-  toErrorResponse,
-  verifyRequest,
-} from '@cloister/api';
-import { type Clock, CodedError, type CryptoPort } from '@cloister/core';
+import { METRICS_TYPE, REQUEST_HEADER, verifyRequest } from '@cloister/api';
+import { type Clock, type CryptoPort, requestError, toErrorResponse } from '@cloister/core';
 import type { z } from 'zod';
 import { errorFields, type Log } from './log.ts';
 
@@ -132,7 +126,7 @@ function findRoute(routes: Routes, { method, url: target = '/' }: IncomingMessag
     if (named === undefined || url === undefined) continue;
     return { path, route, call: { target, query: url.searchParams, named } };
   }
-  throw new CodedError('route-unknown', 'not-found', 'no such endpoint');
+  throw requestError('route-unknown', 'no such endpoint');
 }
 
 /** Undefined for what is no path: `new URL` throws on `//`. */
@@ -169,7 +163,7 @@ export async function signedBody<T extends z.ZodType>(
   if (parsed.success) return { caller, asked: parsed.data };
   const issue = parsed.error.issues[0];
   const message = `the request is malformed at '${issue?.path.join('.')}': ${issue?.message ?? ''}`;
-  throw new CodedError<ApiErrorCode>('request-malformed', 'malformed', message);
+  throw requestError('request-malformed', message);
 }
 
 function parseJson(body: Uint8Array): unknown {
@@ -190,7 +184,7 @@ async function readBody(
     size += part.length;
     if (size > maxBodyBytes) {
       const message = `the body is larger than ${maxBodyBytes} bytes`;
-      throw new CodedError<ApiErrorCode>('request-too-large', 'usage', message);
+      throw requestError('request-too-large', message);
     }
     parts.push(part);
   }

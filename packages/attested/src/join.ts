@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a node enters: evidence over its keys and the checkpoint it began from, a join signed by its
 // own key, and the operator's countersignature around it (spec/events.md, "join").
-
 import type { Attester } from '@cloister/attester';
 import {
   type CharterBody,
@@ -80,7 +79,7 @@ function checkPlace({ role, charter, environment: id, operator }: JoinFacts, por
   const known = charter.operators.some((o) => o.id === operator);
   if (known && environment?.role === role && environment.tee === tee) return;
   const message = `the charter has no ${role} environment '${id}' of ${tee}, or no such operator`;
-  throw attestedError('environment-mismatch', 'policy', message);
+  throw attestedError('environment-mismatch', message);
 }
 
 /**
@@ -116,6 +115,6 @@ function putEvidence(
     const { got, failures } = await gather(asked, { timers, graceMs: 0, boundMs: PUT_MS, enough });
     if (enough(got)) return true;
     const message = `${got.length} of ${wanted} gateways took the evidence`;
-    throw attestedError('timed-out', 'unavailable', message, { cause: failures[0] });
+    throw attestedError('timed-out', message, { cause: failures[0] });
   });
 }

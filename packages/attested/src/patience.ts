@@ -68,7 +68,7 @@ export async function unlessStopped<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   if (signal === undefined) return work();
-  const stopping = () => attestedError('node-stopping', 'unavailable', 'this node is stopping');
+  const stopping = () => attestedError('node-stopping', 'this node is stopping');
   if (signal.aborted) throw stopping();
   let stop = () => {};
   const stopped = new Promise<never>((_, reject) => {
@@ -227,5 +227,5 @@ export function within<T>(
 }
 
 function timedOut(what: string, limitMs: number): CodedError {
-  return attestedError('timed-out', 'unavailable', `waited ${limitMs} ms for ${what}`);
+  return attestedError('timed-out', `waited ${limitMs} ms for ${what}`);
 }

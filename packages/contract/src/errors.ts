@@ -167,6 +167,15 @@ export const contractError = errorTable({
     kind: 'verification',
     says: 'The acknowledgements of an epoch do not agree on its key.',
   },
+  // evidence behind a join
+  'environment-not-allowed': {
+    kind: 'verification',
+    says: 'The charter has no environment of this role for the node.',
+  },
+  'appraisal-failed': {
+    kind: 'verification',
+    says: 'The evidence of a node is not what the charter wants.',
+  },
   // policies and uses of columns
   'policy-malformed': coreError.rows['policy-malformed'],
   'policy-unknown-column': {

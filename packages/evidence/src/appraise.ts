@@ -3,7 +3,7 @@
 // over verified claims. An absent policy field is an error, so nothing is accepted by omission
 // (design, Evidence; the result has the shape of EAR, draft-fv-rats-ear).
 import { equal, toHex } from '@cloister/core';
-import { evidenceError } from './errors.ts';
+import { type AppraisalCode, evidenceError } from './errors.ts';
 import type { Appraisal, AppraisalCheck, AppraisalStatus, Claims, Policy } from './types.ts';
 
 type Verdict = Omit<AppraisalCheck, 'field'>;
@@ -89,13 +89,19 @@ function checkPolicy(policy: Policy): void {
   }
 }
 
-function verdict(holds: boolean, code: string, wanted: string, got: string): Verdict {
-  return holds
-    ? { status: 'affirming', wanted, got }
-    : { status: 'contraindicated', code, wanted, got };
+function verdict(holds: boolean, code: AppraisalCode, wanted: string, got: string): Verdict {
+  return holds ? affirmed(wanted, got) : { status: 'contraindicated', code, wanted, got };
 }
 
-function member<T extends string>(value: T, allowed: readonly T[] | 'any', code: string): Verdict {
+function affirmed(wanted: string, got: string): Verdict {
+  return { status: 'affirming', wanted, got };
+}
+
+function member<T extends string>(
+  value: T,
+  allowed: readonly T[] | 'any',
+  code: AppraisalCode,
+): Verdict {
   const holds = allowed === 'any' || allowed.includes(value);
   return verdict(holds, code, allowed === 'any' ? 'any' : allowed.join(', '), value);
 }
@@ -103,7 +109,7 @@ function member<T extends string>(value: T, allowed: readonly T[] | 'any', code:
 function oneOf(
   values: readonly Uint8Array[],
   allowed: readonly Uint8Array[] | 'any',
-  code: string,
+  code: AppraisalCode,
 ): Verdict {
   const holds = allowed === 'any' || values.some((v) => allowed.some((a) => equal(a, v)));
   const wanted = allowed === 'any' ? 'any' : allowed.map(toHex).join(', ');
@@ -113,13 +119,13 @@ function oneOf(
 function subset(
   values: readonly string[],
   accepted: readonly string[] | 'any',
-  code: string,
+  code: AppraisalCode,
   otherwise: AppraisalStatus,
 ): Verdict {
   const others = accepted === 'any' ? [] : values.filter((value) => !accepted.includes(value));
   const wanted = accepted === 'any' ? 'any' : accepted.join(', ');
   const got = values.join(', ');
-  if (others.length === 0) return { status: 'affirming', wanted, got };
+  if (others.length === 0) return affirmed(wanted, got);
   return { status: otherwise, code, wanted, got: others.join(', ') };
 }
 
@@ -133,7 +139,7 @@ function judgeFamilies(claims: Claims, policy: Policy): Verdict {
 }
 
 function judgeRegisters(claims: Claims, policy: Policy): Verdict {
-  if (policy.registers === 'any') return verdict(true, '', 'any', '');
+  if (policy.registers === 'any') return affirmed('any', '');
   for (const [name, allowed] of Object.entries(policy.registers)) {
     const value = Object.hasOwn(claims.measurements, name) ? claims.measurements[name] : undefined;
     if (value === undefined || !allowed.some((a) => equal(a, value))) {
@@ -142,11 +148,11 @@ function judgeRegisters(claims: Claims, policy: Policy): Verdict {
       return verdict(false, 'register-not-allowed', wanted, got);
     }
   }
-  return verdict(true, '', Object.keys(policy.registers).join(', '), 'equal');
+  return affirmed(Object.keys(policy.registers).join(', '), 'equal');
 }
 
 function judgeSvn(claims: Claims, policy: Policy): Verdict {
-  if (policy.minimumSvn === 'any') return verdict(true, '', 'any', '');
+  if (policy.minimumSvn === 'any') return affirmed('any', '');
   for (const [name, minimum] of Object.entries(policy.minimumSvn)) {
     const value = Object.hasOwn(claims.tcb.svn, name) ? claims.tcb.svn[name] : undefined;
     if (value === undefined || value < minimum) {
@@ -158,7 +164,7 @@ function judgeSvn(claims: Claims, policy: Policy): Verdict {
       );
     }
   }
-  return verdict(true, '', JSON.stringify(policy.minimumSvn), 'met');
+  return affirmed(JSON.stringify(policy.minimumSvn), 'met');
 }
 
 /** A status other than UpToDate that the policy accepts passes with a warning. */

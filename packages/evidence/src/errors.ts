@@ -196,3 +196,73 @@ export const evidenceError = errorTable({
 });
 
 export type EvidenceErrorCode = ErrorCodeOf<typeof evidenceError>;
+
+/** Why evidence that verifies is not what a policy wants; a caller may throw what it was told. */
+export const appraisalError = errorTable({
+  'kind-not-allowed': {
+    kind: 'verification',
+    says: 'The evidence is of a kind that the policy does not allow.',
+  },
+  'trust-not-allowed': {
+    kind: 'verification',
+    says: 'The evidence has another trust (simulated or real) than allowed.',
+  },
+  'family-not-allowed': {
+    kind: 'verification',
+    says: 'The hardware is of a maker that the policy does not allow.',
+  },
+  'binding-not-allowed': {
+    kind: 'verification',
+    says: 'The report is bound in a way that the policy does not allow.',
+  },
+  'measurement-not-allowed': {
+    kind: 'verification',
+    says: 'Another program was measured than the policy allows.',
+  },
+  'register-not-allowed': {
+    kind: 'verification',
+    says: 'A register has a value that the policy does not allow.',
+  },
+  'signer-not-allowed': {
+    kind: 'verification',
+    says: 'The program is signed by others than the policy allows.',
+  },
+  'report-data-mismatch': {
+    kind: 'verification',
+    says: 'The evidence was made over other data than it must bind.',
+  },
+  'svn-too-low': {
+    kind: 'verification',
+    says: "A security version is below the policy's minimum.",
+  },
+  'tcb-status-not-accepted': {
+    kind: 'verification',
+    says: "The platform's TCB status is not one that the policy accepts.",
+  },
+  'advisory-not-accepted': {
+    kind: 'verification',
+    says: 'The platform has an advisory that the policy does not accept.',
+  },
+  'collateral-too-old': {
+    kind: 'verification',
+    says: "The collateral is older than the policy's minimum.",
+  },
+  'hardware-not-enrolled': {
+    kind: 'verification',
+    says: 'The hardware is not one that was enrolled.',
+  },
+  'debug-refused': {
+    kind: 'verification',
+    says: 'The program can be debugged, so it keeps no secret.',
+  },
+  'migratable-refused': {
+    kind: 'verification',
+    says: 'The machine can be moved to another host, which the policy refuses.',
+  },
+  'weakness-not-accepted': {
+    kind: 'verification',
+    says: 'The evidence has a weakness that the policy does not accept.',
+  },
+});
+
+export type AppraisalCode = ErrorCodeOf<typeof appraisalError>;

@@ -6,6 +6,7 @@
 // is milliseconds since the Unix epoch; every hexadecimal string is lower case.
 import type { CryptoPort } from '@cloister/core';
 import type { EvidenceCache } from './cache.ts';
+import type { AppraisalCode } from './errors.ts';
 
 /** Every kind of evidence the project names; `SUPPORTED_KINDS` lists those with a verifier. */
 export type EvidenceKind =
@@ -207,7 +208,7 @@ export interface AppraisalCheck {
   readonly field: keyof Policy;
   readonly status: AppraisalStatus;
   /** Stable code when not affirming (`measurement-not-allowed`, `debug-refused`, ...). */
-  readonly code?: string;
+  readonly code?: AppraisalCode | 'tcb-status-accepted-with-warning';
   readonly wanted: string;
   readonly got: string;
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Puts a keeper's events on the ledger through whichever gateway answers. Signatures are
 // deterministic, so the same event is the same bytes, and appending them again is harmless.
-
 import { pause } from '@cloister/attested';
 import { type EventBody, type EventKind, signEvent } from '@cloister/contract';
 import { isCoded } from '@cloister/core';
@@ -42,7 +41,7 @@ export class Appender {
         if (answer.status === 'accepted' || answer.code === 'duplicate') return;
         const why = `${answer.code} ${answer.sentence ?? ''}`;
         const message = `the ledger holds the ${kind} void: ${why}`;
-        throw keeperError(kind === 'join' ? 'join-rejected' : 'event-rejected', 'policy', message);
+        throw keeperError(kind === 'join' ? 'join-rejected' : 'event-rejected', message);
       } catch (error) {
         if (isCoded(error) && error.kind !== 'unavailable') throw error;
         last = error;

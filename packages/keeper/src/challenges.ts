@@ -39,7 +39,7 @@ export class Challenges {
     for (const entry of this.#open.values()) if (entry.join === join) held++;
     if (held >= this.#limits.perJoin || this.#open.size >= this.#limits.total) {
       const message = `too many challenges are open: use one or wait ${this.#limits.lifetimeMs} ms`;
-      throw keeperError('challenges-too-many', 'unavailable', message);
+      throw keeperError('challenges-too-many', message);
     }
     const challenge = this.#random.bytes(32);
     this.#open.set(toHex(challenge), { join, until: this.#clock.now() + this.#limits.lifetimeMs });
@@ -57,7 +57,7 @@ export class Challenges {
     if (mine[0] !== undefined) return mine[0];
     const message =
       'no challenge in the note was drawn here for this join and is unused: draw a new one';
-    throw keeperError('challenge-unknown', 'verification', message);
+    throw keeperError('challenge-unknown', message);
   }
 
   #expire(): void {

@@ -11,6 +11,7 @@
 // - A refusal that judges (not one that could not reach somebody) is put on the ledger by its code.
 import { encodePartials, openAnswerInfo, openProofRequest } from '@cloister/api';
 import {
+  attestedError,
   errorFields,
   followUntil,
   generateTlsKey,
@@ -25,10 +26,12 @@ import {
   type CharterBody,
   CheckpointFollower,
   columnLabel,
+  contractError,
   type Follower,
   JoinAppraiser,
   type RightInput,
   rightsOfJoin,
+  voidError,
 } from '@cloister/contract';
 import { isCoded, toHex } from '@cloister/core';
 import {
@@ -205,14 +208,14 @@ export class Keeper {
     if (known !== undefined) return known.signer;
     const message =
       'no cosigned checkpoint here has this join accepted: wait for it, then ask again';
-    throw keeperError('join-unknown', 'not-found', message);
+    throw contractError('join-unknown', message);
   }
 
   /** Draws a challenge for a worker's join. */
   challenge(join: Uint8Array): { challenge: Uint8Array; lifetimeMs: number } {
     const key = toHex(join);
     if (this.follower.state.joins.get(key)?.body.role !== 'worker') {
-      throw keeperError('join-not-worker', 'policy', 'columns open for workers only');
+      throw voidError('join-not-worker', 'columns open for workers only');
     }
     const challenge = this.#parts.challenges.draw(key);
     this.#prefetch(key);
@@ -245,7 +248,7 @@ export class Keeper {
     const share = this.#share();
     if (share === undefined) {
       const message = 'this keeper holds no share of the active epoch: ask another';
-      throw keeperError('keeper-not-holding', 'unavailable', message);
+      throw attestedError('keeper-not-holding', message);
     }
     try {
       const { partials } = await this.#decide(share, request);
@@ -264,7 +267,7 @@ export class Keeper {
     if (share === undefined || decision === undefined) {
       const message =
         'nothing was answered to this join in this epoch, so there is nothing to prove';
-      throw keeperError('open-unanswered', 'not-found', message);
+      throw keeperError('open-unanswered', message);
     }
     const openings = decision.encs.map((enc, i) => {
       return { enc, point: decision.partials[i]?.point as Uint8Array };

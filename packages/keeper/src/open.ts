@@ -24,7 +24,9 @@ import { attestedError } from '@cloister/attested';
 import {
   type Appraiser,
   agreedTime,
+  contractError,
   decodeTaskOpenings,
+  evidenceRefused,
   type Follower,
   type OpenedColumn,
   openedColumns,
@@ -35,9 +37,10 @@ import {
   rightsOfJoin,
   type TaskContents,
   type TaskOpenings,
+  voidError,
   witnessesOf,
 } from '@cloister/contract';
-import { judge, type Suppression } from '@cloister/contract/policy';
+import { judge, refusedBy, type Suppression } from '@cloister/contract/policy';
 import { type BlobStore, type CryptoPort, equal, toHex } from '@cloister/core';
 import { parseSealedKey, type SealedKey } from '@cloister/threshold';
 import { type HpkeKeyPair, hpkeOpen, type KeyShare, partialOpen } from '@cloister/threshold/node';
@@ -113,12 +116,12 @@ async function checkFreshness(ports: OpenPorts, request: OpenRequest): Promise<F
   const task = follower.state.joins.get(key)?.body.task;
   if (task === undefined) {
     const message = 'the fold here has no such join of a worker';
-    throw keeperError('join-unknown', 'not-found', message);
+    throw contractError('join-unknown', message);
   }
   const { keys, missing } = requiredWitnesses(follower.state, toHex(task));
   if (missing.length > 0) {
     const message = `no witness of the charter stands for ${missing.join(', ')}`;
-    throw attestedError('owner-witness-missing', 'policy', message);
+    throw attestedError('owner-witness-missing', message);
   }
   const required = witnesses
     .filter((witness) => keys.some((key) => equal(key, witness.key)))
@@ -133,7 +136,7 @@ function mergeAll(notes: readonly string[]): string {
   if (texts.size !== 1) {
     const message =
       'the witnesses signed different heads or challenges: ask those that lag to follow, and again';
-    throw keeperError('freshness-notes-differ', 'verification', message);
+    throw keeperError('freshness-notes-differ', message);
   }
   return notes.reduce((all, note) => mergeNotes(all, note));
 }
@@ -149,15 +152,13 @@ async function checkRights(
   const rights = rightsNow(ports, request);
   if (rights.epoch === toHex(share.epoch)) return rights;
   const message = 'another epoch has become active, and this keeper has no share of it yet';
-  throw keeperError('keeper-not-holding', 'unavailable', message);
+  throw attestedError('keeper-not-holding', message);
 }
 
 function rightsNow(ports: OpenPorts, request: OpenRequest): Allowed {
   const rights = rightsOfJoin(ports.follower.state, toHex(request.join));
   if (rights.ok) return rights;
-  // Who comes early asks again; nothing was judged, so nothing goes on the ledger.
-  const kind = rights.code === 'roster-incomplete' ? 'unavailable' : 'policy';
-  throw keeperError(rights.code as 'run-not-open', kind, rights.sentence);
+  throw voidError(rights.code, rights.sentence);
 }
 
 /** The fold moves while blobs are fetched: what was judged must still be so when points leave. */
@@ -166,7 +167,7 @@ function checkUnmoved(ports: OpenPorts, request: OpenRequest, before: Allowed): 
   const same = now.inputs.every((input, i) => input.event === before.inputs[i]?.event);
   if (now.epoch === before.epoch && same) return;
   const message = 'the epoch or a dataset was replaced while this request was judged: ask again';
-  throw keeperError('ledger-moved', 'unavailable', message);
+  throw keeperError('ledger-moved', message);
 }
 
 /** Steps 4 and 5. */
@@ -177,7 +178,7 @@ async function checkTimes(ports: OpenPorts, rights: Allowed, fresh: Freshness): 
   const end = Math.min(rights.run.until, rights.run.deadline);
   if (now >= end) {
     const message = `the grants or the time of this run ended at ${end}, the witnesses say ${now}`;
-    throw keeperError('run-expired', 'policy', message);
+    throw keeperError('run-expired', message);
   }
   for (const key of rights.roster) await checkEvidence(ports, key, now);
 }
@@ -188,14 +189,14 @@ async function checkEvidence(ports: OpenPorts, key: string, now: number): Promis
   const whose = place === undefined ? "the worker's" : `the node's at place ${place}`;
   const appraised = await ports.appraiser.appraise(state, key);
   if (!appraised.ok) {
-    const { code, wanted, got } = appraised.mismatch;
+    const { wanted, got } = appraised.mismatch;
     const message = `evidence is refused, ${whose}: wanted ${wanted}, got ${got}`;
-    throw keeperError(code as 'appraisal-failed', 'verification', message);
+    throw evidenceRefused(appraised.mismatch, message);
   }
   if (now > appraised.claims.time.validUntil) {
     const until = appraised.claims.time.validUntil;
     const message = `evidence, ${whose}, was good until ${until}; the witnesses say ${now}`;
-    throw keeperError('evidence-expired', 'verification', message);
+    throw keeperError('evidence-expired', message);
   }
 }
 
@@ -213,9 +214,8 @@ function checkPolicy(contents: TaskContents): readonly Suppression[] {
   const { uses, policies, facts } = contents;
   const judgement = judge({ uses, policies, task: facts });
   if (judgement.ok) return judgement.suppression;
-  const code = judgement.findings[0]?.code ?? 'policy-refused';
   const message = 'a policy does not allow these uses: `task check` says which rule and what helps';
-  throw keeperError(code as 'policy-refused', 'policy', message);
+  throw refusedBy(judgement.findings, message);
 }
 
 /** Step 8, its second half. */

@@ -102,5 +102,5 @@ async function authenticated<T extends z.ZodType<{ join: string }>>(
   const { caller, asked } = await signedBody(call, schema, options);
   if (equal(caller, await keeper.signerOfJoin(fromHex(asked.join)))) return asked;
   const message = 'the request is signed by another key than the one in the join that it names';
-  throw keeperError('open-other-key', 'policy', message);
+  throw keeperError('open-other-key', message);
 }

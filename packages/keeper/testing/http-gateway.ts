@@ -3,8 +3,8 @@
 // checkpoint, events, blobs. Writing needs a signed request, as at a real one.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { REQUEST_HEADER, toErrorResponse, verifyRequest } from '@cloister/api';
-import { CodedError, fromHex, systemClock, toBase64 } from '@cloister/core';
+import { REQUEST_HEADER, verifyRequest } from '@cloister/api';
+import { CodedError, fromHex, systemClock, toBase64, toErrorResponse } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import type { MemoryBlobs, MemoryLedger } from './ledger.ts';
 

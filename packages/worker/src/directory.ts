@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which gateway says it is whose. Nothing proves it, so whoever claims a member's name is used for
 // that member: what is handed over is sealed, and what comes back is checked.
-
 import { gather } from '@cloister/attested';
 import { type Timers, toHex } from '@cloister/core';
 import { workerError } from './errors.ts';
@@ -40,6 +39,6 @@ export class Directory {
     const found = got.filter(({ name }) => name === member).map(({ gateway }) => gateway);
     if (found.length > 0) return found;
     const message = `no configured gateway that answers is ${member}'s: is it running?`;
-    throw workerError('gateway-unknown', 'unavailable', message);
+    throw workerError('gateway-unknown', message);
   }
 }

@@ -1,27 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 // Codes that a worker adds to those of the packages it uses.
-import { CodedError, type ErrorKind } from '@cloister/core';
+import { type ErrorCodeOf, errorTable } from '@cloister/core';
 
-export type WorkerErrorCode =
-  | 'task-unknown'
-  | 'not-the-proposer'
-  | 'worker-busy'
-  | 'run-unknown'
-  | 'gateway-unknown'
-  | 'keeper-not-holding'
-  | 'keepers-too-few'
-  | 'keeper-answer-malformed'
-  | 'key-opening-failed'
-  | 'freshness-unreachable'
-  | 'recipient-unknown'
-  | 'outputs-differ'
-  | 'run-failed';
+/** A CodedError of this package. */
+export const workerError = errorTable({
+  // asking for a run
+  'not-the-proposer': { kind: 'policy', says: 'Only the proposer of a task can have it run.' },
+  'worker-busy': {
+    kind: 'unavailable',
+    says: 'The worker runs another task; wait, or ask another worker.',
+  },
+  'gateway-unknown': {
+    kind: 'unavailable',
+    says: 'No gateway says that it is of the member that is asked for.',
+  },
+  // keys
+  'freshness-unreachable': {
+    kind: 'unavailable',
+    says: "No gateway gave a fresh note with the keepers' challenges.",
+  },
+  'keepers-too-few': {
+    kind: 'unavailable',
+    says: 'Too few keepers answered to open the keys; try again.',
+  },
+  'keepers-refused': {
+    kind: 'policy',
+    says: 'Keepers refuse to open the keys; the commonest refusal is told beside.',
+  },
+  'keeper-answer-malformed': { kind: 'verification', says: 'A keeper answered out of form.' },
+  'key-opening-failed': {
+    kind: 'verification',
+    says: 'What keepers opened does not come to the key: some of them lie.',
+  },
+  // results
+  'recipient-unknown': {
+    kind: 'policy',
+    says: 'A recipient is no member of the charter; propose the task again.',
+  },
+  'run-failed': {
+    kind: 'verification',
+    says: 'The run failed inside the worker; why is not told, as it may tell of data.',
+  },
+});
 
-export function workerError(
-  code: WorkerErrorCode,
-  kind: ErrorKind,
-  message: string,
-  options: ConstructorParameters<typeof CodedError>[3] = {},
-): CodedError<WorkerErrorCode> {
-  return new CodedError(code, kind, message, options);
-}
+export type WorkerErrorCode = ErrorCodeOf<typeof workerError>;

@@ -45,7 +45,7 @@ export async function freshnessNote(
     }
     const signed = `${answer.signed} of ${rule.quorum} witnesses signed a fresh head`;
     const message = `${signed}, or not every owner's own: are all gateways running?`;
-    throw workerError('freshness-unreachable', 'unavailable', message);
+    throw workerError('freshness-unreachable', message);
   });
 }
 

@@ -6,12 +6,17 @@
 // Invariants: what a keeper says of its seat is believed only as far as its answer later holds, so
 // two that claim one seat are both asked; a challenge that repeats another's is dropped; silent
 // keepers are waited for only as long as fewer than t have answered, and a little more.
-
-import { type Gathered, gather, type Hedged, hedge, patiently } from '@cloister/attested';
+import {
+  attestedError,
+  type Gathered,
+  gather,
+  type Hedged,
+  hedge,
+  patiently,
+} from '@cloister/attested';
 import type { Epoch } from '@cloister/contract';
 import { type Timers, toHex } from '@cloister/core';
 import type { TreeHead } from '@cloister/tlog';
-import { workerError } from './errors.ts';
 import { freshnessNote } from './freshness.ts';
 import type { RunIdentity } from './identity.ts';
 import type { KeeperPeer, WorkerPorts } from './ports.ts';
@@ -124,5 +129,5 @@ async function drawFrom(
 
 function notHolding(base: string) {
   const message = `the keeper at ${base} holds no seat of the active epoch`;
-  return workerError('keeper-not-holding', 'unavailable', message);
+  return attestedError('keeper-not-holding', message);
 }

@@ -134,7 +134,7 @@ describe('two keepers of three', () => {
     keepers[1].refuse = new CodedError('policy-hidden', 'policy', 'no');
     keepers[2].refuse = new CodedError('not a code!', 'policy', 'no');
     const { code, folded } = await run();
-    expect(code).toBe('keepers-too-few');
+    expect(code).toBe('keepers-refused');
     expect(folded).toMatchObject({ status: 'failed', failure: 'policy-hidden' });
   });
 

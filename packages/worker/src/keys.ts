@@ -15,7 +15,7 @@ import {
   openProofRequest,
   type PartialOpening,
 } from '@cloister/api';
-import { gather, tidyCode, within } from '@cloister/attested';
+import { gather, isPassing, tidyCode, within } from '@cloister/attested';
 import {
   type Epoch,
   encodeTaskOpenings,
@@ -134,7 +134,8 @@ export function startKeys(
 
 /**
  * The master keys of every column that the run reads, one map an input.
- * @throws CodedError `keepers-too-few` with the refusal in its details, `key-opening-failed`,
+ * @throws CodedError `keepers-too-few`, `keepers-refused` with the refusal in its details,
+ * `key-opening-failed`,
  * those of `openedColumns`, and the freshness codes
  */
 export async function obtainKeys(
@@ -164,7 +165,7 @@ export async function obtainKeys(
     round.faulty.length === 0
       ? 'every keeper proved its answer and a key does not open: an owner sealed something else'
       : `fewer than ${start.epoch.threshold} keepers proved what they answered${who}`;
-  throw workerError('key-opening-failed', 'verification', message);
+  throw workerError('key-opening-failed', message);
 }
 
 async function freshlyReached(
@@ -365,9 +366,9 @@ function byInput(
 function tooFew(round: Round, wanted: number) {
   const reasons = round.failures.filter((error) => isCoded(error));
   const counts = new Map<string, number>();
-  for (const { kind, code } of reasons) {
-    if (kind !== 'policy' && kind !== 'verification') continue;
-    counts.set(tidyCode(code), (counts.get(tidyCode(code)) ?? 0) + 1);
+  for (const reason of reasons) {
+    const code = tidyCode(reason.code);
+    if (!isPassing(reason)) counts.set(code, (counts.get(code) ?? 0) + 1);
   }
   const [refusal] = [...counts].sort(([, a], [, b]) => b - a)[0] ?? [];
   const said = [...new Set(reasons.map((reason) => `${reason.code}: ${reason.message}`))].join(
@@ -375,11 +376,10 @@ function tooFew(round: Round, wanted: number) {
   );
   const why = said === '' ? 'No keeper of the epoch answered in time.' : said.slice(0, 1_500);
   const message = `${round.answered} of ${wanted} keepers opened. ${why}`;
-  const kind = refusal === undefined ? 'unavailable' : 'policy';
-  const details = { refusal: refusal ?? 'none' };
-  return workerError('keepers-too-few', kind, message, { details });
+  if (refusal === undefined) return workerError('keepers-too-few', message);
+  return workerError('keepers-refused', message, { details: { refusal } });
 }
 
 function malformedAnswer(what: string) {
-  return workerError('keeper-answer-malformed', 'verification', `a keeper ${what}`);
+  return workerError('keeper-answer-malformed', `a keeper ${what}`);
 }

@@ -6,6 +6,7 @@
 // result, the run has failed.
 import { open } from 'node:fs/promises';
 import {
+  contractError,
   encodeKeyBundle,
   encodeResultKeys,
   paddedLength,
@@ -52,7 +53,7 @@ export async function sealResult(request: ResultRequest): Promise<SealedResult> 
     for (const [statement, own] of keys.entries()) {
       const bytes = await encrypt(request, statement, own).catch(() => {
         // What could not be sealed may tell of the data in it.
-        throw workerError('run-failed', 'verification', 'the result could not be sealed');
+        throw workerError('run-failed', 'the result could not be sealed');
       });
       sealed.push({ statement, bytes, keys: own });
     }
@@ -82,14 +83,14 @@ export function recipientKeys(
   const alike = named.size === given.size && outputs.every(({ id }) => named.has(id));
   if (!alike || named.size !== parameters.outputs.length || names.size !== named.size) {
     const message = "the task's outputs on the ledger are not those of its parameters";
-    throw workerError('outputs-differ', 'policy', message);
+    throw contractError('outputs-differ', message);
   }
   const keys = new Map<string, Uint8Array>();
   for (const member of outputs.flatMap((output) => output.recipients)) {
     const key = charter.members.find(({ id }) => id === member)?.hpke;
     if (key === undefined) {
       const message = `${member} is a recipient and no member of the charter: propose again`;
-      throw workerError('recipient-unknown', 'policy', message);
+      throw workerError('recipient-unknown', message);
     }
     keys.set(member, key);
   }

@@ -24,9 +24,10 @@ import {
   rightsOfJoin,
   type TaskContents,
   type TaskOpenings,
+  voidError,
 } from '@cloister/contract';
 import type { EnginePlan, RunResult, RunTable } from '@cloister/contract/policy';
-import { type BlobStore, CodedError, fromHex, isCoded, toHex } from '@cloister/core';
+import { type BlobStore, type CodedError, fromHex, isCoded, toHex } from '@cloister/core';
 import { hpkeOpen } from '@cloister/threshold/node';
 import type { TreeHead } from '@cloister/tlog';
 import type { InputKeys, ReadyInput, SealedResult } from './data-plane.ts';
@@ -167,7 +168,7 @@ async function ownFirst(
 function requireRights(ports: WorkerPorts, join: Uint8Array): Allowed {
   const rights = rightsOfJoin(ports.follower.state, toHex(join));
   if (rights.ok) return rights;
-  throw new CodedError(rights.code, 'policy', rights.sentence);
+  throw voidError(rights.code, rights.sentence);
 }
 
 /**

@@ -3,6 +3,7 @@
 // stands. The process lives on between runs; everything that a run touches is its own (run.ts).
 import type { RunStatus } from '@cloister/api';
 import { errorFields, tidyCode } from '@cloister/attested';
+import { voidError } from '@cloister/contract';
 import { type CodedError, type ErrorKind, equal, isCoded, toHex } from '@cloister/core';
 import { workerError } from './errors.ts';
 import { workerMetrics } from './metrics.ts';
@@ -42,16 +43,16 @@ export class Worker {
     const proposer = follower.state.tasks.get(key)?.proposer;
     if (proposer === undefined) {
       const message = 'no cosigned checkpoint has this task: has it been proposed?';
-      throw workerError('task-unknown', 'not-found', message);
+      throw voidError('task-unknown', message);
     }
     const member = follower.charter.members.find(({ id }) => id === proposer);
     if (member === undefined || !equal(member.identity, caller)) {
       const message = 'only the proposer of a task on the ledger can have it run';
-      throw workerError('not-the-proposer', 'policy', message);
+      throw workerError('not-the-proposer', message);
     }
     if (this.#current !== undefined) {
       const message = 'this worker is running another task: wait for it, or ask another worker';
-      throw workerError('worker-busy', 'unavailable', message);
+      throw workerError('worker-busy', message);
     }
     const run = random.bytes(16);
     const id = toHex(run);
@@ -68,7 +69,7 @@ export class Worker {
   async status(run: string, known = '', waitMs = 0): Promise<RunStatus> {
     const entry = this.#runs.get(run);
     if (entry === undefined) {
-      throw workerError('run-unknown', 'not-found', 'no such run here since this worker started');
+      throw voidError('run-unknown', 'no such run here since this worker started');
     }
     if (entry.status.state === known && waitMs > 0) {
       await new Promise<void>((resolve) => {

@@ -4,9 +4,8 @@
 // silent.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { toErrorResponse } from '@cloister/api';
 import { encodeTaskOpenings, openingsInfo, type TaskOpenings } from '@cloister/contract';
-import { CodedError, fromHex, toBase64, toHex } from '@cloister/core';
+import { CodedError, fromHex, toBase64, toErrorResponse, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import type { World } from '@cloister/testkit/world';
 import { hpkeSeal } from '@cloister/threshold/node';

@@ -8,10 +8,17 @@ import {
   openAnswerInfo,
   openProofRequest,
   type PartialOpening,
-  toErrorResponse,
 } from '@cloister/api';
 import { decodeTaskOpenings, openingsInfo, rightsOfJoin } from '@cloister/contract';
-import { CodedError, fromBase64, fromHex, systemRandom, toBase64, toHex } from '@cloister/core';
+import {
+  CodedError,
+  fromBase64,
+  fromHex,
+  systemRandom,
+  toBase64,
+  toErrorResponse,
+  toHex,
+} from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import type { FormedEpoch } from '@cloister/testkit/world';
 import { encodeLabel, parseReveal, parseSealedKey } from '@cloister/threshold';

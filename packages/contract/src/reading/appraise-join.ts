@@ -9,12 +9,15 @@ import {
   type BlobStore,
   type CodedError,
   type CryptoPort,
+  coreError,
   equal,
+  hasCode,
   isCoded,
   toHex,
 } from '@cloister/core';
 import {
   type Appraisal,
+  appraisalError,
   appraise,
   type Claims,
   type Collateral,
@@ -23,6 +26,7 @@ import {
   detectKind,
   EvidenceCache,
   type EvidenceKind,
+  evidenceError,
   type Policy,
   REPORT_DATA_LENGTH,
   type Root,
@@ -197,4 +201,12 @@ function judged(claims: Claims, appraisal: Appraisal): JoinAppraisal {
 function refuse(code: string, wanted: string, got: string): JoinAppraisal {
   const short = (text: string) => text.slice(0, TEXT_MAX);
   return { ok: false, mismatch: { code, wanted: short(wanted), got: short(got) } };
+}
+
+/** What did not match, as the refusal of who must go on without this node. */
+export function evidenceRefused({ code }: Mismatch, message: string): CodedError {
+  if (hasCode(appraisalError, code)) return appraisalError(code, message);
+  if (hasCode(evidenceError, code)) return evidenceError(code, message);
+  if (hasCode(coreError, code)) return coreError(code, message);
+  return contractError(hasCode(contractError, code) ? code : 'appraisal-failed', message);
 }

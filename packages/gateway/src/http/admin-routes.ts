@@ -3,7 +3,6 @@
 // in the organisation's folder, opens it; it is compared in constant time. A browser that shows
 // another site's page gets no answer: the Host must be one of ours and an Origin that of the Host.
 import {
-  type ApiErrorCode,
   approveRequest,
   declineRequest,
   epochRequest,
@@ -169,6 +168,6 @@ function isLoopback(name: string): boolean {
   return name === 'localhost' || name === '::1' || /^127\.\d+\.\d+\.\d+$/.test(name);
 }
 
-function forbidden(message: string): CodedError<ApiErrorCode> {
+function forbidden(message: string): CodedError {
   return requestError('request-forbidden', message);
 }

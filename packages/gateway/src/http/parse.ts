@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Queries and bodies of requests, checked against their schemas.
-import type { ApiErrorCode } from '@cloister/api';
 import { type CodedError, requestError } from '@cloister/core';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
@@ -46,6 +45,6 @@ function parse<T extends z.ZodType>(schema: T, value: unknown, what: string): z.
   throw malformed(`${where}: ${issue?.message ?? 'is malformed'}`);
 }
 
-function malformed(message: string): CodedError<ApiErrorCode> {
+function malformed(message: string): CodedError {
   return requestError('request-malformed', message);
 }

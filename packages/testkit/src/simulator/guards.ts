@@ -54,7 +54,7 @@ export const REFUSALS: Readonly<Partial<Record<Guard, string>>> = {
   'own-history': 'keeper/open.ts checkRights ports.follower.syncTo()',
   'run-ended': 'contract/fold/rights.ts rightsOfJoin run-ended',
   'evidence-expiry': 'keeper/open.ts checkEvidence evidence-expired',
-  policy: 'keeper/open.ts checkPolicy code',
+  policy: 'keeper/open.ts checkPolicy refusedBy',
   'column-grant': 'contract/openings/opened-columns.ts openedColumns column-not-granted',
   roster: 'contract/fold/rights.ts rightsOfJoin roster-incomplete',
   'roster-match': 'keeper/open.ts checkTimes checkEvidence()',
