@@ -14,7 +14,7 @@ import { type NodeSpec, type RunningNode, runUntilSignal, startNode } from './la
 import { MAKES, type Make, measureProgram, simulatedPlatform } from './simulated.ts';
 
 const DIST = new URL('../dist/index.js', import.meta.url).href;
-const MINT = new URL('../../evidence/dist/mint/index.js', import.meta.url).href;
+const MINT = new URL('../../evidence/dist/minting.js', import.meta.url).href;
 const SECRET = 'configuration-nobody-else-sees';
 const started: RunningNode[] = [];
 let root: string;

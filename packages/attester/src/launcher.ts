@@ -13,14 +13,14 @@
 //   keys that it started and quoted (launcher-duties.ts), so a node cannot pass as another.
 // - The node ends when the launcher is gone (its channel closes), and `stop` ends it by its pid.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { dirname, join, resolve } from 'node:path';
+import { dirname } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { Cbor, Signer } from '@cloister/core';
 import { Channel } from './channel.ts';
 import { attesterError } from './errors.ts';
 import type { Hardware, Platform } from './hardware.ts';
 import { type Duties, launcherHandlers } from './launcher-duties.ts';
-import { type Manifest, measureFiles, type NodeRole, REPOSITORY_ROOT } from './measure.ts';
+import { type Manifest, measureFiles, type NodeRole } from './measure.ts';
 
 const DEFAULT_READY_MS = 30_000;
 const DEFAULT_GRACE_MS = 5_000;
@@ -32,7 +32,7 @@ export interface NodeSpec {
   readonly role: NodeRole;
   /** Entry file; by default `packages/<role>/dist/main.js`. */
   readonly program?: string;
-  /** Repository root that is measured; by default the one this package lies in. */
+  /** Root of what is measured; by default of the repository or installation this lies in. */
   readonly root?: string;
   /** Handed to the node as it is (JSON): addresses, the charter's bytes in base64, limits. */
   readonly config: unknown;
@@ -78,8 +78,7 @@ export interface RunningNode {
 export async function startNode(spec: NodeSpec): Promise<RunningNode> {
   const measured = await measureFiles(spec);
   const hardware = await spec.platform.load(measured.encoded);
-  const root = resolve(spec.root ?? REPOSITORY_ROOT);
-  const child = spawnProgram(join(root, measured.manifest.entry), spec.stdio);
+  const child = spawnProgram(measured.program, spec.stdio);
   const exited = new Promise<NodeExit>((done) => {
     child.once('exit', (code, signal) => done({ code, signal }));
     child.once('error', () => done({ code: null, signal: null }));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What enters a program's measurement and what does not, on small clones in temporary folders.
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { toHex } from '@cloister/core';
@@ -28,7 +28,10 @@ async function clone(): Promise<string> {
     await put(`packages/${role}/package.json`, JSON.stringify({ dependencies, files }));
     await put(`packages/${role}/dist/main.js`, 'export {};');
   }
-  await put('packages/core/package.json', '{"files": ["child", "dist", "src"]}');
+  await put(
+    'packages/core/package.json',
+    '{"files": ["child", "dist", "src", "!src/**/*.test.ts"]}',
+  );
   await put('packages/core/child/main.mjs', 'export {};');
   await put('packages/core/src/index.ts', 'export const a = 1;');
   await put('packages/core/dist/index.js', 'export const a = 1;');
@@ -52,6 +55,20 @@ describe('the measured program', () => {
       'packages/keeper/dist/main.js',
     ]);
     expect(a.manifest.node).toBe(process.version);
+  });
+
+  it('is the same in what is installed from the clone', async () => {
+    const root = await clone();
+    const installed = await mkdtemp(join(tmpdir(), 'cloister-installed-'));
+    made.push(installed);
+    await cp(join(root, 'packages'), join(installed, 'node_modules/@cloister'), {
+      recursive: true,
+    });
+    await cp(join(root, 'package-lock.json'), join(installed, 'repository-lock.json'));
+    const a = await measureFiles({ role: 'keeper', root });
+    const b = await measureFiles({ role: 'keeper', root: installed });
+    expect(toHex(a.encoded)).toBe(toHex(b.encoded));
+    expect(b.program).toBe(join(installed, 'node_modules/@cloister/keeper/dist/main.js'));
   });
 
   it.each([

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a simulated TEE measures: a manifest of the program's own files. It lists every file that
-// the workspace packages in the program's reach publish and run, by relative path and SHA-256,
-// with the lockfile's digest (which pins the outside packages) and the Node version. Two clean
-// clones give the same manifest; the role is in it, so that a keeper never measures as a worker.
+// our packages in the program's reach publish and run, by relative path and SHA-256, with the
+// lockfile's digest (which pins the outside packages) and the Node version. Two clean clones give
+// the same manifest, and so does what is installed from one (tools/pack-product.js); the role is in
+// it, so that a keeper never measures as a worker.
 //
-// Invariants: paths are relative to the repository, with forward slashes, sorted bytewise; nothing
-// depends on where the clone lies or on file times. Installed outside packages are pinned by the
-// lockfile's integrity digests and not hashed again. Protocol notes, "Who stands where".
-import { readdir, readFile } from 'node:fs/promises';
-import { dirname, join, relative, resolve, sep } from 'node:path';
+// Invariants: paths are those of the repository, with forward slashes, sorted bytewise; nothing
+// depends on where the clone or the installation lies or on file times. Outside packages are pinned
+// by the lockfile's integrity digests and not hashed again. Protocol notes, "Who stands where".
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Cbor, compare, encodeCbor, toHex, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
@@ -39,7 +40,7 @@ export interface MeasureOptions {
   readonly role: NodeRole;
   /** The entry file; by default `packages/<role>/dist/main.js`. */
   readonly program?: string;
-  /** The repository's root; by default the one this file lies in. */
+  /** Root of a repository or an installation; by default of the one that this file lies in. */
   readonly root?: string;
 }
 
@@ -47,34 +48,53 @@ export interface Measured {
   readonly manifest: Manifest;
   /** The manifest's deterministic encoding: what is hashed to a kind's size. */
   readonly encoded: Uint8Array;
+  /** Where the entry file lies. */
+  readonly program: string;
 }
 
-/** The root of the repository that this package lies in. */
-export const REPOSITORY_ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+/** Where our packages lie, and the lockfile that they were built with. */
+interface Tree {
+  readonly packages: string;
+  readonly lockfile: string;
+}
 
 /** Measures a program. @throws CodedError `program-unreadable` (build first) */
 export async function measureFiles(options: MeasureOptions): Promise<Measured> {
-  const root = resolve(options.root ?? REPOSITORY_ROOT);
-  const program = resolve(options.program ?? join(root, 'packages', options.role, 'dist/main.js'));
   try {
-    const folders = await closureOf(root, dirname(program));
+    const tree = await treeAt(resolve(options.root ?? ownRoot()));
+    const program = resolve(options.program ?? join(tree.packages, options.role, 'dist/main.js'));
+    const folders = await closureOf(tree, dirname(program));
     const files: ManifestFile[] = [];
     for (const folder of folders) {
       for (const path of await programOf(folder)) {
-        files.push({ path: portable(root, path), digest: digestOf(await readFile(path)) });
+        files.push({ path: portable(tree, path), digest: digestOf(await readFile(path)) });
       }
     }
     files.sort((a, b) => compare(utf8(a.path), utf8(b.path)));
-    const entry = portable(root, program);
+    const entry = portable(tree, program);
     if (!files.some((file) => file.path === entry)) throw new Error(`${entry} is not there`);
-    const lockfile = digestOf(await readFile(join(root, 'package-lock.json')));
+    const lockfile = digestOf(await readFile(tree.lockfile));
     const manifest = { role: options.role, entry, node: process.version, lockfile, files };
-    return { manifest, encoded: encodeManifest(manifest) };
+    return { manifest, encoded: encodeManifest(manifest), program };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : 'unknown';
     const message = `the ${options.role} cannot be measured (${reason}): run npm run build first`;
     throw attesterError('program-unreadable', message, { cause });
   }
+}
+
+/** Root of the repository, or of the installed product, that this file is part of. */
+function ownRoot(): string {
+  const above = fileURLToPath(new URL('../../..', import.meta.url));
+  return basename(above) === 'node_modules' ? dirname(above) : above;
+}
+
+/** A repository has its packages in a folder, an installation among its modules. */
+async function treeAt(root: string): Promise<Tree> {
+  const packages = join(root, 'packages');
+  if (await exists(packages)) return { packages, lockfile: join(root, 'package-lock.json') };
+  const lockfile = join(root, 'repository-lock.json');
+  return { packages: join(root, 'node_modules', SCOPE), lockfile };
 }
 
 export function encodeManifest(manifest: Manifest): Uint8Array {
@@ -87,8 +107,8 @@ export function measurementOf(encoded: Uint8Array, length: number): Uint8Array {
   return nodeCrypto.digest(hash, encoded);
 }
 
-/** Folders of the program's package and of every workspace package that it reaches. */
-async function closureOf(root: string, from: string): Promise<string[]> {
+/** Folders of the program's package and of every package of ours that it reaches. */
+async function closureOf(tree: Tree, from: string): Promise<string[]> {
   let folder = from;
   while (!(await exists(join(folder, 'package.json')))) {
     if (dirname(folder) === folder) throw new Error(`no package.json above ${from}`);
@@ -99,7 +119,7 @@ async function closureOf(root: string, from: string): Promise<string[]> {
     const text = await readFile(join(at, 'package.json'), 'utf8');
     const { dependencies = {} } = JSON.parse(text) as { dependencies?: Record<string, string> };
     for (const name of Object.keys(dependencies)) {
-      if (name.startsWith(SCOPE)) seen.add(join(root, 'packages', name.slice(SCOPE.length)));
+      if (name.startsWith(SCOPE)) seen.add(join(tree.packages, name.slice(SCOPE.length)));
     }
   }
   return [...seen];
@@ -110,7 +130,7 @@ async function programOf(folder: string): Promise<string[]> {
   const { files = ['dist'] } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as {
     files?: readonly string[];
   };
-  const folders = files.filter((name) => name !== 'src' && name !== 'bin');
+  const folders = files.filter((name) => !/^(src|bin)\b|^!/.test(name));
   return (await Promise.all(folders.map((name) => scriptsIn(join(folder, name))))).flat();
 }
 
@@ -121,8 +141,9 @@ async function scriptsIn(folder: string): Promise<string[]> {
     .map((entry) => join(entry.parentPath, entry.name));
 }
 
-function portable(root: string, path: string): string {
-  return relative(root, path).split(sep).join('/');
+/** The path that a file has in the repository. */
+function portable(tree: Tree, path: string): string {
+  return `packages/${relative(tree.packages, path).split(sep).join('/')}`;
 }
 
 function digestOf(bytes: Uint8Array): string {
@@ -130,7 +151,7 @@ function digestOf(bytes: Uint8Array): string {
 }
 
 function exists(path: string): Promise<boolean> {
-  return readFile(path).then(
+  return stat(path).then(
     () => true,
     () => false,
   );

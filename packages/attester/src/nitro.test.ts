@@ -16,7 +16,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Hardware } from './hardware.ts';
 import { type NsmHelper, nitroPlatform } from './nitro.ts';
 
-const MINT = new URL('../../evidence/dist/mint/index.js', import.meta.url).href;
+const MINT = new URL('../../evidence/dist/minting.js', import.meta.url).href;
 const CORE = new URL('../../core/dist/index.js', import.meta.url).href;
 const NO_PROGRAM = new Uint8Array(0);
 const root = createDevelopmentRoot('nitro');

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { build } from 'vite';
 
-const ENTRY = 'virtual:page';
+const ENTRY = 'cloister-page';
 const FLAGS = [
   '--no-sandbox',
   '--disable-gpu',
@@ -28,6 +28,8 @@ export interface PageOptions {
   /** A module that puts functions on `globalThis.page`; its imports resolve from `folder`. */
   readonly module: string;
   readonly folder: string;
+  /** Export conditions; by default the packages' sources are bundled. */
+  readonly conditions?: readonly string[];
 }
 
 /** A page that is open. */
@@ -84,12 +86,14 @@ export class BrowserPage {
 /** One script for browsers. Throws where Node's own modules are reached. */
 export async function bundleForBrowsers(options: PageOptions): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'cloister-page-'));
+  // As if it lay there: what it imports is found from that folder, and from nowhere else.
+  const entry = join(options.folder, `${ENTRY}.js`);
   try {
     await build({
       configFile: false,
       logLevel: 'error',
       root: options.folder,
-      resolve: { conditions: ['source', 'browser'] },
+      resolve: { conditions: [...(options.conditions ?? ['source', 'browser'])] },
       build: {
         outDir: folder,
         minify: false,
@@ -103,8 +107,8 @@ export async function bundleForBrowsers(options: PageOptions): Promise<string> {
       plugins: [
         {
           name: 'page',
-          resolveId: (id) => (id === ENTRY ? `\0${ENTRY}` : undefined),
-          load: (id) => (id === `\0${ENTRY}` ? options.module : undefined),
+          resolveId: (id) => (id === ENTRY ? entry : undefined),
+          load: (id) => (id === entry ? options.module : undefined),
         },
       ],
     });
