@@ -325,7 +325,7 @@ describe('a keeper that cannot join', () => {
     const hardware = { ...hardwareOf('optee', KEEPER_PROGRAM), hardware: new Uint8Array(32) };
     const keeper = committee.keeper('bank', { duties: { hardware } });
     await expect(keeper.start()).rejects.toMatchObject({
-      code: 'join-rejected',
+      code: 'join-void',
       message: expect.stringContaining('join-hardware-not-enrolled'),
     });
   });

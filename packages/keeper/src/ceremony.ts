@@ -11,7 +11,7 @@
 //   not be appended is appended again with the same bytes.
 // - Shares and deals live in memory only, and are wiped when their epoch ends or is superseded.
 
-import { errorFields, type Log } from '@cloister/attested';
+import { type Appender, errorFields, type Log } from '@cloister/attested';
 import type {
   Appraiser,
   Epoch,
@@ -66,8 +66,8 @@ export interface CeremonyPorts {
   readonly signer: Signer;
   readonly hpke: HpkeKeyPair;
   readonly log: Log;
-  /** Signs and appends an event of this keeper; resolves once a gateway has it. */
-  append<K extends EventKind>(kind: K, body: EventBody<K>): Promise<void>;
+  /** Puts events of this keeper on the ledger: resolves once its own fold has them. */
+  readonly appender: Pick<Appender, 'event'>;
 }
 
 export class Ceremony {
@@ -114,6 +114,8 @@ export class Ceremony {
     if (epoch.phase === 'commit') await this.#commit(state, epoch, attempt);
     if (epoch.phase === 'reveal') await this.#reveal(state, epoch, attempt);
     if (epoch.phase === 'ack') await this.#acknowledge(state, epoch, attempt);
+    // The fold moved on while a step landed: what is superseded by now is wiped by now.
+    this.#forget(state);
   }
 
   /** Overwrites every secret. */
@@ -136,10 +138,10 @@ export class Ceremony {
     if (attempt.done.has(kind)) return;
     const about = { epoch: toHex(attempt.epoch), seat: attempt.seat };
     try {
-      await this.#ports.append(kind, body);
+      await this.#ports.appender.event(kind, body);
       this.#ports.log.info(kind, about);
     } catch (error) {
-      if (!isCoded(error, 'event-rejected')) throw error;
+      if (!isCoded(error, 'event-void')) throw error;
       this.#ports.log.warn(`${kind}-rejected`, { ...about, ...errorFields(error) });
     }
     attempt.done.add(kind);

@@ -5,16 +5,6 @@ import { type ErrorCodeOf, errorTable } from '@cloister/core';
 
 /** A CodedError of this package. */
 export const keeperError = errorTable({
-  // its own life
-  'join-rejected': {
-    kind: 'policy',
-    says: "The ledger holds the keeper's join void; the void code is told beside.",
-  },
-  'event-rejected': {
-    kind: 'policy',
-    says: 'The ledger holds an event of the keeper void; the void code is told beside.',
-  },
-  // asking it to open
   'challenge-unknown': {
     kind: 'verification',
     says: 'The freshness note has no challenge that this keeper drew, or an old one.',

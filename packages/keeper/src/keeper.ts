@@ -11,13 +11,14 @@
 // - A refusal that judges (not one that could not reach somebody) is put on the ledger by its code.
 import { encodePartials, openAnswerInfo, openProofRequest } from '@cloister/api';
 import {
+  Appender,
   attestedError,
+  enter,
   errorFields,
   followUntil,
   generateTlsKey,
   keepOn,
   makeJoin,
-  patiently,
   pause,
   type TlsKey,
   unlessStopped,
@@ -41,7 +42,6 @@ import {
   type KeyShare,
   provePartials,
 } from '@cloister/threshold/node';
-import { Appender } from './appender.ts';
 import { BlobCache } from './blob-cache.ts';
 import { Ceremony } from './ceremony.ts';
 import { Challenges } from './challenges.ts';
@@ -112,8 +112,14 @@ export class Keeper {
     this.#parts = parts;
     this.#hpke = generateHpkeKeyPair(ports.random);
     this.tls = parts.tlsKey();
-    this.#appender = new Appender(ports, options, this.#stopping.signal);
     this.follower = parts.follower;
+    const { genesis, name, patienceMs } = options;
+    const { crypto, timers, signer, peers } = ports;
+    const { signal } = this.#stopping;
+    this.#appender = new Appender(
+      { genesis, crypto, timers, follower: this.follower },
+      { name, signer, peers, patienceMs, signal },
+    );
   }
 
   /** Id of this keeper's join, once it is accepted. */
@@ -140,11 +146,10 @@ export class Keeper {
 
   /**
    * Follows the ledger, proves itself, joins, and keeps following until `stop`.
-   * @throws CodedError `ledger-unreachable`, `environment-mismatch`, `join-rejected`
+   * @throws CodedError `ledger-unreachable`, `environment-mismatch`, `join-void`
    */
   async start(): Promise<void> {
     const { timers, log } = this.#ports;
-    const { blobs } = this.#parts;
     const { patienceMs } = this.#options;
     const bounds = { timers, patienceMs, signal: this.#stopping.signal };
     const inForce = () => this.follower.state.charter !== null;
@@ -160,16 +165,11 @@ export class Keeper {
       tls: this.tls.spki,
       checkpoint: note as string,
     };
-    const { event, evidence, id } = await makeJoin(facts, this.#ports);
-    await this.#appender.bytes(event, 'join');
-    // A gateway takes blobs from joined nodes, so the evidence comes after the join that names it.
-    await patiently('a gateway that takes the evidence', bounds, async () => {
-      await blobs.put(evidence);
-      return true;
-    });
-    const joined = () => this.follower.state.joins.has(toHex(id));
-    const following = { ...bounds, waitMs: POLL_MS };
-    await followUntil('the join on a cosigned checkpoint', this.follower, following, joined);
+    const made = await makeJoin(facts, this.#ports);
+    const { blobsOf } = this.#ports;
+    const { faulty } = charter.witnesses;
+    await enter(this.#appender, made, { ...bounds, blobsOf, faulty });
+    const { id } = made;
     this.#take(id);
     log.info('joined', { join: toHex(id), environment: this.#options.environment });
     this.#loop = this.#run();
@@ -178,8 +178,7 @@ export class Keeper {
   #take(id: Uint8Array): void {
     const { crypto, random, log, signer } = this.#ports;
     const { appraiser, blobs } = this.#parts;
-    const append: Appender['event'] = (kind, body) => this.#appender.event(kind, body);
-    const ports = { crypto, random, blobs, log, signer, append };
+    const ports = { crypto, random, blobs, log, signer, appender: this.#appender };
     this.#ceremony = new Ceremony({ ...ports, appraiser, hpke: this.#hpke }, toHex(id));
     this.#join = id;
   }
@@ -330,10 +329,11 @@ export class Keeper {
     this.#refused.add(key);
     const { task, run } = body;
     const refusal = this.#appender.event('refusal', { task, run, join, code });
-    const done = refusal.catch((cause: unknown) => {
+    const failed = (cause: unknown) => {
       if (isCoded(cause) && cause.kind === 'unavailable') this.#refused.delete(key);
       this.#ports.log.warn('refusal-not-appended', errorFields(cause));
-    });
+    };
+    const done = refusal.then(() => undefined, failed);
     this.#background.add(done);
     void done.finally(() => this.#background.delete(done));
   }

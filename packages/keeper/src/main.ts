@@ -17,9 +17,11 @@ await runNode('keeper', parseKeeperConfig, async (around) => {
   const sign = { signer, issuer: name, genesis, crypto, clock };
   const gateways = config.gateways.map((base) => new HttpJson({ base, sign }));
   const peers = gateways.map((http) => new GatewayClient(http));
+  const blobs = new HttpBlobs(gateways, crypto);
+  const blobsOf = gateways.map((http) => new HttpBlobs([http], crypto));
   const keeper = new Keeper(
     { name, genesis, founding, operator, environment, patienceMs },
-    { ...ports, signer, peers, blobs: new HttpBlobs(gateways, crypto) },
+    { ...ports, signer, peers, blobs, blobsOf },
   );
   return {
     server: await serveKeeper(keeper, { host, port, name, genesis, crypto, clock, log }),

@@ -1,18 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a keeper needs of the world, as ports: tests and the simulator hand in their own.
-import type { AppendAnswer } from '@cloister/api';
-import type { Log, TlsKey } from '@cloister/attested';
+import type { LedgerPeer, Log, TlsKey } from '@cloister/attested';
 import type { Attester } from '@cloister/attester';
-import type { Appraiser, CheckpointedPeer, Follower } from '@cloister/contract';
+import type { Appraiser, Follower } from '@cloister/contract';
 import type { BlobStore, Clock, CryptoPort, Random, Signer, Timers } from '@cloister/core';
 import type { ChallengeTable } from './challenges.ts';
 import type { CheckedKeys } from './checked-keys.ts';
 import type { decide } from './open.ts';
-
-/** A gateway, as far as a keeper needs one; `GatewayClient` is one over HTTP. */
-export interface LedgerPeer extends CheckpointedPeer {
-  append(event: Uint8Array): Promise<AppendAnswer>;
-}
 
 export interface KeeperPorts {
   readonly crypto: CryptoPort;
@@ -25,6 +19,8 @@ export interface KeeperPorts {
   /** Tried in order; one that answers is enough. */
   readonly peers: readonly LedgerPeer[];
   readonly blobs: BlobStore;
+  /** The blobs of gateways each by itself: evidence goes to more of them than may lie. */
+  readonly blobsOf: readonly BlobStore[];
   readonly log: Log;
 }
 

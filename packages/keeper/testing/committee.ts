@@ -92,8 +92,10 @@ function environment(
 function testCharter(options: CommitteeOptions): CharterBody {
   const charter = charterSpecimen();
   const makes = Object.values(OPERATORS);
+  const phase = options.epochPhaseMs === undefined ? {} : { epochPhase: options.epochPhaseMs };
   return {
     ...charter,
+    deadlines: { ...charter.deadlines, ...phase },
     witnesses: { faulty: 1, quorum: 3 },
     operators: charter.operators.map((operator) => {
       const make = OPERATORS[operator.id] as Make;
@@ -111,6 +113,8 @@ export interface CommitteeOptions {
   readonly at?: number;
   /** Measurements of a real keeper program, to pin instead of the tests' own. */
   readonly keeperMeasurements?: Readonly<Record<Make, Uint8Array>>;
+  /** How long a phase of a key epoch may last; the specimen's where absent. */
+  readonly epochPhaseMs?: number;
   /** Least security versions of the keepers' environments; any by default. */
   readonly minimumSvn?: Readonly<Partial<Record<Make, number>>>;
 }
@@ -192,6 +196,7 @@ export class Committee {
         signer: ephemeralEd25519Signer(),
         peers: change.peers ?? [this.ledger],
         blobs: this.blobs,
+        blobsOf: [this.blobs],
         log: jsonLog(systemClock, operator, (line) => this.logs.push(line)),
       },
     );

@@ -66,7 +66,9 @@ async function route(
     const { events, size } = await ledger.entries(from, options);
     return { from, events: events.map(toBase64), size };
   }
-  if (request.method === 'GET' && url.pathname === '/v1/log/checkpoint') return ledger.checkpoint();
+  if (request.method === 'GET' && url.pathname === '/v1/log/checkpoint') {
+    return ledger.checkpoint(number('least'));
+  }
   if (request.method === 'POST' && url.pathname === '/v1/events') return ledger.append(body);
   const blob = /^\/v1\/blobs\/([0-9a-f]{64})$/.exec(url.pathname);
   if (blob === null) throw new CodedError('not-found', 'not-found', url.pathname);

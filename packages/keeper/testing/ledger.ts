@@ -2,6 +2,7 @@
 // A ledger and its gateways in memory, for this package's tests: real events, a real tree, real
 // cosignatures; entries, checkpoints and blobs can be made to fail or to lie.
 import type { AppendAnswer } from '@cloister/api';
+import type { LedgerPeer } from '@cloister/attested';
 import { type BlobStore, CodedError, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import type { World } from '@cloister/testkit/world';
@@ -15,7 +16,6 @@ import {
   signFreshness,
   type TreeHead,
 } from '@cloister/tlog';
-import type { LedgerPeer } from '../src/ports.ts';
 
 export class MemoryBlobs implements BlobStore {
   readonly blobs = new Map<string, Uint8Array>();
@@ -88,17 +88,23 @@ export class MemoryLedger implements LedgerPeer {
     return run;
   }
 
-  async checkpoint(size = this.world.outcomes.length) {
+  async checkpoint(least = 0) {
     this.#reach();
+    const size = this.world.outcomes.length;
+    if (size < least) throw new CodedError('gateway-behind', 'unavailable', 'not yet');
     const root = this.tree.root(size);
+    return { note: await this.cosign({ size, root }), size, root: toHex(root) };
+  }
+
+  async cosign({ size, root }: TreeHead): Promise<string> {
+    this.#reach();
     const checkpoint = { origin: logOrigin(this.world.genesis), size, root };
     const signatures = [];
     for (const name of this.signers) {
       const signer = this.world.witness(name);
       signatures.push(await cosign(nodeCrypto, { name, signer, timeSeconds: 1 }, checkpoint));
     }
-    const note = formatNote(formatCheckpoint(checkpoint), signatures);
-    return { note, size, root: toHex(root) };
+    return formatNote(formatCheckpoint(checkpoint), signatures);
   }
 
   /** One freshness note a witness, over the newest head or the one given. */

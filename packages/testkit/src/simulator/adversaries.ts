@@ -36,7 +36,12 @@ export const ADVERSARIES = [
 ] as const satisfies readonly (Dropper | BadKeeper | string)[];
 export type Adversary = (typeof ADVERSARIES)[number];
 
-export const NORMAL: readonly Adversary[] = ['drops-worker-events', 'future-tick'];
+export const NORMAL: readonly Adversary[] = [
+  'drops-ceremony',
+  'drops-keeper-join',
+  'drops-worker-events',
+  'future-tick',
+];
 
 export function isDropper(adversary: Adversary | undefined): adversary is Dropper {
   return adversary !== undefined && Object.hasOwn(DROPPED, adversary);

@@ -4,14 +4,9 @@
 // wrappers around its parts: for the checker, for a mutant, for a Byzantine host (rogue.ts).
 
 import { encodePartials, openAnswerInfo, type PartialOpening } from '@cloister/api';
+import type { LedgerPeer } from '@cloister/attested';
 import { type BlobStore, CodedError, equal, isCoded, toHex } from '@cloister/core';
-import {
-  Keeper,
-  type KeeperParts,
-  type KeeperPorts,
-  keeperParts,
-  type LedgerPeer,
-} from '@cloister/keeper';
+import { Keeper, type KeeperParts, type KeeperPorts, keeperParts } from '@cloister/keeper';
 import { decide, type OpenRequest } from '@cloister/keeper/protocol';
 import { hpkeSeal } from '@cloister/threshold/node';
 import { namedPoint } from '../world/index.ts';
@@ -79,9 +74,14 @@ export class KeeperNode {
       signer,
       peers: this.#peers(rogue),
       blobs: this.#blobs(rogue),
+      blobsOf: [this.#blobs(rogue)],
       log: { info: () => {}, warn: () => {} },
     };
-    this.keeper = new Keeper(options, ports, this.#parts(keeperParts(options, ports), ports));
+    this.keeper = new Keeper(
+      options,
+      ports,
+      this.#parts(keeperParts(options, ports), ports, rogue),
+    );
   }
 
   get alive(): boolean {
@@ -125,7 +125,7 @@ export class KeeperNode {
         const said = await rogue.append(bytes);
         return said === undefined ? new Promise<never>(() => {}) : peer.append(said);
       };
-      return { entries: peer.entries, checkpoint: peer.checkpoint, append };
+      return { ...peer, append };
     });
   }
 
@@ -144,7 +144,7 @@ export class KeeperNode {
     return { ...blobs, get };
   }
 
-  #parts(standard: KeeperParts, ports: KeeperPorts): KeeperParts {
+  #parts(standard: KeeperParts, ports: KeeperPorts, rogue: Rogue): KeeperParts {
     const stage = this.#stage;
     const checker = this.#checker;
     const { name } = this;
@@ -153,7 +153,7 @@ export class KeeperNode {
     const real = decideWith(stage, decide, appraisers.worker);
     return {
       blobs,
-      follower: followerOf(stage, checker, { node: name, peers: ports.peers }),
+      follower: rogue.deceived(followerOf(stage, checker, { node: name, peers: ports.peers })),
       appraiser: appraisers.seats,
       challenges: {
         lifetimeMs: challenges.lifetimeMs,

@@ -14,26 +14,11 @@ export interface Hole {
   readonly closedBy: string;
 }
 
-const APPEND = 'one append for keepers and workers, which counts what the node’s own fold has';
 const AUDIENCE =
   'requests that name their receiver, challenges that only a request which decrypts spends, and ' +
   'repeats that are answered from memory';
 
 export const KNOWN_HOLES: readonly Hole[] = [
-  {
-    name: 'a dropped step excludes its keeper',
-    adversary: 'drops-ceremony',
-    sees: /an honest keeper was excluded: deadline/,
-    why: 'a keeper takes a gateway’s word that its commit, reveal or acknowledgement is appended',
-    closedBy: APPEND,
-  },
-  {
-    name: 'a dropped join keeps a keeper out',
-    adversary: 'drops-keeper-join',
-    sees: /an honest keeper never joined/,
-    why: 'a keeper takes a gateway’s word that its join is appended, and asks no other',
-    closedBy: APPEND,
-  },
   {
     name: 'an old head pins a node',
     adversary: 'stale-first',

@@ -2,14 +2,14 @@
 // Byzantine keepers: the real keeper behind ports that lie for it. What it appends and what it puts
 // into the blob store is changed on the way; the same thing said twice is changed in the same way.
 // For a mutant each lie leaves its repair: what an honest keeper would have said.
-import type { AnyEvent, EventBody, EventKind } from '@cloister/contract';
+import type { AnyEvent, EventBody, EventKind, FoldState, Follower } from '@cloister/contract';
 import { isCoded, type Random, type Signer, toHex } from '@cloister/core';
 import { commitHash, encodeReveal, parseDeal, parseReveal } from '@cloister/threshold';
 import { createDealing, type Dealing, KeyShare, sealDeal } from '@cloister/threshold/node';
 import { namedBytes, namedPoint } from '../world/index.ts';
 import type { BadKeeper } from './adversaries.ts';
 import { passing } from './endpoint.ts';
-import type { Stage } from './stage.ts';
+import { eventId, type Stage } from './stage.ts';
 
 export const BYZANTINE = [
   'wrong-deals',
@@ -32,6 +32,8 @@ export class Rogue {
   readonly #signer: Signer;
   readonly #random: Random;
   readonly #said = new Map<string, Promise<Uint8Array | undefined>>();
+  /** What was said in the place of what the keeper meant, by the id of what it meant. */
+  readonly #instead = new Map<string, Uint8Array>();
   readonly #dealings = new Map<string, { dealing: Dealing; reveal: Uint8Array }>();
   #acked: string | undefined;
 
@@ -47,9 +49,43 @@ export class Rogue {
   append(bytes: Uint8Array): Promise<Uint8Array | undefined> {
     if (this.kind === 'honest') return Promise.resolve(bytes);
     const name = this.#stage.shared.nameOf(bytes);
-    const said = this.#said.get(name) ?? this.#change(bytes);
+    const said = this.#said.get(name) ?? this.#say(bytes);
     this.#said.set(name, said);
     return said;
+  }
+
+  async #say(bytes: Uint8Array): Promise<Uint8Array | undefined> {
+    const said = await this.#change(bytes);
+    if (said !== undefined) this.#instead.set(toHex(eventId(bytes)), said);
+    return said;
+  }
+
+  /** The keeper behind it goes on when what was said in its place has landed. */
+  deceived(follower: Follower): Follower {
+    if (this.kind === 'honest') return follower;
+    const insteadOf = (id: string) => this.#instead.get(id);
+    return {
+      get state() {
+        const { seen } = follower.state;
+        const has = (id: string) => {
+          const said = insteadOf(id);
+          return seen.has(said === undefined ? id : toHex(eventId(said)));
+        };
+        return Object.create(follower.state, { seen: { value: { has } } }) as FoldState;
+      },
+      get size() {
+        return follower.size;
+      },
+      get note() {
+        return follower.note;
+      },
+      get charter() {
+        return follower.charter;
+      },
+      isAt: (seq, entry) => follower.isAt(seq, insteadOf(toHex(eventId(entry))) ?? entry),
+      step: (waitMs) => follower.step(waitMs),
+      syncTo: (head) => follower.syncTo(head),
+    };
   }
 
   async #change(bytes: Uint8Array): Promise<Uint8Array | undefined> {

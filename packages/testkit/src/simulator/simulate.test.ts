@@ -19,7 +19,7 @@ describe('the simulator', () => {
   });
 
   it('catches a keeper that does not ask whether a head is fresh', async () => {
-    const report = await simulate(13, 'freshness');
+    const report = await simulate(3, 'freshness');
     expect(report.violations.join()).toMatch(/no challenge of its own/);
   });
 });
