@@ -40,6 +40,7 @@ it('sums the tallies up and repeats what each lane took and why one did not run'
     expect.stringMatching(/^stage lanes: 0\.0 of \d+ min$/),
     '  lane go: set-up 0.9 of 2 min (cold: peer-go-guests); tests 0.1 of 1 min',
     '  lane swtpm: did not run [skip: tool]: swtpm is not installed',
+    'all stages: 0.0 of 40 min',
     '95 passed, 0 failed, 3 skipped',
   ]);
 });
@@ -53,6 +54,6 @@ it('fails with a stage that fails without a tally, and goes on', () => {
 it('says what did not run when nothing could be installed', () => {
   const { status, lines } = ciRun('ci) exit 1;;');
   expect(status).toBe(1);
-  expect(lines.at(-2)).toMatch(/did not run, .*types, lint, test, every lane$/);
+  expect(lines.at(-3)).toMatch(/did not run, .*types, lint, test, every lane$/);
   expect(lines.at(-1)).toBe('0 passed, 1 failed, 0 skipped');
 });
