@@ -156,6 +156,10 @@ export const coreError = errorTable({
     kind: 'malformed',
     says: 'Text or bytes are not a policy, or the policy contradicts itself.',
   },
+  'proof-malformed': {
+    kind: 'malformed',
+    says: 'Bytes are not a proof of the form that is wanted.',
+  },
   'column-unknown': { kind: 'malformed', says: 'Something names a column that is not there.' },
 });
 

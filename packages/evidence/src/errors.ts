@@ -75,7 +75,6 @@ export const evidenceError = errorTable({
     says: 'The chain does not end in a root that is trusted for this.',
   },
   'crl-malformed': { kind: 'malformed', says: 'Bytes are not a revocation list.' },
-  'crl-missing': { kind: 'malformed', says: 'The collateral lacks a revocation list.' },
   'crl-issuer-mismatch': { kind: 'verification', says: 'A revocation list is of another issuer.' },
   'crl-signature-invalid': {
     kind: 'verification',
@@ -176,10 +175,6 @@ export const evidenceError = errorTable({
   'binding-invalid': {
     kind: 'verification',
     says: 'One part of the evidence does not vouch for the other.',
-  },
-  'credential-invalid': {
-    kind: 'verification',
-    says: 'A credential was not made for this key and this TPM.',
   },
   // policies and results
   'policy-field-missing': {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The codes of this package: what each means and what kind of failure it is. Callers match on
 // codes; messages may change.
-import { type ErrorCodeOf, errorTable } from '@cloister/core';
+import { coreError, type ErrorCodeOf, errorTable } from '@cloister/core';
 
 /** A CodedError of this package. */
 export const thresholdError = errorTable({
@@ -21,7 +21,7 @@ export const thresholdError = errorTable({
   'reveal-malformed': { kind: 'malformed', says: "Bytes are not a dealer's reveal." },
   'deal-malformed': { kind: 'malformed', says: 'Bytes are not a deal.' },
   'complaint-malformed': { kind: 'malformed', says: 'Bytes are not a complaint.' },
-  'proof-malformed': { kind: 'malformed', says: 'Bytes are not a proof of equal logarithms.' },
+  'proof-malformed': coreError.rows['proof-malformed'],
   // proofs, signatures, digests and tags that do not hold
   'pi-invalid': {
     kind: 'verification',

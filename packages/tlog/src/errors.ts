@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The codes of tlog: what each means and what kind of failure it is.
-import { type ErrorCodeOf, errorTable } from '@cloister/core';
+import { coreError, type ErrorCodeOf, errorTable } from '@cloister/core';
 
 /** A CodedError of this package. */
 export const tlogError = errorTable({
@@ -9,10 +9,7 @@ export const tlogError = errorTable({
     kind: 'malformed',
     says: 'A size or an index is not within the tree.',
   },
-  'proof-malformed': {
-    kind: 'malformed',
-    says: 'A proof has hashes of another length or number than its positions need.',
-  },
+  'proof-malformed': coreError.rows['proof-malformed'],
   'inclusion-proof-invalid': {
     kind: 'verification',
     says: 'The leaf is not in the tree at that index.',

@@ -59,6 +59,22 @@ it('a run is started by its proposer, one at a time, and counted by how it ended
   expect(health).toMatchObject({ ok: true, role: 'worker', simulated: true, busy: false });
 });
 
+it('a run that fails says why, with the kind of its code', async () => {
+  const bank = client(stage.world.identity('bank'));
+  for (const keeper of stage.keepers.slice(0, 2)) keeper.mode = 'dead';
+  try {
+    const run = await bank.run(task);
+    let status = await bank.status(run);
+    for (let i = 0; i < 20 && status.state !== 'failed'; i++) {
+      status = await bank.status(run, { known: status.state, waitMs: 2_000 });
+    }
+    expect(status).toMatchObject({ code: 'keepers-too-few', kind: 'unavailable' });
+  } finally {
+    for (const keeper of stage.keepers) keeper.mode = 'well';
+    await worker.idle(5_000);
+  }
+});
+
 it('nobody else starts one, and no task that is not on the ledger', async () => {
   const other = client(stage.world.identity('insurer'));
   await expect(other.run(task)).rejects.toMatchObject({ code: 'not-the-proposer' });

@@ -7,7 +7,7 @@ import { type CodedError, coreError, type ErrorCodeOf, errorTable } from '@clois
 import { contractError } from '../errors.ts';
 
 /** Why a use is refused; where a refusal must be thrown, it carries one of these. */
-const findingError = errorTable({
+export const findingError = errorTable({
   'column-hidden': {
     kind: 'policy',
     says: 'A column is hidden from this task; its owner must grant a rule.',
