@@ -8,6 +8,9 @@ import { Gateway, type Routes } from './gateways.ts';
 import type { Appended } from './ledger.ts';
 import { eventId, MEMBERS } from './stage.ts';
 
+/** How often: who is caught once is not asked first again. */
+const DROPPED = 0.6;
+
 export class DroppingGateway extends Gateway {
   protected override bend(routes: Routes): Routes {
     const { adversary, network, shared } = this.stage;
@@ -15,9 +18,8 @@ export class DroppingGateway extends Gateway {
       ...routes,
       append: async (from, { bytes }) => {
         const event = await shared.admission(bytes, shared.crypto).catch(passing);
-        if (event === undefined || !drops(adversary as Dropper, event)) {
-          return routes.append(from, { bytes });
-        }
+        const meant = event !== undefined && drops(adversary as Dropper, event);
+        if (!meant || network.choose() >= DROPPED) return routes.append(from, { bytes });
         network.count(`dropped: ${event.kind}`);
         const id = toHex(eventId(bytes));
         return { seq: this.size, id, status: 'accepted' } satisfies Appended;

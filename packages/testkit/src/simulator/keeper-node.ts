@@ -16,7 +16,7 @@ import { followerOf } from './following.ts';
 import { appraisersOf, decideWith } from './mutants.ts';
 import { gatewayPeer } from './peers.ts';
 import { type Byzantine, Rogue, readDeal } from './rogue.ts';
-import { type Flaw, MEMBERS, type Stage } from './stage.ts';
+import type { Flaw, Stage } from './stage.ts';
 import { namedTlsKey } from './tls-key.ts';
 
 const PATIENCE_MS = 20_000;
@@ -113,13 +113,7 @@ export class KeeperNode {
   }
 
   #peers(rogue: Rogue): LedgerPeer[] {
-    const { network } = this.#stage;
-    const { adversary, traitor } = this.#stage;
-    const chosen = Math.floor(network.choose() * MEMBERS.length);
-    const names = MEMBERS as readonly string[];
-    const first = adversary === 'stale-first' ? names.indexOf(traitor) : chosen;
-    return MEMBERS.map((_, i) => {
-      const member = MEMBERS[(first + i) % MEMBERS.length] as string;
+    return this.#stage.gatewaysFor().map((member) => {
       const peer = gatewayPeer(this.endpoint, member);
       const append: LedgerPeer['append'] = async (bytes) => {
         const said = await rogue.append(bytes);

@@ -24,7 +24,7 @@ import {
   seededRandom,
   World,
 } from '../world/index.ts';
-import { type Adversary, NORMAL } from './adversaries.ts';
+import { type Adversary, isDropper, NORMAL } from './adversaries.ts';
 import { stubEvidence } from './evidence.ts';
 import { chooser, Network } from './network.ts';
 import { SharedWork } from './shared.ts';
@@ -159,6 +159,16 @@ export class Stage {
     this.onNews(outcome.seq);
     this.onOrdered(event, outcome, bytes);
     return outcome;
+  }
+
+  /** Gateways in the order in which a node knows them: a bad one may come first. */
+  gatewaysFor(): readonly string[] {
+    const { adversary, traitor, network } = this;
+    const names: readonly string[] = MEMBERS;
+    const drawn = Math.floor(network.choose() * names.length);
+    const leads = adversary === 'stale-first' || (isDropper(adversary) && network.choose() < 0.5);
+    const first = leads ? names.indexOf(traitor) : drawn;
+    return [...names.slice(first), ...names.slice(0, first)];
   }
 
   /**

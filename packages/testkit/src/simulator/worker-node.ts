@@ -20,7 +20,7 @@ import type { Checker } from './checker.ts';
 import { Endpoint } from './endpoint.ts';
 import { followerOf } from './following.ts';
 import { gatewayPeer, keeperPeer } from './peers.ts';
-import { MEMBERS, type Stage } from './stage.ts';
+import type { Stage } from './stage.ts';
 import { OUTPUTS, PROPOSER } from './tasks.ts';
 import { namedTlsKey } from './tls-key.ts';
 import type { Task } from './truth.ts';
@@ -38,6 +38,8 @@ export class WorkerNode {
   readonly #stage: Stage;
   readonly #checker: Checker;
   readonly #keepers: readonly string[];
+  /** Gateways in the order in which it knows them. */
+  readonly #names: readonly string[];
   readonly #crashes: boolean;
   /** The id of a usage record that some gateway said it had. */
   #said: string | undefined;
@@ -53,6 +55,7 @@ export class WorkerNode {
     this.name = of.name;
     this.task = of.task;
     this.#keepers = of.keepers;
+    this.#names = stage.gatewaysFor();
     this.#crashes = of.crashes === true;
     this.run = namedBytes(stage.label, `${of.name}/run`).slice(0, 16);
     this.endpoint = new Endpoint(stage.network, of.name);
@@ -95,7 +98,7 @@ export class WorkerNode {
       charter: '',
       operator: PROPOSER,
       environment: stage.environment(PROPOSER, 'worker'),
-      gateways: MEMBERS.map((member) => `http://${member}`),
+      gateways: this.#names.map((member) => `http://${member}`),
       keepers: this.#keepers.map((keeper) => `http://${keeper}`),
       patienceMs: PATIENCE_MS,
     });
@@ -123,7 +126,7 @@ export class WorkerNode {
 
   #gateways(by: Uint8Array): Gateway[] {
     const { shared } = this.#stage;
-    return MEMBERS.map((member) => {
+    return this.#names.map((member) => {
       const gateway = gatewayPeer(this.endpoint, member, by);
       const append: Gateway['append'] = async (bytes) => {
         const answer = await gateway.append(bytes);
@@ -145,7 +148,7 @@ export class WorkerNode {
     return {
       gateways: this.#gateways(signer.key),
       blobs: blobs(),
-      blobsOf: MEMBERS.map(blobs),
+      blobsOf: this.#names.map(blobs),
       keeper: (base) => {
         const keeper = keeperPeer(this.endpoint, base.replace('http://', ''), signer.key);
         if (!stage.off('blame')) return keeper;
