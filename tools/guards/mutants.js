@@ -109,6 +109,9 @@ const reads = (value) => [`(OFF ? ${value} : (`, '))'];
 function exits(text, exit, way, where, add) {
   const name = `${where} ${codeOf(text, exit)}`;
   const { test, value } = conditionOf(exit, way);
+  for (const pass of passesBefore(exit, way).filter((each) => each !== test)) {
+    add(pass, 'part', `${name} without ${words(text, pass)}`, reads('true'), exit);
+  }
   if (test === undefined) {
     add(exit, 'exit', name, SKIP);
     return;
@@ -157,15 +160,29 @@ function conditionOf(exit, way) {
     if (holder.node.consequent === block) return { test: holder.node.test, value: 'false' };
     if (holder.node.alternate === block) return { test: holder.node.test, value: 'true' };
   }
-  if (siblings === undefined || siblings.at(-1) !== exit) return none;
-  const before = siblings.slice(0, -1).reverse();
-  const pass = before.find((node) => node.type !== 'VariableDeclaration');
-  if (pass?.type !== 'IfStatement' || pass.alternate !== null) return none;
-  const leaves =
-    pass.consequent.type === 'BlockStatement' ? pass.consequent.body : [pass.consequent];
-  const leave = leaves.at(-1);
-  const passes = leave?.type === 'ReturnStatement' && !refuses(leave, pass.test);
-  return passes ? { test: pass.test, value: 'true' } : none;
+  const before = siblings?.slice(0, siblings.indexOf(exit)).reverse();
+  const nearest = before?.find((node) => node.type !== 'VariableDeclaration');
+  const passes = passesBefore(exit, way).includes(nearest?.test);
+  return passes ? { test: nearest.test, value: 'true' } : none;
+}
+
+/** The questions after which what comes before the last exit of a list leaves it well.
+ * @param {Node} exit @param {Step[]} way @returns {Node[]} */
+function passesBefore(exit, way) {
+  const { node, list } = /** @type {Step} */ (way.at(-1));
+  const governed = node.type === 'IfStatement' || way.at(-2)?.node.type === 'IfStatement';
+  return governed || list === undefined || list.at(-1) !== exit ? [] : passesIn(list);
+}
+
+/** @param {Node[]} list @returns {Node[]} */
+function passesIn(list) {
+  return list.flatMap(({ type, test, consequent, alternate }) => {
+    if (type !== 'IfStatement' || alternate !== null) return [];
+    const body = consequent.type === 'BlockStatement' ? consequent.body : [consequent];
+    const leave = body.at(-1);
+    const passes = leave?.type === 'ReturnStatement' && !refuses(leave, test);
+    return passes ? [test] : passesIn(body);
+  });
 }
 
 /** @param {Node} node @param {Step[]} way */

@@ -139,6 +139,24 @@ describe('a refusal that is switched off', () => {
     ]);
   });
 
+  it('is every way to have passed before the last one', () => {
+    const source = `
+      function check(a, b) {
+        if (a === 1) {
+          if (b) return a;
+        }
+        if (a === 2) return b;
+        a += 1;
+        throw new Error('too-late');
+      }`;
+    const ids = mutantsOf('packages/x/src/a.ts', source).map(({ id }) => id);
+    expect(ids).toEqual([
+      'x/a.ts check too-late without b',
+      'x/a.ts check too-late without a === 2',
+      'x/a.ts check too-late',
+    ]);
+  });
+
   it('is a call that only checks, and a line of a policy of evidence', () => {
     const source = `
       function policy(): Policy { return { debug: 'never', kinds, signers: 'any' }; }

@@ -43,8 +43,8 @@ function allGuards() {
   });
 }
 
-/** Tests of a source's package whose imports lead to it. @param {any} house
- * @param {string} file */
+/** Tests of a source's package whose imports lead to it.
+ * @param {any} house @param {string} file @returns {string[]} */
 function testsOf(house, file) {
   const src = join(ROOT, file.split('/').slice(0, 2).join('/'), 'src');
   return readdirSync(src, { recursive: true })

@@ -86,6 +86,8 @@ export class Trials {
     const specs = paths.map((path) => project.createSpecification(path));
     const { testModules, unhandledErrors } = await vitest.runTestSpecifications(specs);
     process.exitCode = 0;
+    const broken = unhandledErrors.map(messageOf).find((said) => said.startsWith('[vitest'));
+    if (broken !== undefined) throw new Error(`the tests did not run: ${broken}`);
     const ran = new Map();
     for (const module of testModules) {
       const reached = new Set(/** @type {any} */ (module.meta()).reached ?? []);
