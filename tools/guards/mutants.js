@@ -14,6 +14,7 @@
 // Names are file, function and code, then what else tells two apart. Only insertions are made, none
 // of them with a line break, so lines stay where they are. Nothing in a guarded file knows of this.
 import { parseAst } from 'vitest/node';
+import { calleeOf, callOf, functionName, isCall, isFunction, nameOf, walk } from './syntax.js';
 
 /** @typedef {'exit' | 'part' | 'predicate' | 'call' | 'line'} Kind */
 /**
@@ -27,8 +28,8 @@ import { parseAst } from 'vitest/node';
  * @property {string} before what the switch puts before it, `OFF` standing for the question
  * @property {string} after
  */
-/** @typedef {any} Node a node of the ESTree with TypeScript, as oxc writes it */
-/** @typedef {{ node: Node, key: string, list: Node[] | undefined }} Step how a node is reached */
+/** @typedef {import('./syntax.js').Node} Node */
+/** @typedef {import('./syntax.js').Step} Step */
 
 /** The global function that a guarded source asks whether a mutant is off. */
 export const ASK = '__cloisterGuardOff';
@@ -332,46 +333,6 @@ function cut(text) {
   return text.length > WORDS_MAX ? `${text.slice(0, WORDS_MAX - 3)}...` : text;
 }
 
-/** @param {Node} node */
-function isCall(node) {
-  return callOf(node) !== undefined;
-}
-
-/** The call in `f()`, `await f()` and `a?.f()`. @param {Node} node @returns {Node} */
-function callOf(node) {
-  if (node.type === 'AwaitExpression') return callOf(node.argument);
-  if (node.type === 'ChainExpression') return callOf(node.expression);
-  return node.type === 'CallExpression' || node.type === 'NewExpression' ? node : undefined;
-}
-
-/** @param {Node} node */
-function calleeOf(node) {
-  return callOf(node).callee;
-}
-
-/** @param {Node} node @returns {string} */
-function nameOf(node) {
-  if (node.type === 'MemberExpression') return nameOf(node.property);
-  return node.type === 'PrivateIdentifier' ? `#${node.name}` : (node.name ?? '');
-}
-
-/** @param {Node} node */
-function isFunction(node) {
-  return /^(FunctionDeclaration|FunctionExpression|ArrowFunctionExpression)$/.test(node.type);
-}
-
-/** Class and function around a node, as far as they have names. @param {Step[]} way */
-function functionName(way) {
-  const names = way.flatMap(({ node }) => {
-    if (node.type === 'ClassDeclaration' || node.type === 'FunctionDeclaration')
-      return [node.id.name];
-    if (node.type === 'MethodDefinition') return [nameOf(node.key)];
-    const made = node.type === 'VariableDeclarator' && isFunction(node.init ?? { type: '' });
-    return made ? [nameOf(node.id)] : [];
-  });
-  return names.join('.') || 'module';
-}
-
 /** @param {string} path */
 function shortened(path) {
   return path.replace(/^packages\//, '').replace('/src/', '/');
@@ -389,19 +350,4 @@ function numbered(file, found) {
     seen.set(name, count);
     return { id: `${file} ${name}${count === 1 ? '' : ` #${count}`}`, ...rest };
   });
-}
-
-/**
- * Every node with the way to it. @param {Node} node @param {Step[]} way
- * @param {(node: Node, way: Step[]) => void} visit
- */
-function walk(node, way, visit) {
-  if (way.length > 0) visit(node, way);
-  for (const [key, value] of Object.entries(node)) {
-    const list = Array.isArray(value) ? value : undefined;
-    for (const child of list ?? [value]) {
-      if (typeof child?.type !== 'string') continue;
-      walk(child, [...way, { node, key, list }], visit);
-    }
-  }
 }

@@ -108,7 +108,7 @@ describe('an event', () => {
     expect([head.size, told]).toEqual([4, ['accepted']]);
   });
 
-  it('that a gateway drops, or cannot take, is given to the next, who stays the first', async () => {
+  it('that a gateway drops or cannot take is given to the next, who stays the first', async () => {
     for (const append of [drops, fails]) {
       [entries.length, asked.length, followed] = [3, 0, 0];
       const by = appender(peer('liar', { append }), peer('bank'));
