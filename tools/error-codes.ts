@@ -83,6 +83,37 @@ export function said({ path, text }: Source, makers: ReadonlySet<string>): Said 
   return { makings, codes, patterns };
 }
 
+/** What tells errors apart, throws them on, or tells the world of them. */
+const TELLS = [
+  /\b(isCoded|isSystemError|isPassing|isRefusal|passing|codeOf|responseCodeOf|instanceof)\b/,
+  /\b(toErrorResponse|errorFields|describeError|log|onWarning|onError|reject|#failure)\b/,
+  /\bthrow (error|cause)\b|\.code [!=]==/,
+];
+/** Lines of a `try` whose `catch` may take everything: a call or two of others' code. */
+const BARE_LINES_MAX = 3;
+
+/** Places where whatever goes wrong in more than a few lines is taken for what was expected. */
+export function broadCatches({ path, text }: Source): string[] {
+  const found: string[] = [];
+  const visit = (node: Node): void => {
+    const handler = node['handler'] as Node | null | undefined;
+    if (node.type === 'TryStatement' && handler != null) {
+      const taken = text.slice(handler.start, handler['end'] as number);
+      const block = node['block'] as Node;
+      const lines = lineOf(text, block['end'] as number) - lineOf(text, block.start) - 1;
+      const tells = TELLS.some((pattern) => pattern.test(taken));
+      if (!tells && lines > BARE_LINES_MAX) {
+        found.push(
+          `${path}:${lineOf(text, handler.start)} takes all that ${lines} lines may throw`,
+        );
+      }
+    }
+    for (const child of childrenOf(node)) visit(child);
+  };
+  visit(parseAst(text, { lang: 'ts' }) as unknown as Node);
+  return found;
+}
+
 function calls(node: Node, name: string): boolean {
   return calleeOf(node) === name;
 }

@@ -5,7 +5,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { EXIT_STATUS } from '../packages/cli/src/errors.ts';
 import { ERROR_KINDS, httpStatusOf } from '../packages/core/src/http-errors.ts';
-import { running, type Said, said, type Table, tablesOf } from './error-codes.ts';
+import { broadCatches, running, type Said, said, type Table, tablesOf } from './error-codes.ts';
 
 /** Where an error is made again that another process, thread or run met first. */
 const TELLERS = [
@@ -84,6 +84,10 @@ describe('errors', () => {
       (code) => !codes.has(code) && !patterns.some((pattern) => pattern.test(code)),
     );
     expect(idle).toEqual([]);
+  });
+
+  it('are told from faults of ours: what is caught is named, or a few lines are', () => {
+    expect(sources.flatMap(broadCatches)).toEqual([]);
   });
 
   it('say in one sentence what has happened', () => {

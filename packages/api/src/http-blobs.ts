@@ -79,6 +79,7 @@ export class HttpBlobs implements BlobStore {
       try {
         return await ask(peer);
       } catch (error) {
+        if (!isCoded(error)) throw error;
         last = error;
       }
     }

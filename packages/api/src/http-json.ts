@@ -75,16 +75,18 @@ export class HttpJson {
   ): Promise<{ status: number; headers: Headers; bytes: Uint8Array<ArrayBuffer> }> {
     const body = request.json === undefined ? request.bytes : encode(request.json);
     const timeout = request.timeoutMs ?? this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    const headers = await this.#headers(request, body);
+    const sent: RequestInit = {
+      method: request.method ?? (body === undefined ? 'GET' : 'POST'),
+      headers,
+      ...bodyOf(request, body),
+      signal: AbortSignal.timeout(timeout),
+      redirect: 'error',
+    };
     let response: Response;
     let bytes: Uint8Array<ArrayBuffer>;
     try {
-      response = await fetch(this.base + request.path, {
-        method: request.method ?? (body === undefined ? 'GET' : 'POST'),
-        headers: await this.#headers(request, body),
-        ...bodyOf(request, body),
-        signal: AbortSignal.timeout(timeout),
-        redirect: 'error',
-      });
+      response = await fetch(this.base + request.path, sent);
       bytes = await readBounded(response, request.maxBytes ?? MAX_ANSWER_BYTES);
     } catch (cause) {
       throw this.#unreachable(request, cause, timeout);

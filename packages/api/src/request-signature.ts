@@ -14,6 +14,7 @@ import {
   encodeCbor,
   equal,
   fromBase64Url,
+  isCoded,
   requestError,
   type Signer,
   signCose,
@@ -77,6 +78,7 @@ export async function verifyRequest(
     kid = cose.kid;
     payload = decodeCbor(cose.payload);
   } catch (cause) {
+    if (!isCoded(cause)) throw cause;
     throw unauthenticated('the request signature does not hold', cause);
   }
   const [domain, genesis, method, path, digest, time] = Array.isArray(payload) ? payload : [];

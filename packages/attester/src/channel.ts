@@ -110,7 +110,8 @@ export class Channel {
       this.#buffer = this.#buffer.slice(4 + length);
       try {
         this.#dispatch(decodeCbor(frame));
-      } catch {
+      } catch (error) {
+        if (!isCoded(error)) throw error;
         this.close();
       }
     }

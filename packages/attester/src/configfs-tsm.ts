@@ -169,7 +169,8 @@ async function generationOf(io: EntryIo): Promise<number> {
 function textOf(bytes: Uint8Array): string {
   try {
     return fromUtf8(bytes).trim();
-  } catch {
+  } catch (error) {
+    if (!isCoded(error)) throw error;
     return '(not text)';
   }
 }

@@ -77,6 +77,7 @@ export async function measureFiles(options: MeasureOptions): Promise<Measured> {
     const manifest = { role: options.role, entry, node: process.version, lockfile, files };
     return { manifest, encoded: encodeManifest(manifest), program };
   } catch (cause) {
+    if (cause instanceof TypeError) throw cause;
     const reason = cause instanceof Error ? cause.message : 'unknown';
     const message = `the ${options.role} cannot be measured (${reason}): run npm run build first`;
     throw attesterError('program-unreadable', message, { cause });

@@ -15,7 +15,14 @@
 import { spawn } from 'node:child_process';
 import { connect } from 'node:net';
 import { Duplex } from 'node:stream';
-import { concat, decodeCborLenient, encodeCbor, equal, systemRandom } from '@cloister/core';
+import {
+  concat,
+  decodeCborLenient,
+  encodeCbor,
+  equal,
+  isCoded,
+  systemRandom,
+} from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { REPORT_DATA_LENGTH, type Stated, statedBy } from '@cloister/evidence';
 import { attesterError } from './errors.ts';
@@ -93,6 +100,7 @@ function documentIn(answer: Uint8Array): Uint8Array {
   try {
     value = decodeCborLenient(answer, { indefinite: true });
   } catch (cause) {
+    if (!isCoded(cause)) throw cause;
     throw malformed('is no CBOR', cause);
   }
   const { Attestation: attestation, Error: error } = (value ?? {}) as Record<string, unknown>;

@@ -2,6 +2,7 @@
 // Files that people name on the command line: read whole, or a coded error that says which and why.
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { isSystemError } from '@cloister/core';
 import { cliError } from './errors.ts';
 
 export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
@@ -28,7 +29,8 @@ export async function readEvidence(path: string): Promise<Uint8Array<ArrayBuffer
       chunks.push(chunk as Buffer);
     }
   } catch (cause) {
-    const reason = (cause as NodeJS.ErrnoException).code ?? 'unreadable';
+    if (!isSystemError(cause)) throw cause;
+    const reason = cause.code;
     throw cliError('file-unreadable', `cannot read ${path} (${reason})`, { cause });
   }
   if (size > MAX_EVIDENCE_BYTES) {

@@ -101,6 +101,16 @@ export function isCoded(error: unknown, code?: string): error is CodedError {
   return error instanceof CodedError && (code === undefined || error.code === code);
 }
 
+/** True for an error of the operating system (`ENOENT` and such), or for the one of that name. */
+export function isSystemError(
+  error: unknown,
+  name?: string,
+): error is Error & { readonly code: string } {
+  if (!(error instanceof Error)) return false;
+  const { code } = error as { code?: unknown };
+  return name === undefined ? /^E[A-Z0-9]+$/.test(String(code)) : code === name;
+}
+
 /** Runs `f`; whatever it throws that is not a CodedError becomes `wrap(cause)`. */
 export function coded<T>(f: () => T, wrap: (cause: unknown) => CodedError): T {
   try {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Guesses what evidence is from its first bytes, for people who were handed a file. A guess is only
 // a convenience: the verifier of the guessed kind decides.
-import { decodeCbor } from '@cloister/core';
+import { decodeCbor, isCoded } from '@cloister/core';
 import { TEE_TYPE_TDX } from './dcap/constants.ts';
 import { REPORT_BYTES, VERSIONS } from './sev-snp/constants.ts';
 import type { EvidenceKind } from './types.ts';
@@ -30,7 +30,8 @@ function detectEnvelope(bytes: Uint8Array): EvidenceKind | undefined {
   let value: unknown;
   try {
     value = decodeCbor(bytes);
-  } catch {
+  } catch (error) {
+    if (!isCoded(error)) throw error;
     return undefined;
   }
   if (typeof value !== 'object' || value === null) return undefined;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Evidence as people have it: raw bytes, or the same in hexadecimal or base64 text, with or without
 // line breaks. The form is found from the content; a text that is neither is an error.
-import { fromBase64, fromHex } from '@cloister/core';
+import { fromBase64, fromHex, isCoded } from '@cloister/core';
 import { evidenceError } from './errors.ts';
 
 export type EvidenceForm = 'raw' | 'hex' | 'base64';
@@ -25,6 +25,7 @@ export function decodeEvidenceFile(file: Uint8Array): { bytes: Uint8Array; form:
     const padding = '='.repeat((4 - (standard.length % 4)) % 4);
     return { bytes: fromBase64(standard + padding), form: 'base64' };
   } catch (cause) {
+    if (!isCoded(cause)) throw cause;
     const message = 'the file is text, and neither hexadecimal nor base64';
     throw evidenceError('evidence-malformed', message, { cause });
   }

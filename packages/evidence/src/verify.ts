@@ -54,7 +54,7 @@ export async function verifyEvidence(evidence: Evidence, options: VerifyOptions)
     return await verifier(evidence.bytes.slice(), { ...options, cache });
   } catch (error) {
     if (error instanceof CodedError) throw error;
-    if (error instanceof RangeError || error instanceof TypeError || error instanceof SyntaxError) {
+    if (error instanceof RangeError || error instanceof SyntaxError) {
       throw evidenceError(
         'evidence-malformed',
         `evidence of kind ${evidence.kind} does not parse`,

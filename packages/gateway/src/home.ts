@@ -17,7 +17,7 @@
 import { createHmac } from 'node:crypto';
 import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fromHex, type Signer, systemRandom, toHex, utf8 } from '@cloister/core';
+import { fromHex, isSystemError, type Signer, systemRandom, toHex, utf8 } from '@cloister/core';
 import { ed25519Signer, makeFolderDurably, nodeCrypto, writeDurably } from '@cloister/core/node';
 import { deriveHpkeKeyPair, type HpkeKeyPair } from '@cloister/threshold/node';
 import { z } from 'zod';
@@ -221,7 +221,8 @@ async function readJson(home: string, name: string): Promise<unknown> {
 async function readText(home: string, name: string): Promise<string> {
   try {
     return await readFile(join(home, name), 'utf8');
-  } catch {
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
     const hint = "is this an organisation's folder (cloister org init)?";
     const message = `${join(home, name)} is missing: ${hint}`;
     throw gatewayError('home-missing', message);

@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GatewayClient, HttpBlobs, HttpJson, REQUEST_HEADER, signRequest } from '@cloister/api';
 import { type CharterBody, decodeFoundingCharter, JoinAppraiser } from '@cloister/contract';
-import { equal, fromHex, systemClock, systemRandom } from '@cloister/core';
+import { equal, fromHex, isSystemError, systemClock, systemRandom } from '@cloister/core';
 import { FileBlobs, nodeCrypto } from '@cloister/core/node';
 import { createDuckdbEngine } from '@cloister/engine-duckdb';
 import { HttpLedger } from '@cloister/ledger-log';
@@ -164,12 +164,12 @@ async function readCharter(
   home: string,
   own: { card: MemberCard; genesis: Uint8Array },
 ): Promise<CharterBody> {
-  const bytes = await readFile(join(home, CHARTER_FILE)).catch(() => undefined);
-  if (bytes === undefined) {
-    const path = join(home, CHARTER_FILE);
+  const path = join(home, CHARTER_FILE);
+  const bytes = await readFile(path).catch((cause: unknown) => {
+    if (!isSystemError(cause)) throw cause;
     const message = `${path} is missing: put the charter there (cloister gateway init)`;
-    throw gatewayError('home-missing', message);
-  }
+    throw gatewayError('home-missing', message, { cause });
+  });
   const charter = decodeFoundingCharter(bytes, own.genesis, nodeCrypto);
   const { id, identity, witness, hpke } = own.card;
   const mine = charter.members.find((member) => member.id === id);

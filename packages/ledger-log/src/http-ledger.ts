@@ -253,7 +253,8 @@ export class HttpLedger implements Ledger {
 function sameRoot(text: string, root: Uint8Array): boolean {
   try {
     return equal(fromBase64(text), root);
-  } catch {
+  } catch (error) {
+    if (!isCoded(error)) throw error;
     return false;
   }
 }

@@ -10,7 +10,6 @@ import type { AddressInfo } from 'node:net';
 import {
   assert,
   type Clock,
-  CodedError,
   isCoded,
   parseCose,
   requestError,
@@ -48,7 +47,7 @@ export interface ServeLedgerOptions extends LogLedgerOptions {
   readonly port?: number;
   /**
    * Who asks: answers the member's id, or throws. Called for every request but /healthz.
-   * An error of another class than CodedError becomes `unauthenticated`.
+   * An error that is neither a CodedError nor a TypeError becomes `unauthenticated`.
    */
   authenticate(request: LedgerRequest): string | Promise<string>;
   /**
@@ -200,7 +199,7 @@ class Routes {
     try {
       return await this.#options.authenticate(request);
     } catch (cause) {
-      if (cause instanceof CodedError) throw cause;
+      if (isCoded(cause) || cause instanceof TypeError) throw cause;
       const message = 'this request carries no proof of a member: sign it';
       throw ledgerError('unauthenticated', message, { cause });
     }

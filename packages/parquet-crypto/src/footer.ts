@@ -8,7 +8,7 @@
 //
 // Invariants: the magics of head and tail agree; the AAD prefix is the expected one; with keys, no
 // metadata is answered before the footer's tag or signature has held.
-import { equal, toHex } from '@cloister/core';
+import { equal, isCoded, toHex } from '@cloister/core';
 import { overLimit, parquetError, truncated } from './errors.ts';
 import {
   ALGORITHM,
@@ -135,7 +135,8 @@ function footerKeyMissing(crypto: FileCrypto): Error {
       const named = `${message}; it is under master key ${JSON.stringify(masterKeyId)}`;
       return parquetError('key-missing', named, { details: { masterKeyId } });
     }
-  } catch {
+  } catch (error) {
+    if (!isCoded(error)) throw error;
     // Key metadata of another make names no master key.
   }
   return parquetError('key-missing', message);

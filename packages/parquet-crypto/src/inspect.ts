@@ -157,7 +157,8 @@ function noteOf(keyMetadata: Uint8Array): KeyNote {
     if (metadata.storage === 'external') return { kind: 'external', reference: metadata.reference };
     const { masterKeyId, kek } = metadata.material;
     return { kind: 'master-key', masterKeyId, doubleWrapping: kek !== undefined };
-  } catch {
+  } catch (error) {
+    if (!isCoded(error)) throw error;
     return { kind: 'other', keyMetadata: printable(keyMetadata) };
   }
 }
@@ -166,7 +167,8 @@ function printable(bytes: Uint8Array): string {
   try {
     const text = fromUtf8(bytes);
     if (/^[\x20-\x7e]*$/.test(text)) return text;
-  } catch {
+  } catch (error) {
+    if (!isCoded(error)) throw error;
     // Not text: hexadecimal below.
   }
   return toHex(bytes);

@@ -12,7 +12,7 @@
 //
 // With external storage the metadata holds only a reference into a file of such texts.
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { concat, fromUtf8, toBase64, utf8 } from '@cloister/core';
+import { concat, fromUtf8, isCoded, toBase64, utf8 } from '@cloister/core';
 import { parquetError } from './errors.ts';
 import { type AesKey, NONCE_BYTES, TAG_BYTES } from './modules.ts';
 
@@ -125,7 +125,8 @@ function text(fields: Record<string, unknown>, name: string): string {
 function fromUtf8OrWrong(bytes: Uint8Array): string {
   try {
     return fromUtf8(bytes);
-  } catch {
+  } catch (error) {
+    if (!isCoded(error)) throw error;
     throw wrong('is not text');
   }
 }

@@ -2,7 +2,7 @@
 // Where data keys come from. A file's key metadata goes to a KeyProvider, which answers the data
 // key or refuses with `key-missing`, naming what it lacks. Providers here: key material of type
 // PKMT1 with a KMS behind it, master keys in memory, and keys named directly by the metadata.
-import { fromUtf8 } from '@cloister/core';
+import { fromUtf8, isCoded } from '@cloister/core';
 import { parquetError } from './errors.ts';
 import {
   type KeyMaterial,
@@ -100,7 +100,8 @@ export function namedKeys(keys: ReadonlyMap<string, Uint8Array>): KeyProvider {
 function nameOf(keyMetadata: Uint8Array): string {
   try {
     return fromUtf8(keyMetadata);
-  } catch {
+  } catch (error) {
+    if (!isCoded(error)) throw error;
     throw parquetError('key-material-malformed', 'key metadata is not the name of a key');
   }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checks of what callers and wires hand in, shared by the formats of this package.
-import { type Cbor, decodeCbor } from '@cloister/core';
+import { type Cbor, decodeCbor, isCoded } from '@cloister/core';
 import { type ThresholdErrorCode, thresholdError } from './errors.ts';
 
 /** Seats are counted from 1; this is the largest number accepted. */
@@ -48,6 +48,7 @@ export function decodeAs(bytes: Uint8Array, code: ThresholdErrorCode, what: stri
   try {
     return decodeCbor(bytes);
   } catch (cause) {
+    if (!isCoded(cause)) throw cause;
     throw thresholdError(code, `${what} is not deterministic CBOR`, { cause });
   }
 }

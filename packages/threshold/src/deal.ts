@@ -8,7 +8,14 @@
 // The label of the sealing is the same list without its last item. pi is required before anyone
 // multiplies by the recipient's key, and so before a complaint opens a deal: without it a dealer
 // could send r times another dealer's enc, draw a complaint and read that other deal from it.
-import { type CryptoPort, decodeCbor, encodeCbor, parseCose, verifyCose } from '@cloister/core';
+import {
+  type CryptoPort,
+  decodeCbor,
+  encodeCbor,
+  isCoded,
+  parseCose,
+  verifyCose,
+} from '@cloister/core';
 import { isBytes, isSeat } from './check.ts';
 import { thresholdError } from './errors.ts';
 import { POINT_BYTES, parsePoint } from './point.ts';
@@ -72,6 +79,7 @@ export async function verifyDealSignature(
   try {
     await verifyCose(crypto, bytes);
   } catch (cause) {
+    if (!isCoded(cause)) throw cause;
     const message = `the deal of dealer ${deal.dealer} is not signed by the key it names`;
     throw thresholdError('deal-signature-invalid', message, { cause });
   }
@@ -82,6 +90,7 @@ function wrapped<T>(f: () => T): T {
   try {
     return f();
   } catch (cause) {
+    if (!isCoded(cause)) throw cause;
     const message = 'a deal is not a COSE_Sign1 over CBOR';
     throw thresholdError('deal-malformed', message, { cause });
   }

@@ -7,7 +7,7 @@
 //
 // Extension lines are refused: every line is recomputed by everyone from the order of events, and
 // an extension could not be.
-import { fromBase64, toBase64, toHex } from '@cloister/core';
+import { fromBase64, isCoded, toBase64, toHex } from '@cloister/core';
 import { tlogError } from './errors.ts';
 import { HASH_SIZE, type TreeHead } from './hash.ts';
 
@@ -44,7 +44,8 @@ export function parseCheckpoint(body: string): Checkpoint {
   let root: Uint8Array;
   try {
     root = fromBase64(rootText);
-  } catch {
+  } catch (error) {
+    if (!isCoded(error)) throw error;
     throw malformed('has a root that is not base64');
   }
   if (root.length !== HASH_SIZE) throw malformed(`has a root of ${root.length} bytes, wanted 32`);

@@ -20,6 +20,7 @@ import {
   concat,
   equal,
   fromBase64,
+  isCoded,
   type Signer,
   toBase64,
   utf8,
@@ -82,7 +83,8 @@ export function parseFreshness(text: string): FreshnessStatement {
     if (match === null) throw malformed('has a line that is not a challenge of 32 bytes');
     try {
       return fromBase64(match[1] as string);
-    } catch {
+    } catch (error) {
+      if (!isCoded(error)) throw error;
       throw malformed('has a challenge in other than canonical base64');
     }
   });

@@ -80,7 +80,8 @@ export function parseSignatureLine(line: string): NoteSignature {
     const bytes = fromBase64(base64);
     if (bytes.length <= KEY_ID_SIZE) throw malformed('has a signature without bytes');
     return { name, keyId: bytes.slice(0, KEY_ID_SIZE), signature: bytes.slice(KEY_ID_SIZE) };
-  } catch {
+  } catch (error) {
+    if (!isCoded(error)) throw error;
     throw malformed('has a signature line with a bad name or bad base64');
   }
 }
@@ -135,7 +136,8 @@ function decode(bytes: Uint8Array): string {
   if (bytes.length > NOTE_SIZE_MAX) throw malformed(`is larger than ${NOTE_SIZE_MAX} bytes`);
   try {
     return fromUtf8(bytes);
-  } catch {
+  } catch (error) {
+    if (!isCoded(error)) throw error;
     throw malformed('is not UTF-8');
   }
 }

@@ -13,7 +13,7 @@
 // - Whatever happens, the run's folder and keys are gone when it returns.
 import { join as joinPath } from 'node:path';
 import type { RunStatus } from '@cloister/api';
-import { errorFields, patiently, tidyCode, witnessRule } from '@cloister/attested';
+import { errorFields, isPassing, patiently, tidyCode, witnessRule } from '@cloister/attested';
 import {
   decodeTaskOpenings,
   type EventBody,
@@ -158,10 +158,15 @@ async function ownFirst(
   directory: Directory,
   member: string,
 ): Promise<BlobStore[]> {
-  const own = new Set(await directory.of(member).catch(() => []));
+  const own = new Set(await directory.of(member).catch(noneIfPassing));
   const isOwn = (at: number) => own.has(gateways[at] as (typeof gateways)[number]);
   const order = [...blobsOf.keys()].sort((a, b) => Number(isOwn(b)) - Number(isOwn(a)));
   return order.map((at) => blobsOf[at] as BlobStore);
+}
+
+function noneIfPassing(error: unknown): [] {
+  if (isPassing(error)) return [];
+  throw error;
 }
 
 /** The fold's word on the join, at the newest head that was followed. */

@@ -12,7 +12,7 @@ import { spawn } from 'node:child_process';
 import { access, constants, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { fromHex } from '@cloister/core';
+import { fromHex, isCoded } from '@cloister/core';
 import { attesterError } from '../errors.ts';
 import { TpmClient } from './client.ts';
 import { streamTransport } from './transport.ts';
@@ -180,6 +180,7 @@ export async function bootSoftwareTpm(
     await tpm.registers([0]);
     return tpm;
   } catch (cause) {
+    if (!isCoded(cause)) throw cause;
     await close();
     const message = `swtpm does not run on ${folder}: it serves one node at a time`;
     throw attesterError('tpm-software-failed', message, { cause });

@@ -9,7 +9,7 @@
 import { open } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { concat } from '@cloister/core';
+import { concat, isSystemError } from '@cloister/core';
 import { attesterError } from '../errors.ts';
 
 /** TPM_PT_MAX_RESPONSE_SIZE of the TPMs that there are (PC Client Platform TPM Profile). */
@@ -36,11 +36,13 @@ export async function openTpm(address: string): Promise<TpmTransport> {
     if (scheme === 'unix') return streamTransport(await connected(connect(where)));
     if (scheme === 'tcp') {
       const [, host = '', port = ''] = /^(.+):(\d{1,5})$/.exec(where) ?? [];
-      if (host !== '') return streamTransport(await connected(connect(Number(port), host)));
+      const fits = host !== '' && Number(port) <= 65_535;
+      if (fits) return streamTransport(await connected(connect(Number(port), host)));
     }
     if (address.startsWith('/')) return deviceTransport(await open(address, 'r+'));
   } catch (cause) {
-    const why = (cause as NodeJS.ErrnoException).code ?? 'unknown';
+    if (!isSystemError(cause)) throw cause;
+    const why = cause.code;
     const message = `the TPM at ${address} cannot be opened (${why}): is it there, may you use it?`;
     throw attesterError('tpm-unavailable', message, { cause });
   }
@@ -72,12 +74,12 @@ export function deviceTransport(file: DeviceFile): TpmTransport {
   const exchange = async (command: Uint8Array): Promise<Uint8Array> => {
     try {
       const { bytesWritten } = await file.write(command);
-      if (bytesWritten !== command.length) throw new Error('a command was written in part');
+      if (bytesWritten !== command.length) throw unavailable('a TPM command was written in part');
       const answer = new Uint8Array(MAX_RESPONSE_BYTES);
       const { bytesRead } = await file.read(answer, 0, answer.length);
       return answer.subarray(0, bytesRead);
     } catch (cause) {
-      throw unavailable('the TPM device failed', cause);
+      throw isSystemError(cause) ? unavailable('the TPM device failed', cause) : cause;
     }
   };
   return {

@@ -5,7 +5,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AdminClient } from '@cloister/api';
-import { isCoded } from '@cloister/core';
 import { createOperator, createOrg, readOperator, readOrg } from '@cloister/gateway/home';
 import { adminOf } from '../admin.ts';
 import {
@@ -24,6 +23,7 @@ import {
   readCard,
   simulatedCollateral,
 } from '../hardware.ts';
+import { isPassing } from '../patience.ts';
 import { startKeeper, startWorker } from '../start-node.ts';
 import { CAST, type MemberId, type Role, WORKER_MAKE } from './cast.ts';
 import type { Report } from './report.ts';
@@ -244,7 +244,7 @@ export async function until(what: string, holds: () => Promise<boolean>): Promis
     try {
       if (await holds()) return;
     } catch (error) {
-      if (isCoded(error) && error.kind !== 'unavailable' && error.kind !== 'not-found') throw error;
+      if (!isPassing(error)) throw error;
       last = error;
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));

@@ -3,7 +3,7 @@
 // spelled out, and each grouping carries the form that the engine bound it to, so that whoever
 // judges (a keeper) compares forms and never parses SQL. Its encoding is deterministic CBOR, the
 // value behind the policy commitment of a dataset event. spec: protocol.md, "Uses and SQL".
-import { type Cbor, CodedError, decodeCbor, encodeCbor } from '@cloister/core';
+import { type Cbor, decodeCbor, encodeCbor, isCoded } from '@cloister/core';
 import { z } from 'zod';
 import { contractError } from '../errors.ts';
 import type { PolicyDocument, RuleDocument } from './document.ts';
@@ -136,8 +136,8 @@ export function decodePolicy(bytes: Uint8Array): Policy {
   try {
     value = decodeCbor(bytes);
   } catch (cause) {
-    const reason = cause instanceof CodedError ? cause.message : 'not CBOR';
-    throw contractError('policy-malformed', `not a policy: ${reason}`);
+    if (!isCoded(cause)) throw cause;
+    throw contractError('policy-malformed', `not a policy: ${cause.message}`);
   }
   const parsed = policySchema.safeParse(value);
   if (!parsed.success) {

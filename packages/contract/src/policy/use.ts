@@ -8,7 +8,7 @@
 //   [0, 0, 1, "join", "equal", "@1#1", 0]    column 1 of input 0 meets column 1 of input 1
 // Column 0 stands for the input's rows: every input that a statement has in FROM has such a use,
 // and its function says how the statement treats them (`ROWS`).
-import { type Cbor, CodedError, compare, decodeCbor, encodeCbor } from '@cloister/core';
+import { type Cbor, compare, decodeCbor, encodeCbor, isCoded } from '@cloister/core';
 import { contractError } from '../errors.ts';
 
 const ROLES = ['join', 'filter', 'group', 'aggregate', 'output'] as const;
@@ -71,8 +71,8 @@ export function decodeUses(bytes: Uint8Array): Use[] {
   try {
     value = decodeCbor(bytes);
   } catch (cause) {
-    const reason = cause instanceof CodedError ? cause.message : 'not CBOR';
-    throw contractError('uses-malformed', `not a list of uses: ${reason}`);
+    if (!isCoded(cause)) throw cause;
+    throw contractError('uses-malformed', `not a list of uses: ${cause.message}`);
   }
   if (!Array.isArray(value) || value.length > 100_000) {
     throw contractError('uses-malformed', 'uses are a list, of at most 100,000');

@@ -7,7 +7,7 @@
 // forward, and never past a signed head; one extension runs at a time. Where a peer's entries give
 // another root, they are dropped and the next peer is asked.
 
-import { type CryptoPort, equal, Lane } from '@cloister/core';
+import { type CryptoPort, equal, isCoded, Lane } from '@cloister/core';
 import {
   leafHash,
   logOrigin,
@@ -112,6 +112,7 @@ export class CheckpointFollower {
         this.#first = this.#peers.indexOf(peer);
         return moved;
       } catch (error) {
+        if (!isCoded(error)) throw error;
         last = error;
       }
     }
@@ -159,6 +160,7 @@ export class CheckpointFollower {
         await this.#accept(entries, head);
         return;
       } catch (error) {
+        if (!isCoded(error)) throw error;
         last = error;
       }
     }

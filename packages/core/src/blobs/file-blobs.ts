@@ -14,7 +14,13 @@ import {
   syncFolder,
   writeDurably,
 } from '../durable.ts';
-import { type CodedError, type CoreErrorCode, coreError, isCoded } from '../errors.ts';
+import {
+  type CodedError,
+  type CoreErrorCode,
+  coreError,
+  isCoded,
+  isSystemError,
+} from '../errors.ts';
 import type { BlobStore } from '../ports.ts';
 
 /** A blob store in the folder `root`, which is made when the first blob comes. */
@@ -128,7 +134,8 @@ export class FileBlobs implements BlobStore {
     try {
       const { size } = await this.#fs.stat(path);
       return size === bytes.length && equal(await this.#fs.readFile(path), bytes);
-    } catch {
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
       return false;
     }
   }
@@ -137,9 +144,9 @@ export class FileBlobs implements BlobStore {
     try {
       return await act();
     } catch (cause) {
-      const code = (cause as NodeJS.ErrnoException).code;
-      if (verb === 'read' && code === 'ENOENT') throw notFound(name);
-      const message = `could not ${verb} blob ${name} (${code ?? 'no system code'})`;
+      if (!isSystemError(cause)) throw cause;
+      if (verb === 'read' && cause.code === 'ENOENT') throw notFound(name);
+      const message = `could not ${verb} blob ${name} (${cause.code})`;
       throw coreError('blob-io-failed', message, { cause });
     }
   }

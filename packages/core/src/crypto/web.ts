@@ -27,12 +27,10 @@ export const webCrypto: CryptoPort = {
     if (scheme === 'ed25519') {
       return { scheme, handle: ed25519FromSpki(spki) };
     }
+    const of = importOf(scheme);
+    const copy = spki.slice();
     try {
-      const copy = spki.slice();
-      const handle = await crypto.subtle.importKey('spki', copy, importOf(scheme), false, [
-        'verify',
-      ]);
-      return { scheme, handle };
+      return { scheme, handle: await crypto.subtle.importKey('spki', copy, of, false, ['verify']) };
     } catch (cause) {
       const message = `not a public key for ${scheme}`;
       throw coreError('key-malformed', message, { cause });
@@ -60,17 +58,21 @@ export const webCrypto: CryptoPort = {
 /** RFC 8032 section 5.1.7, the check without cofactor: encode(sB - kA) must be R, byte for byte. */
 function verifyEd25519(key: Uint8Array, data: Uint8Array, signature: Uint8Array): boolean {
   if (signature.length !== 64) return false;
+  const { Point } = ed25519;
+  const a = pointOf(key);
+  const r = signature.subarray(0, 32);
+  const s = fromLittleEndian(signature.subarray(32));
+  if (a === undefined || s >= Point.Fn.ORDER) return false;
+  const k = fromLittleEndian(sha512.create().update(r).update(key).update(data).digest());
+  const sB = s === 0n ? Point.ZERO : Point.BASE.multiplyUnsafe(s);
+  return equal(sB.subtract(a.multiplyUnsafe(k % Point.Fn.ORDER)).toBytes(), r);
+}
+
+function pointOf(key: Uint8Array): InstanceType<typeof ed25519.Point> | undefined {
   try {
-    const { Point } = ed25519;
-    const a = Point.fromBytes(key);
-    const r = signature.subarray(0, 32);
-    const s = fromLittleEndian(signature.subarray(32));
-    if (s >= Point.Fn.ORDER) return false;
-    const k = fromLittleEndian(sha512.create().update(r).update(key).update(data).digest());
-    const sB = s === 0n ? Point.ZERO : Point.BASE.multiplyUnsafe(s);
-    return equal(sB.subtract(a.multiplyUnsafe(k % Point.Fn.ORDER)).toBytes(), r);
+    return ed25519.Point.fromBytes(key);
   } catch {
-    return false;
+    return undefined;
   }
 }
 

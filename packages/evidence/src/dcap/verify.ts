@@ -9,7 +9,7 @@
 //   5. the quoting enclave is the one of the identity.
 // The platform's TCB level is left to the TEE's own verifier.
 // Sources: Intel SGX DCAP quote verification library (behaviour), PCS API v4.
-import { concat, equal, type SignatureScheme } from '@cloister/core';
+import { concat, equal, isCoded, type SignatureScheme } from '@cloister/core';
 import { factKey } from '../cache.ts';
 import { type EvidenceErrorCode, evidenceError } from '../errors.ts';
 import { item, pickCollateral } from '../pick-collateral.ts';
@@ -292,7 +292,8 @@ async function verifySignature(
     try {
       const key = await importedKey(context, ECDSA_P256, spki);
       holds = await context.crypto.verify(key, data, signature);
-    } catch {
+    } catch (error) {
+      if (!isCoded(error)) throw error;
       holds = false;
     }
   }

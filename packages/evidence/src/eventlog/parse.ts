@@ -5,7 +5,7 @@
 //
 //   first event: u32 index, u32 type 3, sha1[20], u32 size, "Spec ID Event03\0" ... algorithms
 //   others:      u32 index, u32 type, u32 n, n x { u16 algorithm, digest }, u32 size, data
-import { type CryptoPort, equal, fromUtf8, type HashName } from '@cloister/core';
+import { type CryptoPort, equal, fromUtf8, type HashName, isCoded } from '@cloister/core';
 import { FieldReader } from '../bytes.ts';
 import { evidenceError } from '../errors.ts';
 
@@ -167,7 +167,8 @@ export function eventText(event: LogEvent): string {
     return fromUtf8(event.data)
       .replace(/[^\x20-\x7e]/g, ' ')
       .slice(0, 200);
-  } catch {
+  } catch (error) {
+    if (!isCoded(error)) throw error;
     return '';
   }
 }

@@ -3,6 +3,7 @@
 // (RFC 5758), RSA PKCS #1 v1.5 (RFC 4055), and RSA-PSS with MGF1 over the same hash and a salt of
 // the hash's length (RFC 4055 section 3.1). Everything else is unsupported.
 import type { SignatureScheme } from '@cloister/core';
+import { isCoded } from '@cloister/core';
 import { evidenceError } from '../errors.ts';
 import { type DerReader, derRoot, TAG } from './der.ts';
 
@@ -135,7 +136,8 @@ export function rawEcdsa(der: Uint8Array, width: number): Uint8Array | undefined
       out.set(bare, at + width - bare.length);
     }
     reader.end();
-  } catch {
+  } catch (error) {
+    if (!isCoded(error)) throw error;
     return undefined;
   }
   return out;

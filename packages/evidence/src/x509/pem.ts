@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // PEM (RFC 7468): the DER of each block with one label, in order. Text between blocks is ignored,
 // as the RFC's section 2 allows; a NUL terminator, which quotes carry, ends the text.
-import { fromBase64 } from '@cloister/core';
+import { fromBase64, isCoded } from '@cloister/core';
 import { evidenceError } from '../errors.ts';
 
 const MAX_BLOCKS = 16;
@@ -25,6 +25,7 @@ export function parsePem(bytes: Uint8Array, label = 'CERTIFICATE'): Uint8Array[]
     try {
       blocks.push(fromBase64(body));
     } catch (cause) {
+      if (!isCoded(cause)) throw cause;
       throw evidenceError('pem-malformed', `PEM: a ${label} block is not base64`, { cause });
     }
     at = stop + end.length;

@@ -11,7 +11,14 @@ import { join } from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Inspection, UploadStatus } from '@cloister/api';
-import { type CodedError, fromHex, type Random, type Timers, toHex } from '@cloister/core';
+import {
+  type CodedError,
+  fromHex,
+  isSystemError,
+  type Random,
+  type Timers,
+  toHex,
+} from '@cloister/core';
 import type { GatewayErrorCode } from '../errors.ts';
 import { gatewayError } from '../errors.ts';
 import { homeFolder } from '../home.ts';
@@ -80,8 +87,9 @@ export class Uploads {
   /** @throws CodedError `upload-not-found` */
   async mustHave(uploads: readonly string[]): Promise<void> {
     for (const upload of uploads) {
-      await stat(await this.path(upload)).catch(() => {
-        throw notFound(upload);
+      const path = await this.path(upload);
+      await stat(path).catch((error: unknown) => {
+        throw isSystemError(error) ? notFound(upload) : error;
       });
     }
   }

@@ -3,6 +3,7 @@
 // an error and not a guess: whoever adds a dataset should know which file they picked.
 import { open, stat } from 'node:fs/promises';
 import { extname } from 'node:path';
+import { isSystemError } from '@cloister/core';
 import { type IngestErrorCode, ingestError } from './errors.ts';
 
 export type IngestFormat = 'csv' | 'jsonl' | 'parquet';
@@ -63,7 +64,7 @@ async function readEnds(path: string): Promise<{
 }> {
   try {
     const info = await stat(path);
-    if (!info.isFile()) throw new Error('not a plain file');
+    if (!info.isFile()) throw ingestError('input-unreadable', 'not a plain file');
     const file = await open(path, 'r');
     try {
       const head = Buffer.alloc(Math.min(HEAD_BYTES, info.size));
@@ -75,8 +76,8 @@ async function readEnds(path: string): Promise<{
       await file.close();
     }
   } catch (cause) {
-    const why = (cause as NodeJS.ErrnoException).code ?? (cause as Error).message;
-    const message = `cannot read the file (${why})`;
+    if (!isSystemError(cause)) throw cause;
+    const message = `cannot read the file (${cause.code})`;
     throw ingestError('input-unreadable', message, { cause });
   }
 }

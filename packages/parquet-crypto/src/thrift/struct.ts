@@ -2,7 +2,7 @@
 // Reading and editing one thrift struct by field id. Getters check the wire type and answer
 // undefined for an absent field; `required` forms refuse. `edit` replaces named fields and keeps
 // the bytes of all others; the result is written with ids ascending.
-import { concat, fromUtf8, utf8 } from '@cloister/core';
+import { concat, fromUtf8, isCoded, utf8 } from '@cloister/core';
 import { joinBytes } from '../bytes.ts';
 import { overLimit, parquetError } from '../errors.ts';
 import { Cursor, type FieldMarks, MARKS, type RawField, TYPE } from './compact.ts';
@@ -187,7 +187,8 @@ export class ThriftStruct {
   private utf8(id: number, bytes: Uint8Array): string {
     try {
       return fromUtf8(bytes);
-    } catch {
+    } catch (error) {
+      if (!isCoded(error)) throw error;
       throw this.wrong(id, 'text in UTF-8');
     }
   }

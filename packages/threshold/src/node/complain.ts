@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Making a complaint, at the seat that received the deal. The deal is opened to the public only if
 // its pi holds; otherwise its being wrong is evident as it stands.
-import { type Random, systemRandom } from '@cloister/core';
+import { isCoded, type Random, systemRandom } from '@cloister/core';
 import { complaintStatement, encodeComplaint } from '../complaint.ts';
 import { dealLabel, parseDeal } from '../deal.ts';
 import { encodePoint, parsePoint } from '../point.ts';
@@ -26,7 +26,8 @@ export function complain(args: {
   let sealed: SealedKey;
   try {
     sealed = assertSealedKey({ sealed: deal.sealed, label: dealLabel(deal), curve: opensslCurve });
-  } catch {
+  } catch (error) {
+    if (!isCoded(error)) throw error;
     return encodeComplaint({ reveal, signed });
   }
   const secret = args.keyPair.privateKey;
