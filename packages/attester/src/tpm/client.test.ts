@@ -175,7 +175,11 @@ describe('a TPM device', () => {
   it.each<[string, Partial<DeviceFile>, string]>([
     ['writes in part', { write: async () => ({ bytesWritten: 3 }) }, 'tpm-unavailable'],
     ['answers nothing', { read: async () => ({ bytesRead: 0 }) }, 'tpm-response-malformed'],
-    ['fails', { read: () => Promise.reject(Object.assign(new Error('EIO'), { code: 'EIO' })) }, 'tpm-unavailable'],
+    [
+      'fails',
+      { read: () => Promise.reject(Object.assign(new Error('EIO'), { code: 'EIO' })) },
+      'tpm-unavailable',
+    ],
     ['does not answer', { read: () => new Promise(() => undefined) }, 'tpm-timeout'],
   ])('that %s is closed for good', async (_what, change, code) => {
     const transport = deviceTransport(device(change));
