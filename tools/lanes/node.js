@@ -9,11 +9,14 @@ import { Missing, step } from '../programs.js';
 /** One too old, one past its end, the living lines with long support, and the current one. */
 const VERSIONS = ['12.22.12', '20.20.2', '22.23.5', '24.22.3', '26.12.1'];
 
+/** With all of them tested, not the two that a run of all lanes has time for. */
+const all = process.env['CLOISTER_ALL_NODES'] !== undefined;
+
 /** @type {import('../lane-table.js').Lane} */
 export const lane = {
   needs: 'npm, Linux on x64; installs five pinned versions of Node',
   tells: ['CLOISTER_NODES'],
-  minutes: { setUp: 1, tests: 5 },
+  minutes: { setUp: 1, tests: all ? 10 : 5 },
   setUp: () => {
     if (process.platform !== 'linux' || process.arch !== 'x64') {
       throw new Missing('tool', `no pinned Node for ${process.platform} on ${process.arch}`);

@@ -105,10 +105,10 @@ describe('in Chromium', () => {
     const state = emptyState(world.genesis);
     const wanted: unknown[] = [];
     for (const entry of changed) wanted.push((await foldEntry(state, entry, nodeCrypto)).outcome);
-    const seen = await page.call<{ outcomes: unknown[]; state: string }>(
-      'fold',
-      changed.map((entry) => toBase64(entry)),
-    );
+    const seen = await page.call<{ outcomes: unknown[]; state: string }>('fold', {
+      genesis: toHex(world.genesis),
+      log: changed.map((entry) => toBase64(entry)),
+    });
     expect(seen.outcomes).toEqual(JSON.parse(JSON.stringify(wanted)));
     expect(seen.state).toBe(toHex(encodeState(state)));
     expect(JSON.stringify(wanted)).toContain('inadmissible');
