@@ -188,6 +188,9 @@ describe('cosigned checkpoints', () => {
     const bad = [
       good.trimEnd(),
       `${good}extension\n`,
+      `${good}extension`,
+      `${good}\nextension\n`,
+      `${'o'.repeat(256)}\n${b}\n${c}\n`,
       ` ${good}`,
       `${a}\n0${b}\n${c}\n`,
       `${a}\n-1\n${c}\n`,
@@ -200,6 +203,11 @@ describe('cosigned checkpoints', () => {
       '',
     ];
     for (const text of bad) expect(code(() => parseCheckpoint(text))).toBe('checkpoint-malformed');
+    const unwritable = [{ size: -1 }, { origin: 'a\nb' }, { root: genesis.subarray(1) }];
+    for (const change of unwritable) {
+      const written = () => formatCheckpoint({ ...checkpoint, ...change });
+      expect(code(written)).toBe('checkpoint-malformed');
+    }
     expect(code(() => logOrigin(genesis.subarray(1)))).toBe('checkpoint-malformed');
     const names = ['', 'a b', 'a+b', 'a\tb', 'a'.repeat(256)];
     for (const name of names) {
