@@ -81,24 +81,35 @@ export function openProofRequest(
   return crypto.digest('sha256', encodeCbor(['cloister/open-proof/v1', genesis, join]));
 }
 
-export function encodePartials(partials: readonly PartialOpening[]): Uint8Array<ArrayBuffer> {
-  return encodeCbor([1, partials.map(({ input, column, point }) => [input, column, point])]);
+/** A keeper's whole answer: the partial openings, and its receipt for them. */
+export interface Opened {
+  readonly partials: readonly PartialOpening[];
+  /** A signed `OpeningReceipt` (contract/events/opening-receipt.ts). */
+  readonly receipt: Uint8Array;
+}
+
+export function encodeOpened({ partials, receipt }: Opened): Uint8Array<ArrayBuffer> {
+  const listed = partials.map(({ input, column, point }) => [input, column, point]);
+  return encodeCbor([2, listed, receipt]);
 }
 
 /** @throws CodedError `request-malformed` */
-export function decodePartials(bytes: Uint8Array): PartialOpening[] {
-  const [version, partials, ...rest] = list(bytes, 'partial openings');
-  if (version !== 1 || rest.length > 0 || !Array.isArray(partials)) {
+export function decodeOpened(bytes: Uint8Array): Opened {
+  const [version, partials, receipt, ...rest] = list(bytes, 'partial openings');
+  if (version !== 2 || rest.length > 0 || !Array.isArray(partials)) {
     throw malformed('partial openings');
   }
-  return partials.map((item: Cbor) => {
-    const [input, column, point, ...more] = Array.isArray(item) ? item : [];
-    const fits = typeof input === 'number' && typeof column === 'number' && more.length === 0;
-    if (!fits || !(point instanceof Uint8Array) || point.length !== 65) {
-      throw malformed('partial openings');
-    }
-    return { input, column, point };
-  });
+  if (!(receipt instanceof Uint8Array)) throw malformed('partial openings');
+  return { partials: partials.map(partialOf), receipt };
+}
+
+function partialOf(item: Cbor): PartialOpening {
+  const [input, column, point, ...more] = Array.isArray(item) ? item : [];
+  const fits = typeof input === 'number' && typeof column === 'number' && more.length === 0;
+  if (!fits || !(point instanceof Uint8Array) || point.length !== 65) {
+    throw malformed('partial openings');
+  }
+  return { input, column, point };
 }
 
 /** One keeper, as a worker calls it; give it a client that signs with the attested key. */

@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // A worker as a proposer's gateway sees it: start a run of an approved task, and watch it.
-import { ERROR_KINDS, toHex } from '@cloister/core';
+import { ERROR_KINDS, toBase64, toHex } from '@cloister/core';
 import { z } from 'zod';
+import { health } from './gateway.ts';
 import type { HttpJson } from './http-json.ts';
 
 const hex = z.string().regex(/^[0-9a-f]+$/, 'wanted lower-case hexadecimal digits');
 
-/** POST /v1/runs, signed by the proposer's identity key. */
-export const runRequest = z.object({ task: hex.length(64) });
+/** GET /healthz of a worker. */
+export const workerHealth = health.extend({ operator: z.string(), busy: z.boolean() });
+
+/** POST /v1/runs, signed by the proposer's identity key, with its ticket in base64. */
+export const runRequest = z.object({
+  task: hex.length(64),
+  run: hex.length(32),
+  ticket: z.string().max(2_000),
+});
 export const runAnswer = z.object({ run: hex.length(32) });
 
 /** Where a run is; `phases` are milliseconds spent in each phase that has ended. */
@@ -42,8 +50,15 @@ export class WorkerClient {
     this.http = http;
   }
 
-  async run(task: Uint8Array): Promise<string> {
-    return (await this.http.json(runAnswer, { path: '/v1/runs', json: { task: toHex(task) } })).run;
+  health(): Promise<z.infer<typeof workerHealth>> {
+    return this.http.json(workerHealth, { path: '/healthz', timeoutMs: 5_000 });
+  }
+
+  /** Asks for the run that the ticket names. */
+  async run(asked: { task: Uint8Array; run: Uint8Array; ticket: Uint8Array }): Promise<string> {
+    const { task, run, ticket } = asked;
+    const json = { task: toHex(task), run: toHex(run), ticket: toBase64(ticket) };
+    return (await this.http.json(runAnswer, { path: '/v1/runs', json })).run;
   }
 
   /** Waits up to `waitMs` for the state to differ from `known`. */

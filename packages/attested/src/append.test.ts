@@ -76,8 +76,8 @@ beforeEach(() => {
   const follower = {
     charter: world.charter,
     get state() {
-      const ids = entries.slice(3, followed).map(idOf);
-      return { seen: new Set(ids.filter((id) => !voids.has(id))) };
+      const ids = entries.slice(3, followed).map((bytes, i) => [idOf(bytes), i + 3] as const);
+      return { seen: new Map(ids.filter(([id]) => !voids.has(id))) };
     },
     isAt: (seq: number, bytes: Uint8Array) => {
       return seq < followed && equal(entries[seq] ?? new Uint8Array(), bytes);
@@ -106,6 +106,33 @@ describe('an event', () => {
     const onAppended = (status: string) => told.push(status);
     const head = await appender(peer('bank')).bytes('decline', event, { onAppended });
     expect([head.size, told]).toEqual([4, ['accepted']]);
+  });
+
+  it('has not landed while a witness that must sign signed only a head without it', async () => {
+    const hasty = { ...world.charter.deadlines, epochPhase: 400 };
+    const charter = { ...world.charter, deadlines: hasty };
+    ports = { ...ports, follower: { ...ports.follower, charter, syncTo: ports.follower.syncTo } };
+    Object.defineProperty(ports.follower, 'state', {
+      get: () => ({ seen: new Map(entries.length > 3 ? [[idOf(event), 3]] : []) }),
+    });
+    // It orders the event, says a position far ahead, and shows the last head that all signed.
+    const append: LedgerPeer['append'] = async (bytes) => {
+      entries.push(bytes);
+      return { seq: 9_999, id: '', status: 'accepted' };
+    };
+    const old = await note(3, everyone());
+    const liar = peer('liar', { append, checkpoint: async () => ({ note: old }) as never });
+    let signers = everyone().filter((name) => name !== 'hospital');
+    const rest = peer('bank', {
+      append: fails,
+      checkpoint: async () => ({ note: await note(entries.length, signers) }) as never,
+    });
+    const rule = witnessRule(ports, ['hospital']);
+    const landing = appender(liar, rest).bytes('usage', event, { rule });
+    await expect(landing).rejects.toMatchObject({ kind: 'unavailable' });
+    entries.length = 3;
+    signers = everyone();
+    expect((await appender(liar, rest).bytes('usage', event, { rule })).size).toBe(4);
   });
 
   it('that a gateway drops or cannot take is given to the next, who stays the first', async () => {

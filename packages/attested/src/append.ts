@@ -84,8 +84,10 @@ export class Appender {
     let claim: Claim | undefined;
     const appended = patiently(`the ${kind} on the ledger`, bounds, async () => {
       claim ??= await this.#append(event, landing);
-      const head = await this.#followPast(claim, landing.rule ?? witnessRule(this.#ports));
-      if (follower.state.seen.has(id)) return head;
+      const rule = landing.rule ?? witnessRule(this.#ports);
+      const head = await this.#followPast(claim, rule);
+      const at = follower.state.seen.get(id);
+      if (at !== undefined) return this.#signedPast(head, at, rule);
       if (head.size > claim.seq && follower.isAt(claim.seq, event)) throw voided(kind, claim);
       claim = undefined;
       this.#turn += 1;
@@ -124,6 +126,14 @@ export class Appender {
     if (limitMs <= 0) return followPast(this.#ports, peers, { seq: -1, rule });
     const following = followPast(this.#ports, peers, { seq: claim.seq, rule });
     return within('a cosigned head that has the event', { timers, limitMs }, following);
+  }
+
+  /**
+   * A head that the rule's witnesses signed with the event at `seq` in it: our fold may have it
+   * from one that others signed, and what an owner's own witness has not signed is no receipt.
+   */
+  #signedPast(head: TreeHead, seq: number, rule: WitnessRule): Promise<TreeHead> | TreeHead {
+    return head.size > seq ? head : followPast(this.#ports, this.#options.peers, { seq, rule });
   }
 
   #suspectMs(): number {

@@ -31,7 +31,12 @@ export interface JoinFacts {
   /** The cosigned checkpoint, as its signed note. */
   readonly checkpoint: string;
   /** What a worker joins. */
-  readonly of?: { readonly task: Uint8Array; readonly run: Uint8Array };
+  readonly of?: {
+    readonly task: Uint8Array;
+    readonly run: Uint8Array;
+    /** Its proposer's, for this operator. */
+    readonly ticket: Uint8Array;
+  };
 }
 
 export interface JoinPorts {

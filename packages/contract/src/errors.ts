@@ -72,6 +72,14 @@ export const contractError = errorTable({
     kind: 'malformed',
     says: 'The body of an event has not the form of its kind.',
   },
+  'ticket-malformed': {
+    kind: 'malformed',
+    says: "A run's ticket is not one of this ledger: ask its proposer for another.",
+  },
+  'receipt-malformed': {
+    kind: 'malformed',
+    says: "A keeper's receipt is not one of this ledger, or is for something else.",
+  },
   'event-point-invalid': {
     kind: 'verification',
     says: 'A key in the body of an event is no point of P-256.',

@@ -13,6 +13,8 @@ export * from './events/admit.ts';
 export * from './events/bodies.ts';
 export * from './events/event.ts';
 export * from './events/founding-charter.ts';
+export * from './events/opening-receipt.ts';
+export * from './events/run-ticket.ts';
 export { silentJoins } from './fold/epoch-ends.ts';
 export * from './fold/fold.ts';
 export { isMember, joinBySigner, memberByIdentity, versionKey } from './fold/lookup.ts';

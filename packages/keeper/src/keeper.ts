@@ -9,7 +9,7 @@
 //   (contract/reading/checkpoint-follower.ts).
 // - A join may ask again and is judged again; answers go to the key in the join and no other.
 // - A refusal that judges (not one that could not reach somebody) is put on the ledger by its code.
-import { encodePartials, openAnswerInfo, openProofRequest } from '@cloister/api';
+import { encodeOpened, openAnswerInfo, openProofRequest } from '@cloister/api';
 import {
   Appender,
   attestedError,
@@ -32,6 +32,7 @@ import {
   JoinAppraiser,
   type RightInput,
   rightsOfJoin,
+  signReceipt,
   voidError,
 } from '@cloister/contract';
 import { isCoded, toHex } from '@cloister/core';
@@ -250,8 +251,10 @@ export class Keeper {
       throw attestedError('keeper-not-holding', message);
     }
     try {
-      const { partials } = await this.#decide(share, request);
-      return this.#seal(share, request.join, encodePartials(partials));
+      const { partials, receipt } = await this.#decide(share, request);
+      const { genesis, name } = this.#options;
+      const signed = await signReceipt(this.#ports.signer, name, { genesis, receipt });
+      return this.#seal(share, request.join, encodeOpened({ partials, receipt: signed }));
     } catch (error) {
       this.#refuse(request.join, error);
       throw error;

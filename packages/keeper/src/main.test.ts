@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Three real keeper processes, each started by its own launcher as another make of simulated
 // hardware, form an epoch through a gateway over HTTP, and answer a worker over HTTP.
-import { decodePartials, HttpJson, KeeperClient, openAnswerInfo } from '@cloister/api';
+import { decodeOpened, HttpJson, KeeperClient, openAnswerInfo } from '@cloister/api';
 import {
   type Make,
   measureProgram,
@@ -88,7 +88,7 @@ describe('three keeper processes', () => {
       const { epoch, seat, sealed } = answer;
       const info = openAnswerInfo(committee.world.genesis, { join: worker.join, epoch, seat });
       const aad = new Uint8Array(0);
-      points.push(decodePartials(hpkeOpen({ keyPair: worker.hpke, info, aad, sealed })));
+      points.push(decodeOpened(hpkeOpen({ keyPair: worker.hpke, info, aad, sealed })).partials);
       expect((await client.prove(worker.join)).proof.length).toBe(64);
     }
     expect(points.map((list) => list.map(({ column }) => column))).toEqual(

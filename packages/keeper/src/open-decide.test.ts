@@ -28,7 +28,11 @@ import { decide, type OpenPorts } from './open.ts';
 
 const challenge = new Uint8Array(32).fill(7);
 const hpke = generateHpkeKeyPair();
-const GOOD = { ok: true, claims: { time: { validUntil: Number.MAX_SAFE_INTEGER } } };
+const GOOD = {
+  ok: true,
+  claims: { time: { validUntil: Number.MAX_SAFE_INTEGER } },
+  collateral: [],
+};
 let committee: Committee;
 let share: KeyShare;
 let dataset: TestDataset;
@@ -186,7 +190,11 @@ describe('a decision', () => {
   });
 
   it('needs evidence that lasts past what the witnesses say, and holds', async () => {
-    const lasting = (validUntil: number) => ({ ok: true, claims: { time: { validUntil } } });
+    const lasting = (validUntil: number) => ({
+      ok: true,
+      claims: { time: { validUntil } },
+      collateral: [],
+    });
     const clock = committee.world.state.clock;
     const over = { appraise: () => lasting(clock - 1_000) };
     expect(await refused(over)).toBe('verification evidence-expired');

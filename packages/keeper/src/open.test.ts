@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole of a keeper's decision: three keepers of three makes form an epoch on a ledger in
 // memory, a worker opens the keys it is granted, and every way to be wrong has its code.
-import { decodePartials, openAnswerInfo, openProofRequest } from '@cloister/api';
+import { decodeOpened, openAnswerInfo, openProofRequest } from '@cloister/api';
 import { isCoded, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import {
@@ -63,7 +63,7 @@ function unseal(worker: TestWorker, answer: Awaited<ReturnType<typeof ask>>) {
   const { epoch, seat, sealed } = answer;
   const info = openAnswerInfo(committee.world.genesis, { join: worker.join, epoch, seat });
   const plain = hpkeOpen({ keyPair: worker.hpke, info, aad: NO_AAD, sealed });
-  return decodePartials(plain);
+  return decodeOpened(plain).partials;
 }
 
 async function codeOf(promise: Promise<unknown>): Promise<string> {

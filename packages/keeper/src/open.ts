@@ -24,11 +24,14 @@ import { attestedError } from '@cloister/attested';
 import {
   type Appraiser,
   agreedTime,
+  columnsDigest,
+  columnsOpened,
   contractError,
   decodeTaskOpenings,
   evidenceRefused,
   type Follower,
   type OpenedColumn,
+  type OpeningReceipt,
   openedColumns,
   openingsInfo,
   type Rights,
@@ -41,7 +44,7 @@ import {
   witnessesOf,
 } from '@cloister/contract';
 import { judge, refusedBy, type Suppression } from '@cloister/contract/policy';
-import { type BlobStore, type CryptoPort, equal, toHex } from '@cloister/core';
+import { type BlobStore, type CryptoPort, compare, equal, fromHex, toHex } from '@cloister/core';
 import { parseSealedKey, type SealedKey } from '@cloister/threshold';
 import { type HpkeKeyPair, hpkeOpen, type KeyShare, partialOpen } from '@cloister/threshold/node';
 import {
@@ -82,6 +85,8 @@ export interface Decision {
   /** enc of each sealed key, in the order of `partials`. */
   readonly encs: readonly Uint8Array[];
   readonly partials: readonly PartialOpening[];
+  /** What the keeper will sign that it opened. */
+  readonly receipt: OpeningReceipt;
 }
 
 type Allowed = Extract<Rights, { ok: true }>;
@@ -94,7 +99,7 @@ export async function decide(
 ): Promise<Decision> {
   const fresh = await checkFreshness(ports, request);
   const rights = await checkRights(ports, share, request, fresh);
-  await checkTimes(ports, rights, fresh);
+  const collateral = await checkTimes(ports, rights, fresh);
   const contents = checkOpenings(ports, rights, request.openings);
   const suppression = checkPolicy(contents);
   const { genesis } = ports;
@@ -102,7 +107,8 @@ export async function decide(
   const wanted = openedColumns({ genesis, inputs, contents, suppression });
   const keys = await fetchKeys(ports, wanted);
   checkUnmoved(ports, request, rights);
-  return openColumns(ports, share, wanted, keys);
+  const receipt = receiptFor(ports, share, { rights, wanted, collateral });
+  return { ...openColumns(ports, share, wanted, keys), receipt };
 }
 
 /** Step 1. The required witnesses are those of the owners of the task's inputs. */
@@ -171,7 +177,11 @@ function checkUnmoved(ports: OpenPorts, request: OpenRequest, before: Allowed): 
 }
 
 /** Steps 4 and 5. */
-async function checkTimes(ports: OpenPorts, rights: Allowed, fresh: Freshness): Promise<void> {
+async function checkTimes(
+  ports: OpenPorts,
+  rights: Allowed,
+  fresh: Freshness,
+): Promise<Uint8Array[]> {
   const { charter } = ports.follower;
   const times = fresh.times.map((time) => time.timeSeconds * 1000);
   const now = agreedTime(charter, times) ?? Number.MAX_SAFE_INTEGER;
@@ -180,10 +190,17 @@ async function checkTimes(ports: OpenPorts, rights: Allowed, fresh: Freshness): 
     const message = `the grants or the time of this run ended at ${end}, the witnesses say ${now}`;
     throw keeperError('run-expired', message);
   }
-  for (const key of rights.roster) await checkEvidence(ports, key, now);
+  const used = new Map<string, Uint8Array>();
+  for (const key of rights.roster) await checkEvidence(ports, key, { now, used });
+  return [...used.values()].sort(compare);
 }
 
-async function checkEvidence(ports: OpenPorts, key: string, now: number): Promise<void> {
+/** Adds the collateral that it was appraised with to `used`. */
+async function checkEvidence(
+  ports: OpenPorts,
+  key: string,
+  { now, used }: { now: number; used: Map<string, Uint8Array> },
+): Promise<void> {
   const { state } = ports.follower;
   const place = state.joins.get(key)?.body.place;
   const whose = place === undefined ? "the worker's" : `the node's at place ${place}`;
@@ -198,6 +215,30 @@ async function checkEvidence(ports: OpenPorts, key: string, now: number): Promis
     const message = `evidence, ${whose}, was good until ${until}; the witnesses say ${now}`;
     throw keeperError('evidence-expired', message);
   }
+  for (const digest of appraised.collateral) used.set(toHex(digest), digest);
+}
+
+/** What is opened, to whom, and as it was judged. Synchronous, as the opening is. */
+function receiptFor(
+  { crypto, follower }: OpenPorts,
+  { epoch, seat }: KeyShare,
+  of: {
+    rights: Allowed;
+    wanted: readonly OpenedColumn[];
+    collateral: readonly Uint8Array[];
+  },
+): OpeningReceipt {
+  const { rights, wanted, collateral } = of;
+  return {
+    task: fromHex(rights.taskKey),
+    run: fromHex(rights.runKey),
+    epoch,
+    seat,
+    roster: rights.roster.map((key) => fromHex(key)),
+    columns: columnsDigest(columnsOpened(rights.inputs, wanted), crypto),
+    collateral,
+    size: follower.state.seq,
+  };
 }
 
 /** Step 6. */
@@ -231,7 +272,7 @@ function openColumns(
   share: KeyShare,
   wanted: readonly OpenedColumn[],
   keys: readonly SealedKey[],
-): Decision {
+): Omit<Decision, 'receipt'> {
   const partials = wanted.map(({ input, column, label, sealed }, i) => {
     const checked = ports.checked?.get(sealed);
     const known = checked?.under(label) === undefined ? undefined : checked;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a worker needs before it asks a keeper, for this package's tests: datasets whose keys are
 // sealed to the group, an approved task with its openings, a join with minted evidence.
-import { decodePartials, openAnswerInfo } from '@cloister/api';
+import { decodeOpened, openAnswerInfo } from '@cloister/api';
 import {
   commitTo,
   countersignJoin,
@@ -10,6 +10,7 @@ import {
   encodeSchema,
   encodeTaskOpenings,
   openingsInfo,
+  type RunTicket,
   reportData,
   type Said,
   type TaskOpenings,
@@ -208,10 +209,11 @@ export async function joinTask(
     checkpoint: utf8((await committee.ledger.checkpoint()).note),
     ...change.at,
   };
+  const ticket = await world.ticket({ ...body, ...change.body } as unknown as RunTicket);
   const input = { genesis: world.genesis, signing: signer.key, join: body };
   const quote = await (change.quote ?? hardware.quote)(reportData(input, 64, nodeCrypto));
   const evidence = await committee.blobs.put(change.bendEvidence?.(quote) ?? quote);
-  const join = { ...body, evidence, ...change.body };
+  const join = { ...body, ticket, evidence, ...change.body };
   const inner = await world.sign(signer, 'join', join);
   const outer = await countersignJoin(world.operator('insurer'), 'insurer', inner);
   const submitted = await world.submit(outer);
@@ -269,7 +271,8 @@ export async function openWith(
     const { epoch, seat, sealed } = await askKeeper(committee, { keeper, task, worker });
     const info = openAnswerInfo(genesis, { join: worker.join, epoch, seat });
     const aad = new Uint8Array(0);
-    const list = decodePartials(hpkeOpen({ keyPair: worker.hpke, info, aad, sealed }));
+    const opened = hpkeOpen({ keyPair: worker.hpke, info, aad, sealed });
+    const list = decodeOpened(opened).partials;
     const point = list.find((one) => one.input === 0 && one.column === column)?.point;
     partials.push({ seat, point: point as Uint8Array });
   }

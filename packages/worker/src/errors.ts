@@ -6,6 +6,10 @@ import { type ErrorCodeOf, errorTable } from '@cloister/core';
 export const workerError = errorTable({
   // asking for a run
   'not-the-proposer': { kind: 'policy', says: 'Only the proposer of a task can have it run.' },
+  'ticket-not-for-us': {
+    kind: 'policy',
+    says: "The ticket is not the proposer's for this operator, task and run; ask it for another.",
+  },
   'worker-busy': {
     kind: 'unavailable',
     says: 'The worker runs another task; wait, or ask another worker.',

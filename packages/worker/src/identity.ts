@@ -14,10 +14,16 @@ import { generateHpkeKeyPair, type HpkeKeyPair } from '@cloister/threshold/node'
 import type { TreeHead } from '@cloister/tlog';
 import type { Links, WorkerPorts } from './ports.ts';
 
-/** Who a run is, signed ways to the gateways, and its own word on the ledger. */
-export interface RunIdentity extends Links {
+/** What a proposer asks for, and the ticket that says so. */
+export interface AskedRun {
   readonly task: Uint8Array;
+  /** 16 bytes. */
   readonly run: Uint8Array;
+  readonly ticket: Uint8Array;
+}
+
+/** Who a run is, signed ways to the gateways, and its own word on the ledger. */
+export interface RunIdentity extends Links, AskedRun {
   readonly signer: Signer;
   readonly hpke: HpkeKeyPair;
   /** For channels to this run: bound by its evidence, wiped with the run. */
@@ -25,20 +31,20 @@ export interface RunIdentity extends Links {
   readonly appender: Appender;
 }
 
-export function newIdentity(ports: WorkerPorts, task: Uint8Array, run: Uint8Array): RunIdentity {
+export function newIdentity(ports: WorkerPorts, asked: AskedRun): RunIdentity {
   const signer = ports.keys.signer();
   const hpke = generateHpkeKeyPair(ports.random);
   const links = ports.links(signer);
   const { name, patienceMs } = ports.config;
   const appender = new Appender(ports, { name, signer, peers: links.gateways, patienceMs });
-  return { task, run, signer, hpke, tls: ports.keys.tls(), appender, ...links };
+  return { ...asked, signer, hpke, tls: ports.keys.tls(), appender, ...links };
 }
 
 /** Evidence over the run's keys, bound to charter, task, run and checkpoint; the join with it. */
 export async function attest(ports: WorkerPorts, identity: RunIdentity): Promise<MadeJoin> {
   const { follower, config, genesis, timers } = ports;
   const { name, operator, environment, patienceMs } = config;
-  const { hpke, tls, signer, task, run } = identity;
+  const { hpke, tls, signer, task, run, ticket } = identity;
   const checkpoint = await patiently('a cosigned checkpoint', { timers, patienceMs }, async () => {
     await follower.step();
     return follower.note;
@@ -46,7 +52,7 @@ export async function attest(ports: WorkerPorts, identity: RunIdentity): Promise
   const about = { role: 'worker', name, genesis, operator, environment } as const;
   const { charter } = follower;
   const keys = { hpke: hpke.publicKey, tls: tls.spki };
-  const facts = { ...about, charter, ...keys, checkpoint, of: { task, run } };
+  const facts = { ...about, charter, ...keys, checkpoint, of: { task, run, ticket } };
   return makeJoin(facts, { ...ports, signer });
 }
 

@@ -33,7 +33,8 @@ const PATIENCE_MS = 20_000;
 async function run(change: Parameters<Stage['ports']>[0] = {}) {
   const id = systemRandom.bytes(16);
   const began = performance.now();
-  const error = await execute(stage.ports(change), { task, run: id }, () => undefined).then(
+  const about = await stage.asked(task, id);
+  const error = await execute(stage.ports(change), about, () => undefined).then(
     () => undefined,
     (thrown: unknown) => thrown as CodedError,
   );
@@ -56,6 +57,18 @@ function lie(keeper: FakeKeeper): void {
 describe('one keeper of three', () => {
   const ways: Record<string, (keeper: FakeKeeper) => void> = {
     'lies about a point': lie,
+    'signs for another seat': (k) => {
+      k.bendReceipt = (r) => ({ ...r, seat: r.seat === 1 ? 3 : 1 });
+    },
+    'signs that it opened other columns': (k) => {
+      k.bendReceipt = (r) => ({ ...r, columns: new Uint8Array(32) });
+    },
+    'signs for another run': (k) => {
+      k.bendReceipt = (r) => ({ ...r, run: new Uint8Array(16) });
+    },
+    'signs that it judged before the join': (k) => {
+      k.bendReceipt = (r) => ({ ...r, size: 1 });
+    },
     'sends no points': (k) => {
       k.bendPartials = (p) => p.map((one) => ({ ...one, point: new Uint8Array(65).fill(4) }));
     },

@@ -9,14 +9,10 @@
 //   when a tag fails, each answer is kept only with a proof that holds under its seat's public
 //   share, and where that leaves too few, all keepers are asked once more with more time.
 // - Only columns that the task asked for are ever wanted.
+import { decodeOpened, openAnswerInfo, type PartialOpening } from '@cloister/api';
+import { gather, isPassing, tidyCode } from '@cloister/attested';
 import {
-  decodePartials,
-  openAnswerInfo,
-  openProofRequest,
-  type PartialOpening,
-} from '@cloister/api';
-import { gather, isPassing, tidyCode, within } from '@cloister/attested';
-import {
+  columnsOpened,
   type Epoch,
   encodeTaskOpenings,
   openedColumns,
@@ -27,16 +23,10 @@ import {
 } from '@cloister/contract';
 import type { Suppression } from '@cloister/contract/policy';
 import { equal, fromHex, isCoded } from '@cloister/core';
-import {
-  blame,
-  parsePoint,
-  parseReveal,
-  parseSealedKey,
-  type SealedKey,
-  seatPublicShare,
-} from '@cloister/threshold';
+import { parsePoint, parseSealedKey, type SealedKey } from '@cloister/threshold';
 import { combinePartials, hpkeOpen, hpkeSeal } from '@cloister/threshold/node';
 import type { TreeHead } from '@cloister/tlog';
+import { settleBlame } from './blame.ts';
 import type { InputKeys } from './data-plane.ts';
 import { workerError } from './errors.ts';
 import type { RunIdentity } from './identity.ts';
@@ -50,10 +40,10 @@ import {
   seatsOf,
 } from './keepers.ts';
 import type { WorkerPorts } from './ports.ts';
+import { checkReceipt } from './receipts.ts';
 
 const NO_AAD = new Uint8Array(0);
 const OPEN_MS = 20_000;
-const PROVE_MS = 10_000;
 /** A challenge lives for a minute: one that waited longer than this is drawn again. */
 const STALE_MS = 20_000;
 const MAX_PREFETCHED = 64;
@@ -76,6 +66,13 @@ export interface KeyRequest {
   readonly suppression: readonly Suppression[];
 }
 
+/** What keepers opened, one item an input, and the receipts of t seats for it. */
+export interface ObtainedKeys {
+  readonly keys: InputKeys[];
+  readonly columns: ReturnType<typeof columnsOpened>;
+  readonly receipts: readonly Uint8Array[];
+}
+
 /** One sealed key that is asked for. */
 interface Wanted {
   readonly input: number;
@@ -86,6 +83,7 @@ interface Wanted {
 
 interface Answer extends Holder {
   readonly points: readonly Uint8Array[];
+  readonly receipt: Uint8Array;
 }
 
 interface Asking {
@@ -94,9 +92,15 @@ interface Asking {
   readonly wanted: readonly Wanted[];
 }
 
+/** Keys in the order of what was wanted, and what the seats that gave them signed. */
+interface Combined {
+  readonly keys: readonly Uint8Array[];
+  readonly receipts: readonly Uint8Array[];
+}
+
 /** How a round of asking ended: with keys, or with why not. */
 interface Round {
-  readonly keys: readonly Uint8Array[] | undefined;
+  readonly combined: Combined | undefined;
   /** Distinct seats that answered in form. */
   readonly answered: number;
   /** Keepers that answered wrongly, by address. */
@@ -133,7 +137,7 @@ export function startKeys(
 }
 
 /**
- * The master keys of every column that the run reads, one map an input.
+ * The master keys of every column that the run reads, one map an input, with the keepers' receipts.
  * @throws CodedError `keepers-too-few`, `keepers-refused` with the refusal in its details,
  * `key-opening-failed`,
  * those of `openedColumns`, and the freshness codes
@@ -143,11 +147,11 @@ export async function obtainKeys(
   identity: RunIdentity,
   start: KeyStart,
   request: KeyRequest,
-): Promise<InputKeys[]> {
+): Promise<ObtainedKeys> {
   const wanted = await wantedKeys(ports, start, request);
   const asking = { start, openings: encodeTaskOpenings(request.openings), wanted };
   let round = await askRound(ports, identity, asking, await freshlyReached(ports, identity, start));
-  if (round.keys === undefined && round.unheard) {
+  if (round.combined === undefined && round.unheard) {
     const { answered, faulty } = round;
     ports.log.warn('asking-keepers-again', { answered, faulty: faulty.join(' ') });
     round = await askRound(
@@ -157,7 +161,11 @@ export async function obtainKeys(
       await reachAgain(ports, identity, start, SLOW_MS),
     );
   }
-  if (round.keys !== undefined) return byInput(start.rights, wanted, round.keys);
+  if (round.combined !== undefined) {
+    const { keys, receipts } = round.combined;
+    const columns = columnsOpened(start.rights.inputs, wanted);
+    return { keys: byInput(start.rights, wanted, keys), columns, receipts };
+  }
   if (round.answered < start.epoch.threshold) throw tooFew(round, start.epoch.threshold);
   const who =
     round.faulty.length === 0 ? '' : `: wrong answers came from ${round.faulty.join(', ')}`;
@@ -219,9 +227,9 @@ async function askRound(
   if (note === undefined) {
     const { failures, pending } = reached;
     const answered = seatsOf(holders);
-    return { keys: undefined, answered, faulty: [], unheard: pending > 0, failures };
+    return { combined: undefined, answered, faulty: [], unheard: pending > 0, failures };
   }
-  let keys: readonly Uint8Array[] | undefined;
+  let combined: Combined | undefined;
   let tried = false;
   const { asked, askOthers, cancel } = askFirstSeats(ports.timers, holders, {
     threshold,
@@ -232,10 +240,10 @@ async function askRound(
     enough: (answers) => {
       if (!tried && seatsOf(answers) >= threshold) {
         tried = true;
-        keys = combineAll(asking, answers);
-        if (keys === undefined) askOthers();
+        combined = combineAll(asking, answers);
+        if (combined === undefined) askOthers();
       }
-      return keys !== undefined;
+      return combined !== undefined;
     },
     graceMs: 0,
     boundMs: OPEN_MS,
@@ -244,12 +252,15 @@ async function askRound(
   const answered = seatsOf(got);
   const unheard = pending + reached.pending + reached.failures.filter(mayHelp).length > 0;
   const all = [...reached.failures, ...failures];
-  if (keys !== undefined || answered < threshold) {
-    return { keys, answered, faulty: [], unheard, failures: all };
+  if (combined !== undefined || answered < threshold) {
+    return { combined, answered, faulty: [], unheard, failures: all };
   }
-  const { honest, faulty } = await settleBlame(ports, asking, got);
-  if (seatsOf(honest) >= threshold) keys = combineAll(asking, honest);
-  return { keys, answered, faulty, unheard: unheard && faulty.length > 0, failures: all };
+  const { join, rights, epoch } = start;
+  const encs = asking.wanted.map(({ sealed }) => sealed.enc);
+  const about = { join, epochKey: rights.epoch, epoch, encs };
+  const { honest, faulty } = await settleBlame(ports, about, got);
+  if (seatsOf(honest) >= threshold) combined = combineAll(asking, honest);
+  return { combined, answered, faulty, unheard: unheard && faulty.length > 0, failures: all };
 }
 
 /** A keeper that could not be reached may be there the next time; one that refused will not be. */
@@ -281,9 +292,12 @@ async function askOne(
   }
   const info = openAnswerInfo(genesis, { join, epoch, seat: holder.seat });
   const plain = hpkeOpen({ keyPair: identity.hpke, info, aad: NO_AAD, sealed: answer.sealed });
-  const partials = decodePartials(plain);
+  const { partials, receipt } = decodeOpened(plain);
   if (partials.length !== asking.wanted.length) throw malformedAnswer('opened other columns');
-  return { ...holder, points: asking.wanted.map((want) => pointFor(partials, want)) };
+  const about = { rights, columns: columnsOpened(rights.inputs, asking.wanted) };
+  const { seat } = holder;
+  await checkReceipt(ports, about, { receipt, seat, signer: keeper.signer });
+  return { ...holder, points: asking.wanted.map((want) => pointFor(partials, want)), receipt };
 }
 
 function pointFor(partials: readonly PartialOpening[], want: Wanted): Uint8Array {
@@ -294,7 +308,7 @@ function pointFor(partials: readonly PartialOpening[], want: Wanted): Uint8Array
 }
 
 /** From the first answer of each seat; undefined when a tag fails: somebody's point is wrong. */
-function combineAll(asking: Asking, answers: readonly Answer[]): Uint8Array[] | undefined {
+function combineAll(asking: Asking, answers: readonly Answer[]): Combined | undefined {
   const { rights, epoch } = asking.start;
   const seats = new Map([...answers].reverse().map((answer) => [answer.seat, answer]));
   const keys: Uint8Array[] = [];
@@ -306,7 +320,7 @@ function combineAll(asking: Asking, answers: readonly Answer[]): Uint8Array[] | 
       const { groupKey } = rights;
       keys.push(combinePartials({ t: epoch.threshold, partials, groupKey, sealed, label }));
     }
-    return keys;
+    return { keys, receipts: [...seats.values()].map(({ receipt }) => receipt) };
   } catch (error) {
     for (const key of keys) key.fill(0);
     if (isCoded(error, 'opening-tag-invalid') || isCoded(error, 'opening-infinity')) {
@@ -314,40 +328,6 @@ function combineAll(asking: Asking, answers: readonly Answer[]): Uint8Array[] | 
     }
     throw error;
   }
-}
-
-/** Asks each to prove what it answered. One by one, because two may claim the same seat. */
-async function settleBlame(
-  ports: WorkerPorts,
-  asking: Asking,
-  answers: readonly Answer[],
-): Promise<{ honest: Answer[]; faulty: string[] }> {
-  const { start, wanted } = asking;
-  const { genesis, crypto } = ports;
-  const reveals = [...start.epoch.reveals.values()].map(({ reveal }) => parseReveal(reveal));
-  const about = {
-    genesis,
-    epoch: fromHex(start.rights.epoch),
-    request: openProofRequest(genesis, start.join, crypto),
-    encs: wanted.map(({ sealed }) => sealed.enc),
-  };
-  const settled = await Promise.all(
-    answers.map(async (answer) => {
-      const { seat, points } = answer;
-      const bounds = { timers: ports.timers, limitMs: PROVE_MS };
-      const proving = within('a proof', bounds, answer.client.prove(start.join));
-      const proof = await proving.then(
-        (proved) => proved.proof,
-        () => undefined,
-      );
-      const publicShare = seatPublicShare(reveals, seat);
-      const proven = { seat, publicShare, points, ...(proof === undefined ? {} : { proof }) };
-      return { answer, holds: blame({ ...about, answers: [proven] }).honest.length === 1 };
-    }),
-  );
-  const faulty = settled.filter(({ holds }) => !holds).map(({ answer }) => answer.base);
-  if (faulty.length > 0) ports.log.warn('keepers-wrong', { faulty: faulty.join(' ') });
-  return { honest: settled.filter(({ holds }) => holds).map(({ answer }) => answer), faulty };
 }
 
 function byInput(

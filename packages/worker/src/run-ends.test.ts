@@ -47,7 +47,8 @@ async function run(
     phases.push(phase);
     onPhase(phase, toHex(id));
   };
-  const error = await execute({ ...usual, ...change(usual) }, { task: of, run: id }, told).then(
+  const about = await stage.asked(of, id);
+  const error = await execute({ ...usual, ...change(usual) }, about, told).then(
     () => undefined,
     (thrown: unknown) => thrown,
   );

@@ -47,7 +47,8 @@ afterAll(async () => {
 async function run(task: Uint8Array, change: Parameters<Stage['ports']>[0] = {}) {
   const id = systemRandom.bytes(16);
   const phases: string[] = [];
-  const error = await execute(stage.ports(change), { task, run: id }, (p) => phases.push(p)).then(
+  const about = await stage.asked(task, id);
+  const error = await execute(stage.ports(change), about, (p) => phases.push(p)).then(
     () => undefined,
     (thrown: unknown) => thrown,
   );
@@ -148,7 +149,8 @@ describe('a run', () => {
     const id = systemRandom.bytes(16);
     const held: boolean[] = [];
     const onPhase = () => held.push(made.every(({ privateKey }) => privateKey !== undefined));
-    await execute({ ...ports, keys: { ...ports.keys, tls } }, { task: plain, run: id }, onPhase);
+    const about = await stage.asked(plain, id);
+    await execute({ ...ports, keys: { ...ports.keys, tls } }, about, onPhase);
     expect(new Set(held)).toEqual(new Set([true]));
     const { join = '' } = stage.world.state.runs.get(toHex(id)) ?? {};
     const digests = made.map(({ spki }) => nodeCrypto.digest('sha256', spki));

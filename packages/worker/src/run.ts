@@ -32,9 +32,9 @@ import { hpkeOpen } from '@cloister/threshold/node';
 import type { TreeHead } from '@cloister/tlog';
 import type { InputKeys, ReadyInput, SealedResult } from './data-plane.ts';
 import { Directory } from './directory.ts';
-import { attest, joinTask, newIdentity, type RunIdentity } from './identity.ts';
+import { type AskedRun, attest, joinTask, newIdentity, type RunIdentity } from './identity.ts';
 import { inputTables } from './inputs.ts';
-import { obtainKeys, startKeys } from './keys.ts';
+import { type ObtainedKeys, obtainKeys, startKeys } from './keys.ts';
 import type { WorkerPorts } from './ports.ts';
 import { recipientKeys } from './result.ts';
 
@@ -53,11 +53,11 @@ const FAILURE_MS = 20_000;
 /** Runs `task` once. @throws CodedError why it ended without a released result */
 export async function execute(
   ports: WorkerPorts,
-  about: { task: Uint8Array; run: Uint8Array },
+  about: AskedRun,
   onPhase: OnPhase,
 ): Promise<void> {
   const folder = await ports.data.makeScratch(ports.config.scratch);
-  const identity = newIdentity(ports, about.task, about.run);
+  const identity = newIdentity(ports, about);
   try {
     onPhase('attesting');
     const directory = new Directory(identity.gateways, ports);
@@ -98,7 +98,8 @@ async function runJoined(ports: WorkerPorts, identity: RunIdentity, joined: Join
   const { charter } = ports.follower;
   const sealing = { outputs, parameters: contents.parameters, charter };
   recipientKeys(sealing);
-  const keys = await obtainKeys(ports, identity, start, { openings, contents, suppression });
+  const request = { openings, contents, suppression };
+  const { keys, columns, receipts } = await obtainKeys(ports, identity, start, request);
   onPhase('reading');
   const { genesis, crypto, random, timers, data } = ports;
   const { blobs, task, run } = identity;
@@ -118,7 +119,10 @@ async function runJoined(ports: WorkerPorts, identity: RunIdentity, joined: Join
   const sealed = await data.sealResult({ ...sealing, files, genesis, task, run, crypto, random });
   const peak = computed.metrics.find((metric) => metric.name === 'peak-memory-bytes')?.value ?? 0;
   const host = { milliseconds, peakMemoryBytes: Math.max(0, Math.ceil(peak)) };
-  const usage = usageOf(identity, { join, rights, ready, sealed, rowsOut: computed.rows, host });
+  const usage = usageOf(identity, {
+    ...{ join, rights, ready, columns, receipts, sealed, host },
+    rowsOut: computed.rows,
+  });
   await record(ports, identity, rights, usage);
   onPhase('releasing');
   await release(ports, identity, joined, { rights, sealed });
@@ -214,6 +218,8 @@ function usageOf(
     join: Uint8Array;
     rights: Allowed;
     ready: readonly ReadyInput[];
+    columns: ObtainedKeys['columns'];
+    receipts: ObtainedKeys['receipts'];
     sealed: SealedResult;
     rowsOut: number;
     host: EventBody<'usage'>['host'];
@@ -226,9 +232,9 @@ function usageOf(
     run: identity.run,
     join: of.join,
     epoch: fromHex(rights.epoch),
-    inputs: ready.map(({ rows, bytes }, i) => {
-      const { dataset, version } = (rights.inputs[i] as (typeof rights.inputs)[number]).input;
-      return { dataset, version, rows, bytes };
+    inputs: of.columns.map((opened, i) => {
+      const { rows, bytes } = ready[i] as ReadyInput;
+      return { ...opened, rows, bytes };
     }),
     result: [...sealed.digests],
     counted: {
@@ -238,6 +244,7 @@ function usageOf(
       bytesOut: sum(sealed.blobs.map((blob) => blob.length)),
     },
     host: of.host,
+    receipts: [...of.receipts],
   };
 }
 

@@ -42,8 +42,13 @@ function client(signer?: Signer): WorkerClient {
 
 it('a run is started by its proposer, one at a time, and counted by how it ended', async () => {
   const bank = client(stage.world.identity('bank'));
-  const run = await bank.run(task);
-  await expect(bank.run(task)).rejects.toMatchObject({ code: 'worker-busy' });
+  const asked = await stage.asked(task);
+  const run = await bank.run(asked);
+  expect(run).toBe(toHex(asked.run));
+  // The same request again is the same run; another one has to wait.
+  expect(await bank.run(asked)).toBe(run);
+  const another = bank.run(await stage.asked(task));
+  await expect(another).rejects.toMatchObject({ code: 'worker-busy' });
   let status = await bank.status(run);
   for (let i = 0; i < 20 && !['released', 'failed'].includes(status.state); i++) {
     status = await bank.status(run, { known: status.state, waitMs: 2_000 });
@@ -63,7 +68,7 @@ it('a run that fails says why, with the kind of its code', async () => {
   const bank = client(stage.world.identity('bank'));
   for (const keeper of stage.keepers.slice(0, 2)) keeper.mode = 'dead';
   try {
-    const run = await bank.run(task);
+    const run = await bank.run(await stage.asked(task));
     let status = await bank.status(run);
     for (let i = 0; i < 20 && status.state !== 'failed'; i++) {
       status = await bank.status(run, { known: status.state, waitMs: 2_000 });
@@ -77,10 +82,14 @@ it('a run that fails says why, with the kind of its code', async () => {
 
 it('nobody else starts one, and no task that is not on the ledger', async () => {
   const other = client(stage.world.identity('insurer'));
-  await expect(other.run(task)).rejects.toMatchObject({ code: 'not-the-proposer' });
-  await expect(client().run(task)).rejects.toMatchObject({ code: 'request-unauthenticated' });
+  const asked = await stage.asked(task);
+  await expect(other.run(asked)).rejects.toMatchObject({ code: 'not-the-proposer' });
+  await expect(client().run(asked)).rejects.toMatchObject({ code: 'request-unauthenticated' });
   const bank = client(stage.world.identity('bank'));
-  const unknown = bank.run(new Uint8Array(32));
+  const elsewhere = await stage.world.ticket({ ...asked, operator: 'insurer' });
+  const misled = bank.run({ ...asked, ticket: elsewhere });
+  await expect(misled).rejects.toMatchObject({ code: 'ticket-not-for-us' });
+  const unknown = bank.run({ ...asked, task: new Uint8Array(32) });
   await expect(unknown).rejects.toMatchObject({ code: 'task-unknown' });
   const status = bank.status('00'.repeat(16));
   await expect(status).rejects.toMatchObject({ code: 'run-unknown' });

@@ -3,7 +3,7 @@
 //
 //   GET  /healthz         where it stands
 //   GET  /metrics         Prometheus text
-//   POST /v1/runs         {task}, signed by the task's proposer   -> {run}
+//   POST /v1/runs         {task, run, ticket}, signed by the task's proposer   -> {run}
 //   GET  /v1/runs/:run    ?known&wait: waits while the state is `known`
 //
 // Invariants: only a run is started by a request, and only by one that the proposer signed; waits
@@ -11,7 +11,7 @@
 // whoever knows its 16 random bytes.
 import { runRequest } from '@cloister/api';
 import { type HttpServer, type Routes, serveHttp, signedBody } from '@cloister/attested';
-import { fromHex, toHex } from '@cloister/core';
+import { fromBase64, fromHex, toHex } from '@cloister/core';
 import type { Worker } from './worker.ts';
 
 const MAX_BODY_BYTES = 65_536;
@@ -34,7 +34,9 @@ function routesOf(worker: Worker): Routes {
     'GET /metrics': () => metrics(worker),
     'POST /v1/runs': async (call) => {
       const { caller, asked } = await signedBody(call, runRequest, worker.ports);
-      return { run: await worker.start(fromHex(asked.task), caller) };
+      const { task, run, ticket } = asked;
+      const about = { task: fromHex(task), run: fromHex(run), ticket: fromBase64(ticket) };
+      return { run: await worker.start(about, caller) };
     },
     'GET /v1/runs/:run': ({ named, query }) => {
       const wait = waitOf(query.get('wait'));
@@ -54,6 +56,7 @@ function health(worker: Worker) {
     ok: follower.state.charter !== null,
     role: 'worker',
     name: config.name,
+    operator: config.operator,
     genesis: toHex(genesis),
     size: follower.size,
     simulated: follower.state.charter?.simulated ?? null,

@@ -3,9 +3,10 @@
 // stands. The process lives on between runs; everything that a run touches is its own (run.ts).
 import type { RunStatus } from '@cloister/api';
 import { errorFields, tidyCode } from '@cloister/attested';
-import { voidError } from '@cloister/contract';
+import { readRunTicket, voidError } from '@cloister/contract';
 import { type CodedError, type ErrorKind, equal, isCoded, toHex } from '@cloister/core';
 import { workerError } from './errors.ts';
+import type { AskedRun } from './identity.ts';
 import { workerMetrics } from './metrics.ts';
 import type { WorkerPorts } from './ports.ts';
 import { execute } from './run.ts';
@@ -33,11 +34,13 @@ export class Worker {
   }
 
   /**
-   * Begins a run of `task` for the caller, who must be its proposer.
-   * @throws CodedError `task-unknown`, `not-the-proposer`, `worker-busy`
+   * Begins the run that the ticket asks for, by the caller, who must be the task's proposer; asked
+   * again, it answers the same.
+   * @throws CodedError `task-unknown`, `not-the-proposer`, `ticket-not-for-us`, `worker-busy`
    */
-  async start(task: Uint8Array, caller: Uint8Array): Promise<string> {
-    const { follower, random } = this.ports;
+  async start(asked: AskedRun, caller: Uint8Array): Promise<string> {
+    const { follower } = this.ports;
+    const { task, run } = asked;
     const key = toHex(task);
     if (!follower.state.tasks.has(key)) await follower.step();
     const proposer = follower.state.tasks.get(key)?.proposer;
@@ -50,19 +53,31 @@ export class Worker {
       const message = 'only the proposer of a task on the ledger can have it run';
       throw workerError('not-the-proposer', message);
     }
+    await this.#checkTicket(asked, caller);
+    if (this.#runs.has(toHex(run))) return toHex(run);
     if (this.#current !== undefined) {
       const message = 'this worker is running another task: wait for it, or ask another worker';
       throw workerError('worker-busy', message);
     }
-    const run = random.bytes(16);
     const id = toHex(run);
     const status: RunStatus = { run: id, task: key, state: 'starting', phases: {} };
     const entry = { status, since: this.ports.timers.elapsed(), waiting: new Set<() => void>() };
     this.#remember(id, entry);
-    this.#current = this.#execute(entry, { task, run }).finally(() => {
+    this.#current = this.#execute(entry, asked).finally(() => {
       this.#current = undefined;
     });
     return id;
+  }
+
+  /** The ledger judges the ticket; here a wrong one is said before evidence is made for it. */
+  async #checkTicket(asked: AskedRun, proposer: Uint8Array): Promise<void> {
+    const { config, genesis, crypto } = this.ports;
+    const ticket = await readRunTicket(asked.ticket, { genesis, crypto });
+    const same = equal(ticket.task, asked.task) && equal(ticket.run, asked.run);
+    if (same && equal(ticket.signer, proposer) && ticket.operator === config.operator) return;
+    const wanted = `${config.operator}, this task and this run, by its proposer`;
+    const message = `the ticket is for ${ticket.operator}, or other than for ${wanted}`;
+    throw workerError('ticket-not-for-us', message);
   }
 
   /** Where a run stands; waits up to `waitMs` while its state is `known`. */
@@ -91,7 +106,7 @@ export class Worker {
     await Promise.race([this.#current, timer]);
   }
 
-  async #execute(entry: Entry, about: { task: Uint8Array; run: Uint8Array }): Promise<void> {
+  async #execute(entry: Entry, about: AskedRun): Promise<void> {
     const { log } = this.ports;
     try {
       await execute(this.ports, about, (state) => this.#enter(entry, { state }));

@@ -3,13 +3,16 @@
 // judgement: what a worker must live with is how it answers, and each answer can be bent.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { encodeOpened, openAnswerInfo, openProofRequest, type PartialOpening } from '@cloister/api';
 import {
-  encodePartials,
-  openAnswerInfo,
-  openProofRequest,
-  type PartialOpening,
-} from '@cloister/api';
-import { decodeTaskOpenings, openingsInfo, rightsOfJoin } from '@cloister/contract';
+  columnsDigest,
+  columnsOpened,
+  decodeTaskOpenings,
+  type OpeningReceipt,
+  openingsInfo,
+  rightsOfJoin,
+  signReceipt,
+} from '@cloister/contract';
 import {
   CodedError,
   fromBase64,
@@ -20,7 +23,7 @@ import {
   toHex,
 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
-import type { FormedEpoch } from '@cloister/testkit/world';
+import type { FormedEpoch, Node } from '@cloister/testkit/world';
 import { encodeLabel, parseReveal, parseSealedKey } from '@cloister/threshold';
 import {
   combineDeals,
@@ -62,6 +65,7 @@ export class FakeKeeper {
   bendHealth: (health: Record<string, unknown>) => Record<string, unknown> = (h) => h;
   bendChallenge: (challenge: string) => string = (c) => c;
   bendPartials: (partials: PartialOpening[]) => PartialOpening[] = (p) => p;
+  bendReceipt: (receipt: OpeningReceipt) => OpeningReceipt = (r) => r;
   bendOpen: (answer: Answers['open']) => Answers['open'] = (a) => a;
   readonly #share: KeyShare;
   readonly #server: Server;
@@ -100,6 +104,7 @@ export class FakeKeeper {
     this.bendHealth = (h) => h;
     this.bendChallenge = (c) => c;
     this.bendPartials = (p) => p;
+    this.bendReceipt = (r) => r;
     this.bendOpen = (a) => a;
     this.requests.length = 0;
   }
@@ -114,7 +119,7 @@ export class FakeKeeper {
       for await (const part of request as AsyncIterable<Buffer>) parts.push(part);
       const text = Buffer.concat(parts).toString();
       const asked = (text === '' ? {} : JSON.parse(text)) as Record<string, string>;
-      const answer = JSON.stringify(this.#route(path, asked));
+      const answer = JSON.stringify(await this.#route(path, asked));
       response.writeHead(200).end(answer);
     } catch (error) {
       const { status, body } = toErrorResponse(error);
@@ -147,7 +152,7 @@ export class FakeKeeper {
     return { epoch, seat, proof: toBase64(proof) };
   }
 
-  #open(asked: Record<string, string>) {
+  async #open(asked: Record<string, string>) {
     const { world } = this.shared;
     const { genesis } = world;
     const join = fromHex(asked['join'] ?? '');
@@ -175,11 +180,25 @@ export class FakeKeeper {
     });
     const { seat } = this;
     const epoch = this.epoch.id;
+    const signed: OpeningReceipt = {
+      task: fromHex(rights.taskKey),
+      run: fromHex(rights.runKey),
+      epoch,
+      seat,
+      roster: rights.roster.map((key) => fromHex(key)),
+      columns: columnsDigest(columnsOpened(rights.inputs, partials), nodeCrypto),
+      collateral: [],
+      size: world.state.seq,
+    };
+    const receipt = await signReceipt((node as Node).signer, 'fake', {
+      genesis,
+      receipt: this.bendReceipt(signed),
+    });
     const sealed = hpkeSeal({
       publicKey: rights.join.body.hpke,
       info: openAnswerInfo(genesis, { join, epoch, seat }),
       aad,
-      plaintext: encodePartials(this.bendPartials(partials)),
+      plaintext: encodeOpened({ partials: this.bendPartials(partials), receipt }),
     });
     return this.bendOpen({ epoch: toHex(epoch), seat, sealed: toBase64(sealed) });
   }

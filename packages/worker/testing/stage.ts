@@ -25,6 +25,7 @@ import { type FormedEpoch, World } from '@cloister/testkit/world';
 import { encodeLabel } from '@cloister/threshold';
 import { sealMasterKey } from '@cloister/threshold/node';
 import { parseWorkerConfig } from '../src/config.ts';
+import type { AskedRun } from '../src/identity.ts';
 import type { WorkerPorts } from '../src/ports.ts';
 import { ephemeralKeys, fileData, httpLinks } from '../src/process-ports.ts';
 import { FakeGateway, type Shared } from './gateway.ts';
@@ -180,6 +181,11 @@ export class Stage {
   }
 
   /** Proposed by the bank, approved by the owner; recipients by output, in order. */
+  /** A run of a task as its proposer asks for it. */
+  async asked(task: Uint8Array, run = systemRandom.bytes(16)): Promise<AskedRun> {
+    return { task, run, ticket: await this.world.ticket({ task, run, operator: 'bank' }) };
+  }
+
   async addTask(
     dataset: StageDataset,
     about: {

@@ -14,7 +14,10 @@ import { encodeEvent, MAX_EVENT_BYTES, OPERATOR_SUBJECT } from './event.ts';
 type Body = Record<string, Cbor>;
 const KINDS = Object.keys(EVENT_KINDS) as EventKind[];
 const ONE_OF: Record<string, readonly string[]> = {
-  join: ['task', 'run', 'place'],
+  join: ['task', 'run', 'place', 'ticket'],
+  dataset: ['previous'],
+  approve: ['previous'],
+  decline: ['previous'],
   epoch: ['from'],
 };
 const specimens = new Map<EventKind, Uint8Array>();

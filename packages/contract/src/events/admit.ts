@@ -8,6 +8,7 @@ import {
   type CryptoPort,
   checkCoseSignature,
   decodeCbor,
+  equal,
   isCoded,
   parseCose,
   toHex,
@@ -18,6 +19,8 @@ import { contractError } from '../errors.ts';
 import { EVENT_KINDS, type EventBody, type EventKind } from './bodies.ts';
 import { type AnyEvent, EVENT_VERSION, MAX_EVENT_BYTES, OPERATOR_SUBJECT } from './event.ts';
 import { judgeComplaintEvent, judgeRevealEvent } from './key-events.ts';
+import { columnsDigest, readReceipt, type SignedReceipt } from './opening-receipt.ts';
+import { readRunTicket } from './run-ticket.ts';
 
 const MAX_ISSUER_CHARACTERS = 200;
 
@@ -137,20 +140,49 @@ async function findings(
   }
   checkGenesis(event, false);
   switch (event.kind) {
-    case 'join':
+    case 'join': {
       checkPoints([event.body.hpke]);
-      return {};
+      const { ticket } = event.body;
+      if (ticket === undefined) return {};
+      return { ticket: await readRunTicket(ticket, { genesis: genesisOf(event), crypto }) };
+    }
+    case 'usage':
+      return { receipts: await readReceipts(genesisOf(event), event.body, crypto) };
     case 'dataset':
     case 'ack':
       checkPoints([event.body.groupKey]);
       return {};
     case 'reveal':
-      return judgeRevealEvent(event.genesis as Uint8Array, event.body, curve);
+      return judgeRevealEvent(genesisOf(event), event.body, curve);
     case 'complaint':
-      return judgeComplaintEvent(event.genesis as Uint8Array, event.body, { crypto, curve });
+      return judgeComplaintEvent(genesisOf(event), event.body, { crypto, curve });
     default:
       return {};
   }
+}
+
+/** The receipts of a usage record: each over this run, its epoch and the columns recorded. */
+function readReceipts(
+  genesis: Uint8Array,
+  body: EventBody<'usage'>,
+  crypto: CryptoPort,
+): Promise<SignedReceipt[]> {
+  const columns = columnsDigest(body.inputs, crypto);
+  return Promise.all(
+    body.receipts.map(async (bytes) => {
+      const receipt = await readReceipt(bytes, { genesis, crypto });
+      const { task, run, epoch } = receipt;
+      const same = equal(task, body.task) && equal(run, body.run) && equal(epoch, body.epoch);
+      if (same && equal(receipt.columns, columns)) return receipt;
+      const message = 'a receipt is for another run, epoch or other columns than are recorded';
+      throw contractError('receipt-malformed', message);
+    }),
+  );
+}
+
+/** Every kind but a first charter names one (checkGenesis). */
+function genesisOf(event: AnyEvent): Uint8Array {
+  return event.genesis as Uint8Array;
 }
 
 function checkGenesis(event: AnyEvent, founding: boolean): void {

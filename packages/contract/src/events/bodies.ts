@@ -55,6 +55,8 @@ export const joinBody = z.strictObject({
   run: id16.optional(),
   /** A distributed task's workers only: 1 is the driver, which opens the run. */
   place: seat.optional(),
+  /** Workers only: the proposer asks this operator for this run (run-ticket.ts). */
+  ticket: bytesUpTo(1_024).optional(),
   /** SHA-256 of the SubjectPublicKeyInfo of the node's TLS key. */
   tls: digest,
   hpke: point,
@@ -180,6 +182,12 @@ export const declineBody = z.strictObject({ task: digest, code, ...turn });
 /** A keeper will not open for this join. */
 export const refusalBody = z.strictObject({ task: digest, run: id16, join: digest, code });
 
+/** Ids of the columns that a run opened of one input; none where it only counts rows. */
+const columnsOpened = z
+  .array(columnId.min(1))
+  .max(10_000)
+  .refine(strictlyAscending, 'wanted ascending, distinct column ids');
+
 /** What a run used. `counted` was counted inside the TEE; `host` can be influenced from outside. */
 export const usageBody = z.strictObject({
   task: digest,
@@ -187,7 +195,14 @@ export const usageBody = z.strictObject({
   join: digest,
   epoch: digest,
   inputs: z
-    .array(z.strictObject({ ...datasetVersion.shape, rows: count, bytes: count }))
+    .array(
+      z.strictObject({
+        ...datasetVersion.shape,
+        columns: columnsOpened,
+        rows: count,
+        bytes: count,
+      }),
+    )
     .min(1)
     .max(100)
     .refine(distinctVersions, 'wanted every dataset version once'),
@@ -195,6 +210,8 @@ export const usageBody = z.strictObject({
   result: z.array(digest).min(1).max(1_000),
   counted: z.strictObject({ rowsIn: count, bytesIn: count, rowsOut: count, bytesOut: count }),
   host: z.strictObject({ milliseconds: count, peakMemoryBytes: count }),
+  /** What keepers of t seats signed as they opened (opening-receipt.ts). */
+  receipts: z.array(bytesUpTo(16_384)).min(1).max(99),
 });
 
 /** The result's blobs lie at the recipients' gateways. */

@@ -14,6 +14,8 @@ import {
 } from '@cloister/core';
 import type { EventBody, EventKind } from './bodies.ts';
 import type { ComplaintFacts, RevealFacts } from './key-events.ts';
+import type { SignedReceipt } from './opening-receipt.ts';
+import type { SignedTicket } from './run-ticket.ts';
 
 export const EVENT_VERSION = 1;
 /** An event is an entry of a tile log, which allows this many bytes (C2SP tlog-tiles). */
@@ -40,6 +42,10 @@ export interface AdmittedEvent<K extends EventKind = EventKind> {
   readonly commitHash?: Uint8Array;
   /** For a reveal: what it shows of itself. */
   readonly revealed?: RevealFacts;
+  /** For a worker's join: what its ticket says, and who signed it. */
+  readonly ticket?: SignedTicket;
+  /** For a usage record: what its receipts say, and who signed each. */
+  readonly receipts?: readonly SignedReceipt[];
   /** For a complaint: whether the opened deal is wrong, so that the dealer is at fault. */
   readonly upheld?: boolean;
   /** For a complaint: what it was judged over. */

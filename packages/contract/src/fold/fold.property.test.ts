@@ -102,7 +102,7 @@ function check(state: FoldState, before: { clock: number; seq: number }): void {
 
 /** The state without what every event moves, void or not. */
 function content(state: FoldState): string {
-  return toHex(encodeState({ ...state, seq: 0, seen: new Set() }));
+  return toHex(encodeState({ ...state, seq: 0, seen: new Map() }));
 }
 
 describe('the fold, whatever comes', () => {
@@ -193,5 +193,7 @@ function renamed(state: FoldState, event: AnyEvent, i: number): AnyEvent {
   }
   if (event.kind !== 'join') return named as AnyEvent;
   const keys = { run: fresh('run').slice(0, 16), tls: fresh('tls'), hpke: fresh('hpke') };
-  return { ...named, signer: fresh('key'), body: { ...event.body, ...keys } } as AnyEvent;
+  const ticket = event.ticket && { ...event.ticket, run: keys.run };
+  const renewed = { ...event.body, ...keys };
+  return { ...named, signer: fresh('key'), ticket, body: renewed } as AnyEvent;
 }

@@ -67,7 +67,7 @@ const NOT_A_STATEMENT: ReadonlySet<VoidCode> = new Set([
 /** Folds one admitted event into `state`, which it changes, and says what became of it. */
 export function fold(state: FoldState, event: AnyEvent): Outcome {
   const verdict = judge(state, event);
-  if (isRemembered(event.kind, verdict)) state.seen.add(event.key);
+  if (isRemembered(event.kind, verdict)) state.seen.set(event.key, state.seq);
   return outcome(state, verdict);
 }
 

@@ -124,14 +124,14 @@ describe('a distributed run', () => {
     const { world, task, run, enter, rights } = await roster();
     const nodes = [await enter('bank', 1), await enter('bank', 2), await enter('hospital', 3)];
     const [driver, second, third] = nodes as [Node, Node, Node];
-    const wrong = await world.put(second.signer, 'usage', world.usageBody(second));
+    const wrong = await world.put(second.signer, 'usage', await world.usageBody(second));
     expect(wrong.outcome).toMatchObject({ code: 'run-not-signer' });
     const body = { task, run, join: third.id, code: 'lost-peer' };
     const lent = await world.put(second.signer, 'run-failed', body);
     expect(lent.outcome).toMatchObject({ code: 'run-unknown' });
     await world.must(third.signer, 'run-failed', body);
     for (const node of nodes) expect(rights(node)).toMatchObject({ code: 'run-ended' });
-    const late = await world.put(driver.signer, 'usage', world.usageBody(driver));
+    const late = await world.put(driver.signer, 'usage', await world.usageBody(driver));
     expect(late.outcome).toMatchObject({ code: 'run-already-failed' });
   });
 });
@@ -249,7 +249,7 @@ describe('rights and states', () => {
     ]);
     await withdrawn.approve('insurer', task, [claims]);
     expect(codeIn(withdrawn)).toBe('run-ended');
-    const late = await withdrawn.put(worker.signer, 'usage', withdrawn.usageBody(worker));
+    const late = await withdrawn.put(worker.signer, 'usage', await withdrawn.usageBody(worker));
     expect(late.outcome).toMatchObject({ code: 'run-already-failed' });
     const expired = world.fork();
     await expired.tickAll(START_MS + 3_600_000);
@@ -330,7 +330,7 @@ describe('rights and states', () => {
     expect(taskState(lost.state, taskKey)).toBe('joined');
     await lost.tickAll(START_MS + RUN_MS + 1);
     expect(taskState(lost.state, taskKey)).toBe('failed');
-    const tooLate = await lost.put(worker.signer, 'usage', lost.usageBody(worker));
+    const tooLate = await lost.put(worker.signer, 'usage', await lost.usageBody(worker));
     expect(tooLate.outcome).toMatchObject({ code: 'run-already-failed' });
     const usage = await world.recordUsage(worker);
     await world.tickAll(START_MS + RELEASE_MS);

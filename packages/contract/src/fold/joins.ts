@@ -3,7 +3,7 @@
 // charter, its keys are new. A keeper's join waits for a seat; a worker's is judged against its
 // task at this position and, accepted, consumes one run; the executors of a distributed task enter
 // the run that their driver opened. spec/events.md, "join".
-import { toHex } from '@cloister/core';
+import { equal, toHex } from '@cloister/core';
 import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
 import { consumeRun, DRIVER, judgeRun } from './grants.ts';
@@ -16,7 +16,7 @@ export function foldJoin(state: FoldState, event: AdmittedEvent<'join'>): Verdic
   if (wrong !== undefined) return wrong;
   const { body } = event;
   if (body.role === 'worker') {
-    const unfit = judgeWorker(state, body);
+    const unfit = judgeWorker(state, event);
     if (unfit !== undefined) return unfit;
     if ((body.place ?? DRIVER) === DRIVER) consumeRun(state, event);
     else runOf(state, body)?.roster.set(body.place as number, event.key);
@@ -45,7 +45,8 @@ function judgeNode(state: FoldState, event: AdmittedEvent<'join'>): Verdict {
   }
   const worker = body.role === 'worker';
   const placed = body.place !== undefined && !worker;
-  if ((body.task !== undefined) !== worker || (body.run !== undefined) !== worker || placed) {
+  const about = [body.task, body.run, body.ticket];
+  if (about.some((field) => (field !== undefined) !== worker) || placed) {
     return voided('join-fields', `a ${body.role}`);
   }
   return judgePlace(state, body);
@@ -82,11 +83,14 @@ function keysOf(event: AdmittedEvent<'join'>): string[] {
   return [event.signer, event.body.tls, event.body.hpke].map(toHex);
 }
 
-function judgeWorker(state: FoldState, body: EventBody<'join'>): Verdict {
+function judgeWorker(state: FoldState, event: AdmittedEvent<'join'>): Verdict {
+  const { body } = event;
   if (state.clock === 0) return voided('clock-not-set');
   const taskKey = toHex(body.task as Uint8Array);
   const task = state.tasks.get(taskKey);
   if (task === undefined) return voided('join-task-unknown', taskKey.slice(0, 16));
+  const uninvited = judgeTicket(state, task, event);
+  if (uninvited !== undefined) return uninvited;
   const { nodes } = task.body.worker;
   const { place } = body;
   if ((place === undefined) !== (nodes === undefined) || (place ?? 0) > (nodes ?? 0)) {
@@ -95,6 +99,25 @@ function judgeWorker(state: FoldState, body: EventBody<'join'>): Verdict {
   if ((place ?? DRIVER) !== DRIVER) return judgeExecutor(state, body, taskKey);
   if (runOf(state, body) !== undefined) return voided('join-run-reused');
   return judgeAgainstTask(state, body, taskKey) ?? judgeRun(state, task);
+}
+
+/** Whether the proposer has asked this operator for this run, and the ticket is still good. */
+function judgeTicket(
+  state: FoldState,
+  task: Task,
+  { body, ticket }: AdmittedEvent<'join'>,
+): Verdict {
+  const proposer = indexOf(state).members.get(task.proposer);
+  if (proposer === undefined) return voided('join-proposer-removed', task.proposer);
+  const same =
+    ticket !== undefined &&
+    equal(ticket.signer, proposer.identity) &&
+    equal(ticket.task, body.task as Uint8Array) &&
+    equal(ticket.run, body.run as Uint8Array) &&
+    ticket.operator === body.operator;
+  if (!same) return voided('join-ticket');
+  if (state.clock < ticket.until) return undefined;
+  return voided('join-ticket-expired', `ended at ${ticket.until}, the clock is ${state.clock}`);
 }
 
 /** An executor enters a run that its driver has opened and that has not ended. */

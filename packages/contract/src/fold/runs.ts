@@ -2,11 +2,11 @@
 // What becomes of a run: a keeper's refusal, the worker's usage record, its release, or its
 // failure. A run is recorded once, released once, and a failed one is neither. spec/events.md,
 // "usage".
-import { toHex } from '@cloister/core';
+import { equal, toHex } from '@cloister/core';
 import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
 import { joinBySigner, versionKey } from './lookup.ts';
-import type { FoldState, Join, Run, Task } from './state.ts';
+import type { Epoch, FoldState, Join, Run, Task } from './state.ts';
 import { type Verdict, type Voided, voided } from './void-codes.ts';
 
 export function foldUsage(state: FoldState, event: AdmittedEvent<'usage'>): Verdict {
@@ -26,10 +26,50 @@ export function foldUsage(state: FoldState, event: AdmittedEvent<'usage'>): Verd
     epoch.activeSeq !== null &&
     (epoch.supersededSeq === null || epoch.supersededSeq > join.seq);
   if (!during) return voided('usage-epoch', toHex(event.body.epoch).slice(0, 16));
+  const unproved =
+    judgeColumns(task, event.body) ?? judgeReceipts(state, { run, join, epoch }, event);
+  if (unproved !== undefined) return unproved;
   run.status = 'recorded';
   state.openRuns.delete(toHex(event.body.run));
   run.usage = { event: event.key, body: event.body, seq: state.seq, at: state.clock };
   return undefined;
+}
+
+/** Whether what was opened of each input is what the task asked for, or less. */
+function judgeColumns(task: Task, body: EventBody<'usage'>): Verdict {
+  for (const used of body.inputs) {
+    const asked = task.body.inputs.find((input) => versionKey(input) === versionKey(used));
+    const extra = used.columns.find((column) => asked?.columns.includes(column) !== true);
+    if (extra === undefined) continue;
+    return voided('usage-columns-not-asked', `column ${extra} of ${versionKey(used)}`);
+  }
+  return undefined;
+}
+
+/** Whether t seats of the epoch signed that they opened, to this roster, after the join. */
+function judgeReceipts(
+  state: FoldState,
+  { run, join, epoch }: { run: Run; join: Join; epoch: Epoch },
+  event: AdmittedEvent<'usage'>,
+): Verdict {
+  const roster = [...run.roster]
+    .sort(([a], [b]) => a - b)
+    .map(([, key]) => key)
+    .join();
+  const seats = new Set<number>();
+  for (const receipt of event.receipts ?? []) {
+    const { seat, size, signer } = receipt;
+    const holder = state.joins.get(epoch.joins[seat - 1] ?? '');
+    const own = holder !== undefined && equal(holder.signer, signer);
+    const judged = size > join.seq && size <= state.seq;
+    if (!own || !judged || receipt.roster.map(toHex).join() !== roster) {
+      return voided('usage-receipt-wrong', `seat ${seat}`);
+    }
+    if (seats.has(seat)) return voided('usage-receipt-wrong', `seat ${seat} twice`);
+    seats.add(seat);
+  }
+  if (seats.size >= epoch.threshold) return undefined;
+  return voided('usage-receipts-few', `got ${seats.size}, wanted ${epoch.threshold}`);
 }
 
 export function foldReleased(state: FoldState, event: AdmittedEvent<'released'>): Verdict {

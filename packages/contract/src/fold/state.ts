@@ -34,8 +34,8 @@ export interface FoldState {
   runs: Map<string, Run>;
   /** Runs that have neither recorded nor failed. */
   openRuns: Set<string>;
-  /** Ids of accepted events, and of void ones whose kind is judged once (fold.ts). */
-  seen: Set<string>;
+  /** Positions by id: of accepted events, and of void ones whose kind is judged once (fold.ts). */
+  seen: Map<string, number>;
 }
 
 export interface Join {
@@ -162,7 +162,7 @@ export function emptyState(genesis: Uint8Array): FoldState {
     tasks: new Map(),
     runs: new Map(),
     openRuns: new Set(),
-    seen: new Set(),
+    seen: new Map(),
   };
 }
 

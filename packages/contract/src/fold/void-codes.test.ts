@@ -20,6 +20,7 @@ import {
 } from '@cloister/testkit/world';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { EventBody, Said } from '../events/bodies.ts';
+import type { OpeningReceipt } from '../events/opening-receipt.ts';
 import { LANDING_MAX } from './statements.ts';
 import { VOID_CODES, type VoidCode } from './void-codes.ts';
 
@@ -178,7 +179,25 @@ async function excluded(s: Stage): Promise<Node[]> {
 }
 
 function usage(s: Stage, change: Partial<EventBody<'usage'>>, signer = s.worker.signer) {
-  return s.world.put(signer, 'usage', s.world.usageBody(s.worker, change));
+  return s.world.usageBody(s.worker, change).then((body) => s.world.put(signer, 'usage', body));
+}
+
+/** The usage record with its receipts changed. */
+async function withReceipts(
+  s: Stage,
+  change: (all: Uint8Array[]) => (Uint8Array | undefined)[],
+): Promise<Submitted> {
+  const body = await s.world.usageBody(s.worker);
+  return usage(s, { receipts: change(body.receipts) as Uint8Array[] });
+}
+
+async function receiptsWith(s: Stage, change: Partial<OpeningReceipt>): Promise<Submitted> {
+  const body = await s.world.usageBody(s.worker);
+  return usage(s, { receipts: await s.world.receipts(body, change) });
+}
+
+function flipped(bytes: Uint8Array): Uint8Array {
+  return bytes.map((byte, i) => (i === bytes.length - 1 ? byte ^ 1 : byte));
 }
 
 function refusal(s: Stage, change: Partial<EventBody<'refusal'>>, signer = signerOf(s.epoch, 1)) {
@@ -361,6 +380,47 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
     async ({ world }) => {
       const body = world.joinBody('bank', 'keeper', 'k', { task: ID });
       return world.submit(await world.joinBytes(namedSigner('void', 'k'), body));
+    },
+  ],
+  ['join-fields', (s) => workerJoin(s, { ticket: undefined as never })],
+  // A ticket by somebody who did not propose the task, for another operator, run or task.
+  [
+    'join-ticket',
+    async (s) => {
+      const asked = { task: s.task, run: ID.slice(16), operator: 'bank' };
+      const ticket = await s.world.ticket(asked, s.world.identity('insurer'));
+      return workerJoin(s, { run: asked.run, ticket });
+    },
+  ],
+  [
+    'join-ticket',
+    async (s) => {
+      const asked = { task: s.task, run: ID.slice(16), operator: 'insurer' };
+      return workerJoin(s, { run: asked.run, ticket: await s.world.ticket(asked) });
+    },
+  ],
+  [
+    'join-ticket',
+    async (s) => {
+      const asked = { task: s.task, run: ID.slice(16), operator: 'bank' };
+      return workerJoin(s, { ticket: await s.world.ticket(asked) });
+    },
+  ],
+  [
+    'join-ticket',
+    async (s) => {
+      const other = await s.world.propose('bank', [s.claims]);
+      const asked = { task: other, run: ID.slice(16), operator: 'bank' };
+      return workerJoin(s, { run: asked.run, ticket: await s.world.ticket(asked) });
+    },
+  ],
+  [
+    'join-ticket-expired',
+    async (s) => {
+      const asked = { task: s.task, run: ID.slice(16), operator: 'bank' };
+      const ticket = await s.world.ticket(asked);
+      await s.world.tickAll(START_MS + 86_400_000);
+      return workerJoin(s, { run: asked.run, ticket });
     },
   ],
   [
@@ -764,12 +824,52 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
   ['run-unknown', (s) => refusal(s, { join: ID })],
   ['run-not-signer', async (s) => usage(s, {}, (await s.world.joinWorker('bank', s.task)).signer)],
   [
+    'usage-columns-not-asked',
+    async (s) => {
+      const { inputs } = await s.world.usageBody(s.worker);
+      return usage(s, { inputs: inputs.map((input) => ({ ...input, columns: [1, 2, 3] })) });
+    },
+  ],
+  ['usage-receipts-few', (s) => withReceipts(s, (all) => all.slice(1))],
+  ['usage-receipt-wrong', (s) => withReceipts(s, (all) => [all[0], all[0]])],
+  // Judged before the join was there, or at a head that nobody has reached.
+  ['usage-receipt-wrong', (s) => receiptsWith(s, { size: 1 })],
+  ['usage-receipt-wrong', (s) => receiptsWith(s, { size: s.world.state.seq + 1 })],
+  // For other nodes, and by a seat that is another keeper's.
+  ['usage-receipt-wrong', (s) => receiptsWith(s, { roster: [ID] })],
+  ['usage-receipt-wrong', (s) => receiptsWith(s, { seat: 3 })],
+  // Receipts for another run, other columns or another epoch are none of this record.
+  ['inadmissible', (s) => receiptsWith(s, { run: ID.slice(16) })],
+  ['inadmissible', (s) => receiptsWith(s, { columns: ID })],
+  ['inadmissible', (s) => receiptsWith(s, { epoch: ID })],
+  ['inadmissible', (s) => withReceipts(s, ([first]) => [flipped(first as Uint8Array)])],
+  [
     'run-already-recorded',
     async (s) => {
       await s.world.recordUsage(s.worker);
       return usage(s, { result: [ID] });
     },
   ],
+  [
+    'usage-columns-not-asked',
+    async (s) => {
+      const { inputs } = await s.world.usageBody(s.worker);
+      return usage(s, { inputs: inputs.map((input) => ({ ...input, columns: [1, 2, 3] })) });
+    },
+  ],
+  ['usage-receipts-few', (s) => withReceipts(s, (all) => all.slice(1))],
+  ['usage-receipt-wrong', (s) => withReceipts(s, (all) => [all[0], all[0]])],
+  // Judged before the join was there, or at a head that nobody has reached.
+  ['usage-receipt-wrong', (s) => receiptsWith(s, { size: 1 })],
+  ['usage-receipt-wrong', (s) => receiptsWith(s, { size: s.world.state.seq + 1 })],
+  // For other nodes, and by a seat that is another keeper's.
+  ['usage-receipt-wrong', (s) => receiptsWith(s, { roster: [ID] })],
+  ['usage-receipt-wrong', (s) => receiptsWith(s, { seat: 3 })],
+  // Receipts for another run, other columns or another epoch are none of this record.
+  ['inadmissible', (s) => receiptsWith(s, { run: ID.slice(16) })],
+  ['inadmissible', (s) => receiptsWith(s, { columns: ID })],
+  ['inadmissible', (s) => receiptsWith(s, { epoch: ID })],
+  ['inadmissible', (s) => withReceipts(s, ([first]) => [flipped(first as Uint8Array)])],
   [
     'run-already-recorded',
     async (s) => {
@@ -801,7 +901,7 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
   ],
   [
     'usage-inputs-differ',
-    (s) => usage(s, { inputs: [{ ...versionOf(s.claims), rows: 1, bytes: 1 }] }),
+    (s) => usage(s, { inputs: [{ ...versionOf(s.claims), columns: [1], rows: 1, bytes: 1 }] }),
   ],
   ['usage-epoch', (s) => usage(s, { epoch: ID })],
   [

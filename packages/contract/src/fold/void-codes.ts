@@ -35,7 +35,11 @@ export const VOID_CODES = {
   'join-environment-role': 'The environment is for the other role.',
   'join-hardware-not-enrolled': 'The hardware is not enrolled under this operator for this TEE.',
   'join-key-reused': 'A key of the node was brought by an earlier join or belongs to the charter.',
-  'join-fields': 'A worker names a task and a run; a keeper names neither, and no place.',
+  'join-fields':
+    'A worker names task and run and shows its ticket; a keeper has none of these, and no place.',
+  'join-ticket':
+    "The ticket is not the proposer's for this task, run and operator; ask it for a run.",
+  'join-ticket-expired': 'The ticket has expired; ask the proposer for another run.',
   // keys
   'epoch-forming': 'Another epoch is forming; wait until it is active or has ended.',
   'epoch-seats': 'The number of joins is not the number of keepers in the charter.',
@@ -117,6 +121,10 @@ export const VOID_CODES = {
   'run-already-failed': 'This run has ended as failed.',
   'run-already-released': 'The result of this run has been released.',
   'usage-inputs-differ': 'The inputs recorded are not those of the task.',
+  'usage-columns-not-asked': 'The run opened a column that its task does not ask for.',
+  'usage-receipt-wrong':
+    'A receipt is not by the seat that it names, for the nodes of this run, since its join.',
+  'usage-receipts-few': 'Fewer seats than open a key have signed that they opened for this run.',
   'usage-epoch': 'The epoch named was not active at any time during the run.',
   'released-usage-unknown': "The usage named is not this run's.",
   'refusal-not-seated': 'Only a keeper with a seat in an epoch that was active refuses.',

@@ -51,6 +51,17 @@ export function openedColumns(of: {
   });
 }
 
+/** What is opened of each input, without the footers: what receipts and usage records say. */
+export function columnsOpened(
+  inputs: readonly RightInput[],
+  opened: readonly Pick<OpenedColumn, 'input' | 'column'>[],
+): { dataset: Uint8Array; version: number; columns: number[] }[] {
+  return inputs.map(({ input: { dataset, version } }, at) => {
+    const own = opened.filter(({ input, column }) => input === at && column !== FOOTER_COLUMN);
+    return { dataset, version, columns: own.map(({ column }) => column).sort((a, b) => a - b) };
+  });
+}
+
 /** The label of a column's key; 0 is the footer's. */
 export function columnLabel(
   genesis: Uint8Array,

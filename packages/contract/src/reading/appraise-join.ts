@@ -9,6 +9,7 @@ import {
   type BlobStore,
   type CodedError,
   type CryptoPort,
+  compare,
   coreError,
   equal,
   hasCode,
@@ -48,12 +49,19 @@ export interface Mismatch {
 }
 
 export type JoinAppraisal =
-  | { readonly ok: true; readonly claims: Claims; readonly appraisal: Appraisal }
+  | {
+      readonly ok: true;
+      readonly claims: Claims;
+      readonly appraisal: Appraisal;
+      /** Digests of the collateral that was there for it, ascending. */
+      readonly collateral: readonly Uint8Array[];
+    }
   | { readonly ok: false; readonly mismatch: Mismatch };
 
 /** Collateral that can be used, and why some could not be read, if so. */
 interface Newest {
   readonly bundles: Collateral[];
+  readonly digests: Uint8Array[];
   readonly unread: CodedError | undefined;
 }
 
@@ -87,7 +95,7 @@ export class JoinAppraiser {
     const kind = environment.tee as EvidenceKind;
     const bytes = await this.#blobs.get(join.body.evidence);
     const roots = [await this.#root(environment)];
-    const { bundles: collateral, unread } = await this.#collateral(state, kind);
+    const { bundles: collateral, digests, unread } = await this.#collateral(state, kind);
     const at = state.clock;
     try {
       const claims = await verifyEvidence(
@@ -95,7 +103,7 @@ export class JoinAppraiser {
         { crypto: this.#crypto, collateral, roots, at, cache: this.#cache },
       );
       const policy = this.#policy(state, join, environment);
-      return judged(claims, appraise(claims, policy));
+      return judged(claims, appraise(claims, policy), digests);
     } catch (error) {
       if (!isCoded(error)) throw error;
       if (unread !== undefined && error.code === 'collateral-missing') throw unread;
@@ -118,6 +126,7 @@ export class JoinAppraiser {
    */
   async #collateral(state: FoldState, kind: EvidenceKind): Promise<Newest> {
     const bundles: Collateral[] = [];
+    const digests: Uint8Array[] = [];
     let unread: CodedError | undefined;
     for (const [name, { digest, number }] of state.collateral) {
       if (!name.startsWith(`${kind}/`)) continue;
@@ -125,13 +134,14 @@ export class JoinAppraiser {
         const bundle = await this.#bundle(digest);
         if (`${bundle.kind}/${bundle.subject}` === name && bundle.number === number) {
           bundles.push(bundle);
+          digests.push(digest);
         }
       } catch (error) {
         if (!isCoded(error)) throw error;
         if (error.kind === 'unavailable' || error.kind === 'not-found') unread = error;
       }
     }
-    return { bundles, unread };
+    return { bundles, digests: digests.sort(compare), unread };
   }
 
   #bundle(digest: Uint8Array): Promise<Collateral> {
@@ -192,8 +202,12 @@ function minimumSvn(kind: EvidenceKind, minimum: number | 'any'): Record<string,
   return minimum === 'any' ? 'any' : { [SVN_NAMES[kind] ?? 'svn']: minimum };
 }
 
-function judged(claims: Claims, appraisal: Appraisal): JoinAppraisal {
-  if (appraisal.status !== 'contraindicated') return { ok: true, claims, appraisal };
+function judged(
+  claims: Claims,
+  appraisal: Appraisal,
+  collateral: readonly Uint8Array[],
+): JoinAppraisal {
+  if (appraisal.status !== 'contraindicated') return { ok: true, claims, appraisal, collateral };
   const failed = appraisal.checks.find((check) => check.status === 'contraindicated');
   return refuse(failed?.code ?? 'appraisal-failed', failed?.wanted ?? '', failed?.got ?? '');
 }

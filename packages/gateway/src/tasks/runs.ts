@@ -3,7 +3,13 @@
 // is cosigned and its evidence stands. Whoever answers the worker wrongly here gives away code and
 // schemas, so the evidence is appraised anew and the openings are sealed to the attested key only.
 import { HttpJson, type RunStatus, WorkerClient } from '@cloister/api';
-import { encodeTaskOpenings, openingsInfo, rightsOfJoin, voidError } from '@cloister/contract';
+import {
+  encodeTaskOpenings,
+  openingsInfo,
+  rightsOfJoin,
+  signRunTicket,
+  voidError,
+} from '@cloister/contract';
 import { equal, toHex } from '@cloister/core';
 import { hpkeSeal } from '@cloister/threshold/node';
 import { type Gateway, stateInForce } from '../context.ts';
@@ -11,12 +17,17 @@ import { gatewayError } from '../errors.ts';
 import { readTask } from './tasks.ts';
 
 const FOLLOW_MS = 5_000;
+/** A worker that has not joined by then is not waited for. */
+const TICKET_MS = 600_000;
 
 /** Where each run was started: the gateway forwards status questions there. */
 export class RunBook {
   readonly #workers = new Map<string, string>();
 
-  /** Asks the worker at `address` to run `task`. @throws CodedError the worker's refusal */
+  /**
+   * Asks the worker at `address` to run `task` once. Its ticket is for the operator that it says it
+   * belongs to: where that is another, its join is void. @throws CodedError the worker's refusal
+   */
   async start(gateway: Gateway, task: Uint8Array, address: string): Promise<RunStatus> {
     const found = stateInForce(gateway).tasks.get(toHex(task));
     if (found === undefined || found.proposer !== gateway.card.id) {
@@ -24,9 +35,16 @@ export class RunBook {
       throw gatewayError('task-not-yours', message);
     }
     const client = workerClient(gateway, address);
-    const run = await client.run(task);
-    this.#workers.set(run, address);
-    return client.status(run);
+    const { operator } = await client.health();
+    const run = gateway.random.bytes(16);
+    const until = Math.max(gateway.clock.now(), stateInForce(gateway).clock) + TICKET_MS;
+    const ticket = await signRunTicket(gateway.keys.identity, gateway.card.id, {
+      genesis: gateway.genesis,
+      ticket: { task, run, operator, until },
+    });
+    const id = await client.run({ task, run, ticket });
+    this.#workers.set(id, address);
+    return client.status(id);
   }
 
   async status(

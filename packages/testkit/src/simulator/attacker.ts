@@ -116,6 +116,7 @@ export class Attacker {
       hardware: attester.hardware,
       task: this.#task.id,
       run: this.#run,
+      ticket: await this.#ticket(),
       ...(this.#place === undefined ? {} : { place: this.#place }),
       tls: namedBytes(this.#stage.label, `${this.name}/tls`),
       hpke: this.#hpke.publicKey,
@@ -135,6 +136,12 @@ export class Attacker {
       const gateway = this.#gateways.get(MEMBERS[i % MEMBERS.length] as string) as Gateway;
       if ((await gateway.append(bytes).catch(passing)) !== undefined) return;
     }
+  }
+
+  /** Its proposer asked for this run: what it does beyond that is its own. */
+  #ticket(): Promise<Uint8Array> {
+    const asked = { task: this.#task.id, run: this.#run, operator: PROPOSER };
+    return this.#stage.world.ticket(asked, this.#stage.key(PROPOSER, 'identity'));
   }
 
   /** Its run is over: it says so itself. */

@@ -55,7 +55,7 @@ export function stubAppraiser(blobs: Blobs, blind?: string): Appraiser {
     }
     const { claimed } = JSON.parse(new TextDecoder().decode(bytes)) as { claimed: Claimed };
     const claims = { time: { validUntil: claimed.until } };
-    return { ok: true, claims } as unknown as JoinAppraisal;
+    return { ok: true, claims, collateral: [] } as unknown as JoinAppraisal;
   };
   return { appraise };
 }

@@ -3,11 +3,12 @@
 // through its ports. Here are those ports, the three calls that its HTTP server would take, and
 // wrappers around its parts: for the checker, for a mutant, for a Byzantine host (rogue.ts).
 
-import { encodePartials, openAnswerInfo, type PartialOpening } from '@cloister/api';
+import { encodeOpened, openAnswerInfo } from '@cloister/api';
 import type { LedgerPeer } from '@cloister/attested';
+import { signReceipt } from '@cloister/contract';
 import { type BlobStore, CodedError, equal, isCoded, toHex } from '@cloister/core';
 import { Keeper, type KeeperParts, type KeeperPorts, keeperParts } from '@cloister/keeper';
-import { decide, type OpenRequest } from '@cloister/keeper/protocol';
+import { type Decision, decide, type OpenRequest } from '@cloister/keeper/protocol';
 import { hpkeSeal } from '@cloister/threshold/node';
 import { namedPoint } from '../world/index.ts';
 import type { Checker } from './checker.ts';
@@ -33,7 +34,7 @@ export class KeeperNode {
   failed = false;
   readonly #stage: Stage;
   readonly #checker: Checker;
-  readonly #answered = new Map<string, readonly PartialOpening[]>();
+  readonly #answered = new Map<string, Decision>();
 
   constructor(
     stage: Stage,
@@ -161,7 +162,7 @@ export class KeeperNode {
       decide: async (given, share, request) => {
         const decision = await real(given, share, request);
         checker.opened(name, request, decision.partials);
-        this.#answered.set(toHex(request.join), decision.partials);
+        this.#answered.set(toHex(request.join), decision);
         return decision;
       },
       tlsKey: () => namedTlsKey(stage.label, name),
@@ -211,19 +212,23 @@ export class KeeperNode {
     }
   }
 
-  #bend(join: Uint8Array, answer: Awaited<ReturnType<Keeper['open']>>) {
+  async #bend(join: Uint8Array, answer: Awaited<ReturnType<Keeper['open']>>) {
     if (this.byzantine !== 'wrong-partials') return answer;
     this.#stage.network.count('wrong-partials');
     const { genesis } = this.#stage.world;
     const { epoch, seat } = answer;
-    const right = this.#answered.get(toHex(join)) ?? [];
-    const wrong = right.map((one) => ({ ...one, point: namedPoint('wrong', 'partial') }));
+    const { partials, receipt } = this.#answered.get(toHex(join)) as Decision;
+    const wrong = partials.map((one) => ({ ...one, point: namedPoint('wrong', 'partial') }));
+    const signed = await signReceipt(this.#stage.shared.signer(this.name), this.name, {
+      genesis,
+      receipt,
+    });
     const body = this.keeper.follower.state.joins.get(toHex(join))?.body;
     const sealed = hpkeSeal({
       publicKey: body?.hpke as Uint8Array,
       info: openAnswerInfo(genesis, { join, epoch, seat }),
       aad: new Uint8Array(0),
-      plaintext: encodePartials(wrong),
+      plaintext: encodeOpened({ partials: wrong, receipt: signed }),
       random: this.#stage.random(`${this.name}/wrong/${toHex(join)}`),
     });
     return { epoch, seat, sealed };

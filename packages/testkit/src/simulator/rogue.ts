@@ -67,11 +67,11 @@ export class Rogue {
     return {
       get state() {
         const { seen } = follower.state;
-        const has = (id: string) => {
+        const get = (id: string) => {
           const said = insteadOf(id);
-          return seen.has(said === undefined ? id : toHex(eventId(said)));
+          return seen.get(said === undefined ? id : toHex(eventId(said)));
         };
-        return Object.create(follower.state, { seen: { value: { has } } }) as FoldState;
+        return Object.create(follower.state, { seen: { value: { get } } }) as FoldState;
       },
       get size() {
         return follower.size;

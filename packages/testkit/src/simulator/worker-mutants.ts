@@ -19,7 +19,7 @@ export function believing(
       const runs = new Map(follower.state.runs);
       const mine = recorded(runs.get(run));
       if (mine !== undefined) runs.set(run, mine);
-      const seen = new Set(follower.state.seen).add(said() ?? '');
+      const seen = new Map(follower.state.seen).set(said() ?? '', 0);
       return Object.create(follower.state, {
         runs: { value: runs },
         seen: { value: seen },

@@ -67,8 +67,7 @@ export class WorkerNode {
     sound.add(toHex(signer.key));
     const { openings, uses } = this.task;
     if (equal(openings.uses.value, encodeUses(uses))) honestWorkers.add(toHex(signer.key));
-    const about = { task: this.task.id, run: this.run };
-    const work = execute(this.#ports(signer), about, (phase) => {
+    const work = this.#execute(signer, (phase) => {
       if (phase !== 'releasing' || !this.#crashes) return;
       network.count('worker-crash');
       this.state = 'crashed';
@@ -84,6 +83,14 @@ export class WorkerNode {
       },
     );
     network.go(work);
+  }
+
+  /** With the ticket that its proposer gave it. */
+  async #execute(signer: Signer, onPhase: (phase: string) => void): Promise<void> {
+    const { task, run } = { task: this.task.id, run: this.run };
+    const proposer = this.#stage.key(PROPOSER, 'identity');
+    const ticket = await this.#stage.world.ticket({ task, run, operator: PROPOSER }, proposer);
+    return execute(this.#ports(signer), { task, run, ticket }, onPhase);
   }
 
   #ports(signer: Signer): WorkerPorts {

@@ -5,10 +5,18 @@
 // answering what the next needs. Methods whose event must be accepted throw when it is void. Long
 // because one class knows every key and every step.
 
-import type { CharterBody, EventBody, EventKind, Said } from '@cloister/contract';
+import type {
+  CharterBody,
+  EventBody,
+  EventKind,
+  OpeningReceipt,
+  RunTicket,
+  Said,
+} from '@cloister/contract';
 import {
   type AnyEvent,
   cloneState,
+  columnsDigest,
   countersignJoin,
   emptyState,
   encodeEvent,
@@ -17,6 +25,8 @@ import {
   type Outcome,
   placed,
   signEvent,
+  signReceipt,
+  signRunTicket,
 } from '@cloister/contract';
 import { type Random, type Signer, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
@@ -71,6 +81,8 @@ export class World {
   /** Every entry submitted, in order. */
   readonly log: Uint8Array[] = [];
   readonly outcomes: Outcome[] = [];
+  /** Keepers that have joined here, by join. */
+  readonly keepers = new Map<string, Node>();
   /** Evidence of a node, its digest: by default a digest of nothing. */
   evidenceOf: EvidenceOf | undefined;
   private names = 0;
@@ -98,6 +110,7 @@ export class World {
     copy.log.push(...this.log);
     copy.outcomes.push(...this.outcomes);
     copy.names = this.names;
+    for (const [join, node] of this.keepers) copy.keepers.set(join, node);
     copy.evidenceOf = this.evidenceOf;
     return copy;
   }
@@ -173,7 +186,7 @@ export class World {
     operator: string,
     role: 'keeper' | 'worker',
     name: string,
-    of: { task?: Uint8Array; run?: Uint8Array } = {},
+    { task, run }: { task?: Uint8Array; run?: Uint8Array } = {},
   ): EventBody<'join'> {
     const index = this.charter.operators.findIndex((o) => o.id === operator);
     const { make } = makeOf(role === 'keeper' ? index : 0);
@@ -184,7 +197,8 @@ export class World {
       charter: this.charter.version,
       environment: environmentId(role, make),
       hardware: machine?.id ?? hardwareOf(this.seed, operator, role),
-      ...of,
+      ...(task && { task }),
+      ...(run && { run }),
       tls: namedBytes(this.seed, `${name}/tls`),
       hpke: namedPoint(this.seed, `${name}/hpke`),
       evidence: namedBytes(this.seed, `${name}/evidence`),
@@ -205,7 +219,9 @@ export class World {
     const evidence = (await this.evidenceOf?.(signer.key, plain)) ?? plain.evidence;
     const body = { ...plain, evidence };
     const id = accepted(await this.submit(await this.joinBytes(signer, body)));
-    return { signer, id, body, hpkeSecret: namedSecret(this.seed, `${name}/hpke`) };
+    const node = { signer, id, body, hpkeSecret: namedSecret(this.seed, `${name}/hpke`) };
+    this.keepers.set(toHex(id), node);
+    return node;
   }
 
   /** A worker's join with fresh keys and run, submitted whatever becomes of it. */
@@ -216,12 +232,23 @@ export class World {
   ): Promise<{ submitted: Submitted; node: Node }> {
     const name = this.fresh(`worker/${operator}`);
     const signer = namedSigner(this.seed, name);
-    const run = this.freshBytes(16);
-    const body = { ...this.joinBody(operator, 'worker', name, { task, run }), ...change };
+    const asked = { task, run: this.freshBytes(16), operator, ...change } as RunTicket;
+    const ticket = await this.ticket(asked);
+    const own = { ...this.joinBody(operator, 'worker', name, asked), ticket, ...change };
+    const body = change.ticket === undefined && 'ticket' in change ? without(own, 'ticket') : own;
     const submitted = await this.submit(await this.joinBytes(signer, body));
     const id = submitted.event?.id ?? new Uint8Array(32);
     const hpkeSecret = namedSecret(this.seed, `${name}/hpke`);
     return { submitted, node: { signer, id, body, hpkeSecret } };
+  }
+
+  /** A ticket of the task's proposer, good for a day. */
+  ticket(of: Pick<RunTicket, 'task' | 'run' | 'operator'>, signer?: Signer): Promise<Uint8Array> {
+    const { genesis } = this;
+    const { task, run, operator } = of;
+    const ticket = { task, run, operator, until: this.state.clock + 86_400_000 };
+    const proposer = this.state.tasks.get(toHex(task))?.proposer ?? 'bank';
+    return signRunTicket(signer ?? this.identity(proposer), proposer, { genesis, ticket });
   }
 
   async joinWorker(operator: string, task: Uint8Array): Promise<Node> {
@@ -422,16 +449,19 @@ export class World {
     return this.must(this.identity(owner), 'approve', this.approveBody(task, datasets, change));
   }
 
-  /** A usage record of a run that read every row. */
-  usageBody(node: Node, change: Partial<EventBody<'usage'>> = {}): EventBody<'usage'> {
+  /** A usage record of a run that read every row, with the receipts of t seats. */
+  async usageBody(
+    node: Node,
+    change: Partial<EventBody<'usage'>> = {},
+  ): Promise<EventBody<'usage'>> {
     const { task, run } = node.body;
     const asked = this.state.tasks.get(toHex(task ?? new Uint8Array()))?.body.inputs ?? [];
-    const inputs = asked.map(({ dataset, version }) => {
-      return { dataset, version, rows: 1_000, bytes: 65_536 };
+    const inputs = asked.map(({ dataset, version, columns }) => {
+      return { dataset, version, columns, rows: 1_000, bytes: 65_536 };
     });
     const rows = 1_000 * inputs.length;
     const bytes = 65_536 * inputs.length;
-    return {
+    const plain = {
       task: task ?? new Uint8Array(32),
       run: run ?? new Uint8Array(16),
       join: node.id,
@@ -442,10 +472,35 @@ export class World {
       host: { milliseconds: 1_500, peakMemoryBytes: 50_000_000 },
       ...change,
     };
+    return { ...plain, receipts: change.receipts ?? (await this.receipts(plain)) };
+  }
+
+  /** What the first t seats of the record's epoch sign when they open for its run. */
+  receipts(
+    usage: Omit<EventBody<'usage'>, 'receipts'>,
+    change: Partial<OpeningReceipt> = {},
+  ): Promise<Uint8Array[]> {
+    const { task, run, epoch, inputs } = usage;
+    const { genesis, state } = this;
+    const found = state.epochs.get(toHex(epoch)) ?? state.epochs.get(state.activeEpoch ?? '');
+    const places = [...(state.runs.get(toHex(run))?.roster ?? [[1, toHex(usage.join)]])];
+    const roster = places
+      .sort(([a], [b]) => Number(a) - Number(b))
+      .map(([, key]) => hexBytes(`${key}`));
+    const columns = columnsDigest(inputs, nodeCrypto);
+    const about = { task, run, epoch, roster, columns, collateral: [], size: state.seq };
+    return Promise.all(
+      (found?.joins ?? []).slice(0, found?.threshold).map((join, i) => {
+        const keeper = this.keepers.get(join);
+        if (keeper === undefined) throw new Error('a seat is not held by a keeper of this world');
+        const receipt = { ...about, seat: i + 1, ...change };
+        return signReceipt(keeper.signer, 'keeper', { genesis, receipt });
+      }),
+    );
   }
 
   async recordUsage(node: Node, change: Partial<EventBody<'usage'>> = {}): Promise<Uint8Array> {
-    return this.must(node.signer, 'usage', this.usageBody(node, change));
+    return this.must(node.signer, 'usage', await this.usageBody(node, change));
   }
 
   async release(node: Node, usage: Uint8Array): Promise<Uint8Array> {
@@ -459,6 +514,11 @@ export function accepted({ outcome, event }: Submitted): Uint8Array {
   if (outcome.status === 'void') throw new Error(`void: ${outcome.code}: ${outcome.sentence}`);
   if (event === undefined) throw new Error('an accepted outcome without its event');
   return event.id;
+}
+
+function without<T extends object, K extends keyof T>(of: T, key: K): T {
+  const { [key]: _, ...rest } = of;
+  return rest as T;
 }
 
 function hexBytes(hex: string): Uint8Array {

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// A keeper's receipt for what it opened: to which nodes, for which run, which columns, judged at
+// which head and with which collateral. It travels inside the sealed answer and comes back in the
+// worker's usage record, which counts only with the receipts of t seats: otherwise anybody whom a
+// task names could record and release what no keeper ever opened anything for. A COSE_Sign1 under
+// the keeper's signing key, subject `opening-receipt`, payload [1, genesis, task, run, epoch, seat,
+// roster, columns, collateral, size]. spec/events.md, "Tickets and receipts".
+import {
+  type CryptoPort,
+  checkCoseSignature,
+  decodeCbor,
+  encodeCbor,
+  equal,
+  parseCose,
+  type Signer,
+  signCose,
+} from '@cloister/core';
+import { contractError } from '../errors.ts';
+
+/** CWT subject of a receipt: no event kind has this name. */
+export const RECEIPT_SUBJECT = 'opening-receipt';
+const VERSION = 1;
+const MOST_LISTED = 1_000;
+
+export interface OpeningReceipt {
+  readonly task: Uint8Array;
+  readonly run: Uint8Array;
+  readonly epoch: Uint8Array;
+  readonly seat: number;
+  /** Joins of all nodes of the run, in the order of their places. */
+  readonly roster: readonly Uint8Array[];
+  /** `columnsDigest` of what was opened. */
+  readonly columns: Uint8Array;
+  /** Digests of the collateral that the evidence was appraised with, ascending. */
+  readonly collateral: readonly Uint8Array[];
+  /** Entries that the keeper had folded when it judged. */
+  readonly size: number;
+}
+
+/** A receipt whose signature holds, and the key that signed it. */
+export interface SignedReceipt extends OpeningReceipt {
+  readonly signer: Uint8Array;
+}
+
+/** The columns of one dataset version that a run opens, ascending, without the footer's. */
+export interface ColumnsOpened {
+  readonly dataset: Uint8Array;
+  readonly version: number;
+  readonly columns: readonly number[];
+}
+
+/** SHA-256 over which columns were opened, in the order of the task's inputs. */
+export function columnsDigest(
+  inputs: readonly ColumnsOpened[],
+  crypto: CryptoPort,
+): Uint8Array<ArrayBuffer> {
+  const listed = inputs.map(({ dataset, version, columns }) => [dataset, version, [...columns]]);
+  return crypto.digest('sha256', encodeCbor(['cloister/opened-columns/v1', listed]));
+}
+
+export function signReceipt(
+  keeper: Signer,
+  issuer: string,
+  { genesis, receipt }: { genesis: Uint8Array; receipt: OpeningReceipt },
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { task, run, epoch, seat, roster, columns, collateral, size } = receipt;
+  const lists = [[...roster], columns, [...collateral], size] as const;
+  const payload = encodeCbor([VERSION, genesis, task, run, epoch, seat, ...lists]);
+  return signCose(keeper, { iss: issuer, sub: RECEIPT_SUBJECT }, payload);
+}
+
+/** @throws CodedError `receipt-malformed`, and core's COSE and CBOR codes */
+export async function readReceipt(
+  bytes: Uint8Array,
+  { genesis, crypto }: { genesis: Uint8Array; crypto: CryptoPort },
+): Promise<SignedReceipt> {
+  const cose = parseCose(bytes);
+  if (cose.claims.sub !== RECEIPT_SUBJECT) throw malformed('its subject is another');
+  const parts = decodeCbor(cose.payload);
+  const [version, named, task, run, epoch, seat, roster, columns, collateral, size, ...more] =
+    Array.isArray(parts) ? (parts as unknown[]) : [];
+  if (version !== VERSION || more.length > 0) throw malformed('its payload is of another form');
+  if (!isBytes(named, 32) || !equal(named, genesis)) throw malformed('it is for another ledger');
+  if (!isBytes(task, 32) || !isBytes(run, 16) || !isBytes(epoch, 32) || !isBytes(columns, 32)) {
+    throw malformed('task, run, epoch or columns is no id');
+  }
+  if (!isCount(seat) || !isCount(size)) throw malformed('seat or size is no number');
+  if (!isDigests(roster) || !isDigests(collateral)) throw malformed('a list is not of digests');
+  await checkCoseSignature(crypto, cose);
+  return { task, run, epoch, seat, roster, columns, collateral, size, signer: cose.kid };
+}
+
+function isBytes(value: unknown, length: number): value is Uint8Array {
+  return value instanceof Uint8Array && value.length === length;
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0;
+}
+
+function isDigests(value: unknown): value is Uint8Array[] {
+  return (
+    Array.isArray(value) && value.length <= MOST_LISTED && value.every((one) => isBytes(one, 32))
+  );
+}
+
+function malformed(why: string) {
+  return contractError('receipt-malformed', `an opening receipt does not hold: ${why}`);
+}

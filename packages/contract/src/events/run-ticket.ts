@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// A run's ticket: the proposer asks one operator to run its task once. A worker's join carries it,
+// so an operator burns only runs that it was asked for. A COSE_Sign1 under the proposer's identity
+// key, subject `run-ticket`, payload [1, genesis, task, run, operator, until]. spec/events.md,
+// "Tickets and receipts".
+import {
+  type CryptoPort,
+  checkCoseSignature,
+  decodeCbor,
+  encodeCbor,
+  equal,
+  parseCose,
+  type Signer,
+  signCose,
+} from '@cloister/core';
+import { contractError } from '../errors.ts';
+
+/** CWT subject of a ticket: no event kind has this name. */
+export const TICKET_SUBJECT = 'run-ticket';
+const VERSION = 1;
+
+export interface RunTicket {
+  /** Event id of the task, 32 bytes. */
+  readonly task: Uint8Array;
+  /** 16 random bytes that name the run. */
+  readonly run: Uint8Array;
+  /** Who may join with it. */
+  readonly operator: string;
+  /** Ledger time, in milliseconds, from which it is worth nothing. */
+  readonly until: number;
+}
+
+/** A ticket whose signature holds, and the key that signed it. */
+export interface SignedTicket extends RunTicket {
+  readonly signer: Uint8Array;
+}
+
+export function signRunTicket(
+  proposer: Signer,
+  issuer: string,
+  { genesis, ticket }: { genesis: Uint8Array; ticket: RunTicket },
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { task, run, operator, until } = ticket;
+  const payload = encodeCbor([VERSION, genesis, task, run, operator, until]);
+  return signCose(proposer, { iss: issuer, sub: TICKET_SUBJECT }, payload);
+}
+
+/** @throws CodedError `ticket-malformed`, and core's COSE and CBOR codes */
+export async function readRunTicket(
+  bytes: Uint8Array,
+  { genesis, crypto }: { genesis: Uint8Array; crypto: CryptoPort },
+): Promise<SignedTicket> {
+  const cose = parseCose(bytes);
+  if (cose.claims.sub !== TICKET_SUBJECT) throw malformed('its subject is another');
+  const parts = decodeCbor(cose.payload);
+  const [version, named, task, run, operator, until, ...more] = Array.isArray(parts) ? parts : [];
+  if (version !== VERSION || more.length > 0) throw malformed('its payload is of another form');
+  if (!isBytes(named, 32) || !equal(named, genesis)) throw malformed('it is for another ledger');
+  if (!isBytes(task, 32) || !isBytes(run, 16)) throw malformed('task or run is no id');
+  if (typeof operator !== 'string' || typeof until !== 'number' || !Number.isSafeInteger(until)) {
+    throw malformed('operator or end is missing');
+  }
+  await checkCoseSignature(crypto, cose);
+  return { task, run, operator, until, signer: cose.kid };
+}
+
+function isBytes(value: unknown, length: number): value is Uint8Array {
+  return value instanceof Uint8Array && value.length === length;
+}
+
+function malformed(why: string) {
+  return contractError('ticket-malformed', `a run's ticket does not hold: ${why}`);
+}
