@@ -2,7 +2,14 @@
 // A worker's machine in the hands of an attacker: it joins, asks witnesses and keepers as a worker
 // does, and does one thing otherwise. Its protocol is written out here, as the real worker refuses
 // to do these things; whom it asks is real.
-import { type EventBody, encodeTaskOpenings, openingsInfo, reportData } from '@cloister/contract';
+import {
+  columnsDigest,
+  type EventBody,
+  encodeTaskOpenings,
+  openingsInfo,
+  reportData,
+  signReceipt,
+} from '@cloister/contract';
 import { type Signer, toHex, utf8 } from '@cloister/core';
 import { generateHpkeKeyPair, type HpkeKeyPair, hpkeSeal } from '@cloister/threshold/node';
 import {
@@ -16,7 +23,7 @@ import type { Gateway } from '@cloister/worker/protocol';
 import { namedBytes } from '../world/index.ts';
 import { Endpoint, passing } from './endpoint.ts';
 import { gatewayPeer, keeperPeer } from './peers.ts';
-import { eventId, type Flaw, MEMBERS, type Stage } from './stage.ts';
+import { eventId, type Flaw, fromHexKey, MEMBERS, type Stage } from './stage.ts';
 import { OWNER, PROPOSER } from './tasks.ts';
 import type { Task } from './truth.ts';
 
@@ -30,6 +37,8 @@ export const TRICKS = [
   'other-charter',
   'swapped-openings',
   'after-the-end',
+  'invented-result',
+  'uninvited',
 ] as const;
 export type Trick = (typeof TRICKS)[number];
 
@@ -93,6 +102,7 @@ export class Attacker {
     const { network } = this.#stage;
     if (this.#trick === 'swapped-openings') this.#stage.swapped.add(toHex(join));
     if (this.#trick === 'after-the-end') await this.#end(join);
+    if (this.#trick === 'invented-result') return this.#invent(join);
     if (this.#trick === 'stale-head') {
       const own = [namedBytes(this.#stage.label, `${this.name}/challenge`)];
       this.#old = await this.#fresh(own);
@@ -141,7 +151,41 @@ export class Attacker {
   /** Its proposer asked for this run: what it does beyond that is its own. */
   #ticket(): Promise<Uint8Array> {
     const asked = { task: this.#task.id, run: this.#run, operator: PROPOSER };
-    return this.#stage.world.ticket(asked, this.#stage.key(PROPOSER, 'identity'));
+    const { uninvited, network } = this.#stage;
+    const proposer = this.#stage.key(PROPOSER, 'identity');
+    if (this.#trick !== 'uninvited') return this.#stage.world.ticket(asked, proposer);
+    network.count('attack: uninvited');
+    uninvited.add(toHex(this.#signer.key));
+    return this.#stage.world.ticket(asked, this.#signer);
+  }
+
+  /** Asks no keeper, and records a usage with receipts that it signs itself. */
+  async #invent(join: Uint8Array): Promise<void> {
+    const { world, shared, network } = this.#stage;
+    const { genesis, state } = world;
+    const [epoch] = [...state.epochs].filter(([, { status }]) => status === 'active');
+    const asked = state.tasks.get(toHex(this.#task.id))?.body.inputs ?? [];
+    if (epoch === undefined) return;
+    const inputs = asked.map((input) => ({ ...input, rows: 1_000_000, bytes: 1_000_000 }));
+    const about = { task: this.#task.id, run: this.#run, epoch: fromHexKey(epoch[0]) };
+    const columns = columnsDigest(inputs, shared.crypto);
+    const judged = { roster: [join], columns, collateral: [], size: state.seq };
+    const receipts = epoch[1].joins.map((_, i) => {
+      const receipt = { ...about, ...judged, seat: i + 1 };
+      return signReceipt(this.#signer, this.name, { genesis, receipt });
+    });
+    const counted = { rowsIn: 1_000_000, bytesIn: 1_000_000, rowsOut: 1, bytesOut: 9 };
+    const body: EventBody<'usage'> = {
+      ...about,
+      join,
+      inputs,
+      result: [namedBytes(this.name, 'result'), namedBytes(this.name, 'keys')],
+      counted,
+      host: { milliseconds: 1, peakMemoryBytes: 1 },
+      receipts: await Promise.all(receipts),
+    };
+    network.count('attack: invented-result');
+    await this.#append(await world.sign(this.#signer, 'usage', body));
   }
 
   /** Its run is over: it says so itself. */

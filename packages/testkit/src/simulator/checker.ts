@@ -38,6 +38,8 @@ export class Checker {
   readonly #stage: Stage;
   readonly #drawn = new Map<string, { by: string; join: string; least: number; used: boolean }>();
   readonly #opened = new Map<string, Set<string>>();
+  /** By join, the keepers that opened for it. */
+  readonly #openedBy = new Map<string, Set<string>>();
   readonly #ended = new Map<string, number>();
 
   constructor(stage: Stage, gateways: readonly Gateway[]) {
@@ -75,6 +77,7 @@ export class Checker {
   opened(by: string, request: OpenRequest, partials: Partials): void {
     this.openings++;
     const join = toHex(request.join);
+    this.#openedBy.set(join, (this.#openedBy.get(join) ?? new Set()).add(by));
     const wrong = this.#judge(by, join, request, partials);
     if (wrong !== undefined) this.#stage.violate(`${by} opened for ${join.slice(0, 8)}: ${wrong}`);
   }
@@ -192,11 +195,26 @@ export class Checker {
         this.#ended.set(run.join, seq);
       }
     }
+    if (event.kind === 'usage' && outcome.status === 'accepted') this.#recorded(event);
+    // "An operator burns only runs that it was asked for."
+    if (event.kind === 'join' && outcome.status === 'accepted') {
+      const uninvited = this.#stage.uninvited.has(toHex(event.signer));
+      if (uninvited) this.#stage.violate('a run was used that its proposer never asked for');
+    }
     if (event.kind === 'ack') this.#acknowledged(event);
     // "A gateway seals only to a key that it has verified": one that all seats acknowledged alike.
     if (event.kind === 'dataset' && !this.#isAgreed(event.body.groupKey)) {
       this.#stage.violate('a dataset was sealed to a key that its seats never agreed on');
     }
+  }
+
+  /** "Counted inside": a usage counts only where t keepers opened for the join that records it. */
+  #recorded({ body }: AdmittedEvent<'usage'>): void {
+    const { state } = this.#stage.world;
+    const by = this.#openedBy.get(toHex(body.join))?.size ?? 0;
+    const { threshold } = state.epochs.get(toHex(body.epoch)) ?? { threshold: 1 };
+    if (by >= threshold) return;
+    this.#stage.violate(`a usage was recorded of a run that ${by} keepers opened for`);
   }
 
   #isAgreed(groupKey: Uint8Array): boolean {

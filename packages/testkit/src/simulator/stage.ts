@@ -89,6 +89,8 @@ export class Stage {
   readonly plans = new Map<string, readonly Use[]>();
   /** Joins whose worker shows openings that were never committed to. */
   readonly swapped = new Set<string>();
+  /** Signing keys of workers that no proposer has asked for a run. */
+  readonly uninvited = new Set<string>();
   /** Digests of deals that do not fit their dealer's commitments. */
   readonly wrongDeals = new Set<string>();
   /** Witness and text of every freshness note that was really signed. */
