@@ -133,6 +133,24 @@ describe('the package graph', () => {
     expect(referred).toEqual(house.map((p) => p.name));
   });
 
+  it('lets processes choose ledgers and engines in one file each', () => {
+    const wrong: string[] = [];
+    for (const { path, text } of sources) {
+      const process = /^packages\/(keeper|worker|gateway)\/src\//.test(path);
+      if (!process || isTest(path) || path.endsWith('/src/adapters.ts')) continue;
+      const adapters = bareImports(text).filter((s) => /^@cloister\/(ledger|engine)-/.test(s));
+      for (const adapter of adapters) wrong.push(`${path} imports ${adapter}: see adapters.ts`);
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('opens DuckDB beside master keys in one file, which locks it', () => {
+    const opening = sourcesOf('gateway').filter(({ path, text }) => {
+      return !isTest(path) && bareImports(text).includes('@duckdb/node-api');
+    });
+    expect(opening.map(({ path }) => path)).toEqual(['packages/gateway/src/ingest/duck.ts']);
+  });
+
   it('keeps minting out of verification', () => {
     const folder = join(ROOT, 'packages', 'evidence', 'src');
     const judging = sourcesOf('evidence').filter((source) =>

@@ -21,5 +21,6 @@ export async function prepareGateway(
   const blobs = new FileBlobs(join(home, 'blobs'));
   for (const root of charter.roots) await blobs.put(root);
   await writeDurably(join(home, CHARTER_FILE), charter.payload);
-  await writeGatewayConfig(home, { genesis: toHex(charter.genesis), ...config });
+  const ledger = { kind: 'log', url: config.ledger };
+  await writeGatewayConfig(home, { genesis: toHex(charter.genesis), ...config, ledger });
 }

@@ -5,7 +5,7 @@
 //
 // Invariants: a database knows only the files named for this run, and its settings are locked
 // before it sees a statement of anybody's; a statement is run only if it is one SELECT; engine
-// messages are told while planning (the tables are empty then) and never of a run.
+// messages are told while planning (the tables are empty then) and never of what has met data.
 // @ts-check
 import { closeSync, statSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -155,7 +155,20 @@ const operations = {
     const peakKb = process.resourceUsage().maxRSS;
     return { rowsIn: Number(rowsIn), rowsOut, peakBytes: peakKb * 1024 };
   },
+
+  /** A Parquet file of somebody's as text. @param {any} request */
+  async text({ file, out, format, ...settings }) {
+    planned = '';
+    const opened = await open(settings);
+    const rows = `FROM read_parquet([${text(file)}], ${PLAIN_FILES})`;
+    const form = format === 'csv' ? 'FORMAT csv, HEADER' : 'FORMAT json';
+    await opened.run(`COPY (${rows}) TO ${text(out)} (${form})`);
+    return {};
+  },
 };
+
+/** Operations that meet data: of their failures nothing is told. */
+const BLIND = new Set(['run', 'text']);
 
 /** @param {unknown} value */
 function say(value) {
@@ -182,8 +195,8 @@ createInterface({ input: process.stdin, crlfDelay: Infinity })
         const operation = operations[/** @type {keyof typeof operations} */ (request.op)];
         say({ id: request.id, ok: await operation(request) });
       } catch (error) {
-        const planning = request.op !== 'run';
-        const message = planning && error instanceof Error ? error.message.slice(0, 300) : '';
+        const told = !BLIND.has(request.op) && error instanceof Error;
+        const message = told ? error.message.slice(0, 300) : '';
         say({ id: request.id, failed: message });
       }
     });

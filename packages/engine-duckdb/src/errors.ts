@@ -75,6 +75,10 @@ export const engineError = errorTable({
     kind: 'verification',
     says: 'A run failed in the engine; why is not told, as it may tell of data.',
   },
+  'engine-text-failed': {
+    kind: 'verification',
+    says: 'A Parquet file could not be shown as text: it is damaged, or too large.',
+  },
 });
 
 export type EngineErrorCode = ErrorCodeOf<typeof engineError>;

@@ -7,3 +7,4 @@ export {
   isRunFailure,
 } from './engine.ts';
 export type { EngineErrorCode } from './errors.ts';
+export { parquetAsText, type TextLimits, type TextRequest } from './parquet-text.ts';

@@ -20,6 +20,10 @@ export const gatewayError = errorTable({
     kind: 'policy',
     says: 'A file with secrets is open to others; chmod 600 it.',
   },
+  'adapter-unknown': {
+    kind: 'unsupported',
+    says: 'No ledger or engine is of the kind that gateway.json names.',
+  },
   'gateway-address-taken': {
     kind: 'unavailable',
     says: 'The gateway cannot listen on its address: is another running?',

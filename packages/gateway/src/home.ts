@@ -8,7 +8,7 @@
 //   operator.json   the operator's card and enrolled hardware, where the member is one too
 //   operator.key    the operator's seed: for launchers, never for the gateway        (mode 0600)
 //   charter.cbor    the payload that the founders sign
-//   gateway.json    how the gateway runs: genesis, address, ledger, peers
+//   gateway.json    how the gateway runs: genesis, address, ledger, engine, peers
 //   admin-token     bearer token of the admin API                                    (mode 0600)
 //   witness         what the witness key has signed; without it that key never signs again
 //   log/ blobs/ vault/ uploads/ results/   made by the gateway
@@ -56,12 +56,17 @@ const keysFile = z.strictObject({
   witnessBegun: z.literal(true).optional(),
 });
 
+/** An adapter by its kind; what else it wants, it checks itself when it is opened (adapters.ts). */
+const adapterSetting = z.looseObject({ kind: slug });
+
 /** gateway.json. Addresses are `http://host:port`. */
 export const gatewayConfig = z.strictObject({
   genesis: hex(32),
   host: z.string().default('127.0.0.1'),
   port: z.number().int().min(0).max(65_535),
-  ledger: z.string().url(),
+  /** As `{ "kind": "log", "url": "http://host:port" }`. */
+  ledger: adapterSetting,
+  engine: adapterSetting.default({ kind: 'duckdb' }),
   /** Other members' gateways, by member id. */
   peers: z.record(slug, z.string().url()),
   /** Host names besides loopback and `host` under which the admin API may be called. */
@@ -72,6 +77,7 @@ export const gatewayConfig = z.strictObject({
 
 export type MemberCard = z.infer<typeof memberCard>;
 export type OperatorCard = z.infer<typeof operatorCard>;
+export type AdapterSetting = z.infer<typeof adapterSetting>;
 export type GatewayConfig = z.infer<typeof gatewayConfig>;
 
 type Seed = Uint8Array<ArrayBuffer>;

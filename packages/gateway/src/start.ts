@@ -4,15 +4,13 @@
 // fails half way: what it took (the lock of the copy, a port) is free again, and nothing was lost.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { GatewayClient, HttpBlobs, HttpJson, REQUEST_HEADER, signRequest } from '@cloister/api';
+import { GatewayClient, HttpBlobs, HttpJson } from '@cloister/api';
 import { type CharterBody, decodeFoundingCharter, JoinAppraiser } from '@cloister/contract';
 import { equal, fromHex, isSystemError, systemClock, systemRandom } from '@cloister/core';
 import { FileBlobs, nodeCrypto } from '@cloister/core/node';
-import { createDuckdbEngine } from '@cloister/engine-duckdb';
-import { HttpLedger } from '@cloister/ledger-log';
-import { LogLedger } from '@cloister/log-store';
 import { logOrigin } from '@cloister/tlog';
 import { type Logger, pino } from 'pino';
+import { openCopy, openEngine, openLedger, resultAsText } from './adapters.ts';
 import { backgroundTimers } from './background-timers.ts';
 import { BlobRelay, everywhere } from './blobs/blob-relay.ts';
 import { NamedBlobs } from './blobs/named-blobs.ts';
@@ -27,7 +25,6 @@ import {
   CHARTER_FILE,
   type GatewayConfig,
   type MemberCard,
-  type OrgKeys,
   readAdminToken,
   readGatewayConfig,
   readKeys,
@@ -56,8 +53,9 @@ export interface StartOptions {
 
 /**
  * Starts the gateway of the organisation in `home`.
- * @throws CodedError `home-missing`, `home-malformed`, `home-permissions`, `charter-mismatch`,
- * `witness-state-missing`, `gateway-address-taken`, and those of the ledger's copy and the witness
+ * @throws CodedError `home-missing`, `home-malformed`, `home-permissions`, `adapter-unknown`,
+ * `charter-mismatch`, `witness-state-missing`, `gateway-address-taken`, and those of the ledger's
+ * copy and the witness
  */
 export async function startGateway(options: StartOptions): Promise<RunningGateway> {
   const undo: (() => Promise<unknown>)[] = [];
@@ -95,16 +93,11 @@ async function assemble(
   const genesis = fromHex(config.genesis);
   const charter = await readCharter(home, { card, genesis });
   const origin = logOrigin(genesis);
-  const copy = await LogLedger.open({ folder: join(home, 'log'), origin });
+  const copy = await openCopy(join(home, 'log'), origin);
   undo.push(() => copy.close());
-  const ledger = new HttpLedger({
-    url: config.ledger,
-    origin,
-    // Whatever the ledger shows from now on must contain what this copy holds.
-    ...(copy.head().size === 0 ? {} : { head: copy.head() }),
-    ...(options.ledgerRetryMs === undefined ? {} : { retryMs: options.ledgerRetryMs }),
-    authenticate: authenticator(keys, card, genesis),
-  });
+  const held = copy.head();
+  const retryMs = options.ledgerRetryMs;
+  const ledger = openLedger(config.ledger, { origin, genesis, card, keys, held, retryMs });
   const named = new NamedBlobs();
   let duties: Duties | undefined;
   const onEntry = (record: EntryRecord) => {
@@ -117,7 +110,7 @@ async function assemble(
   const blobs = new FileBlobs(join(home, 'blobs'));
   const relay = new BlobRelay({ into: blobs, from: () => storesOf(peers), ...ports });
   const allBlobs = everywhere(blobs, (digest) => relay.fetch(digest));
-  const engine = createDuckdbEngine();
+  const engine = openEngine(config.engine);
   undo.push(() => engine.close());
   const appraiser = new JoinAppraiser({ crypto: nodeCrypto, blobs: allBlobs });
   const own = { home, card, keys, genesis, ledger, peers, vault: vaultIn(home), ...ports };
@@ -129,7 +122,7 @@ async function assemble(
   const uploads = new Uploads(home, ports);
   const jobs = await DatasetJobs.open(gateway, uploads);
   const rooms = { relay, named, runs: new RunBook(), uploads, jobs };
-  const app = buildServer(gateway, { ...rooms, token, hosts });
+  const app = buildServer(gateway, { ...rooms, token, hosts, asText: resultAsText });
   undo.push(() => app.close());
   const url = await app.listen({ host: config.host, port: config.port }).catch((cause) => {
     const message = `cannot listen on ${config.host}:${config.port}: is another gateway running?`;
@@ -181,15 +174,6 @@ async function readCharter(
   if (same) return charter;
   const message = `the charter does not name ${id} with the keys of this folder`;
   throw gatewayError('charter-mismatch', message);
-}
-
-function authenticator(keys: OrgKeys, card: MemberCard, genesis: Uint8Array) {
-  const ports = { crypto: nodeCrypto, clock: systemClock };
-  return async (request: { method: string; path: string; bodyDigest: Uint8Array }) => {
-    const { method, path, bodyDigest } = request;
-    const facts = { genesis, method, path, body: { sha256: bodyDigest } };
-    return { [REQUEST_HEADER]: await signRequest(keys.identity, card.id, facts, ports) };
-  };
 }
 
 function peersOf(config: GatewayConfig): Map<string, GatewayClient> {

@@ -184,7 +184,7 @@ export class Federation {
     await writeDurably(join(home, 'admin-token'), utf8(`token-of-${id}`), 0o600);
     const { payload, genesis } = encodeFoundingCharter(this.world.charter, nodeCrypto);
     await writeDurably(join(home, CHARTER_FILE), payload);
-    const ledger = this.ledger.url;
+    const ledger = { kind: 'log', url: this.ledger.url };
     const config = { genesis: toHex(genesis), port: 0, ledger, peers: {}, tickSeconds: 3_600 };
     await writeGatewayConfig(home, config);
   }

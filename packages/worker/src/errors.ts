@@ -4,6 +4,11 @@ import { type ErrorCodeOf, errorTable } from '@cloister/core';
 
 /** A CodedError of this package. */
 export const workerError = errorTable({
+  // its configuration
+  'engine-unknown': {
+    kind: 'unsupported',
+    says: 'The worker has no engine of this kind; its configuration names one it has not.',
+  },
   // asking for a run
   'not-the-proposer': { kind: 'policy', says: 'Only the proposer of a task can have it run.' },
   'ticket-not-for-us': {

@@ -5,7 +5,7 @@ import { GatewayClient, HttpJson } from '@cloister/api';
 import { briskPeer, followUntil, keepOn, runNode, type Surroundings } from '@cloister/attested';
 import { CheckpointFollower } from '@cloister/contract';
 import { expectManyBuffers } from '@cloister/core/node';
-import { createDuckdbEngine } from '@cloister/engine-duckdb';
+import { openEngine } from './adapters.ts';
 import { parseWorkerConfig, type WorkerConfig } from './config.ts';
 import { ephemeralKeys, fileData, httpLinks } from './process-ports.ts';
 import { sweepScratch } from './scratch.ts';
@@ -22,7 +22,7 @@ async function program(around: Surroundings<WorkerConfig>) {
   const gateways = config.gateways.map((base) => new GatewayClient(new HttpJson({ base })));
   const peers = gateways.map((gateway) => briskPeer(gateway, timers));
   const follower = new CheckpointFollower({ crypto, peers, genesis, founding: charter });
-  const engine = createDuckdbEngine({ spare: config.limits });
+  const engine = openEngine(config);
   const links = httpLinks(config, { genesis, crypto, clock });
   const data = fileData();
   const worker = new Worker({ ...around, follower, links, keys: ephemeralKeys, data, engine });

@@ -20,7 +20,7 @@ import { attemptOf, formEpoch, listKeepers } from '../keepers/keepers.ts';
 import { planRotation } from '../keepers/rotation-plan.ts';
 import { recordedAnswer } from '../ledger/recorded.ts';
 import { billsOf } from '../tasks/bills.ts';
-import { listResult, openResult } from '../tasks/results.ts';
+import { type AsText, listResult, openResult } from '../tasks/results.ts';
 import type { RunBook } from '../tasks/runs.ts';
 import { approveTask, checkTask, declineTask, proposeTask } from '../tasks/tasks.ts';
 import { eventsPage, listTasks, statusOf, taskView, verifyLedger } from '../tasks/views.ts';
@@ -44,6 +44,7 @@ export interface AdminRoutesOptions extends DatasetRoutesOptions {
   /** Host names under which this gateway is called, besides loopback. */
   readonly hosts: readonly string[];
   readonly runs: RunBook;
+  readonly asText: AsText;
 }
 
 /** Adds /admin/v1/... to `app`. */
@@ -62,11 +63,15 @@ export function adminRoutes(
     throw requestError('request-unauthenticated', message);
   });
   datasetRoutes(app, gateway, options);
-  taskRoutes(app, gateway, options.runs);
+  taskRoutes(app, gateway, options);
   ledgerRoutes(app, gateway);
 }
 
-function taskRoutes(app: FastifyInstance, gateway: Gateway, runs: RunBook): void {
+function taskRoutes(
+  app: FastifyInstance,
+  gateway: Gateway,
+  { runs, asText }: Pick<AdminRoutesOptions, 'runs' | 'asText'>,
+): void {
   app.post('/admin/v1/tasks/check', (request) =>
     checkTask(gateway, parseBody(taskRequest, request)),
   );
@@ -102,7 +107,7 @@ function taskRoutes(app: FastifyInstance, gateway: Gateway, runs: RunBook): void
   app.get('/admin/v1/results/:run', (request) => listResult(gateway, runOf(request)));
 
   app.post('/admin/v1/results/:run/open', async (request, reply) => {
-    const as = parseQuery(resultQuery, request);
+    const as = { ...parseQuery(resultQuery, request), asText };
     const bytes = await openResult(gateway, runOf(request), as);
     return reply.header('content-type', 'application/octet-stream').send(Buffer.from(bytes));
   });

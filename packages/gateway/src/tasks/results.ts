@@ -18,11 +18,20 @@ import { hpkeOpen } from '@cloister/threshold/node';
 import { type Gateway, stateInForce } from '../context.ts';
 import { gatewayError } from '../errors.ts';
 import { homeFolder } from '../home.ts';
-import { exportParquet } from '../ingest/export.ts';
 
 const NO_AAD = new Uint8Array(0);
 
 export type ResultFormat = 'csv' | 'json' | 'parquet';
+
+/**
+ * Writes a Parquet file that a worker made as text, in a process that holds nothing of ours: who
+ * runs the worker's machine may have written the file.
+ */
+export type AsText = (request: {
+  readonly file: string;
+  readonly out: string;
+  readonly format: 'csv' | 'json';
+}) => Promise<void>;
 
 /** A statement of which this member may open columns, numbered from 1. */
 export interface OpenableStatement {
@@ -46,7 +55,7 @@ export async function listResult(gateway: Gateway, run: string): Promise<Openabl
 export async function openResult(
   gateway: Gateway,
   run: string,
-  as: { format: ResultFormat; statement?: number | undefined },
+  as: { format: ResultFormat; statement?: number | undefined; asText: AsText },
 ): Promise<Uint8Array> {
   const { keys, task, blobs } = await findResult(gateway, run);
   const file = chosen(keys, as.statement);
@@ -55,6 +64,7 @@ export async function openResult(
   const bytes = await gateway.allBlobs.get(blob);
   const folder = await homeFolder(gateway.home, 'results');
   const plain = join(folder, `${run}-${toHex(gateway.random.bytes(6))}.parquet`);
+  const text = `${plain}.${as.format}`;
   const sink = await open(plain, 'wx', 0o600);
   const about = { genesis: gateway.genesis, task: fromHex(task), run: fromHex(run) };
   try {
@@ -66,12 +76,12 @@ export async function openResult(
       aadPrefix: resultAadPrefix({ ...about, statement: file.statement }),
       algorithms: ['AES_GCM_V1'],
     });
-    return as.format === 'parquet'
-      ? new Uint8Array(await readFile(plain))
-      : await exportParquet(plain, as.format);
+    if (as.format === 'parquet') return new Uint8Array(await readFile(plain));
+    await as.asText({ file: plain, out: text, format: as.format });
+    return new Uint8Array(await readFile(text));
   } finally {
     await sink.close();
-    await rm(plain, { force: true });
+    for (const path of [plain, text]) await rm(path, { force: true });
   }
 }
 

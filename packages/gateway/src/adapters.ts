@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which ledger orders events, and which engine plans code: chosen here, from settings with a kind,
+// and nowhere else in a gateway. A new ledger or engine is a package and a line in its table. What
+// the gateway keeps for itself, its copy of the order, is on plain files whatever the ledger is.
+import { REQUEST_HEADER, signRequest } from '@cloister/api';
+import type { Ledger } from '@cloister/contract';
+import type { EnginePort } from '@cloister/contract/policy';
+import { systemClock } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
+import { createDuckdbEngine, parquetAsText } from '@cloister/engine-duckdb';
+import { HttpLedger } from '@cloister/ledger-log';
+import { LogLedger } from '@cloister/log-store';
+import type { TreeHead } from '@cloister/tlog';
+import { z } from 'zod';
+import { gatewayError } from './errors.ts';
+import type { AdapterSetting, MemberCard, OrgKeys } from './home.ts';
+import type { AsText } from './tasks/results.ts';
+
+/** What a ledger's adapter is told beside its setting. */
+export interface LedgerAbout {
+  readonly origin: string;
+  readonly genesis: Uint8Array;
+  readonly card: MemberCard;
+  readonly keys: OrgKeys;
+  /** What our copy holds: whatever the ledger shows from now on must contain it. */
+  readonly held: TreeHead;
+  /** How long an append is tried again while the ledger is down, milliseconds. */
+  readonly retryMs?: number | undefined;
+}
+
+interface Adapter<About, Port> {
+  readonly setting: z.ZodType<AdapterSetting>;
+  readonly open: (setting: AdapterSetting, about: About) => Port;
+}
+
+const LEDGERS: Readonly<Record<string, Adapter<LedgerAbout, Ledger>>> = {
+  log: adapter(z.strictObject({ kind: z.literal('log'), url: z.string().url() }), logServer),
+};
+
+const ENGINES: Readonly<Record<string, Adapter<undefined, EnginePort>>> = {
+  duckdb: adapter(z.strictObject({ kind: z.literal('duckdb') }), () => createDuckdbEngine()),
+};
+
+/** The ledger of a setting. @throws CodedError `adapter-unknown`, `home-malformed` */
+export function openLedger(setting: AdapterSetting, about: LedgerAbout): Ledger {
+  return chosen('ledger', LEDGERS, setting).open(setting, about);
+}
+
+/** The engine of a setting. @throws CodedError `adapter-unknown`, `home-malformed` */
+export function openEngine(setting: AdapterSetting): EnginePort {
+  return chosen('engine', ENGINES, setting).open(setting, undefined);
+}
+
+/** This gateway's own copy of the order. @throws CodedError of the store's */
+export function openCopy(folder: string, origin: string): Promise<Ledger & { head(): TreeHead }> {
+  return LogLedger.open({ folder, origin });
+}
+
+const RESULT_LIMITS = {
+  memoryBytes: 1024 * 1024 * 1024,
+  textBytes: 1024 * 1024 * 1024,
+  timeMs: 600_000,
+};
+
+/** Results as text, whichever engine made them. */
+export const resultAsText: AsText = (request) => parquetAsText(request, RESULT_LIMITS);
+
+function logServer({ url }: { url: string }, about: LedgerAbout): Ledger {
+  const { origin, held, retryMs, keys, card, genesis } = about;
+  const ports = { crypto: nodeCrypto, clock: systemClock };
+  return new HttpLedger({
+    url,
+    origin,
+    ...(held.size === 0 ? {} : { head: held }),
+    ...(retryMs === undefined ? {} : { retryMs }),
+    async authenticate({ method, path, bodyDigest }) {
+      const facts = { genesis, method, path, body: { sha256: bodyDigest } };
+      return { [REQUEST_HEADER]: await signRequest(keys.identity, card.id, facts, ports) };
+    },
+  });
+}
+
+function adapter<Setting extends AdapterSetting, About, Port>(
+  setting: z.ZodType<Setting>,
+  open: (setting: Setting, about: About) => Port,
+): Adapter<About, Port> {
+  return { setting, open: (given, about) => open(setting.parse(given), about) };
+}
+
+function chosen<About, Port>(
+  what: 'ledger' | 'engine',
+  known: Readonly<Record<string, Adapter<About, Port>>>,
+  setting: AdapterSetting,
+): Adapter<About, Port> {
+  const found = Object.hasOwn(known, setting.kind) ? known[setting.kind] : undefined;
+  if (found === undefined) {
+    const kinds = Object.keys(known).join(', ');
+    const message = `gateway.json: no ${what} is of kind ${setting.kind}; there are: ${kinds}`;
+    throw gatewayError('adapter-unknown', message);
+  }
+  const issue = found.setting.safeParse(setting).error?.issues[0];
+  if (issue === undefined) return found;
+  const where = [what, ...issue.path].join('.');
+  const message = `gateway.json: ${where} ${issue.message}`;
+  throw gatewayError('home-malformed', message);
+}
