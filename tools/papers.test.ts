@@ -44,6 +44,15 @@ it('every invariant names where it is kept, and a test that is there', () => {
   expect(wrong).toEqual([]);
 });
 
+it.each(['contract', 'gateway'])('the architecture has every room of %s, and no other', (name) => {
+  const text = paper('docs/architecture.md');
+  const table = text.split(`| room of \`${name}\` |`)[1]?.split('\n\n')[0] ?? '';
+  const drawn = [...table.matchAll(/^\| `([\w-]+)\/` \|/gm)].map((match) => match[1]);
+  const inside = new RegExp(`^packages/${name}/src/([\\w-]+)/`);
+  const rooms = new Set(paths.flatMap((path) => inside.exec(path)?.[1] ?? []));
+  expect(drawn.sort()).toEqual([...rooms].sort());
+});
+
 /** A paper's sentence with the figure that the code holds. */
 type Figure = readonly [paper: string, sentence: string];
 
