@@ -63,6 +63,9 @@ const EVENT = countText(constantOf('packages/contract/src/events/event.ts', 'MAX
 const BLOB = bytesText(constantOf('packages/gateway/src/http/blob-routes.ts', 'MAX_BLOB_BYTES'));
 const PEER = 'packages/gateway/src/http/peer-routes.ts';
 const NOTE = 'packages/tlog/src/freshness.ts';
+const WINDOW_MS = constantOf('packages/api/src/request-signature.ts', 'REQUEST_WINDOW_MS');
+const STATEMENTS = constantOf('packages/contract/src/ports/engine.ts', 'STATEMENTS_MAX');
+const LANDING = constantOf('packages/contract/src/fold/statements.ts', 'LANDING_MAX');
 const FIGURES: readonly Figure[] = [
   ['spec/dataset.md', `32 bytes for each ${CHUNK} of the file`],
   ['spec/events.md', `the blob's chunks of ${CHUNK}`],
@@ -75,10 +78,7 @@ const FIGURES: readonly Figure[] = [
   ['docs/limitations.md', `Blobs over ${BLOB} do not travel`],
   ['spec/gateway-api.md', `\`blob-digest-mismatch\`; at most ${BLOB};`],
   ['spec/gateway-api.md', `\`wait\` up to ${countText(constantOf(PEER, 'LONGEST_WAIT_MS'))} ms`],
-  [
-    'spec/gateway-api.md',
-    `more than ${constantOf('packages/api/src/request-signature.ts', 'REQUEST_WINDOW_MS') / 1_000} s apart`,
-  ],
+  ['spec/gateway-api.md', `more than ${WINDOW_MS / 1_000} s apart`],
   [
     'docs/limitations.md',
     `An upload is at most ${bytesText(
@@ -94,14 +94,8 @@ const FIGURES: readonly Figure[] = [
     'spec/keeper-api.md',
     `"lifetimeMs": ${constantOf('packages/keeper/src/challenges.ts', 'lifetimeMs')}}`,
   ],
-  [
-    'spec/policy.md',
-    `1 to ${constantOf('packages/contract/src/ports/engine.ts', 'STATEMENTS_MAX')} SELECT statements`,
-  ],
-  [
-    'spec/events.md',
-    `at most ${countText(constantOf('packages/contract/src/fold/statements.ts', 'LANDING_MAX'))} beyond`,
-  ],
+  ['spec/policy.md', `1 to ${STATEMENTS} SELECT statements`],
+  ['spec/events.md', `at most ${countText(LANDING)} beyond`],
   ['spec/gateway-api.md', `at most ${jobs('UNDER_WAY_MAX')} are under way`],
   ['spec/gateway-api.md', `The newest ${jobs('ENDED_MAX')} that ended`],
 ];
