@@ -5,21 +5,12 @@
 // task names could record and release what no keeper ever opened anything for. A COSE_Sign1 under
 // the keeper's signing key, subject `opening-receipt`, payload [1, genesis, task, run, epoch, seat,
 // roster, columns, collateral, size]. spec/events.md, "Tickets and receipts".
-import {
-  type CryptoPort,
-  checkCoseSignature,
-  decodeCbor,
-  encodeCbor,
-  equal,
-  parseCose,
-  type Signer,
-  signCose,
-} from '@cloister/core';
+import { type CryptoPort, encodeCbor, type Signer } from '@cloister/core';
 import { contractError } from '../errors.ts';
+import { isBytes, readCarried, signCarried } from './carried.ts';
 
 /** CWT subject of a receipt: no event kind has this name. */
 export const RECEIPT_SUBJECT = 'opening-receipt';
-const VERSION = 1;
 const MOST_LISTED = 1_000;
 
 export interface OpeningReceipt {
@@ -65,8 +56,8 @@ export function signReceipt(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { task, run, epoch, seat, roster, columns, collateral, size } = receipt;
   const lists = [[...roster], columns, [...collateral], size] as const;
-  const payload = encodeCbor([VERSION, genesis, task, run, epoch, seat, ...lists]);
-  return signCose(keeper, { iss: issuer, sub: RECEIPT_SUBJECT }, payload);
+  const fields = [task, run, epoch, seat, ...lists];
+  return signCarried(keeper, issuer, { subject: RECEIPT_SUBJECT, genesis, fields });
 }
 
 /** @throws CodedError `receipt-malformed`, and core's COSE and CBOR codes */
@@ -74,24 +65,15 @@ export async function readReceipt(
   bytes: Uint8Array,
   { genesis, crypto }: { genesis: Uint8Array; crypto: CryptoPort },
 ): Promise<SignedReceipt> {
-  const cose = parseCose(bytes);
-  if (cose.claims.sub !== RECEIPT_SUBJECT) throw malformed('its subject is another');
-  const parts = decodeCbor(cose.payload);
-  const [version, named, task, run, epoch, seat, roster, columns, collateral, size, ...more] =
-    Array.isArray(parts) ? (parts as unknown[]) : [];
-  if (version !== VERSION || more.length > 0) throw malformed('its payload is of another form');
-  if (!isBytes(named, 32) || !equal(named, genesis)) throw malformed('it is for another ledger');
+  const of = { subject: RECEIPT_SUBJECT, genesis, count: 8, crypto };
+  const { fields, signer } = await readCarried(bytes, of, malformed);
+  const [task, run, epoch, seat, roster, columns, collateral, size] = fields;
   if (!isBytes(task, 32) || !isBytes(run, 16) || !isBytes(epoch, 32) || !isBytes(columns, 32)) {
     throw malformed('task, run, epoch or columns is no id');
   }
   if (!isCount(seat) || !isCount(size)) throw malformed('seat or size is no number');
   if (!isDigests(roster) || !isDigests(collateral)) throw malformed('a list is not of digests');
-  await checkCoseSignature(crypto, cose);
-  return { task, run, epoch, seat, roster, columns, collateral, size, signer: cose.kid };
-}
-
-function isBytes(value: unknown, length: number): value is Uint8Array {
-  return value instanceof Uint8Array && value.length === length;
+  return { task, run, epoch, seat, roster, columns, collateral, size, signer };
 }
 
 function isCount(value: unknown): value is number {

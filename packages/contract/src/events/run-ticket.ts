@@ -3,21 +3,12 @@
 // so an operator burns only runs that it was asked for. A COSE_Sign1 under the proposer's identity
 // key, subject `run-ticket`, payload [1, genesis, task, run, operator, until]. spec/events.md,
 // "Tickets and receipts".
-import {
-  type CryptoPort,
-  checkCoseSignature,
-  decodeCbor,
-  encodeCbor,
-  equal,
-  parseCose,
-  type Signer,
-  signCose,
-} from '@cloister/core';
+import type { CryptoPort, Signer } from '@cloister/core';
 import { contractError } from '../errors.ts';
+import { isBytes, readCarried, signCarried } from './carried.ts';
 
 /** CWT subject of a ticket: no event kind has this name. */
 export const TICKET_SUBJECT = 'run-ticket';
-const VERSION = 1;
 
 export interface RunTicket {
   /** Event id of the task, 32 bytes. */
@@ -41,8 +32,8 @@ export function signRunTicket(
   { genesis, ticket }: { genesis: Uint8Array; ticket: RunTicket },
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { task, run, operator, until } = ticket;
-  const payload = encodeCbor([VERSION, genesis, task, run, operator, until]);
-  return signCose(proposer, { iss: issuer, sub: TICKET_SUBJECT }, payload);
+  const fields = [task, run, operator, until];
+  return signCarried(proposer, issuer, { subject: TICKET_SUBJECT, genesis, fields });
 }
 
 /** @throws CodedError `ticket-malformed`, and core's COSE and CBOR codes */
@@ -50,22 +41,14 @@ export async function readRunTicket(
   bytes: Uint8Array,
   { genesis, crypto }: { genesis: Uint8Array; crypto: CryptoPort },
 ): Promise<SignedTicket> {
-  const cose = parseCose(bytes);
-  if (cose.claims.sub !== TICKET_SUBJECT) throw malformed('its subject is another');
-  const parts = decodeCbor(cose.payload);
-  const [version, named, task, run, operator, until, ...more] = Array.isArray(parts) ? parts : [];
-  if (version !== VERSION || more.length > 0) throw malformed('its payload is of another form');
-  if (!isBytes(named, 32) || !equal(named, genesis)) throw malformed('it is for another ledger');
+  const of = { subject: TICKET_SUBJECT, genesis, count: 4, crypto };
+  const { fields, signer } = await readCarried(bytes, of, malformed);
+  const [task, run, operator, until] = fields;
   if (!isBytes(task, 32) || !isBytes(run, 16)) throw malformed('task or run is no id');
   if (typeof operator !== 'string' || typeof until !== 'number' || !Number.isSafeInteger(until)) {
     throw malformed('operator or end is missing');
   }
-  await checkCoseSignature(crypto, cose);
-  return { task, run, operator, until, signer: cose.kid };
-}
-
-function isBytes(value: unknown, length: number): value is Uint8Array {
-  return value instanceof Uint8Array && value.length === length;
+  return { task, run, operator, until, signer };
 }
 
 function malformed(why: string) {
