@@ -11,6 +11,8 @@ import type { ReadRequest } from './data-plane.ts';
 import type { WorkerPorts } from './ports.ts';
 import { execute } from './run.ts';
 
+/** As in directory.ts. */
+const HEALTH_MS = 5_000;
 const engine = createDuckdbEngine();
 const outputs = [{ name: 'a', type: 'BIGINT', recipients: ['bank'] }];
 const about = { code: 'SELECT a FROM t', columns: [1], outputs };
@@ -233,6 +235,28 @@ describe('the failure of a run', () => {
 });
 
 describe('the files of an input', () => {
+  it('are not asked of just anyone for a fault of ours', async () => {
+    let armed = false;
+    const { error } = await run(
+      ({ timers }) => ({
+        timers: {
+          elapsed: () => timers.elapsed(),
+          after: (ms, done) => {
+            // What is bounded by this while inputs are read is the question whose gateways are whose.
+            if (!armed || ms !== HEALTH_MS) return timers.after(ms, done);
+            armed = false;
+            throw new TypeError('ours');
+          },
+        },
+      }),
+      task,
+      (phase) => {
+        armed = phase === 'reading';
+      },
+    );
+    expect(error).toBeInstanceOf(TypeError);
+  });
+
   it('are asked of those first who say that they are its owner’s', async () => {
     const ranged: string[] = [];
     for (const one of stage.gateways) {
