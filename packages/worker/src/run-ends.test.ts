@@ -242,7 +242,7 @@ describe('the files of an input', () => {
         timers: {
           elapsed: () => timers.elapsed(),
           after: (ms, done) => {
-            // What is bounded by this while inputs are read is the question whose gateways are whose.
+            // While inputs are read this bounds the question whose gateways are whose.
             if (!armed || ms !== HEALTH_MS) return timers.after(ms, done);
             armed = false;
             throw new TypeError('ours');
