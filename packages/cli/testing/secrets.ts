@@ -137,9 +137,21 @@ export class Haystack {
   }
 }
 
-/** Everything that a world has written or shown; `input` is what its people brought. */
+/**
+ * Everything that a world has written or shown; `input` is what its people brought. The world goes
+ * on: where a file was replaced between listing and reading, everything is read again.
+ */
 export function everything(theatre: Theatre): Haystack {
-  const { folder, world } = theatre;
+  for (let left = 20; ; left--) {
+    try {
+      return read(theatre);
+    } catch (error) {
+      if (left === 0 || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+}
+
+function read({ folder, world }: Theatre): Haystack {
   const parts = new Map<string, Uint8Array>();
   for (const path of everyFile(folder)) {
     if (!path.startsWith('input/')) parts.set(path, readFileSync(join(folder, path)));

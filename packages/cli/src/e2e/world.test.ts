@@ -16,6 +16,8 @@ beforeAll(async () => {
 
 afterAll(() => theatre?.close());
 
-describe('refusals', () => refusals(() => theatre));
-describe('runs', () => wholeRun(() => theatre));
-describe('keys', () => keyLife(() => theatre));
+// Where one runs out of time the world is left as it was, and the next ones fail too.
+const timeout = 90_000;
+describe('refusals', { timeout }, () => refusals(() => theatre));
+describe('runs', { timeout }, () => wholeRun(() => theatre));
+describe('keys', { timeout }, () => keyLife(() => theatre));
