@@ -24,7 +24,7 @@ import {
   type TestWorker,
 } from '../testing/task.ts';
 import type { Keeper } from './keeper.ts';
-import { decide, type OpenPorts } from './open.ts';
+import { type Decision, decide, type OpenPorts } from './open.ts';
 
 const challenge = new Uint8Array(32).fill(7);
 const hpke = generateHpkeKeyPair();
@@ -74,8 +74,8 @@ interface Showing {
   readonly join?: Uint8Array;
 }
 
-/** Decides, everything being right unless `of` says otherwise; the columns that it opens. */
-async function opened(of: Showing = {}): Promise<number[]> {
+/** Decides, everything being right unless `of` says otherwise. */
+async function decided(of: Showing = {}): Promise<Decision> {
   const { world, ledger } = committee;
   let shown = of.state ?? world.state;
   const get: BlobStore['get'] = async (digest) => {
@@ -104,11 +104,16 @@ async function opened(of: Showing = {}): Promise<number[]> {
   const { signers } = of;
   const freshness = await ledger.freshness([challenge], signers === undefined ? {} : { signers });
   const openings = sealOpeningsTo(committee, hpke.publicKey, task.openings);
-  const { partials } = await decide(ports, share, {
+  return decide(ports, share, {
     join: of.join ?? worker.join,
     freshness,
     openings,
   });
+}
+
+/** The columns that it opens. */
+async function opened(of: Showing = {}): Promise<number[]> {
+  const { partials } = await decided(of);
   return partials.map(({ column }) => column);
 }
 
@@ -150,6 +155,14 @@ function fail(run: Run): void {
 describe('a decision', () => {
   it('opens what is granted and used', async () => {
     expect(await opened()).toEqual([0, 1, 3]);
+  });
+
+  it('says in its receipt to whom it opened and by which collateral it judged', async () => {
+    const digests = [2, 1].map((n) => new Uint8Array(32).fill(n));
+    const { receipt } = await decided({ appraise: () => ({ ...GOOD, collateral: digests }) });
+    expect(receipt.collateral).toEqual([...digests].reverse());
+    expect(receipt.roster).toEqual([worker.join]);
+    expect(receipt.size).toBe(committee.world.state.seq);
   });
 
   it('needs no other witness than a quorum and the owners’', async () => {

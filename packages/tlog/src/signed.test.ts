@@ -5,7 +5,7 @@ import { isCoded, toBase64, utf8 } from '@cloister/core';
 import { ed25519Signer, nodeCrypto } from '@cloister/core/node';
 import { webCrypto } from '@cloister/core/web';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
   cosign,
   type FreshnessStatement,
@@ -179,6 +179,24 @@ describe('cosigned checkpoints', () => {
     );
     const huge = `${'x\n'.repeat(200_000)}\n`;
     expect(code(() => parseNote(huge))).toBe('note-malformed');
+  });
+
+  it('are not called malformed for a fault of ours', () => {
+    const statement = { checkpoint, challenges: [new Uint8Array(32)] };
+    const texts = [formatCheckpoint(checkpoint), formatFreshness(statement)] as const;
+    const [head, fresh] = texts;
+    let fails = 1;
+    const { btoa } = globalThis;
+    vi.spyOn(globalThis, 'btoa').mockImplementation((text) => {
+      fails -= 1;
+      if (fails === 0) throw new TypeError('ours');
+      return btoa(text);
+    });
+    expect(() => parseCheckpoint(head)).toThrow(TypeError);
+    // The second that is read of a freshness note is its challenge.
+    fails = 2;
+    expect(() => parseFreshness(fresh)).toThrow(TypeError);
+    vi.restoreAllMocks();
   });
 
   it('parses one form of a checkpoint only', () => {

@@ -7,7 +7,7 @@ import { deriveHpkeKeyPair } from '@cloister/threshold/node';
 import { describe, expect, it } from 'vitest';
 import type { RightInput } from '../fold/rights.ts';
 import type { Use } from '../policy/index.ts';
-import { openedColumns } from './opened-columns.ts';
+import { columnsOpened, openedColumns } from './opened-columns.ts';
 
 const genesis = new Uint8Array(32).fill(9);
 const groupKey = deriveHpkeKeyPair(new Uint8Array(32).fill(7)).publicKey;
@@ -66,5 +66,14 @@ describe('the columns that a run opens', () => {
   ])('are none while the newest event has no sealed key of %s', (_what, sealed, column) => {
     const inputs = [input(1, [1, 2], sealed)];
     expect(codeOf(() => opened(inputs, [use(0, column)]))).toBe('column-not-sealed');
+  });
+
+  it('are put on record input by input, in order and without the footers', () => {
+    const inputs = [input(1, [1, 2, 3], [0, 1, 2, 3]), input(2, [1, 2], [0, 1, 2])];
+    const all = opened(inputs, [use(0, 3), use(0, 1), use(1, 2)]).reverse();
+    expect(columnsOpened(inputs, all)).toEqual([
+      { dataset: inputs[0]?.input.dataset, version: 3, columns: [1, 3] },
+      { dataset: inputs[1]?.input.dataset, version: 3, columns: [2] },
+    ]);
   });
 });

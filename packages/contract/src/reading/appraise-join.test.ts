@@ -214,6 +214,13 @@ describe('collateral', () => {
   const { root } = { root: rootOf('sgx-dcap') };
   const missing = fromHex('ab'.repeat(32));
 
+  it('that it was judged by is named, and no other', async () => {
+    const newest = [...state.collateral.values()].map(({ digest }) => digest);
+    await publish('sgx-dcap/garbage', 1, new Uint8Array(40));
+    expect(newest.length).toBe(1);
+    expect(await appraise()).toMatchObject({ ok: true, collateral: newest });
+  });
+
   it('of other subjects may be garbage, or a blob that nobody has', async () => {
     await publish('sgx-dcap/garbage', 1, new Uint8Array(40));
     state.collateral.set('sgx-dcap/x', { number: 1, digest: missing, event: '', at: AT });
