@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a node enters: evidence over its keys and the checkpoint it began from, a join signed by its
 // own key, and the operator's countersignature around it (spec/events.md, "join").
+
 import type { Attester } from '@cloister/attester';
 import {
   type CharterBody,
   type EventBody,
+  environmentById,
   eventId,
+  operatorById,
   reportData,
   signEvent,
 } from '@cloister/contract';
@@ -80,8 +83,8 @@ export async function makeJoin(facts: JoinFacts, ports: JoinPorts): Promise<Made
 /** Whether the charter has a place for such a node: what it has none for, the ledger holds void. */
 function checkPlace({ role, charter, environment: id, operator }: JoinFacts, ports: JoinPorts) {
   const { tee } = ports.attester;
-  const environment = charter.environments.find((e) => e.id === id);
-  const known = charter.operators.some((o) => o.id === operator);
+  const environment = environmentById(charter, id);
+  const known = operatorById(charter, operator) !== undefined;
   if (known && environment?.role === role && environment.tee === tee) return;
   const message = `the charter has no ${role} environment '${id}' of ${tee}, or no such operator`;
   throw attestedError('environment-mismatch', message);

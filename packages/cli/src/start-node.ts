@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keepers and workers on the machines of an operator's folder: this process is the launcher (and,
 // on minted makes, stands for the hardware), the node is a child that never holds its keys.
+
 import { type RunningNode, startNode } from '@cloister/attester';
+import { environmentById } from '@cloister/contract';
 import { toBase64, toHex } from '@cloister/core';
 import { readOperator, readOperatorSigner } from '@cloister/gateway/home';
 import type { KeeperConfigInput } from '@cloister/keeper';
@@ -56,7 +58,7 @@ async function nodeFacts(options: NodeOptions, role: 'keeper' | 'worker') {
     readOperatorSigner(home),
   ]);
   const environment = environmentId(card, role);
-  if (!charter.body.environments.some((e) => e.id === environment)) {
+  if (environmentById(charter.body, environment) === undefined) {
     const message = `no environment ${environment} in the charter: was the hardware in its draft?`;
     throw cliError('environment-missing', message);
   }

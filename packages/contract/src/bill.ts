@@ -8,7 +8,7 @@
 // influenced by the host, and their lines say so. A recorded run is billed whether or not it was
 // released.
 import { toHex } from '@cloister/core';
-import { charterOf, indexOf, versionKey } from './fold/lookup.ts';
+import { charterOf, indexOf, ownerOf, versionKey } from './fold/lookup.ts';
 import type { FoldState, Run, Task } from './fold/state.ts';
 import type { Price } from './shapes.ts';
 
@@ -100,7 +100,7 @@ function addRun(
 ): void {
   const { run, task } = of;
   for (const [i, input] of task.body.inputs.entries()) {
-    const payee = state.datasets.get(toHex(input.dataset))?.owner;
+    const payee = ownerOf(state, input);
     const price = task.body.prices[i];
     if (payee === undefined || price === undefined || payee === task.proposer) continue;
     if (onlyPayee !== undefined && onlyPayee !== payee) continue;

@@ -17,7 +17,21 @@ export * from './events/opening-receipt.ts';
 export * from './events/run-ticket.ts';
 export { silentJoins } from './fold/epoch-ends.ts';
 export * from './fold/fold.ts';
-export { isMember, joinBySigner, memberByIdentity, versionKey } from './fold/lookup.ts';
+export {
+  activeEpochOf,
+  environmentById,
+  inputsOwnedBy,
+  isMember,
+  joinBySigner,
+  memberById,
+  memberByIdentity,
+  memberByKey,
+  operatorById,
+  operatorByKey,
+  ownerOf,
+  versionKey,
+  versionOf,
+} from './fold/lookup.ts';
 export * from './fold/rights.ts';
 export * from './fold/state.ts';
 export { LANDING_MAX, placed } from './fold/statements.ts';

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the rooms of a gateway share: who we are, where things lie, and the ledger as we follow it.
 // It is made once at start and passed down; nothing in it is global.
+
 import type { GatewayClient } from '@cloister/api';
 import type { Appraiser, EventKind, FoldState, Ledger, Member, Said } from '@cloister/contract';
-import { contractError, placed, signEvent, voidError } from '@cloister/contract';
+import { contractError, memberById, placed, signEvent, voidError } from '@cloister/contract';
 import type { EnginePort } from '@cloister/contract/policy';
 import type { BlobStore, Clock, CryptoPort, Lane, Random, Timers } from '@cloister/core';
 import type { FileBlobs } from '@cloister/core/node';
@@ -56,7 +57,7 @@ export function stateInForce(
 
 /** A member of the charter. @throws CodedError `not-a-member` */
 export function memberOf(gateway: Gateway, id: string): Member {
-  const found = stateInForce(gateway).charter.members.find((member) => member.id === id);
+  const found = memberById(stateInForce(gateway).charter, id);
   if (found !== undefined) return found;
   const message = `${id} is not a member of this charter`;
   throw voidError('not-a-member', message);

@@ -5,7 +5,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GatewayClient, HttpBlobs, HttpJson } from '@cloister/api';
-import { type CharterBody, decodeFoundingCharter, JoinAppraiser } from '@cloister/contract';
+import {
+  type CharterBody,
+  decodeFoundingCharter,
+  JoinAppraiser,
+  memberById,
+} from '@cloister/contract';
 import { equal, fromHex, isSystemError, systemClock, systemRandom } from '@cloister/core';
 import { FileBlobs, nodeCrypto } from '@cloister/core/node';
 import { logOrigin } from '@cloister/tlog';
@@ -165,7 +170,7 @@ async function readCharter(
   });
   const charter = decodeFoundingCharter(bytes, own.genesis, nodeCrypto);
   const { id, identity, witness, hpke } = own.card;
-  const mine = charter.members.find((member) => member.id === id);
+  const mine = memberById(charter, id);
   const same =
     mine !== undefined &&
     equal(mine.identity, fromHex(identity)) &&

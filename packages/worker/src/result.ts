@@ -4,11 +4,13 @@
 // the keys of its own columns by HPKE. The sealed result is held in memory (a file takes about
 // three times its size while it is made), which `limits.outputBytes` bounds: more than that is no
 // result, the run has failed.
+
 import { open } from 'node:fs/promises';
 import {
   contractError,
   encodeKeyBundle,
   encodeResultKeys,
+  memberById,
   paddedLength,
   resultAadPrefix,
   resultKeysInfo,
@@ -87,7 +89,7 @@ export function recipientKeys(
   }
   const keys = new Map<string, Uint8Array>();
   for (const member of outputs.flatMap((output) => output.recipients)) {
-    const key = charter.members.find(({ id }) => id === member)?.hpke;
+    const key = memberById(charter, member)?.hpke;
     if (key === undefined) {
       const message = `${member} is a recipient and no member of the charter: propose again`;
       throw workerError('recipient-unknown', message);

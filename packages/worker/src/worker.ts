@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The worker: takes run requests from proposers, one run at a time, and remembers where each
 // stands. The process lives on between runs; everything that a run touches is its own (run.ts).
+
 import type { RunStatus } from '@cloister/api';
 import { errorFields, tidyCode } from '@cloister/attested';
-import { readRunTicket, voidError } from '@cloister/contract';
+import { memberById, readRunTicket, voidError } from '@cloister/contract';
 import { type CodedError, type ErrorKind, equal, isCoded, toHex } from '@cloister/core';
 import { workerError } from './errors.ts';
 import type { AskedRun } from './identity.ts';
@@ -48,7 +49,7 @@ export class Worker {
       const message = 'no cosigned checkpoint has this task: has it been proposed?';
       throw voidError('task-unknown', message);
     }
-    const member = follower.charter.members.find(({ id }) => id === proposer);
+    const member = memberById(follower.charter, proposer);
     if (member === undefined || !equal(member.identity, caller)) {
       const message = 'only the proposer of a task on the ledger can have it run';
       throw workerError('not-the-proposer', message);

@@ -5,7 +5,7 @@
 import { equal, toHex } from '@cloister/core';
 import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
-import { memberByIdentity } from './lookup.ts';
+import { activeEpochOf, memberByIdentity } from './lookup.ts';
 import type { DatasetVersion, FoldState } from './state.ts';
 import { judgeTurn } from './statements.ts';
 import { type Verdict, voided } from './void-codes.ts';
@@ -23,9 +23,9 @@ export function foldDataset(state: FoldState, event: AdmittedEvent<'dataset'>): 
   if (body.version > newest + 1) {
     return voided('dataset-version-order', `got ${body.version}, wanted ${newest + 1}`);
   }
-  const epoch = state.activeEpoch === null ? undefined : state.epochs.get(state.activeEpoch);
-  if (epoch === undefined || epoch.groupKey === null) return voided('no-active-epoch');
-  if (!equal(epoch.groupKey, body.groupKey)) return voided('dataset-group-key');
+  const active = activeEpochOf(state);
+  if (active === undefined) return voided('no-active-epoch');
+  if (!equal(active.groupKey, body.groupKey)) return voided('dataset-group-key');
   const before = dataset?.versions.get(body.version);
   const outOfTurn = judgeTurn(body, before?.event);
   if (outOfTurn !== undefined) return outOfTurn;

@@ -6,6 +6,7 @@
 // spec/events.md.
 import { equal, toHex } from '@cloister/core';
 import type { AdmittedEvent } from '../events/event.ts';
+import { activeEpochOf } from './lookup.ts';
 import type { Epoch, FoldState } from './state.ts';
 import { type Verdict, voided } from './void-codes.ts';
 
@@ -21,8 +22,7 @@ export function endEpoch(
   if (epoch === undefined) return;
   epoch.status = 'ended';
   epoch.end = end;
-  const running = state.activeEpoch === null ? undefined : state.epochs.get(state.activeEpoch);
-  const seated = epoch.from === null ? [] : (running?.joins ?? []);
+  const seated = epoch.from === null ? [] : (activeEpochOf(state)?.epoch.joins ?? []);
   for (const key of end.faults) {
     const join = state.joins.get(key);
     if (join !== undefined && !seated.includes(key)) join.excluded = end.code;

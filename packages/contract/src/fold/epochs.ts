@@ -9,7 +9,7 @@ import { vendorBreach } from '../charter/vendor-rule.ts';
 import type { AdmittedEvent } from '../events/event.ts';
 import { dealerJoin, endEpoch, holds } from './epoch-ends.ts';
 import { judgePlace } from './joins.ts';
-import { charterOf, indexOf, memberByIdentity } from './lookup.ts';
+import { activeEpochOf, charterOf, indexOf, memberByIdentity } from './lookup.ts';
 import type { Epoch, EpochPhase, FoldState } from './state.ts';
 import { type Verdict, type Voided, voided } from './void-codes.ts';
 
@@ -181,7 +181,7 @@ function activate(
   epoch: Epoch,
   agreed: { transcript: Uint8Array; groupKey: Uint8Array },
 ): void {
-  const before = state.activeEpoch === null ? undefined : state.epochs.get(state.activeEpoch);
+  const before = activeEpochOf(state)?.epoch;
   if (before !== undefined) {
     before.status = 'superseded';
     before.supersededSeq = state.seq;

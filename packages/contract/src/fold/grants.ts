@@ -8,9 +8,18 @@
 import { toHex } from '@cloister/core';
 import type { AdmittedEvent } from '../events/event.ts';
 import type { Input } from '../shapes.ts';
-import { charterOf, isMember, memberByIdentity, versionKey } from './lookup.ts';
+import {
+  activeEpochOf,
+  charterOf,
+  inputsOwnedBy,
+  isMember,
+  memberByIdentity,
+  ownerOf,
+  versionKey,
+  versionOf,
+} from './lookup.ts';
 import { endRun, openRunsOf } from './runs.ts';
-import type { DatasetVersion, FoldState, Grant, Run, Task } from './state.ts';
+import type { FoldState, Grant, Run, Task } from './state.ts';
 import { judgeTurn } from './statements.ts';
 import { type Verdict, type VoidCode, voided } from './void-codes.ts';
 
@@ -51,7 +60,7 @@ export function foldApprove(state: FoldState, event: AdmittedEvent<'approve'>): 
 function judgeGranted(state: FoldState, task: Task, owner: string, granted: Input): Verdict {
   const asked = task.body.inputs.find((input) => versionKey(input) === versionKey(granted));
   if (asked === undefined) return voided('approve-not-asked', versionKey(granted));
-  if (state.datasets.get(toHex(granted.dataset))?.owner !== owner) {
+  if (ownerOf(state, granted) !== owner) {
     return voided('approve-not-owner', `${owner} does not own ${versionKey(granted)}`);
   }
   const extra = granted.columns.find((column) => !asked.columns.includes(column));
@@ -66,9 +75,7 @@ export function foldDecline(state: FoldState, event: AdmittedEvent<'decline'>): 
   const taskKey = toHex(event.body.task);
   const task = state.tasks.get(taskKey);
   if (task === undefined) return voided('task-unknown', taskKey.slice(0, 16));
-  const mine = task.body.inputs.filter(
-    (input) => state.datasets.get(toHex(input.dataset))?.owner === owner.id,
-  );
+  const mine = inputsOwnedBy(state, task, owner.id);
   if (mine.length === 0) return voided('decline-not-owner', owner.id);
   const outOfTurn = judgeTurn(event.body, task.said.get(owner.id));
   if (outOfTurn !== undefined) return outOfTurn;
@@ -77,11 +84,6 @@ export function foldDecline(state: FoldState, event: AdmittedEvent<'decline'>): 
   task.declines.set(owner.id, event.body.code);
   task.said.set(owner.id, event.key);
   return undefined;
-}
-
-/** The newest event of an input's dataset version; inputs of accepted tasks always have one. */
-export function versionOf(state: FoldState, input: Input): DatasetVersion | undefined {
-  return state.datasets.get(toHex(input.dataset))?.versions.get(input.version);
 }
 
 /**
@@ -94,13 +96,13 @@ export function judgeRun(state: FoldState, task: Task, run?: Run): Verdict {
     const gone = recipients.find((id) => !isMember(state, id));
     if (gone !== undefined) return voided('join-recipient-removed', gone);
   }
-  if (state.activeEpoch === null) return voided('no-active-epoch');
-  const groupKey = state.epochs.get(state.activeEpoch)?.groupKey;
+  const active = activeEpochOf(state);
+  if (active === undefined) return voided('no-active-epoch');
   for (const input of task.body.inputs) {
     const wrong = judgeInput(state, task, input, run);
     if (wrong !== undefined) return wrong;
     const sealedTo = versionOf(state, input)?.body.groupKey;
-    if (groupKey == null || sealedTo === undefined || toHex(sealedTo) !== toHex(groupKey)) {
+    if (sealedTo === undefined || toHex(sealedTo) !== toHex(active.groupKey)) {
       return voided('join-dataset-not-resealed', versionKey(input));
     }
   }
@@ -113,7 +115,7 @@ export function judgeRun(state: FoldState, task: Task, run?: Run): Verdict {
  */
 export function judgeInput(state: FoldState, task: Task, input: Input, run?: Run): Verdict {
   const version = versionOf(state, input);
-  const owner = state.datasets.get(toHex(input.dataset))?.owner;
+  const owner = ownerOf(state, input);
   if (version === undefined || owner === undefined) return voided('join-unapproved');
   if (!isMember(state, owner)) return voided('join-owner-removed', owner);
   const wanted = version.body.approvals;

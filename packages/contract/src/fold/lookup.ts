@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who a key belongs to under the charter in force. Indexes are built once for each charter body and
-// thrown away with it; they are no part of the state.
+// Readers: who and what a charter names, whose key is whose, and what the state has of datasets,
+// joins and epochs. Everybody asks here, so that one question has one answer. Indexes are built
+// once for each charter body and thrown away with it; they are no part of the state.
 import { toHex } from '@cloister/core';
 import type { CharterBody, Environment, Member, Operator } from '../charter/body.ts';
-import type { FoldState, Join } from './state.ts';
+import type { Input } from '../shapes.ts';
+import type { DatasetVersion, Epoch, FoldState, Join } from './state.ts';
 
 interface CharterIndex {
   readonly members: ReadonlyMap<string, Member>;
   readonly identities: ReadonlyMap<string, Member>;
   readonly witnesses: ReadonlyMap<string, Member>;
   readonly operators: ReadonlyMap<string, Operator>;
+  readonly operatorKeys: ReadonlyMap<string, Operator>;
   readonly environments: ReadonlyMap<string, Environment>;
   /** Every key of members and operators. */
   readonly keys: ReadonlySet<string>;
@@ -26,6 +29,7 @@ export function charterIndex(charter: CharterBody): CharterIndex {
     identities: new Map(members.map((m) => [toHex(m.identity), m])),
     witnesses: new Map(members.map((m) => [toHex(m.witness), m])),
     operators: new Map(operators.map((o) => [o.id, o])),
+    operatorKeys: new Map(operators.map((o) => [toHex(o.key), o])),
     environments: new Map(environments.map((e) => [e.id, e])),
     keys: new Set([
       ...members.flatMap((m) => [m.identity, m.witness, m.hpke].map(toHex)),
@@ -34,6 +38,32 @@ export function charterIndex(charter: CharterBody): CharterIndex {
   };
   indexes.set(charter, index);
   return index;
+}
+
+/** The member that a charter lists under this id. */
+export function memberById(charter: CharterBody, id: string): Member | undefined {
+  return charterIndex(charter).members.get(id);
+}
+
+/** The member of a charter who signs with this key, as itself or as witness. */
+export function memberByKey(charter: CharterBody, key: Uint8Array): Member | undefined {
+  const { identities, witnesses } = charterIndex(charter);
+  return identities.get(toHex(key)) ?? witnesses.get(toHex(key));
+}
+
+/** The operator that a charter lists under this id. */
+export function operatorById(charter: CharterBody, id: string): Operator | undefined {
+  return charterIndex(charter).operators.get(id);
+}
+
+/** The operator of a charter who signs with this key. */
+export function operatorByKey(charter: CharterBody, key: Uint8Array): Operator | undefined {
+  return charterIndex(charter).operatorKeys.get(toHex(key));
+}
+
+/** The environment that a charter lists under this id. */
+export function environmentById(charter: CharterBody, id: string): Environment | undefined {
+  return charterIndex(charter).environments.get(id);
 }
 
 /** The charter in force; callers run only once the log is founded. */
@@ -71,4 +101,36 @@ export function joinBySigner(
 /** Key of a dataset version in the fold's tables. */
 export function versionKey(of: { dataset: Uint8Array; version: number }): string {
   return `${toHex(of.dataset)}/${of.version}`;
+}
+
+/** The newest event of a dataset version; inputs of accepted tasks always have one. */
+export function versionOf(
+  state: FoldState,
+  of: { dataset: Uint8Array; version: number },
+): DatasetVersion | undefined {
+  return state.datasets.get(toHex(of.dataset))?.versions.get(of.version);
+}
+
+/** The member whose dataset this is; inputs of accepted tasks always have one. */
+export function ownerOf(state: FoldState, of: { dataset: Uint8Array }): string | undefined {
+  return state.datasets.get(toHex(of.dataset))?.owner;
+}
+
+/** Those of a task's inputs whose datasets are `owner`'s. */
+export function inputsOwnedBy(
+  state: FoldState,
+  task: { readonly body: { readonly inputs: readonly Input[] } },
+  owner: string,
+): Input[] {
+  return task.body.inputs.filter((input) => ownerOf(state, input) === owner);
+}
+
+/** The epoch whose keepers hold the group key, under its id; none before the first is active. */
+export function activeEpochOf(
+  state: FoldState,
+): { key: string; epoch: Epoch; groupKey: Uint8Array } | undefined {
+  const { activeEpoch: key } = state;
+  const epoch = key === null ? undefined : state.epochs.get(key);
+  if (key === null || epoch === undefined || epoch.groupKey === null) return undefined;
+  return { key, epoch, groupKey: epoch.groupKey };
 }

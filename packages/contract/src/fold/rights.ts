@@ -7,9 +7,9 @@
 import { toHex } from '@cloister/core';
 import type { EventBody } from '../events/bodies.ts';
 import type { Input } from '../shapes.ts';
-import { judgeRun, versionOf } from './grants.ts';
+import { judgeRun } from './grants.ts';
 import { judgeAgainstTask, judgePlace } from './joins.ts';
-import { charterOf, indexOf } from './lookup.ts';
+import { activeEpochOf, charterOf, indexOf, ownerOf, versionOf } from './lookup.ts';
 import type { FoldState, Join, Run, Task } from './state.ts';
 import { VOID_CODES, type VoidCode } from './void-codes.ts';
 
@@ -74,14 +74,11 @@ export function rightsOfJoin(state: FoldState, joinKey: string): Rights {
   }
   const wrong = judgeRun(state, task, run);
   if (wrong !== undefined) return { ok: false, ...wrong };
-  const epoch = state.activeEpoch === null ? undefined : state.epochs.get(state.activeEpoch);
-  if (state.activeEpoch === null || epoch === undefined || epoch.groupKey === null) {
-    return refuse('no-active-epoch');
-  }
+  const active = activeEpochOf(state);
+  if (active === undefined) return refuse('no-active-epoch');
   const inputs = task.body.inputs.flatMap((input) => rightInput(state, input));
   const owners = [...new Set(inputs.map(({ owner }) => owner))];
-  const { groupKey } = epoch;
-  const opened = { epoch: state.activeEpoch, groupKey };
+  const opened = { epoch: active.key, groupKey: active.groupKey };
   return { ok: true, join, roster, run, runKey, task, taskKey, inputs, owners, ...opened };
 }
 
@@ -95,9 +92,7 @@ export function requiredWitnesses(
 ): { keys: Uint8Array[]; missing: string[] } {
   const task = state.tasks.get(taskKey);
   if (task === undefined || state.charter === null) return { keys: [], missing: [taskKey] };
-  const owners = new Set(
-    task.body.inputs.flatMap((input) => state.datasets.get(toHex(input.dataset))?.owner ?? []),
-  );
+  const owners = new Set(task.body.inputs.flatMap((input) => ownerOf(state, input) ?? []));
   const { members } = indexOf(state);
   return {
     keys: [...owners].flatMap((id) => members.get(id)?.witness ?? []),
@@ -107,7 +102,7 @@ export function requiredWitnesses(
 
 function rightInput(state: FoldState, input: Input): RightInput[] {
   const version = versionOf(state, input);
-  const owner = state.datasets.get(toHex(input.dataset))?.owner;
+  const owner = ownerOf(state, input);
   if (version === undefined || owner === undefined) return [];
   return [{ input, owner, event: version.event, body: version.body }];
 }

@@ -7,7 +7,7 @@
 import { fromHex, toHex } from '@cloister/core';
 import type { EventBody, EventKind, Said } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
-import { memberByIdentity } from './lookup.ts';
+import { memberByIdentity, versionOf } from './lookup.ts';
 import type { FoldState } from './state.ts';
 import { type Verdict, voided } from './void-codes.ts';
 
@@ -50,8 +50,7 @@ export function judgeTurn(body: { previous?: Uint8Array | undefined }, newest?: 
 /** The author's newest accepted statement about what `said` is about, by event key. */
 function newestOf(state: FoldState, author: string, said: object): string | undefined {
   if ('dataset' in said) {
-    const { dataset, version } = said as EventBody<'dataset'>;
-    return state.datasets.get(toHex(dataset))?.versions.get(version)?.event;
+    return versionOf(state, said as EventBody<'dataset'>)?.event;
   }
   const { task } = said as EventBody<'decline'>;
   return state.tasks.get(toHex(task))?.said.get(author);

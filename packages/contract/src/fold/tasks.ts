@@ -5,8 +5,7 @@ import { toHex } from '@cloister/core';
 import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
 import type { Input, Price } from '../shapes.ts';
-import { versionOf } from './grants.ts';
-import { charterOf, indexOf, isMember, memberByIdentity, versionKey } from './lookup.ts';
+import { charterOf, indexOf, isMember, memberByIdentity, versionKey, versionOf } from './lookup.ts';
 import type { FoldState } from './state.ts';
 import { type Verdict, voided } from './void-codes.ts';
 

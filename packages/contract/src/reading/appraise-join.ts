@@ -36,6 +36,7 @@ import {
 } from '@cloister/evidence';
 import type { Environment } from '../charter/body.ts';
 import { contractError } from '../errors.ts';
+import { environmentById } from '../fold/lookup.ts';
 import type { FoldState, Join } from '../fold/state.ts';
 import { reportData } from './report-data.ts';
 
@@ -87,10 +88,12 @@ export class JoinAppraiser {
     if (join === undefined) {
       throw contractError('join-unknown', `no accepted join has the id ${key}`);
     }
-    const environment = state.charter?.environments.find((e) => e.id === join.body.environment);
+    const { charter } = state;
+    const named = join.body.environment;
+    const environment = charter === null ? undefined : environmentById(charter, named);
     if (environment === undefined || environment.role !== join.body.role) {
       const wanted = `a ${join.body.role} environment of the charter`;
-      return refuse('environment-not-allowed', wanted, join.body.environment);
+      return refuse('environment-not-allowed', wanted, named);
     }
     const kind = environment.tee as EvidenceKind;
     const bytes = await this.#blobs.get(join.body.evidence);

@@ -2,8 +2,10 @@
 // Datasets of this member: from plain files to encrypted ones whose column keys are sealed, each on
 // its own, to the group key. In this order, so that nothing acknowledged can be lost: keys into
 // the vault, ciphertext into blobs, sealed keys into blobs, then the event.
+
 import type { DatasetJob, DatasetJson } from '@cloister/api';
 import {
+  activeEpochOf,
   commitTo,
   type DatasetSchema,
   decodeSchema,
@@ -107,7 +109,7 @@ function newEntry(
 /** Every dataset on the ledger, as this member may read it. */
 export async function listDatasets(gateway: Gateway): Promise<DatasetJson[]> {
   const state = stateInForce(gateway);
-  const current = state.activeEpoch === null ? null : state.epochs.get(state.activeEpoch)?.groupKey;
+  const current = activeEpochOf(state)?.groupKey;
   const found: DatasetJson[] = [];
   for (const [id, { owner, versions }] of state.datasets) {
     for (const [version, { body }] of versions) {

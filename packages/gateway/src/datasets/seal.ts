@@ -3,7 +3,9 @@
 // every dataset of ours when the keepers hold another key.
 //
 // Invariant: nothing is sealed again before the key has been checked (key-check.ts).
+
 import type { DatasetVersion, Said } from '@cloister/contract';
+import { activeEpochOf, versionOf } from '@cloister/contract';
 import { toHex } from '@cloister/core';
 import { encodeLabel } from '@cloister/threshold';
 import { sealMasterKey } from '@cloister/threshold/node';
@@ -24,8 +26,7 @@ export async function resealDatasets(gateway: Gateway): Promise<EntryRecord[]> {
   const groupKey = await verifiedGroupKey(gateway);
   const records: EntryRecord[] = [];
   for (const entry of due) {
-    const known = stateInForce(gateway).datasets.get(toHex(entry.dataset));
-    const version = known?.versions.get(entry.version) as DatasetVersion;
+    const version = versionOf(stateInForce(gateway), entry) as DatasetVersion;
     const { rows, files, price, approvals } = version.body;
     const body = await sealDataset(gateway, entry, { groupKey, rows, files, price, approvals });
     const record = await publish(gateway, 'dataset', body);
@@ -40,10 +41,10 @@ export async function resealDatasets(gateway: Gateway): Promise<EntryRecord[]> {
 /** Whether the ledger has this version under another key than the active one. */
 function isSealedElsewhere(gateway: Gateway, entry: VaultEntry): boolean {
   const state = stateInForce(gateway);
-  const active = state.activeEpoch === null ? null : state.epochs.get(state.activeEpoch)?.groupKey;
-  const sealed = state.datasets.get(toHex(entry.dataset))?.versions.get(entry.version);
-  if (sealed === undefined || active == null) return false;
-  return toHex(sealed.body.groupKey) !== toHex(active);
+  const active = activeEpochOf(state);
+  const sealed = versionOf(state, entry);
+  if (sealed === undefined || active === undefined) return false;
+  return toHex(sealed.body.groupKey) !== toHex(active.groupKey);
 }
 
 export type SealedParts = Pick<

@@ -3,6 +3,7 @@
 // witness, events, blobs, and openings for an attested worker. Nothing here trusts the connection.
 // What a stranger may cost is bounded: small bodies, a number of callers that wait, no blob fetched
 // that the ledger does not name; and so is a signer: events and bytes by quota.
+
 import {
   cosignRequest,
   freshnessRequest,
@@ -10,10 +11,9 @@ import {
   REQUEST_HEADER,
   verifyRequest,
 } from '@cloister/api';
-import { MAX_EVENT_BYTES } from '@cloister/contract';
+import { MAX_EVENT_BYTES, memberByKey, operatorByKey } from '@cloister/contract';
 import {
   type CodedError,
-  equal,
   fromHex,
   requestError,
   toBase64,
@@ -185,11 +185,8 @@ async function signerOf(gateway: Gateway, bytes: Uint8Array): Promise<Uint8Array
 function isKnown(gateway: Gateway, key: Uint8Array): boolean {
   const { charter, nodeKeys } = gateway.follower.state;
   if (charter === null) return false;
-  return (
-    charter.members.some((m) => equal(m.identity, key) || equal(m.witness, key)) ||
-    charter.operators.some((o) => equal(o.key, key)) ||
-    nodeKeys.has(toHex(key))
-  );
+  const listed = memberByKey(charter, key) ?? operatorByKey(charter, key);
+  return listed !== undefined || nodeKeys.has(toHex(key));
 }
 
 function checkRange(ok: boolean, what: string, size: number): void {

@@ -2,9 +2,10 @@
 // Keepers as this member sees them: each one's evidence as a checklist, the active epoch's key
 // generation computed again, the rule with its numbers; the forming of an epoch, and how an attempt
 // goes.
+
 import type { Attempt, KeepersAnswer } from '@cloister/api';
 import type { Epoch, JoinAppraisal, Said } from '@cloister/contract';
-import { silentJoins, voidError } from '@cloister/contract';
+import { activeEpochOf, environmentById, silentJoins, voidError } from '@cloister/contract';
 import { type CodedError, fromHex, isCoded, toHex } from '@cloister/core';
 import { type Gateway, publishAccepted, stateInForce } from '../context.ts';
 import type { EntryRecord } from '../ledger/follower.ts';
@@ -15,11 +16,11 @@ import { cardOf, keeperJoins, planRotation } from './rotation-plan.ts';
 export async function listKeepers(gateway: Gateway): Promise<KeepersAnswer> {
   const state = stateInForce(gateway);
   const { seats, threshold, vendors } = state.charter.keepers;
-  const { activeEpoch } = state;
-  const epoch = activeEpoch === null ? undefined : state.epochs.get(activeEpoch);
+  const active = activeEpochOf(state);
+  const epoch = active?.epoch;
   const keepers: KeepersAnswer['keepers'] = [];
   for (const [key, join] of keeperJoins(gateway)) {
-    const environment = state.charter.environments.find((e) => e.id === join.body.environment);
+    const environment = environmentById(state.charter, join.body.environment);
     const seat = epoch === undefined ? -1 : epoch.joins.indexOf(key);
     keepers.push({
       ...cardOf(gateway, key),
@@ -28,7 +29,7 @@ export async function listKeepers(gateway: Gateway): Promise<KeepersAnswer> {
       ...(await checklist(gateway, key)),
     });
   }
-  const check = activeEpoch === null ? undefined : await checkOrFault(gateway, activeEpoch);
+  const check = active === undefined ? undefined : await checkOrFault(gateway, active.key);
   const families =
     vendors === 2 ? 'no root family' : `no ${vendors - 1} root families taken together`;
   const share = `${families} and no operator holds more than ${threshold - 1}`;
@@ -36,7 +37,7 @@ export async function listKeepers(gateway: Gateway): Promise<KeepersAnswer> {
   return {
     rule: `${threshold} of ${seats} keepers open; ${share}`,
     holdings: holdings.map((h) => ({ who: [...h.who], seats: h.seats, most: h.most })),
-    epoch: activeEpoch,
+    epoch: active?.key ?? null,
     transcript: epoch?.transcript == null ? null : toHex(epoch.transcript),
     ceremony: epoch === undefined ? null : ceremonyOf(gateway, epoch, check),
     fault: check?.fault === undefined ? null : faultOf(check.fault),

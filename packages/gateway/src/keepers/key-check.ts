@@ -11,8 +11,10 @@
 // Invariants: nobody's word is taken for any of it, and what cannot be had (a blob of evidence) is
 // `unavailable`, never a pass. docs/design/key-sharing.md, "What a gateway checks".
 import {
+  activeEpochOf,
   type Epoch,
   type EpochTranscript,
+  environmentById,
   type Holding,
   type JoinAppraisal,
   type Mismatch,
@@ -65,7 +67,7 @@ export function holdingsOf(gateway: Gateway, joins: readonly string[]): Holding[
   const { joins: known, charter } = stateInForce(gateway);
   const seats = joins.map((join) => {
     const body = known.get(join)?.body;
-    const environment = charter.environments.find((e) => e.id === body?.environment);
+    const environment = environmentById(charter, body?.environment ?? '');
     return { operator: body?.operator ?? '', family: environment?.family ?? '' };
   });
   return vendorHoldings(seats, charter.keepers);
@@ -88,12 +90,12 @@ function computed(gateway: Gateway, key: string) {
  *   `epoch-operator-rule`, and those of `verifyEpochTranscript`
  */
 export async function verifiedGroupKey(gateway: Gateway): Promise<Uint8Array> {
-  const { activeEpoch } = stateInForce(gateway);
-  if (activeEpoch === null) {
+  const active = activeEpochOf(stateInForce(gateway));
+  if (active === undefined) {
     const message = 'no keepers hold a group key yet: form an epoch first (cloister keeper epoch)';
     throw gatewayError('no-group-key', message);
   }
-  const { fault, transcript } = await checkKey(gateway, activeEpoch);
+  const { fault, transcript } = await checkKey(gateway, active.key);
   if (fault !== undefined) throw fault;
   return (transcript as EpochTranscript).groupKey;
 }

@@ -7,9 +7,10 @@
 // and a seat whose machine has a newer join has lost its share. A keeper that is silent without
 // having joined again is found out by the deadline of the attempt, excluded, and left out by the
 // next plan. docs/design/key-sharing.md, "Rotation".
+
 import type { RotationPlan } from '@cloister/api';
 import type { Epoch, FoldState, Join, Mismatch } from '@cloister/contract';
-import { voidError } from '@cloister/contract';
+import { activeEpochOf, environmentById, voidError } from '@cloister/contract';
 import { toHex } from '@cloister/core';
 import { type Gateway, stateInForce } from '../context.ts';
 import { gatewayError } from '../errors.ts';
@@ -40,7 +41,7 @@ export async function planRotation(gateway: Gateway, wish: RotationWish): Promis
     const message = `epoch ${state.formingEpoch.slice(0, 16)} is forming: wait until it is over`;
     throw voidError('epoch-forming', message);
   }
-  const active = state.activeEpoch === null ? undefined : state.epochs.get(state.activeEpoch);
+  const active = activeEpochOf(state)?.epoch;
   const from = active === undefined || wish.newKey ? null : state.activeEpoch;
   const { stands, leftOut } = await candidates(gateway, wish.joins);
   const chosen =
@@ -262,7 +263,7 @@ function goneBecause(
 export function cardOf(gateway: Gateway, join: string) {
   const { joins, charter } = stateInForce(gateway);
   const body = joins.get(join)?.body;
-  const environment = charter.environments.find((e) => e.id === body?.environment);
+  const environment = environmentById(charter, body?.environment ?? '');
   return {
     join,
     operator: body?.operator ?? '',

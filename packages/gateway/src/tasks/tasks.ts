@@ -6,6 +6,8 @@ import {
   commitTo,
   encodeParameters,
   type Input,
+  inputsOwnedBy,
+  ownerOf,
   readTaskOpenings,
   refuseForbidden,
   type Said,
@@ -13,6 +15,7 @@ import {
   type TaskContents,
   type TaskOpenings,
   versionKey,
+  versionOf,
 } from '@cloister/contract';
 import { encodeUses } from '@cloister/contract/policy';
 import { type CodedError, isCoded, toHex, utf8 } from '@cloister/core';
@@ -140,8 +143,8 @@ async function limitsOf(
   inputs: readonly Input[],
 ): Promise<{ runs: number; days: number }> {
   const limits = { runs: Number.POSITIVE_INFINITY, days: Number.POSITIVE_INFINITY };
-  for (const { dataset, version } of inputs) {
-    const known = stateInForce(gateway).datasets.get(toHex(dataset))?.versions.get(version);
+  for (const input of inputs) {
+    const known = versionOf(stateInForce(gateway), input);
     if (known === undefined) continue;
     const { runs, days } = (await readDataset(gateway, known.body)).policy.limits;
     if (runs !== 'none') limits.runs = Math.min(limits.runs, runs);
@@ -184,10 +187,10 @@ export async function declineIfForbidden(
   task: Uint8Array,
 ): Promise<EntryRecord | undefined> {
   const key = toHex(task);
-  const { datasets, tasks } = stateInForce(gateway);
-  const found = tasks.get(key);
+  const state = stateInForce(gateway);
+  const found = state.tasks.get(key);
   const me = gateway.card.id;
-  const mine = found?.body.inputs.filter((i) => datasets.get(toHex(i.dataset))?.owner === me) ?? [];
+  const mine = found === undefined ? [] : inputsOwnedBy(state, found, me);
   if (found === undefined || mine.length === 0 || found.declines.has(me)) return undefined;
   if (mine.some((input) => (found.grants.get(versionKey(input))?.size ?? 0) > 0)) return undefined;
   let code: string | undefined;
@@ -206,9 +209,7 @@ function ownInputs(gateway: Gateway, task: Uint8Array): Input[] {
   const state = stateInForce(gateway);
   const found = state.tasks.get(toHex(task));
   if (found === undefined) throw taskNotFound(toHex(task));
-  const own = found.body.inputs.filter(
-    (input) => state.datasets.get(toHex(input.dataset))?.owner === gateway.card.id,
-  );
+  const own = inputsOwnedBy(state, found, gateway.card.id);
   if (own.length > 0) return own;
   const message = 'this task uses no dataset of yours: there is nothing for you to approve';
   throw gatewayError('task-not-yours', message);
@@ -223,10 +224,10 @@ export async function readTask(
   const task = state.tasks.get(key);
   if (task === undefined) throw taskNotFound(key);
   const datasets = task.body.inputs.map((input) => {
-    const dataset = state.datasets.get(toHex(input.dataset));
-    const body = dataset?.versions.get(input.version)?.body;
-    if (dataset === undefined || body === undefined) throw taskNotFound(key);
-    return { owner: dataset.owner, body };
+    const owner = ownerOf(state, input);
+    const body = versionOf(state, input)?.body;
+    if (owner === undefined || body === undefined) throw taskNotFound(key);
+    return { owner, body };
   });
   const own = await readTaskParts(gateway, task.body);
   const inputs = await Promise.all(datasets.map((d) => readDatasetOpenings(gateway, d.body)));

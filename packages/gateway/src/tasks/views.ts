@@ -5,10 +5,16 @@
 import type { Status, TaskJson, VerifyAnswer } from '@cloister/api';
 import {
   type AnyEvent,
+  activeEpochOf,
   emptyState,
   encodeState,
+  environmentById,
   foldEntry,
+  joinBySigner,
+  memberByKey,
   missingGrants,
+  operatorByKey,
+  ownerOf,
   runState,
   type Task,
   type TaskContents,
@@ -25,7 +31,7 @@ const PAGE = 500;
 export function statusOf(gateway: Gateway): Status {
   const state = stateInForce(gateway);
   const { charter } = state;
-  const epoch = state.activeEpoch === null ? undefined : state.epochs.get(state.activeEpoch);
+  const active = activeEpochOf(state);
   const { id, name, identity } = gateway.card;
   return {
     member: { id, name, identity },
@@ -38,13 +44,13 @@ export function statusOf(gateway: Gateway): Status {
       clock: state.clock,
     },
     epoch:
-      epoch?.groupKey == null || state.activeEpoch === null
+      active === undefined
         ? null
         : {
-            id: state.activeEpoch,
-            groupKey: toHex(epoch.groupKey),
-            threshold: epoch.threshold,
-            seats: epoch.joins.map((key, i) => seatOf(gateway, key, i + 1)),
+            id: active.key,
+            groupKey: toHex(active.groupKey),
+            threshold: active.epoch.threshold,
+            seats: active.epoch.joins.map((key, i) => seatOf(gateway, key, i + 1)),
           },
     endedEpoch: endedEpoch(gateway),
     datasets: state.datasets.size,
@@ -61,7 +67,7 @@ function endedEpoch(gateway: Gateway): Status['endedEpoch'] {
 function seatOf(gateway: Gateway, key: string, seat: number) {
   const state = stateInForce(gateway);
   const join = state.joins.get(key)?.body;
-  const environment = state.charter.environments.find((e) => e.id === join?.environment);
+  const environment = environmentById(state.charter, join?.environment ?? '');
   return {
     seat,
     operator: join?.operator ?? '',
@@ -95,7 +101,7 @@ export async function taskView(gateway: Gateway, key: string): Promise<TaskJson>
         table: contents?.parameters.tables[i] ?? '',
         dataset: toHex(input.dataset),
         version: input.version,
-        owner: state.datasets.get(toHex(input.dataset))?.owner ?? '',
+        owner: ownerOf(state, input) ?? '',
         columns: input.columns.map((id) => names[id - 1]?.name ?? `#${id}`),
         approved: !missing.has(versionKey(input)),
         runsLeft: runsLeft(known, versionKey(input)),
@@ -171,18 +177,14 @@ export function eventsPage(gateway: Gateway, from: number, limit: number) {
 }
 
 function signerName(gateway: Gateway, event: AnyEvent): string {
-  const { charter, joins } = gateway.follower.state;
+  const { state } = gateway.follower;
+  const { charter } = state;
   const signer = event.kind === 'join' ? (event.operator ?? event.signer) : event.signer;
-  const member = charter?.members.find(
-    (m) => equal(m.identity, signer) || equal(m.witness, signer),
-  );
-  if (member !== undefined) return member.id;
-  const operator = charter?.operators.find((o) => equal(o.key, signer));
-  if (operator !== undefined) return operator.id;
-  const node = [...joins.values()].find((join) => equal(join.signer, signer));
-  return node === undefined
-    ? toHex(signer).slice(0, 16)
-    : `${node.body.role} of ${node.body.operator}`;
+  const listed =
+    charter === null ? undefined : (memberByKey(charter, signer) ?? operatorByKey(charter, signer));
+  if (listed !== undefined) return listed.id;
+  const body = joinBySigner(state, signer)?.join.body;
+  return body === undefined ? toHex(signer).slice(0, 16) : `${body.role} of ${body.operator}`;
 }
 
 function summaryOf(event: AnyEvent): string {
