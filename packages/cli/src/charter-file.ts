@@ -17,8 +17,8 @@ import { nodeCrypto } from '@cloister/core/node';
 import type { MemberCard, OperatorCard } from '@cloister/gateway/home';
 import { z } from 'zod';
 import { cliError } from './errors.ts';
-import { readJson } from './files.ts';
 import { type HardwareCard, measurementOn, rootDocument } from './hardware.ts';
+import { readJson } from './named-files.ts';
 
 const fileShape = z.strictObject({
   genesis: z.string().regex(/^[0-9a-f]{64}$/),

@@ -13,10 +13,10 @@ import { encodeRoot } from '@cloister/evidence';
 import { enrolHardware, readOperator } from '@cloister/gateway/home';
 import { z } from 'zod';
 import { cliError } from './errors.ts';
-import { readJson } from './files.ts';
 import type { Machine, MachineOptions, MadeMachine } from './machines/machine.ts';
 import { mintedMachine } from './machines/minted.ts';
 import { tpmMachine } from './machines/tpm.ts';
+import { readJson } from './named-files.ts';
 
 const MACHINES = {
   sgx: mintedMachine('sgx'),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command line as a library: for tests that drive the same functions as the commands.
-export { adminOf } from './admin.ts';
+export { adminOf } from './admin-client.ts';
 export * from './charter-file.ts';
 export * from './demo/cast.ts';
 export * from './demo/data.ts';

@@ -3,7 +3,7 @@
 // being written. While one batch is written the next is made, so at most two are in memory.
 
 import { Parts } from './byte-parts.ts';
-import type { ByteSink } from './io.ts';
+import type { ByteSink } from './sources-and-sinks.ts';
 
 const BATCH_BYTES_MIN = 1024 * 1024;
 

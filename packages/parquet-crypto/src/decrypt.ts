@@ -14,12 +14,12 @@ import { footerTail } from './encrypted-metadata.ts';
 import { overLimit, parquetError } from './errors.ts';
 import { type OpenFile, openParquet } from './footer.ts';
 import { CHUNK, FILE, GROUP, MAGIC_CLEAR, type ParquetLimits } from './format.ts';
-import type { ByteSink, Progress, RandomAccess } from './io.ts';
 import type { KeyProvider } from './keys.ts';
 import { byteLength, type EncryptionAlgorithm } from './modules.ts';
 import { moveChunks, moveSideModules, type PlacedChunk } from './move-chunks.ts';
 import type { MovedChunks } from './moved-chunks.ts';
 import { type LeafColumn, LeafIndex, projectSchema } from './schema.ts';
+import type { ByteSink, Progress, RandomAccess } from './sources-and-sinks.ts';
 import { TYPE } from './thrift/compact.ts';
 import {
   type Edits,

@@ -28,12 +28,12 @@ import {
   ORDINAL_MAX,
   type ParquetLimits,
 } from './format.ts';
-import type { ByteSink, Progress, RandomAccess } from './io.ts';
 import { type FileKeys, type MasterKey, wrapDataKeys } from './key-wrapping.ts';
 import { type AesKey, type EncryptionAlgorithm, FileAad, sealGcm } from './modules.ts';
 import { moveChunks, moveSideModules, type PlacedChunk } from './move-chunks.ts';
 import type { MovedChunks } from './moved-chunks.ts';
 import { type LeafColumn, LeafIndex } from './schema.ts';
+import type { ByteSink, Progress, RandomAccess } from './sources-and-sinks.ts';
 import { i16, i64, structList } from './thrift/struct.ts';
 
 const AAD_FILE_UNIQUE_BYTES = 8;

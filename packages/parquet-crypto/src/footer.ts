@@ -21,7 +21,6 @@ import {
   ORDINAL_MAX,
   type ParquetLimits,
 } from './format.ts';
-import { CheckedSource, type RandomAccess } from './io.ts';
 import { parseKeyMetadata } from './key-material.ts';
 import type { KeyProvider } from './keys.ts';
 import {
@@ -35,6 +34,7 @@ import {
   TAG_BYTES,
 } from './modules.ts';
 import { parseSchema, type Schema } from './schema.ts';
+import { CheckedSource, type RandomAccess } from './sources-and-sinks.ts';
 import { parseStruct, parseStructPrefix, type ThriftStruct } from './thrift/struct.ts';
 
 /** How a file is protected. */

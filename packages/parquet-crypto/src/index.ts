@@ -14,16 +14,6 @@ export {
   type KeyNote,
   readSchema,
 } from './inspect.ts';
-export {
-  BufferSink,
-  type ByteSink,
-  bufferSource,
-  descriptorSink,
-  fileSink,
-  fileSource,
-  type Progress,
-  type RandomAccess,
-} from './io.ts';
 export type { MasterKey } from './key-wrapping.ts';
 export {
   type KeyProvider,
@@ -36,3 +26,13 @@ export {
 export type { EncryptionAlgorithm } from './modules.ts';
 export { assertFullyEncrypted, type Proof, type ProveOptions } from './prove.ts';
 export type { LeafColumn } from './schema.ts';
+export {
+  BufferSink,
+  type ByteSink,
+  bufferSource,
+  descriptorSink,
+  fileSink,
+  fileSource,
+  type Progress,
+  type RandomAccess,
+} from './sources-and-sinks.ts';

@@ -6,11 +6,11 @@ import { fromUtf8, isCoded, toHex } from '@cloister/core';
 import { type ColumnProtection, chunksOf, DataKeys, openColumn, protectionOf } from './columns.ts';
 import { type FileMode, type OpenFile, openParquet } from './footer.ts';
 import { CODECS, COLUMN, FILE, type ParquetLimits } from './format.ts';
-import type { RandomAccess } from './io.ts';
 import { parseKeyMetadata } from './key-material.ts';
 import type { KeyProvider } from './keys.ts';
 import type { EncryptionAlgorithm } from './modules.ts';
 import type { LeafColumn } from './schema.ts';
+import type { RandomAccess } from './sources-and-sinks.ts';
 
 /** Which key something is under. */
 export type KeyNote =

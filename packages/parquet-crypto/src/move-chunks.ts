@@ -11,12 +11,12 @@ import type { OpenColumn, OpenColumns } from './columns.ts';
 import type { CryptoPool } from './crypto-pool.ts';
 import type { OpenFile } from './footer.ts';
 import { CHUNK, COLUMN } from './format.ts';
-import type { Progress } from './io.ts';
 import { MODULE } from './modules.ts';
 import { type MovedChunk, MovedChunks } from './moved-chunks.ts';
 import { moveOffsetIndex } from './offset-index.ts';
 import { recodeChunks } from './recode-chunks.ts';
 import { IndexReader, readBloomFilter } from './side-modules.ts';
+import type { Progress } from './sources-and-sinks.ts';
 import { type Edits, i32, i64, parseStruct, type ThriftValue } from './thrift/struct.ts';
 
 /** A chunk of which everything is written but its metadata. */

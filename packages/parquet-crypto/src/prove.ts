@@ -11,11 +11,11 @@ import { parquetError } from './errors.ts';
 import { Extents } from './extents.ts';
 import { type OpenFile, openParquet } from './footer.ts';
 import { MAGIC_ENCRYPTED, type ParquetLimits } from './format.ts';
-import type { RandomAccess } from './io.ts';
 import type { KeyProvider } from './keys.ts';
 import { recodeChunks } from './recode-chunks.ts';
 import { type LeafColumn, LeafIndex } from './schema.ts';
 import { IndexReader, readBloomFilter } from './side-modules.ts';
+import type { RandomAccess } from './sources-and-sinks.ts';
 
 export interface ProveOptions {
   readonly aadPrefix?: Uint8Array;

@@ -8,9 +8,9 @@
 // when one fails the others are stopped and waited for.
 import type { ChunkTask } from './chunk-task.ts';
 import { type CryptoPool, PooledRun } from './crypto-pool.ts';
-import type { CheckedSource } from './io.ts';
 import type { RecodedChunk } from './recode-chunk.ts';
 import { extentOf, type Run, RunRecoder, runsOf } from './recode-run.ts';
+import type { CheckedSource } from './sources-and-sinks.ts';
 import { readWindows, Slabs } from './windows.ts';
 
 /** What a run that is not yet due may hold: most runs are smaller. */

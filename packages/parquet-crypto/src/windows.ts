@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads a range of a source through windows of bounded size, with one window read ahead.
-import type { CheckedSource } from './io.ts';
+import type { CheckedSource } from './sources-and-sinks.ts';
 
 export const WINDOW_BYTES = 4 * 1024 * 1024;
 

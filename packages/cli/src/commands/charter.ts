@@ -6,7 +6,7 @@ import { memberCard, operatorCard } from '@cloister/gateway/home';
 import type { Command } from 'commander';
 import type { CharterFile } from '../charter-file.ts';
 import { cliError } from '../errors.ts';
-import { readJson } from '../files.ts';
+import { readJson } from '../named-files.ts';
 import { print } from '../output.ts';
 import { collect, count, withExample } from './options.ts';
 

@@ -5,9 +5,9 @@ import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { AdminClient, DatasetJob, Inspection } from '@cloister/api';
 import type { Command } from 'commander';
-import { adminOf } from '../admin.ts';
+import { adminOf } from '../admin-client.ts';
 import { cliError } from '../errors.ts';
-import { readJson } from '../files.ts';
+import { readJson } from '../named-files.ts';
 import { print, progress, table } from '../output.ts';
 import { micros, pairs, withExample, withHome } from './options.ts';
 

@@ -15,7 +15,7 @@ import {
 import { type Command, Option } from 'commander';
 import { cliError, exitStatusOf } from '../errors.ts';
 import { type Judgement, judgeEvidence, judgementJson, judgementLines } from '../evidence/judge.ts';
-import { readBytes, readEvidence } from '../files.ts';
+import { readBytes, readEvidence } from '../named-files.ts';
 import { describeError, print } from '../output.ts';
 import { collect, withExample } from './options.ts';
 

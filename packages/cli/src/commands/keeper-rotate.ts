@@ -2,7 +2,7 @@
 // keeper rotate: who takes the seats, who leaves, whether the key stays; explained, then done.
 import type { RotationPlan } from '@cloister/api';
 import type { Command } from 'commander';
-import { adminOf } from '../admin.ts';
+import { adminOf } from '../admin-client.ts';
 import { print, progress, table } from '../output.ts';
 import { type Rotated, rotate, waitingLine } from '../rotation.ts';
 import { collect, count, withExample, withHome } from './options.ts';

@@ -3,9 +3,9 @@
 import { toHex } from '@cloister/core';
 import { expectManyBuffers } from '@cloister/core/node';
 import type { Command } from 'commander';
-import { adminOf } from '../admin.ts';
+import { adminOf } from '../admin-client.ts';
 import { cliError } from '../errors.ts';
-import { readBytes } from '../files.ts';
+import { readBytes } from '../named-files.ts';
 import { print, table } from '../output.ts';
 import { patiently } from '../patience.ts';
 import { stopSignal } from '../stop-signal.ts';

@@ -4,7 +4,7 @@ import { isCoded } from '@cloister/core';
 import { writeDurably } from '@cloister/core/node';
 import { createOperator, createOrg, readOperator, readOrg } from '@cloister/gateway/home';
 import type { Command } from 'commander';
-import { adminOf } from '../admin.ts';
+import { adminOf } from '../admin-client.ts';
 import { cliError } from '../errors.ts';
 import { print } from '../output.ts';
 import { collect, withExample, withHome } from './options.ts';

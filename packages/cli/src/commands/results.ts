@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join, parse } from 'node:path';
 import type { AdminClient } from '@cloister/api';
 import { type Command, Option } from 'commander';
-import { adminOf } from '../admin.ts';
+import { adminOf } from '../admin-client.ts';
 import { cliError } from '../errors.ts';
 import { money, print, table } from '../output.ts';
 import { findRun, findTask } from '../task-lookup.ts';

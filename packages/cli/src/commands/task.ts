@@ -3,9 +3,9 @@
 import type { AdminClient, CheckAnswer, RunStatus, TaskJson } from '@cloister/api';
 import { isCoded } from '@cloister/core';
 import type { Command } from 'commander';
-import { adminOf } from '../admin.ts';
+import { adminOf } from '../admin-client.ts';
 import { runFailed } from '../errors.ts';
-import { readText } from '../files.ts';
+import { readText } from '../named-files.ts';
 import { money, print, progress, table } from '../output.ts';
 import { isAbsent, MOMENT_SECONDS, patiently } from '../patience.ts';
 import { findTask } from '../task-lookup.ts';

@@ -6,14 +6,14 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AdminClient } from '@cloister/api';
 import { createOperator, createOrg, readOperator, readOrg } from '@cloister/gateway/home';
-import { adminOf } from '../admin.ts';
+import { adminOf } from '../admin-client.ts';
 import {
   type CharterFile,
   draftCharter,
   formatCharterFile,
   readCharterFile,
 } from '../charter-file.ts';
-import { epochEnded } from '../epoch.ts';
+import { epochEnded } from '../epoch-ended.ts';
 import { cliError } from '../errors.ts';
 import { prepareGateway } from '../gateway-home.ts';
 import {

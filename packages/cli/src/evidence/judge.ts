@@ -26,7 +26,7 @@ import {
   verifyEvidence,
 } from '@cloister/evidence';
 import { cliError } from '../errors.ts';
-import { readBytes, readEvidence } from '../files.ts';
+import { readBytes, readEvidence } from '../named-files.ts';
 import { readRoots } from './roots.ts';
 
 /** The options of `evidence verify`, as they come from the command line. */

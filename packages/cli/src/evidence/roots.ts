@@ -16,7 +16,7 @@ import {
 } from '@cloister/evidence';
 import { z } from 'zod';
 import { cliError } from '../errors.ts';
-import { readBytes } from '../files.ts';
+import { readBytes } from '../named-files.ts';
 
 const described = z.strictObject({
   family: z

@@ -17,7 +17,7 @@ import {
   mintCollateral,
 } from '@cloister/evidence/mint';
 import { cliError } from '../errors.ts';
-import { readBytes } from '../files.ts';
+import { readBytes } from '../named-files.ts';
 import type { Machine } from './machine.ts';
 
 export function mintedMachine(make: Make): Machine {

@@ -25,7 +25,7 @@ import { nodeCrypto, writeDurably } from '@cloister/core/node';
 import { ekAuthority } from '@cloister/evidence/tpm';
 import { z } from 'zod';
 import { cliError } from '../errors.ts';
-import { readBytes, readJson } from '../files.ts';
+import { readBytes, readJson } from '../named-files.ts';
 import type { Machine, MachineOptions, Registers } from './machine.ts';
 
 const whereFile = z.union([

@@ -21,7 +21,7 @@ import {
 } from '@cloister/parquet-crypto';
 import { z } from 'zod';
 import { cliError } from '../errors.ts';
-import { readJson } from '../files.ts';
+import { readJson } from '../named-files.ts';
 import { type KeyFile, readKeyFile } from './key-file.ts';
 import { writeWhole } from './whole-file.ts';
 

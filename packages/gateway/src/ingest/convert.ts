@@ -6,12 +6,12 @@
 import { existsSync } from 'node:fs';
 import { mkdtemp, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { canChoose } from './column-types.ts';
 import { type Duck, identifier, literal, withDuck } from './duck.ts';
 import { ingestError } from './errors.ts';
 import { type InspectOptions, inspectInput } from './inspect.ts';
 import type { Inspection } from './inspection.ts';
 import { type Cell, readRows } from './rows.ts';
-import { canChoose } from './types.ts';
 
 export interface ConvertOptions extends InspectOptions {
   /** Column types instead of the inferred ones, by column name. */

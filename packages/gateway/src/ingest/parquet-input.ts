@@ -4,12 +4,12 @@
 import { open } from 'node:fs/promises';
 import { isCoded } from '@cloister/core';
 import { fileSource, inspectParquet } from '@cloister/parquet-crypto';
+import { canBring } from './column-types.ts';
 import { parquetEncrypted } from './detect.ts';
 import { identifier, literal, withDuck } from './duck.ts';
 import { ingestError } from './errors.ts';
 import type { InspectedColumn, Inspection } from './inspection.ts';
 import { checkColumnName } from './rows.ts';
-import { canBring } from './types.ts';
 
 const malformed = 'the Parquet file cannot be read: its footer or pages are damaged';
 
