@@ -4,8 +4,6 @@
 
 /** @type {Readonly<Record<string, string>>} */
 export const EQUIVALENT = {
-  'contract/fold/rights.ts rightsOfJoin no-active-epoch without state.activeEpoch === null':
-    'without an active epoch there is no epoch of that name either',
   'contract/fold/rights.ts rightInput return []': 'judgeRun has refused it as join-unapproved',
   'contract/fold/rights.ts rightInput return [] without version === undefined':
     'judgeRun has refused it as join-unapproved',

@@ -94,7 +94,10 @@ class Hunt {
   /** With everything on all must pass. @param {string} key @returns {Promise<Reach>} */
   async #baseline(key) {
     const files = key === SEEDS ? [SEEDS] : testsOf(this.#house, key);
-    const ran = await this.#trials.run(files, { off: '', seeds: [1, this.#seeds] });
+    const all = { off: '', seeds: /** @type {const} */ ([1, this.#seeds]) };
+    let ran = await this.#trials.run(files, all);
+    // On a busy machine a time-out may pass by.
+    if (ran.noticed !== undefined) ran = await this.#trials.run(files, all);
     if (ran.noticed !== undefined) throw new Error(`with nothing off: ${ran.noticed}`);
     return new Map(ran.files);
   }
