@@ -19,7 +19,7 @@ export default defineConfig({
     exclude: lane === undefined ? ['**/node_modules/**', '**/*.real.*.test.ts'] : [],
     isolate: false,
     pool: 'forks',
-    testTimeout: lane === undefined ? 30_000 : 300_000,
+    testTimeout: lane === undefined ? 60_000 : 300_000,
     hookTimeout: lane === undefined ? 60_000 : 300_000,
     maxWorkers: '100%',
     sequence: { sequencer: WorldsFirst },
