@@ -4,6 +4,8 @@
 
 /** @type {Readonly<Record<string, string>>} */
 export const EQUIVALENT = {
+  'contract/fold/rights.ts rightsOfJoin no-active-epoch':
+    'judgeRun has refused it as that; it asks the same reader of the state',
   'contract/fold/rights.ts rightInput return []': 'judgeRun has refused it as join-unapproved',
   'contract/fold/rights.ts rightInput return [] without version === undefined':
     'judgeRun has refused it as join-unapproved',
