@@ -108,6 +108,29 @@ describe('an event', () => {
     expect([head.size, told]).toEqual([4, ['accepted']]);
   });
 
+  it.each(['policy', 'usage', 'malformed', 'verification'] as const)(
+    'that one gateway refuses with a %s error is given to the next; all of them are believed',
+    async (kind) => {
+      const append = () => Promise.reject(new CodedError('no-such-node', kind, 'go away'));
+      const by = appender(peer('liar', { append }), peer('bank'));
+      expect((await by.bytes('usage', event)).size).toBe(4);
+      [entries.length, followed] = [3, 0];
+      const all = appender(peer('liar', { append }), peer('other', { append }));
+      await expect(all.bytes('usage', event)).rejects.toMatchObject({ code: 'no-such-node', kind });
+    },
+  );
+
+  it('that is shown under a note of no form is asked for until an honest one is back', async () => {
+    let away = 3;
+    const bad = { checkpoint: async () => ({ note: 'no note' }) as never };
+    const rest = async () => {
+      if (away-- > 0) return fails();
+      return { note: await note(entries.length, everyone()) };
+    };
+    const by = appender(peer('liar', bad), peer('bank', { checkpoint: rest as never }));
+    expect((await by.bytes('usage', event)).size).toBe(4);
+  });
+
   it('has not landed while a witness that must sign signed only a head without it', async () => {
     const hasty = { ...world.charter.deadlines, epochPhase: 400 };
     const charter = { ...world.charter, deadlines: hasty };

@@ -9,7 +9,7 @@
 // lie, and an honest one, their turn well within a phase of a key epoch, whose silent seats are
 // excluded at its end.
 import { type EventBody, type EventKind, eventId, signEvent } from '@cloister/contract';
-import { type CodedError, type Signer, toHex } from '@cloister/core';
+import { type CodedError, isCoded, type Signer, toHex } from '@cloister/core';
 import type { TreeHead } from '@cloister/tlog';
 import { followPast, type WitnessRule, witnessRule } from './cosigned-head.ts';
 import { attestedError, tidyCode } from './errors.ts';
@@ -73,19 +73,21 @@ export class Appender {
 
   /**
    * Appends until our fold has the event under a head that the rule's witnesses signed, and answers
-   * that head. While no head can be had, it waits and appends nothing again.
-   * @throws CodedError `event-void` or `join-void` with the code in its details; the last trouble
-   * when patience ends; `node-stopping`
+   * that head. While no head can be had, it waits and appends nothing again. A gateway's no is its
+   * word, too: only when all of them say it is it believed.
+   * @throws CodedError `event-void` or `join-void` with the code in its details; what the last
+   * gateway said when all refuse; the last trouble when patience ends; `node-stopping`
    */
   async bytes(kind: EventKind, event: Uint8Array, landing: Landing = {}): Promise<TreeHead> {
     const { timers, crypto, follower } = this.#ports;
     const id = toHex(eventId(event, crypto));
     const bounds = { timers, ...this.#options, ...landing };
+    const refusals = new Map<LedgerPeer, CodedError>();
     let claim: Claim | undefined;
     const appended = patiently(`the ${kind} on the ledger`, bounds, async () => {
-      claim ??= await this.#append(event, landing);
+      claim ??= await this.#append(event, landing, refusals);
       const rule = landing.rule ?? witnessRule(this.#ports);
-      const head = await this.#followPast(claim, rule);
+      const head = await this.#followPast(claim, rule).catch(passing);
       const at = follower.state.seen.get(id);
       if (at !== undefined) return this.#signedPast(head, at, rule);
       if (head.size > claim.seq && follower.isAt(claim.seq, event)) throw voided(kind, claim);
@@ -102,7 +104,11 @@ export class Appender {
   }
 
   /** Asks the gateway whose turn it is; where it does not answer, it is the next one's. */
-  async #append(event: Uint8Array, { onAppended }: Landing): Promise<Claim> {
+  async #append(
+    event: Uint8Array,
+    { onAppended }: Landing,
+    refusals: Map<LedgerPeer, CodedError>,
+  ): Promise<Claim> {
     const { timers } = this.#ports;
     const { peers } = this.#options;
     const peer = peers[this.#turn % peers.length] as LedgerPeer;
@@ -114,7 +120,10 @@ export class Appender {
       return { seq, code, sentence, since: timers.elapsed() };
     } catch (error) {
       this.#turn += 1;
-      throw error;
+      if (!isCoded(error) || mayPass(error)) throw error;
+      refusals.set(peer, error);
+      if (refusals.size === new Set(peers).size) throw error;
+      throw attestedError('gateway-refused', error.message, { cause: error });
     }
   }
 
@@ -140,6 +149,17 @@ export class Appender {
     const { deadlines, witnesses } = this.#ports.follower.charter;
     return Math.min(SUSPECT_MS, deadlines.epochPhase / (4 * (witnesses.faulty + 1)));
   }
+}
+
+/** What gateways show may be of any form: none of it ends an append, another one is asked. */
+function passing(error: unknown): never {
+  if (!isCoded(error) || mayPass(error)) throw error;
+  throw attestedError('gateway-lied', error.message, { cause: error });
+}
+
+/** `isPassing` as a plain question: what does not pass is a CodedError, too. */
+function mayPass(error: CodedError): boolean {
+  return isPassing(error);
 }
 
 function voided(kind: EventKind, { code, sentence }: Claim): CodedError {

@@ -17,6 +17,10 @@ export const attestedError = errorTable({
     says: 'The ledger holds the join void; the void code is told beside.',
   },
   'event-void': contractError.rows['event-void'],
+  'gateway-refused': {
+    kind: 'unavailable',
+    says: 'A gateway does not take an event; another one is asked.',
+  },
   'gateway-lied': {
     kind: 'unavailable',
     says: 'A gateway said something of the ledger that is not so.',

@@ -2,6 +2,7 @@
 // The decision by itself, over a ledger that shows what a running keeper rarely sees: a fold that
 // moves while keys are fetched, an owner without a witness, evidence that ends before the answer.
 import {
+  collateralDigest,
   type FoldState,
   type JoinAppraisal,
   type Run,
@@ -160,7 +161,7 @@ describe('a decision', () => {
   it('says in its receipt to whom it opened and by which collateral it judged', async () => {
     const digests = [2, 1].map((n) => new Uint8Array(32).fill(n));
     const { receipt } = await decided({ appraise: () => ({ ...GOOD, collateral: digests }) });
-    expect(receipt.collateral).toEqual([...digests].reverse());
+    expect(receipt.collateral).toEqual(collateralDigest(digests, nodeCrypto));
     expect(receipt.roster).toEqual([worker.join]);
     expect(receipt.size).toBe(committee.world.state.seq);
   });

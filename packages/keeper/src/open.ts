@@ -24,6 +24,7 @@ import { attestedError } from '@cloister/attested';
 import {
   type Appraiser,
   agreedTime,
+  collateralDigest,
   columnsDigest,
   columnsOpened,
   contractError,
@@ -44,7 +45,7 @@ import {
   witnessesOf,
 } from '@cloister/contract';
 import { judge, refusedBy, type Suppression } from '@cloister/contract/policy';
-import { type BlobStore, type CryptoPort, compare, equal, fromHex, toHex } from '@cloister/core';
+import { type BlobStore, type CryptoPort, equal, fromHex, toHex } from '@cloister/core';
 import { parseSealedKey, type SealedKey } from '@cloister/threshold';
 import { type HpkeKeyPair, hpkeOpen, type KeyShare, partialOpen } from '@cloister/threshold/node';
 import {
@@ -181,7 +182,7 @@ async function checkTimes(
   ports: OpenPorts,
   rights: Allowed,
   fresh: Freshness,
-): Promise<Uint8Array[]> {
+): Promise<Uint8Array> {
   const { charter } = ports.follower;
   const times = fresh.times.map((time) => time.timeSeconds * 1000);
   const now = agreedTime(charter, times) ?? Number.MAX_SAFE_INTEGER;
@@ -192,7 +193,7 @@ async function checkTimes(
   }
   const used = new Map<string, Uint8Array>();
   for (const key of rights.roster) await checkEvidence(ports, key, { now, used });
-  return [...used.values()].sort(compare);
+  return collateralDigest([...used.values()], ports.crypto);
 }
 
 /** Adds the collateral that it was appraised with to `used`. */
@@ -225,7 +226,7 @@ function receiptFor(
   of: {
     rights: Allowed;
     wanted: readonly OpenedColumn[];
-    collateral: readonly Uint8Array[];
+    collateral: Uint8Array;
   },
 ): OpeningReceipt {
   const { rights, wanted, collateral } = of;

@@ -5,13 +5,13 @@
 // task names could record and release what no keeper ever opened anything for. A COSE_Sign1 under
 // the keeper's signing key, subject `opening-receipt`, payload [1, genesis, task, run, epoch, seat,
 // roster, columns, collateral, size]. spec/events.md, "Tickets and receipts".
-import { type CryptoPort, encodeCbor, type Signer } from '@cloister/core';
+import { type CryptoPort, compare, encodeCbor, type Signer } from '@cloister/core';
 import { contractError } from '../errors.ts';
 import { isBytes, readCarried, signCarried } from './carried.ts';
 
 /** CWT subject of a receipt: no event kind has this name. */
 export const RECEIPT_SUBJECT = 'opening-receipt';
-const MOST_LISTED = 1_000;
+const MOST_NODES = 255;
 
 export interface OpeningReceipt {
   readonly task: Uint8Array;
@@ -22,8 +22,8 @@ export interface OpeningReceipt {
   readonly roster: readonly Uint8Array[];
   /** `columnsDigest` of what was opened. */
   readonly columns: Uint8Array;
-  /** Digests of the collateral that the evidence was appraised with, ascending. */
-  readonly collateral: readonly Uint8Array[];
+  /** `collateralDigest` of what the evidence was appraised with. */
+  readonly collateral: Uint8Array;
   /** Entries that the keeper had folded when it judged. */
   readonly size: number;
 }
@@ -49,14 +49,22 @@ export function columnsDigest(
   return crypto.digest('sha256', encodeCbor(['cloister/opened-columns/v1', listed]));
 }
 
+/** SHA-256 over the digests of collateral, in ascending order: the ledger's newest at that head. */
+export function collateralDigest(
+  digests: readonly Uint8Array[],
+  crypto: CryptoPort,
+): Uint8Array<ArrayBuffer> {
+  const sorted = [...digests].sort(compare);
+  return crypto.digest('sha256', encodeCbor(['cloister/collateral-used/v1', sorted]));
+}
+
 export function signReceipt(
   keeper: Signer,
   issuer: string,
   { genesis, receipt }: { genesis: Uint8Array; receipt: OpeningReceipt },
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { task, run, epoch, seat, roster, columns, collateral, size } = receipt;
-  const lists = [[...roster], columns, [...collateral], size] as const;
-  const fields = [task, run, epoch, seat, ...lists];
+  const fields = [task, run, epoch, seat, [...roster], columns, collateral, size];
   return signCarried(keeper, issuer, { subject: RECEIPT_SUBJECT, genesis, fields });
 }
 
@@ -72,7 +80,8 @@ export async function readReceipt(
     throw malformed('task, run, epoch or columns is no id');
   }
   if (!isCount(seat) || !isCount(size)) throw malformed('seat or size is no number');
-  if (!isDigests(roster) || !isDigests(collateral)) throw malformed('a list is not of digests');
+  if (!isBytes(collateral, 32)) throw malformed('collateral is no digest');
+  if (!isDigests(roster)) throw malformed('the roster is not of joins');
   return { task, run, epoch, seat, roster, columns, collateral, size, signer };
 }
 
@@ -82,7 +91,7 @@ function isCount(value: unknown): value is number {
 
 function isDigests(value: unknown): value is Uint8Array[] {
   return (
-    Array.isArray(value) && value.length <= MOST_LISTED && value.every((one) => isBytes(one, 32))
+    Array.isArray(value) && value.length <= MOST_NODES && value.every((one) => isBytes(one, 32))
   );
 }
 

@@ -8,15 +8,16 @@ import type { FoldState } from './state.ts';
 import { type Verdict, voided } from './void-codes.ts';
 
 export function foldCharter(state: FoldState, event: AdmittedEvent<'charter'>): Verdict {
+  const { founds } = event;
+  if (event.body.version === 1 && founds !== undefined && !equal(founds, state.genesis)) {
+    return voided('wrong-genesis', `founds ${toHex(founds).slice(0, 16)}`);
+  }
   if (state.charter !== null) {
     const got = `got version ${event.body.version}, in force is ${state.charter.version}`;
     return voided('charter-in-force', got);
   }
-  if (event.body.version !== 1 || event.founds === undefined) {
+  if (event.body.version !== 1 || founds === undefined) {
     return voided('charter-version', `got version ${event.body.version}, wanted 1`);
-  }
-  if (!equal(event.founds, state.genesis)) {
-    return voided('wrong-genesis', `founds ${toHex(event.founds).slice(0, 16)}`);
   }
   const signer = charterIndex(event.body).identities.get(toHex(event.signer));
   if (signer === undefined) return voided('charter-not-a-founder');

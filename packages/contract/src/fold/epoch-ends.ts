@@ -11,8 +11,8 @@ import type { Epoch, FoldState } from './state.ts';
 import { type Verdict, voided } from './void-codes.ts';
 
 /**
- * Ends the forming epoch; the joins in `faults` are excluded. A reshare that fails excludes no seat
- * of the running epoch: whoever starts one could make the key impossible to deal again.
+ * Ends the forming epoch; the joins in `faults` are excluded, but for seats of the running epoch:
+ * by attempts that fail, whoever starts one could make its key impossible to deal again.
  */
 export function endEpoch(
   state: FoldState,
@@ -22,7 +22,7 @@ export function endEpoch(
   if (epoch === undefined) return;
   epoch.status = 'ended';
   epoch.end = end;
-  const seated = epoch.from === null ? [] : (activeEpochOf(state)?.epoch.joins ?? []);
+  const seated = activeEpochOf(state)?.epoch.joins ?? [];
   for (const key of end.faults) {
     const join = state.joins.get(key);
     if (join !== undefined && !seated.includes(key)) join.excluded = end.code;

@@ -62,23 +62,30 @@ const NOT_A_STATEMENT: ReadonlySet<VoidCode> = new Set([
   'not-a-member',
   'duplicate',
   'statement-late',
+  'not-a-node',
+  'join-operator-unknown',
+  'join-operator-key',
 ]);
 
 /** Folds one admitted event into `state`, which it changes, and says what became of it. */
 export function fold(state: FoldState, event: AnyEvent): Outcome {
   const verdict = judge(state, event);
-  if (isRemembered(event.kind, verdict)) state.seen.set(event.key, state.seq);
+  remember(state, event, verdict);
   return outcome(state, verdict);
 }
 
+/** Besides members' statements, a node's word that takes a run or ends one. */
+const STAYS_VOID: ReadonlySet<EventKind> = new Set([...STATEMENTS, 'join', 'usage']);
+
 /**
- * Ticks and charters tell repeats by their content. A void statement stays void: otherwise one that
- * missed its moment (a policy sealed for a key that was not active yet) could be brought back.
+ * Ticks and charters tell repeats by their content. What is void stays void: otherwise one that
+ * missed its moment (a policy sealed for a key that was not active yet, a join that came before its
+ * approval) could be brought back by anybody.
  */
-function isRemembered(kind: EventKind, verdict: Verdict): boolean {
-  if (kind === 'tick' || kind === 'charter') return false;
-  if (verdict === undefined) return true;
-  return STATEMENTS.has(kind) && !NOT_A_STATEMENT.has(verdict.code);
+function remember(state: FoldState, { kind, key }: AnyEvent, verdict: Verdict): void {
+  if (kind === 'tick' || kind === 'charter') return;
+  if (verdict === undefined) state.seen.set(key, state.seq);
+  else if (STAYS_VOID.has(kind) && !NOT_A_STATEMENT.has(verdict.code)) state.voids.add(key);
 }
 
 /** Takes the position of an entry whose bytes are no event; `reason` is the error's code. */
@@ -111,7 +118,7 @@ function judge(state: FoldState, event: AnyEvent): Verdict {
     if (state.charter === null) return voided('not-founded', `got a ${event.kind}`);
     if (!underGenesis(state, event.genesis)) return voided('wrong-genesis');
   }
-  if (state.seen.has(event.key)) return voided('duplicate');
+  if (state.seen.has(event.key) || state.voids.has(event.key)) return voided('duplicate');
   const late = judgeLanding(state, event);
   if (late !== undefined) return late;
   const handler = HANDLERS[event.kind] as (state: FoldState, event: AnyEvent) => Verdict;

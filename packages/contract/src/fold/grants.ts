@@ -49,12 +49,29 @@ export function foldApprove(state: FoldState, event: AdmittedEvent<'approve'>): 
     const { runs, from, until } = body;
     const columns = [...granted.columns];
     const grant = { event: event.key, owner: owner.id, columns, runs, used: 0, from, until };
+    endUncovered(state, { taskKey, key, person: toHex(body.person), grant });
     persons.set(toHex(body.person), grant);
     task.grants.set(key, persons);
   }
   task.declines.delete(owner.id);
   task.said.set(owner.id, event.key);
   return undefined;
+}
+
+/** Ends the runs that this person's older grant paid for, where the newer one gives less. */
+function endUncovered(
+  state: FoldState,
+  of: { taskKey: string; key: string; person: string; grant: Grant },
+): void {
+  const { taskKey, key, person, grant } = of;
+  const asked = state.tasks.get(taskKey)?.body.inputs.find((one) => versionKey(one) === key);
+  const whole = asked?.columns.every((column) => grant.columns.includes(column)) === true;
+  for (const run of openRunsOf(state, taskKey)) {
+    const paidUntil = state.runs.get(run)?.paid.get(key)?.get(person);
+    if (paidUntil === undefined) continue;
+    const covers = whole && grant.from <= state.clock && grant.until >= paidUntil;
+    if (!covers) endRun(state, run, 'grant-replaced');
+  }
 }
 
 function judgeGranted(state: FoldState, task: Task, owner: string, granted: Input): Verdict {
@@ -123,9 +140,8 @@ export function judgeInput(state: FoldState, task: Task, input: Input, run?: Run
   const steps: [VoidCode, (grant: Grant, person: string) => boolean][] = [
     ['join-unapproved', (_, person) => run === undefined || paid?.has(person) === true],
     ['join-columns-not-granted', (g) => input.columns.every((c) => g.columns.includes(c))],
-    ['join-expired', (g) => state.clock < g.until],
+    ['join-expired', (g, person) => state.clock < Math.min(g.until, paid?.get(person) ?? g.until)],
     ['join-not-yet-valid', (g) => state.clock >= g.from],
-    ['join-grant-shortened', (g, person) => g.until >= (paid?.get(person) ?? 0)],
     ['join-run-limit', (g) => run !== undefined || g.used < g.runs],
   ];
   let grants = [...(task.grants.get(versionKey(input)) ?? [])];

@@ -172,7 +172,7 @@ describe('epochs', () => {
     expect(world.state.activeEpoch).toBe(toHex(next));
   });
 
-  it('exclude no seat of the running key when it is a reshare that fails', async () => {
+  it('exclude no seat of the running key, whether a reshare or a new key fails', async () => {
     const world = await World.create();
     const formed = await world.formEpoch();
     const joins = formed.nodes.map((node) => node.id);
@@ -181,6 +181,13 @@ describe('epochs', () => {
     const ended = world.state.epochs.get(toHex(id));
     expect(ended).toMatchObject({ status: 'ended', end: { code: 'deadline' } });
     expect(ended?.end?.faults).toHaveLength(3);
+    const [first, second] = formed.nodes as [Node, Node];
+    const dud = await world.joinKeeper('bank');
+    const seats = [first.id, second.id, dud.id];
+    const anew = await world.must(world.identity('bank'), 'epoch', { joins: seats });
+    await world.tickAll(START_MS + 2 * EPOCH_PHASE_MS + 2);
+    expect(world.state.epochs.get(toHex(anew))?.end?.faults).toHaveLength(3);
+    expect(world.state.joins.get(toHex(dud.id))?.excluded).toBe('deadline');
     const again = await world.reshare(formed, formed.nodes);
     expect(world.state.activeEpoch).toBe(toHex(again.id));
   });
@@ -293,14 +300,20 @@ describe('rights and states', () => {
     const inputs = [{ dataset: claims.dataset, version: 1, columns: [1] }];
     expect(await codeAfter({ until })).toBe('ok');
     expect(await codeAfter({ until: until + 1 })).toBe('ok');
-    expect(await codeAfter({ until: until - 1 })).toBe('join-grant-shortened');
-    expect(await codeAfter({ until, inputs })).toBe('join-columns-not-granted');
+    expect(await codeAfter({ until: until - 1 })).toBe('run-ended');
+    expect(await codeAfter({ until, inputs })).toBe('run-ended');
+    expect(await codeAfter({ until, from: START_MS + 1 })).toBe('run-ended');
     // Another person's grant pays for another run, never for this one.
     const forked = world.fork();
     await forked.approve('insurer', task, [claims], { person: two, until });
     await forked.approve('insurer', task, [claims], { person: one, until, inputs });
     const rights = rightsOfJoin(forked.state, toHex(worker.id));
-    expect(rights).toMatchObject({ ok: false, code: 'join-columns-not-granted' });
+    expect(rights).toMatchObject({ ok: false, code: 'run-ended' });
+    // Once the end that was paid for has passed, no later grant brings the run back.
+    const later = world.fork();
+    await later.tickAll(until);
+    await later.approve('insurer', task, [claims], { person: one, until: until + 9 });
+    expect(rightsOfJoin(later.state, toHex(worker.id))).toMatchObject({ code: 'join-expired' });
   });
 
   it("count each person once, and a person's newer grant in place of the older", async () => {

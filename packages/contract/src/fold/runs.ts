@@ -27,7 +27,7 @@ export function foldUsage(state: FoldState, event: AdmittedEvent<'usage'>): Verd
     (epoch.supersededSeq === null || epoch.supersededSeq > join.seq);
   if (!during) return voided('usage-epoch', toHex(event.body.epoch).slice(0, 16));
   const unproved =
-    judgeColumns(task, event.body) ?? judgeReceipts(state, { run, join, epoch }, event);
+    judgeColumns(task, event.body) ?? judgeReceipts(state, { run, task, join, epoch }, event);
   if (unproved !== undefined) return unproved;
   run.status = 'recorded';
   state.openRuns.delete(toHex(event.body.run));
@@ -49,20 +49,22 @@ function judgeColumns(task: Task, body: EventBody<'usage'>): Verdict {
 /** Whether t seats of the epoch signed that they opened, to this roster, after the join. */
 function judgeReceipts(
   state: FoldState,
-  { run, join, epoch }: { run: Run; join: Join; epoch: Epoch },
+  { run, task, join, epoch }: { run: Run; task: Task; join: Join; epoch: Epoch },
   event: AdmittedEvent<'usage'>,
 ): Verdict {
   const roster = [...run.roster]
     .sort(([a], [b]) => a - b)
     .map(([, key]) => key)
     .join();
+  if (run.roster.size < (task.body.worker.nodes ?? 1)) {
+    return voided('usage-receipt-wrong', 'nodes of the run have not joined');
+  }
   const seats = new Set<number>();
   for (const receipt of event.receipts ?? []) {
     const { seat, size, signer } = receipt;
     const holder = state.joins.get(epoch.joins[seat - 1] ?? '');
     const own = holder !== undefined && equal(holder.signer, signer);
-    const judged = size > join.seq && size <= state.seq;
-    if (!own || !judged || receipt.roster.map(toHex).join() !== roster) {
+    if (!own || size <= join.seq || receipt.roster.map(toHex).join() !== roster) {
       return voided('usage-receipt-wrong', `seat ${seat}`);
     }
     if (seats.has(seat)) return voided('usage-receipt-wrong', `seat ${seat} twice`);

@@ -34,8 +34,10 @@ export interface FoldState {
   runs: Map<string, Run>;
   /** Runs that have neither recorded nor failed. */
   openRuns: Set<string>;
-  /** Positions by id: of accepted events, and of void ones whose kind is judged once (fold.ts). */
+  /** Positions of accepted events, by id. */
   seen: Map<string, number>;
+  /** Ids of void events that stay void (fold.ts). */
+  voids: Set<string>;
 }
 
 export interface Join {
@@ -163,6 +165,7 @@ export function emptyState(genesis: Uint8Array): FoldState {
     runs: new Map(),
     openRuns: new Set(),
     seen: new Map(),
+    voids: new Set(),
   };
 }
 

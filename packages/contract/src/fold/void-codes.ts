@@ -111,8 +111,6 @@ export const VOID_CODES = {
   'join-columns-not-granted': 'The approvals of an input leave out columns that the task asks for.',
   'join-not-yet-valid': 'The approvals of an input are not valid yet.',
   'join-expired': 'The approvals of an input have expired; its owner must approve again.',
-  'join-grant-shortened':
-    'The grant that paid for the run was replaced by one that ends sooner; ask for another run.',
   'join-run-limit': 'The runs granted for an input are used up; its owner must approve again.',
   // run
   'run-unknown': 'No run of this id was accepted for this task and join.',

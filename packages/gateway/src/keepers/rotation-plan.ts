@@ -132,7 +132,7 @@ async function candidates(gateway: Gateway, named: readonly string[]): Promise<C
     if (!result.ok) throw notStanding(cardOf(gateway, join).operator, result.mismatch);
     stands.push(join);
   }
-  const failed = lastFailedReshare(state);
+  const failed = lastFailure(state);
   for (const [join, { excluded }] of named.length > 0 ? [] : newestJoins(gateway)) {
     const code = excluded ?? (failed?.faults.includes(join) ? failed.code : null);
     if (code !== null) {
@@ -147,10 +147,9 @@ async function candidates(gateway: Gateway, named: readonly string[]): Promise<C
   return { stands, leftOut };
 }
 
-/** How the newest attempt to deal the running key again ended, if it failed. */
-function lastFailedReshare(state: FoldState): Epoch['end'] {
-  const attempts = [...state.epochs.values()].filter(({ from }) => from === state.activeEpoch);
-  return attempts.at(-1)?.end ?? null;
+/** How the newest attempt at a key ended, if it failed; it excludes no holder of the running one. */
+function lastFailure(state: FoldState): Epoch['end'] {
+  return [...state.epochs.values()].at(-1)?.end ?? null;
 }
 
 function namedSeats(gateway: Gateway, named: readonly string[]): string[] {

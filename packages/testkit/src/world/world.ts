@@ -488,7 +488,15 @@ export class World {
       .sort(([a], [b]) => Number(a) - Number(b))
       .map(([, key]) => hexBytes(`${key}`));
     const columns = columnsDigest(inputs, nodeCrypto);
-    const about = { task, run, epoch, roster, columns, collateral: [], size: state.seq };
+    const about = {
+      task,
+      run,
+      epoch,
+      roster,
+      columns,
+      collateral: new Uint8Array(32),
+      size: state.seq,
+    };
     return Promise.all(
       (found?.joins ?? []).slice(0, found?.threshold).map((join, i) => {
         const keeper = this.keepers.get(join);
