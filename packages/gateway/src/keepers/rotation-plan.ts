@@ -147,7 +147,7 @@ async function candidates(gateway: Gateway, named: readonly string[]): Promise<C
   return { stands, leftOut };
 }
 
-/** How the newest attempt at a key ended, if it failed; it excludes no holder of the running one. */
+/** How the newest attempt at a key ended, if it failed: it excludes no holder of a key. */
 function lastFailure(state: FoldState): Epoch['end'] {
   return [...state.epochs.values()].at(-1)?.end ?? null;
 }
