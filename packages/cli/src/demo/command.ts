@@ -25,7 +25,8 @@ export function demoCommand(program: Command): void {
       const folder: string = options.folder ?? (await mkdtemp(join(tmpdir(), 'cloister-demo-')));
       const report = createReport({ json, colour: process.stdout.isTTY && !json });
       try {
-        await playDemo({ folder, seed: options.seed, report, tpm: options.tpm === true });
+        const { seed, tpm = false, discard = false } = options;
+        await playDemo({ folder, seed, report, tpm, discard });
       } finally {
         if (options.discard === true) await rm(folder, { recursive: true, force: true });
       }

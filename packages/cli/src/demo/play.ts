@@ -14,8 +14,10 @@ export async function playDemo(options: {
   report: Report;
   /** The bank's keeper runs on a software TPM. */
   tpm?: boolean;
+  /** The folder is removed when the play is over. */
+  discard?: boolean;
 }): Promise<void> {
-  const { folder, seed, report, tpm = false } = options;
+  const { folder, seed, report, tpm = false, discard = false } = options;
   const started = performance.now();
   if (tpm) await findSoftwareTpm();
   report.say('SIMULATED: the hardware below is software on this machine and protects nothing.');
@@ -31,7 +33,9 @@ export async function playDemo(options: {
       interrupted.promise,
     ]);
     const total = Math.round(performance.now() - started);
-    report.close(summaryOf(told, { ...report.timings, total }), closingLines(told, folder, total));
+    const left = discard ? discarded(total) : kept(folder, total);
+    const lines = [...closingLines(told), '', ...left];
+    report.close(summaryOf(told, { ...report.timings, total }), lines);
   } finally {
     interrupted.forget();
     await stage.stop();
@@ -70,10 +74,9 @@ function summaryOf(told: Told, timings: Readonly<Record<string, number>>) {
   };
 }
 
-function closingLines(told: Told, folder: string, total: number): string[] {
+function closingLines(told: Told): string[] {
   const names = Object.keys(told.result[0] ?? {});
   const cells = told.result.map((row) => names.map((name) => cell(row[name])));
-  const insurer = join(folder, 'insurer');
   return [
     '',
     'What the insurer opened (groups of fewer than 20 people are left out by the worker):',
@@ -83,12 +86,24 @@ function closingLines(told: Told, folder: string, total: number): string[] {
     ...told.bill.map(
       (bill) => `  ${bill.payer} owes ${bill.payee} ${money(bill.total, bill.currency)}`,
     ),
-    '',
+  ];
+}
+
+function kept(folder: string, total: number): string[] {
+  const insurer = join(folder, 'insurer');
+  return [
     `Done in ${(total / 1000).toFixed(1)} s. Everything is in ${folder}`,
     '  charter.json the charter, question.sql the code, input/ what was encrypted, logs/ of all',
     'The processes are stopped. To look around, start a gateway (and the ledger) again:',
     `  npx cloister gateway serve --home ${insurer}   (npx cloister ledger serve --help)`,
     'To do it by hand with your own files: docs/walkthrough.md',
+  ];
+}
+
+function discarded(total: number): string[] {
+  return [
+    `Done in ${(total / 1000).toFixed(1)} s. The processes are stopped, and the folder is removed.`,
+    'To keep it and look around: npx cloister demo --folder demo',
   ];
 }
 
