@@ -120,6 +120,31 @@ describe('an event', () => {
     },
   );
 
+  it('that no gateway can take now is asked for until one can', async () => {
+    let away = 4;
+    const append: LedgerPeer['append'] = async (bytes) => {
+      if (away-- > 0) return fails();
+      entries.push(bytes);
+      return { seq: entries.length - 1, id: '', status: 'accepted' };
+    };
+    const by = appender(peer('one', { append }), peer('two', { append }));
+    expect((await by.bytes('usage', event)).size).toBe(4);
+  });
+
+  it('meets a fault of ours as it is, wherever it happens', async () => {
+    const ours = () => Promise.reject(new TypeError('a fault of ours'));
+    const appending = appender(peer('one', { append: ours }), peer('bank'));
+    await expect(appending.bytes('usage', event)).rejects.toThrow(TypeError);
+    const reading = appender(peer('one', { checkpoint: ours as never }));
+    await expect(reading.bytes('usage', event)).rejects.toThrow(TypeError);
+  });
+
+  it('that too few witnesses sign is given up with that code', async () => {
+    const few = { checkpoint: async () => ({ note: await note(entries.length, ['bank']) }) };
+    const by = appender(peer('bank', few as never));
+    await expect(by.bytes('usage', event)).rejects.toMatchObject({ code: 'quorum-missing' });
+  });
+
   it('that is shown under a note of no form is asked for until an honest one is back', async () => {
     let away = 3;
     const bad = { checkpoint: async () => ({ note: 'no note' }) as never };
