@@ -131,6 +131,18 @@ describe('an event', () => {
     expect((await by.bytes('usage', event)).size).toBe(4);
   });
 
+  it('that one refuses while the honest are away waits for them', async () => {
+    let away = 3;
+    const append: LedgerPeer['append'] = async (bytes) => {
+      if (away-- > 0) return fails();
+      entries.push(bytes);
+      return { seq: entries.length - 1, id: '', status: 'accepted' };
+    };
+    const no = () => Promise.reject(new CodedError('no-such-node', 'policy', 'go away'));
+    const by = appender(peer('liar', { append: no }), peer('bank', { append }));
+    expect((await by.bytes('usage', event)).size).toBe(4);
+  });
+
   it('meets a fault of ours as it is, wherever it happens', async () => {
     const ours = () => Promise.reject(new TypeError('a fault of ours'));
     const appending = appender(peer('one', { append: ours }), peer('bank'));
@@ -152,7 +164,7 @@ describe('an event', () => {
       if (away-- > 0) return fails();
       return { note: await note(entries.length, everyone()) };
     };
-    const by = appender(peer('liar', bad), peer('bank', { checkpoint: rest as never }));
+    const by = appender(peer('bank', { checkpoint: rest as never }), peer('liar', bad));
     expect((await by.bytes('usage', event)).size).toBe(4);
   });
 
