@@ -885,25 +885,6 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
     },
   ],
   [
-    'usage-columns-not-asked',
-    async (s) => {
-      const { inputs } = await s.world.usageBody(s.worker);
-      return usage(s, { inputs: inputs.map((input) => ({ ...input, columns: [1, 2, 3] })) });
-    },
-  ],
-  ['usage-receipts-few', (s) => withReceipts(s, (all) => all.slice(1))],
-  ['usage-receipt-wrong', (s) => withReceipts(s, (all) => [all[0], all[0]])],
-  // Judged before the join was there.
-  ['usage-receipt-wrong', (s) => receiptsWith(s, { size: 1 })],
-  // For other nodes, and by a seat that is another keeper's.
-  ['usage-receipt-wrong', (s) => receiptsWith(s, { roster: [ID] })],
-  ['usage-receipt-wrong', (s) => receiptsWith(s, { seat: 3 })],
-  // Receipts for another run, other columns or another epoch are none of this record.
-  ['inadmissible', (s) => receiptsWith(s, { run: ID.slice(16) })],
-  ['inadmissible', (s) => receiptsWith(s, { columns: ID })],
-  ['inadmissible', (s) => receiptsWith(s, { epoch: ID })],
-  ['inadmissible', (s) => withReceipts(s, ([first]) => [flipped(first as Uint8Array)])],
-  [
     'run-already-recorded',
     async (s) => {
       await s.world.recordUsage(s.worker);
