@@ -18,7 +18,7 @@ import { checkCharter } from '../charter/rules.ts';
 import { contractError } from '../errors.ts';
 import { EVENT_KINDS, type EventBody, type EventKind } from './bodies.ts';
 import { type AnyEvent, EVENT_VERSION, MAX_EVENT_BYTES, OPERATOR_SUBJECT } from './event.ts';
-import { judgeComplaintEvent, judgeRevealEvent } from './key-events.ts';
+import { judgeComplaintEvent, judgeRevealEvent, revealCommit } from './key-events.ts';
 import { columnsDigest, readReceipt, type SignedReceipt } from './opening-receipt.ts';
 import { readRunTicket } from './run-ticket.ts';
 
@@ -31,16 +31,26 @@ interface Statement {
   readonly body: unknown;
 }
 
+/** How an event is admitted. */
+export interface AdmitOptions {
+  /** Multiplies points; by default in the form that runs in a browser too. No verdict differs. */
+  readonly curve?: Curve;
+  /**
+   * Whether the proofs that a reveal or a complaint carries are worth their milliseconds, asked
+   * once its signature has held; by default they are. Without them the event says nothing.
+   */
+  readonly proves?: (event: AnyEvent) => boolean;
+}
+
 /**
- * Checks an event's bytes and answers the typed event. `curve` multiplies points; by default the
- * form that runs in a browser too. The verdict is the same with every form.
+ * Checks an event's bytes and answers the typed event.
  * @throws CodedError with an `event-`, `join-` or `charter-` code, or core's CBOR, COSE and key
  *   codes
  */
 export async function admit(
   bytes: Uint8Array,
   crypto: CryptoPort,
-  curve?: Curve,
+  { curve, proves = () => true }: AdmitOptions = {},
 ): Promise<AnyEvent> {
   if (bytes.length > MAX_EVENT_BYTES) {
     const got = `an event of ${bytes.length} bytes, wanted at most ${MAX_EVENT_BYTES}`;
@@ -64,7 +74,7 @@ export async function admit(
     body,
     size: bytes.length,
   } as AnyEvent;
-  const found = await findings(event, statement.cose.payload, { crypto, curve });
+  const found = await findings(event, statement.cose.payload, { crypto, curve, proves });
   return { ...event, ...found } as AnyEvent;
 }
 
@@ -130,8 +140,9 @@ function readBody(kind: EventKind, value: unknown): EventBody<EventKind> {
 async function findings(
   event: AnyEvent,
   payload: Uint8Array,
-  { crypto, curve }: { crypto: CryptoPort; curve: Curve | undefined },
+  by: { crypto: CryptoPort; curve: Curve | undefined; proves: (event: AnyEvent) => boolean },
 ): Promise<object> {
+  const { crypto, curve } = by;
   if (event.kind === 'charter') {
     checkGenesis(event, event.body.version === 1);
     checkCharter(event.body);
@@ -152,9 +163,13 @@ async function findings(
     case 'ack':
       checkPoints([event.body.groupKey]);
       return {};
-    case 'reveal':
-      return judgeRevealEvent(genesisOf(event), event.body, curve);
+    case 'reveal': {
+      const committed = { commitHash: revealCommit(genesisOf(event), event.body) };
+      if (!by.proves({ ...event, ...committed })) return committed;
+      return { ...committed, ...judgeRevealEvent(genesisOf(event), event.body, curve) };
+    }
     case 'complaint':
+      if (!by.proves(event)) return {};
       return judgeComplaintEvent(genesisOf(event), event.body, { crypto, curve });
     default:
       return {};

@@ -42,6 +42,8 @@ export interface AdmittedEvent<K extends EventKind = EventKind> {
   readonly commitHash?: Uint8Array;
   /** For a reveal: what it shows of itself. */
   readonly revealed?: RevealFacts;
+  /** For a reveal that shows nothing: what is wrong with it. */
+  readonly unproved?: string;
   /** For a worker's join: what its ticket says, and who signed it. */
   readonly ticket?: SignedTicket;
   /** For a usage record: what its receipts say, and who signed each. */

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the key generation's own bytes prove, judged by @cloister/threshold, and the facts that are
 // left for the fold to compare with the epoch. spec/events.md, "reveal" and "complaint".
-import type { CryptoPort } from '@cloister/core';
-import { type Curve, judgeComplaint, judgeReveal, type Verdict } from '@cloister/threshold';
+import { type CryptoPort, isCoded } from '@cloister/core';
+import {
+  type Curve,
+  commitHash,
+  judgeComplaint,
+  judgeReveal,
+  type Verdict,
+} from '@cloister/threshold';
 import type { EventBody } from './bodies.ts';
 
 /** What a reveal shows once its points and its proof of knowledge hold. */
@@ -16,22 +22,30 @@ export interface RevealFacts {
 /** What judging a complaint found; the fold compares it with commit event and joins. */
 export type ComplaintFacts = Omit<Verdict, 'upheld'>;
 
-/** @throws CodedError with threshold's reveal, point and proof codes */
+/** The hash that the commit to this reveal must have carried. */
+export function revealCommit(
+  genesis: Uint8Array,
+  { epoch, seat, reveal }: EventBody<'reveal'>,
+): Uint8Array {
+  return commitHash({ genesis, epoch, seat, reveal });
+}
+
+/** What a reveal shows, or the code of what is wrong with what its own dealer signed. */
 export function judgeRevealEvent(
   genesis: Uint8Array,
   body: EventBody<'reveal'>,
   curve?: Curve,
-): { commitHash: Uint8Array; revealed: RevealFacts } {
+): { revealed: RevealFacts } | { unproved: string } {
   const { epoch, seat, reveal } = body;
-  const { reveal: shown, commit } = judgeReveal({
-    genesis,
-    epoch,
-    seat,
-    reveal,
-    ...(curve === undefined ? {} : { curve }),
-  });
-  const revealed = { commitments: shown.commitments.length, previous: shown.previous };
-  return { commitHash: commit, revealed };
+  const on = curve === undefined ? {} : { curve };
+  try {
+    const { reveal: shown } = judgeReveal({ genesis, epoch, seat, reveal, ...on });
+    const revealed = { commitments: shown.commitments.length, previous: shown.previous };
+    return { revealed };
+  } catch (error) {
+    if (!isCoded(error)) throw error;
+    return { unproved: error.code };
+  }
 }
 
 /** @throws CodedError `complaint-malformed`; everything else is a verdict */

@@ -86,14 +86,12 @@ export function foldComplaint(state: FoldState, event: AdmittedEvent<'complaint'
     dealerKey !== undefined &&
     dealer !== undefined &&
     holds(state, dealer, dealerKey);
-  if (!same || recipient === undefined) {
-    return voided('complaint-not-the-deal', `${against} to ${seat}`);
-  }
+  if (recipient === undefined) return voided('seat-not-signer', `seat ${seat}`);
   const attested = state.joins.get(recipient)?.body.hpke;
   const missealed =
     attested !== undefined && recipientKey !== undefined && !equal(attested, recipientKey);
-  const upheld = event.upheld === true || missealed;
-  const fault = upheld ? dealer : recipient;
+  const upheld = same && (event.upheld === true || missealed);
+  const fault = upheld && dealer !== undefined ? dealer : recipient;
   const code = upheld ? 'complaint-upheld' : 'complaint-unfounded';
   const wanted = 'a deal that fits the revealed commitments';
   const got = `seat ${seat} against dealer ${against}: ${event.judged?.reason ?? 'no reason'}`;

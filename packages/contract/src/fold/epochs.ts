@@ -136,7 +136,8 @@ export function foldReveal(state: FoldState, event: AdmittedEvent<'reveal'>): Ve
     return voided('reveal-not-committed', `seat ${seat}`);
   }
   if (!equal(committed, event.commitHash)) return voided('reveal-not-committed', `seat ${seat}`);
-  const { commitments = 0, previous = null } = event.revealed ?? {};
+  if (event.revealed === undefined) return endByReveal(state, epoch, event);
+  const { commitments, previous } = event.revealed;
   if ((previous === null ? null : toHex(previous)) !== epoch.from) {
     return voided('reveal-other-origin', `seat ${seat}`);
   }
@@ -148,6 +149,16 @@ export function foldReveal(state: FoldState, event: AdmittedEvent<'reveal'>): Ve
   }
   epoch.reveals.set(seat, { event: event.key, reveal, deals });
   if (epoch.reveals.size === epoch.dealers.length) enter(state, epoch, 'ack');
+  return undefined;
+}
+
+/** What a dealer committed to and signed proves nothing: it is at fault, and there is no other. */
+function endByReveal(state: FoldState, epoch: Epoch, event: AdmittedEvent<'reveal'>): Verdict {
+  const { seat } = event.body;
+  const faults = [dealerJoin(state, epoch, seat) ?? ''];
+  const wanted = 'a proof of knowledge of the constant term';
+  const got = `dealer ${seat}: ${event.unproved ?? 'nothing'}`;
+  endEpoch(state, { code: 'reveal-unproved', faults, wanted, got });
   return undefined;
 }
 

@@ -15,6 +15,7 @@ import { foldComplaint, foldEpochAbort } from './epoch-ends.ts';
 import { foldAck, foldCommit, foldEpoch, foldReveal } from './epochs.ts';
 import { foldApprove, foldDecline } from './grants.ts';
 import { foldJoin } from './joins.ts';
+import { worthProving } from './proofs.ts';
 import { foldRefusal, foldReleased, foldRunFailed, foldUsage } from './runs.ts';
 import type { FoldState } from './state.ts';
 import { judgeLanding, STATEMENTS } from './statements.ts';
@@ -105,7 +106,7 @@ export async function foldEntry(
 ): Promise<{ outcome: Outcome; event?: AnyEvent }> {
   let event: AnyEvent;
   try {
-    event = await admission(bytes, crypto);
+    event = await admission(bytes, crypto, { proves: (one) => worthProving(state, one) });
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
     return { outcome: foldInadmissible(state, error.code) };

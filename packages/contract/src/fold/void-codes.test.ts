@@ -612,25 +612,6 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
     },
   ],
   [
-    'complaint-not-the-deal',
-    async (s) => {
-      const f = await revealed(s);
-      const others = f.world.deal(f.id, 3);
-      const complaint = await complaintOf(f.world, {
-        ...f,
-        epoch: f.id,
-        dealings: others,
-        dealtFor: 3,
-      });
-      return f.world.put(signerOf(f, 2), 'complaint', {
-        epoch: f.id,
-        seat: 2,
-        against: 1,
-        complaint,
-      });
-    },
-  ],
-  [
     'complaint-not-dealt',
     async (s) => {
       const f = await committed(s);

@@ -64,8 +64,6 @@ export const VOID_CODES = {
   'reveal-degree': 'The reveal has another number of commitments than the threshold.',
   'reveal-deals-count': 'The reveal does not carry one deal for each seat.',
   'ack-group-key': 'A reshare keeps the group key, and this acknowledgement names another.',
-  'complaint-not-the-deal':
-    'The complaint opens no deal that this dealer signed under its commitment.',
   'complaint-not-dealt': 'The seat complained about has revealed nothing.',
   'abort-seat-unknown': 'The epoch has no such seat.',
   // dataset

@@ -30,7 +30,7 @@ export class SharedWork {
       const name = this.nameOf(bytes);
       const known = this.#events.get(name);
       if (known !== undefined) return known;
-      const admitted = hold(admit(bytes, this.crypto, opensslCurve));
+      const admitted = hold(admit(bytes, this.crypto, { curve: opensslCurve }));
       admitted.catch(() => undefined);
       this.#events.set(name, admitted);
       return admitted;

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Proofs cost every reader milliseconds: they are looked at for the forming epoch's own seats
+// alone, and a wrong one ends the attempt, so nobody can have a second one looked at.
+import { type Signer, toHex } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
+import { complaintOf, startEpoch, World } from '@cloister/testkit/world';
+import { commitHash } from '@cloister/threshold';
+import type { Dealing } from '@cloister/threshold/node';
+import { expect, it } from 'vitest';
+import { type AdmitOptions, admit } from '../events/admit.ts';
+import { foldEntry } from './fold.ts';
+
+async function committed() {
+  const world = await World.create();
+  const { id, nodes } = await startEpoch(world);
+  const dealings = world.deal(id, nodes.length);
+  for (const [i, node] of nodes.entries()) {
+    const hash = dealings[i]?.commit as Uint8Array;
+    await world.must(node.signer, 'commit', { epoch: id, seat: i + 1, hash });
+  }
+  const signers = nodes.map((node) => node.signer);
+  return { world, id, nodes, dealings, signers };
+}
+
+/** Folds one entry; answers what became of it and whether its proofs were looked at. */
+async function folded(world: World, bytes: Uint8Array) {
+  let proved = false;
+  const { outcome } = await foldEntry(world.state, bytes, nodeCrypto, (entry, crypto, options) => {
+    const proves: AdmitOptions['proves'] = (event) => {
+      proved = options?.proves?.(event) ?? true;
+      return proved;
+    };
+    return admit(entry, crypto, { proves });
+  });
+  return { proved, code: outcome.status === 'void' ? outcome.code : 'accepted' };
+}
+
+const seats = { one: 1, two: 2 };
+
+it('looks at what a dealer proves in its own phase, once', async () => {
+  const { world, id, dealings, signers } = await committed();
+  const body = world.revealBody(id, seats.one, dealings, 3);
+  const by = (signer: Signer, change = {}) => world.sign(signer, 'reveal', { ...body, ...change });
+  const [first, second] = signers as [Signer, Signer];
+  const other = dealings[1]?.reveal as Uint8Array;
+  for (const [bytes, proved, code] of [
+    [await by(world.identity('bank')), false, 'seat-not-signer'],
+    [await by(second), false, 'seat-not-signer'],
+    [await by(first, { epoch: new Uint8Array(32) }), false, 'epoch-unknown'],
+    [await by(first, { reveal: other }), false, 'reveal-not-committed'],
+    [await by(first), true, 'accepted'],
+    [await by(first), false, 'duplicate'],
+    [await by(first, { deals: [...body.deals].reverse() }), false, 'seat-already-done'],
+  ] as const) {
+    expect(await folded(world, bytes)).toEqual({ proved, code });
+  }
+});
+
+it('ends the attempt by a dealer that proves nothing, and excludes it', async () => {
+  const { world, id, nodes, dealings } = await startedWithWrongProof();
+  const node = nodes[0];
+  const body = world.revealBody(id, seats.one, dealings, 3);
+  const bytes = await world.sign(node?.signer as Signer, 'reveal', body);
+  expect(await folded(world, bytes)).toEqual({ proved: true, code: 'accepted' });
+  const end = world.state.epochs.get(toHex(id))?.end;
+  expect(end).toMatchObject({ code: 'reveal-unproved', faults: [toHex(node?.id as Uint8Array)] });
+  expect(world.state.joins.get(end?.faults[0] ?? '')?.excluded).toBe('reveal-unproved');
+  expect(world.state.formingEpoch).toBeNull();
+});
+
+it('ends the attempt by a complaint about no deal that was dealt, its author at fault', async () => {
+  const { world, id, nodes, dealings, signers } = await committed();
+  for (const [i, signer] of signers.entries()) {
+    await world.must(signer, 'reveal', world.revealBody(id, i + 1, dealings, 3));
+  }
+  const others = world.deal(id, 3);
+  const about = { nodes, epoch: id, dealings: others, dealtFor: 3 };
+  const complaint = await complaintOf(world, about);
+  const body = { epoch: id, seat: seats.two, against: seats.one, complaint };
+  const stranger = await world.sign(world.identity('bank'), 'complaint', body);
+  expect(await folded(world, stranger)).toEqual({ proved: false, code: 'seat-not-signer' });
+  const bytes = await world.sign(signers[1] as Signer, 'complaint', body);
+  expect(await folded(world, bytes)).toEqual({ proved: true, code: 'accepted' });
+  const at = toHex(nodes[1]?.id as Uint8Array);
+  const { end } = world.state.epochs.get(toHex(id)) ?? {};
+  expect(end).toMatchObject({ code: 'complaint-unfounded', faults: [at] });
+  const again = await world.sign(signers[1] as Signer, 'complaint', { ...body, against: 3 });
+  expect(await folded(world, again)).toEqual({ proved: false, code: 'epoch-not-forming' });
+});
+
+/** An epoch whose first dealer has committed to a reveal with another's proof. */
+async function startedWithWrongProof() {
+  const world = await World.create();
+  const { id, nodes } = await startEpoch(world);
+  const dealings = world.deal(id, nodes.length);
+  const [first] = dealings;
+  const reveal = Uint8Array.from(first?.reveal ?? []);
+  reveal[reveal.length - 1] = (reveal.at(-1) as number) ^ 1;
+  const commit = commitHash({ genesis: world.genesis, epoch: id, seat: seats.one, reveal });
+  dealings[0] = { ...(first as Dealing), reveal, commit };
+  for (const [i, node] of nodes.entries()) {
+    const hash = dealings[i]?.commit as Uint8Array;
+    await world.must(node.signer, 'commit', { epoch: id, seat: i + 1, hash });
+  }
+  return { world, id, nodes, dealings };
+}
