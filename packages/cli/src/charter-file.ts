@@ -112,6 +112,8 @@ function environmentOf(
     tcb: 'any',
     advisories: 'any',
     minimumSvn: 'any',
+    engines: role === 'worker' ? ['duckdb'] : [],
+    also: [],
   };
 }
 

@@ -33,6 +33,10 @@ export const contractError = errorTable({
     kind: 'policy',
     says: 'A charter lacks an environment for a role, or names a wrong one.',
   },
+  'charter-engines': {
+    kind: 'policy',
+    says: "A charter gives a worker's environment no engine, or a keeper's one.",
+  },
   'charter-tee': { kind: 'policy', says: 'A charter names a TEE that is not known.' },
   'charter-measurement-roles': {
     kind: 'policy',
@@ -114,6 +118,10 @@ export const contractError = errorTable({
     says: 'Bytes are not a result, or its parts contradict one another.',
   },
   // why opened code is not what its task says, or a column of it does not open
+  'engine-other': {
+    kind: 'unsupported',
+    says: 'The task is for another engine than the one that is here.',
+  },
   'uses-differ': { kind: 'policy', says: 'The code does not use the columns as its task says.' },
   'outputs-differ': {
     kind: 'policy',

@@ -86,6 +86,8 @@ function environment(
     tcb: make === 'sgx' ? ['UpToDate'] : ['UpToDate', 'Unrated'],
     advisories: [],
     minimumSvn: minimumSvn[make] ?? 'any',
+    engines: role === 'worker' ? ['duckdb'] : [],
+    also: [],
   };
 }
 

@@ -26,6 +26,15 @@ export const operator = z.strictObject({
 /** A field of an evidence policy: a list of what is accepted, or the word `any`. */
 const accepted = z.union([z.array(z.string().max(200)).max(1_000), z.literal('any')]);
 
+/** Evidence of a second kind, and what it must show. */
+const furtherEvidence = z.strictObject({
+  tee: slug,
+  root: digest,
+  tcb: accepted,
+  advisories: accepted,
+  minimumSvn: z.union([count, z.literal('any')]),
+});
+
 /** An environment that nodes of one role may run in, and what its evidence must show. */
 export const environment = z.strictObject({
   id: slug,
@@ -52,6 +61,10 @@ export const environment = z.strictObject({
   tcb: accepted,
   advisories: accepted,
   minimumSvn: z.union([count, z.literal('any')]),
+  /** The engines that a worker's programs hold, as tasks name them; a keeper's hold none. */
+  engines: z.array(slug).max(16),
+  /** What a machine must show besides `tee`, as a GPU's evidence: no rule judges it yet. */
+  also: z.array(furtherEvidence).max(4),
 });
 
 export const charterBody = z.strictObject({

@@ -75,6 +75,27 @@ const CASES: [CharterErrorCode, string, (c: Draft) => void][] = [
   ],
   ['charter-family', 'unknown enroller', (c) => (first(c.environments).family = 'optee:nobody')],
   ['charter-family', 'empty part', (c) => (first(c.environments).family = 'amd+')],
+  [
+    'charter-engines',
+    'a worker without one',
+    (c) => {
+      for (const e of c.environments) e.engines = [];
+    },
+  ],
+  [
+    'charter-engines',
+    'one named twice',
+    (c) => {
+      for (const e of c.environments) if (e.role === 'worker') e.engines = ['duckdb', 'duckdb'];
+    },
+  ],
+  [
+    'charter-engines',
+    "a keeper's",
+    (c) => {
+      first(c.environments).engines = ['duckdb'];
+    },
+  ],
   ['charter-tee', 'no kind', (c) => (first(c.environments).tee = 'toString')],
   ['charter-tee', 'a kind that binds nothing', (c) => (first(c.environments).tee = 'sev')],
   ['charter-simulated', 'not accepted', (c) => (c.simulated = false)],

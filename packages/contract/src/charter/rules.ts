@@ -86,6 +86,13 @@ function environments(body: CharterBody): Problem[] {
       );
     }
   }
+  for (const { id, role, engines } of body.environments) {
+    const fits = role === 'worker' ? engines.length > 0 : engines.length === 0;
+    if (fits && new Set(engines).size === engines.length) continue;
+    const got = `environment ${id}, a ${role}'s, has the engines ${engines.join(', ') || 'none'}`;
+    const wanted = 'wanted one at least for a worker, each once, and none for a keeper';
+    found.push(problem('charter-engines', `${got}; ${wanted}`));
+  }
   const keeper = measurementsOf(body, 'keeper');
   for (const shared of measurementsOf(body, 'worker').filter((m) => keeper.includes(m))) {
     const got = `measurement ${shared.slice(0, 16)}... is a keeper's and a worker's`;

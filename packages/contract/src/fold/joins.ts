@@ -63,6 +63,7 @@ export function judgePlace(state: FoldState, body: EventBody<'join'>): Verdict {
     const got = `got a ${body.role}, ${environment.id} is for a ${environment.role}`;
     return voided('join-environment-role', got);
   }
+  if (environment.also.length > 0) return voided('join-evidence-also', environment.id);
   const hardware = toHex(body.hardware);
   if (!operator.hardware.some((h) => h.tee === environment.tee && toHex(h.id) === hardware)) {
     const got = `${environment.tee} ${hardware.slice(0, 32)} under ${operator.id}`;
@@ -135,7 +136,7 @@ function runOf(state: FoldState, body: EventBody<'join'>): Run | undefined {
   return body.run === undefined ? undefined : state.runs.get(toHex(body.run));
 }
 
-/** Operator and measurement against the task's; the evidence itself is the keepers' to appraise. */
+/** Operator, measurement and engine against the task's; evidence is for keepers to appraise. */
 export function judgeAgainstTask(
   state: FoldState,
   body: EventBody<'join'>,
@@ -155,5 +156,7 @@ export function judgeAgainstTask(
   if (environment?.measurements.some((m) => allowed.has(toHex(m.measurement))) !== true) {
     return voided('join-measurement-not-allowed', body.environment);
   }
-  return undefined;
+  if (environment.engines.includes(task.body.engine)) return undefined;
+  const got = `got ${environment.engines.join(', ')}, wanted ${task.body.engine}`;
+  return voided('join-engine', got);
 }

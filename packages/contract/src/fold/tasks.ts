@@ -2,6 +2,7 @@
 // Tasks: a member asks for columns of registered versions, names worker, operators and recipients,
 // and accepts a price for each input that is no lower than its dataset's. spec/events.md, "task".
 import { toHex } from '@cloister/core';
+import type { Environment } from '../charter/body.ts';
 import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
 import type { Input, Price } from '../shapes.ts';
@@ -64,13 +65,28 @@ function judgeNames(state: FoldState, body: EventBody<'task'>): Verdict {
   const { operators } = indexOf(state);
   const operator = body.worker.operators.find((id) => !operators.has(id));
   if (operator !== undefined) return voided('task-operator-unknown', operator);
-  const accepted = new Set(
-    charterOf(state)
-      .environments.filter((e) => e.role === 'worker')
-      .flatMap((e) => e.measurements.map((m) => toHex(m.measurement))),
-  );
-  const measurement = body.worker.measurements.map(toHex).find((m) => !accepted.has(m));
-  return measurement === undefined
-    ? undefined
-    : voided('task-measurement-unknown', `${measurement.slice(0, 16)}...`);
+  return judgeEnvironments(charterOf(state).environments, body);
+}
+
+/** Whether the charter has the measurements named, and one of their environments the engine. */
+function judgeEnvironments(
+  environments: readonly Environment[],
+  { engine, worker }: EventBody<'task'>,
+): Verdict {
+  const wanted = worker.measurements.map(toHex);
+  const engines = new Set<string>();
+  const known = new Set<string>();
+  for (const { role, measurements, engines: own } of environments) {
+    if (role !== 'worker') continue;
+    const mine = measurements.map((one) => toHex(one.measurement));
+    for (const one of mine) known.add(one);
+    if (mine.some((one) => wanted.includes(one))) for (const one of own) engines.add(one);
+  }
+  const unknown = wanted.find((one) => !known.has(one));
+  if (unknown !== undefined) {
+    return voided('task-measurement-unknown', `${unknown.slice(0, 16)}...`);
+  }
+  if (engines.has(engine)) return undefined;
+  const got = `got ${engine}, wanted one of ${[...engines].join(', ')}`;
+  return voided('task-engine-unknown', got);
 }

@@ -19,6 +19,7 @@ import {
   World,
 } from '@cloister/testkit/world';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { ROOM_SCENARIOS } from '../../testing/room-scenarios.ts';
 import type { EventBody, Said } from '../events/bodies.ts';
 import { countersignJoin } from '../events/event.ts';
 import type { OpeningReceipt } from '../events/opening-receipt.ts';
@@ -921,6 +922,7 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
     },
   ],
   ['inadmissible', ({ world }) => world.submit(Uint8Array.of(1, 2, 3))],
+  ...ROOM_SCENARIOS,
 ];
 
 describe('each void code', () => {

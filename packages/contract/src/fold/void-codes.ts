@@ -33,6 +33,8 @@ export const VOID_CODES = {
   'join-operator-key': 'The outer signature is not by the key of the operator that the join names.',
   'join-environment-unknown': "The join's environment is not in the charter.",
   'join-environment-role': 'The environment is for the other role.',
+  'join-evidence-also':
+    'The environment asks for further evidence, which no rule of this version judges.',
   'join-hardware-not-enrolled': 'The hardware is not enrolled under this operator for this TEE.',
   'join-key-reused': 'A key of the node was brought by an earlier join or belongs to the charter.',
   'join-fields':
@@ -83,6 +85,7 @@ export const VOID_CODES = {
   'task-operator-unknown': 'The task names an operator that the charter does not have.',
   'task-measurement-unknown':
     'The charter accepts no worker with a measurement that the task names.',
+  'task-engine-unknown': 'No environment that the task allows has the engine that it names.',
   'task-unknown': 'No task of this id was accepted.',
   // approve, decline
   'approve-not-owner': 'Only the owner of a dataset grants its columns.',
@@ -94,6 +97,7 @@ export const VOID_CODES = {
   'join-task-unknown': 'The task that the worker joins was not accepted.',
   'join-operator-not-allowed': "The task does not allow this worker's operator.",
   'join-measurement-not-allowed': 'The environment has no measurement that the task allows.',
+  'join-engine': 'The environment does not have the engine that the task names.',
   'join-run-reused': 'A run of this id exists; a run id is made fresh for each run.',
   'join-place':
     'A node of a distributed task names its place, from 1 to the number of nodes; others none.',

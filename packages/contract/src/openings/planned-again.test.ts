@@ -32,6 +32,7 @@ const OUTPUTS = [
   { id: 2, statement: 0, name: 'b', type: 'VARCHAR' },
 ];
 const CONTENTS: TaskContents = {
+  engine: 'sql',
   code: 'SELECT t.a, u.a AS b FROM t, u WHERE t.a > $least',
   parameters: { tables: ['t', 'u'], params: { least: 40 }, outputs: OUTPUTS },
   uses: USES,
@@ -55,7 +56,7 @@ function engineOf(change: Partial<EnginePlan> = {}) {
     const suppression = request.suppress ?? [];
     return { uses: USES, outputs: OUTPUTS, suppression, statements: ['SELECT 1'], ...change };
   };
-  return { asked, plan };
+  return { kind: 'sql', asked, plan };
 }
 
 const LOOKS = {
@@ -82,6 +83,12 @@ describe.each(Object.entries(LOOKS))('the %s', (_, look) => {
       { name: 'u', columns: u?.columns },
     ];
     expect(engine.asked).toEqual([{ code, params: { least: 40 }, tables }]);
+  });
+
+  it('plans nothing for another engine', async () => {
+    const engine = engineOf();
+    expect(await codeOf(look(engine, { ...CONTENTS, engine: 'spark' }))).toBe('engine-other');
+    expect(engine.asked).toEqual([]);
   });
 
   it('refuses code that uses columns in another way', async () => {

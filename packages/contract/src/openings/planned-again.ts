@@ -11,7 +11,7 @@ import { encodeUses, judge, refusedBy, type Suppression } from '../policy/index.
 import type { EnginePlan, EnginePort, PlanRequest } from '../ports/engine.ts';
 import type { TaskContents } from './task.ts';
 
-type Planner = Pick<EnginePort, 'plan'>;
+type Planner = Pick<EnginePort, 'kind' | 'plan'>;
 
 /** The opened code as an engine is asked to plan it: its parameters, over the opened schemas. */
 function requestOf({ code, parameters, schemas }: TaskContents): PlanRequest & { code: string } {
@@ -22,8 +22,12 @@ function requestOf({ code, parameters, schemas }: TaskContents): PlanRequest & {
   return { code, params: parameters.params, tables };
 }
 
-/** @throws CodedError `uses-differ`, `outputs-differ`, and the engine's */
+/** @throws CodedError `engine-other`, `uses-differ`, `outputs-differ`, and the engine's */
 async function planSame(engine: Planner, contents: TaskContents): Promise<EnginePlan> {
+  if (contents.engine !== engine.kind) {
+    const message = `the task is for the engine ${contents.engine}, and ${engine.kind} is here`;
+    throw contractError('engine-other', message);
+  }
   const plan = await engine.plan(requestOf(contents));
   if (!equal(encodeUses(plan.uses), encodeUses(contents.uses))) {
     throw contractError('uses-differ', 'the code does not use the columns as its task says');
@@ -44,7 +48,8 @@ async function planSame(engine: Planner, contents: TaskContents): Promise<Engine
 /**
  * The plan that a run may run: what the task says, allowed by every policy, with the suppressions
  * that the policies ask for.
- * @throws CodedError `uses-differ`, `outputs-differ`, a finding's code, and the engine's
+ * @throws CodedError `engine-other`, `uses-differ`, `outputs-differ`, a finding's code, and the
+ * engine's
  */
 export async function planToRun(
   engine: Planner,
@@ -67,7 +72,8 @@ export async function planToRun(
 /**
  * Refuses what the policies of `own` inputs forbid, and code that is not what its task says; what
  * others' policies forbid is theirs to refuse.
- * @throws CodedError a finding's code, `uses-differ`, `outputs-differ`, and the engine's
+ * @throws CodedError a finding's code, `engine-other`, `uses-differ`, `outputs-differ`, and the
+ * engine's
  */
 export async function refuseForbidden(
   engine: Planner,

@@ -48,6 +48,7 @@ const policies = SCHEMAS.map(() => commitTo(encodePolicy(POLICY), ports));
 
 const events = {
   task: {
+    engine: 'duckdb',
     code: code.commitment,
     parameters: parameters.commitment,
     uses: uses.commitment,
@@ -95,6 +96,7 @@ describe('task openings', () => {
     const back = decodeTaskOpenings(encodeTaskOpenings(openings));
     expect(back).toEqual(openings);
     expect(readTaskOpenings(back, events, nodeCrypto)).toEqual({
+      engine: 'duckdb',
       code: 'SELECT a FROM c',
       parameters: PARAMETERS,
       uses: [],

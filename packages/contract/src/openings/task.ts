@@ -63,6 +63,8 @@ export interface TaskOpenings {
 
 /** The openings read: every value parsed, what a policy judge needs put together. */
 export interface TaskContents {
+  /** The engine that the task's event names. */
+  readonly engine: string;
   readonly code: string;
   readonly parameters: TaskParameters;
   readonly uses: readonly Use[];
@@ -190,6 +192,7 @@ export function readTaskOpenings(
   if (parameters.tables.length !== datasets.length)
     throw malformed('a table name an input is wanted');
   return {
+    engine: task.engine,
     code: fromUtf8(openings.code.value),
     parameters,
     uses: decodeUses(openings.uses.value),

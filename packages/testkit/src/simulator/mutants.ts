@@ -64,6 +64,13 @@ async function mutated(
     const witnesses = { ...event.body.witnesses, quorum: 1 };
     return { ...event, body: { ...event.body, witnesses } };
   }
+  if (stage.off('engine') && event.kind === 'charter') {
+    const environments = event.body.environments.map((e) => ({
+      ...e,
+      engines: ['duckdb', 'spark'],
+    }));
+    return { ...event, body: { ...event.body, environments } };
+  }
   if (stage.off('run-limit') && keeper && event.kind === 'approve') {
     return { ...event, body: { ...event.body, runs: 1_000 } };
   }

@@ -36,6 +36,7 @@ const SCHEMES = [
   'lying-uses',
   'half-roster',
   'mixed-roster',
+  'other-engine',
 ] as const;
 export const ATTACKS: readonly string[] = [...TRICKS, ...FLAWS, ...SCHEMES];
 const ATTACKS_A_SEED = 3;
@@ -279,6 +280,7 @@ class Play {
     if (kind === 'unapproved') return start(await task({ approve: false }));
     if (kind === 'hidden-column') return start(await task({ columns: [1, 2, 3], used: [1, 2] }));
     if (kind === 'not-granted') return start(await task({ columns: [1], used: [1, 3] }));
+    if (kind === 'other-engine') return start(await task({ engine: 'spark' }));
     if (kind === 'half-roster' || kind === 'mixed-roster') {
       return this.#distributed(kind, name, await task({ nodes: 2 }));
     }

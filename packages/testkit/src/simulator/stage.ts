@@ -127,7 +127,7 @@ export class Stage {
     const plain = { seed: this.label, members: MEMBERS, seats: 3, threshold: 2, vendors: 2 };
     const options = this.adversary === 'future-tick' ? { ...plain, faulty: 0 } : plain;
     const deadlines = { epochPhase: EPOCH_PHASE_MS, run: RUN_MS, release: RELEASE_MS };
-    this.world = new World(options, { ...charterSpecimen(options), deadlines });
+    this.world = new World(options, { ...withOtherEngine(options), deadlines });
   }
 
   get clock() {
@@ -253,6 +253,22 @@ export class Stage {
   random(name: string) {
     return seededRandom(`${this.label}/${name}`);
   }
+}
+
+/** The measurement of a worker with another engine than the one that runs here. */
+export const OTHER_WORKER = namedBytes('other-engine', 'worker');
+
+/** The specimen, and an environment whose workers hold another engine. */
+function withOtherEngine(options: Parameters<typeof charterSpecimen>[0]) {
+  const charter = charterSpecimen(options);
+  const own = charter.environments.filter(({ role }) => role === 'worker');
+  const other = own.map((environment) => ({
+    ...environment,
+    id: 'worker-other',
+    measurements: [{ measurement: OTHER_WORKER, source: 'another', recipe: 'another' }],
+    engines: ['spark'],
+  }));
+  return { ...charter, environments: [...charter.environments, ...other] };
 }
 
 /** The id of an event's bytes. */

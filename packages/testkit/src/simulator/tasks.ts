@@ -15,7 +15,7 @@ import type { Vault } from '@cloister/gateway/protocol';
 import { encodeLabel } from '@cloister/threshold';
 import { hpkeSeal, sealMasterKey } from '@cloister/threshold/node';
 import { namedBytes } from '../world/index.ts';
-import { fromHexKey, MEMBERS, type Stage } from './stage.ts';
+import { fromHexKey, MEMBERS, OTHER_WORKER, type Stage } from './stage.ts';
 import type { Dataset, Task } from './truth.ts';
 
 export const OWNER = 'hospital';
@@ -132,6 +132,7 @@ export async function addTask(
     used?: readonly number[];
     approve?: boolean;
     runs?: number;
+    engine?: string;
     /** A driver and its executors. */
     nodes?: number;
     /** Columns that the code really shows. */
@@ -167,10 +168,12 @@ export async function addTask(
   });
   const uses = showing(change.really ?? used);
   stage.plans.set(code, uses);
-  const { nodes } = change;
-  const worker = { ...body.worker, ...(nodes === undefined ? {} : { nodes }) };
+  const { nodes, engine = body.engine } = change;
+  const measurements = [...body.worker.measurements, OTHER_WORKER];
+  const worker = { ...body.worker, measurements, ...(nodes === undefined ? {} : { nodes }) };
   const event = await world.sign(stage.key(PROPOSER, 'identity'), 'task', {
     ...body,
+    engine,
     worker,
   });
   const outcome = await stage.order(event);

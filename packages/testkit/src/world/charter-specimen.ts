@@ -100,5 +100,7 @@ function environment(
     tcb: ['up-to-date'],
     advisories: [],
     minimumSvn: 1,
+    engines: role === 'worker' ? ['duckdb'] : [],
+    also: [],
   };
 }

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Events that use what no rule judges yet, or what another part of the charter does not have: each
+// is void by a code of its own. Scenarios of fold/void-codes.test.ts.
+import type { CharterBody, EventBody, Said, VoidCode } from '@cloister/contract';
+import type { Submitted, World } from '@cloister/testkit/world';
+
+type Environment = CharterBody['environments'][number];
+
+/** What the scenarios need of the told history. */
+export interface Told {
+  readonly world: World;
+  readonly claims: Said<'dataset'>;
+  readonly task: Uint8Array;
+}
+
+type Scenario = (told: Told) => Promise<Submitted>;
+
+/** The charter in force with one environment of this role changed, the name of a second one. */
+export function environmentChanged(
+  world: World,
+  role: 'keeper' | 'worker',
+  change: Partial<Environment>,
+): void {
+  const charter = structuredClone(world.charter);
+  const at = charter.environments.findIndex((environment) => environment.role === role);
+  charter.environments[at] = { ...(charter.environments[at] as Environment), ...change };
+  world.state.charter = charter;
+}
+
+function asked({ world, claims }: Told, change: Partial<EventBody<'task'>>): Promise<Submitted> {
+  return world.put(world.identity('bank'), 'task', world.taskBody([claims], change));
+}
+
+const ALSO = {
+  tee: 'nvidia-gpu',
+  root: new Uint8Array(32),
+  tcb: 'any',
+  advisories: 'any',
+  minimumSvn: 'any',
+} as const;
+
+export const ROOM_SCENARIOS: [VoidCode, Scenario][] = [
+  ['task-engine-unknown', (told) => asked(told, { engine: 'spark' })],
+  [
+    'join-engine',
+    async ({ world, task }) => {
+      environmentChanged(world, 'worker', { engines: ['spark'] });
+      return (await world.tryJoinWorker('bank', task)).submitted;
+    },
+  ],
+  [
+    'join-evidence-also',
+    async ({ world, task }) => {
+      environmentChanged(world, 'worker', { also: [ALSO] });
+      return (await world.tryJoinWorker('bank', task)).submitted;
+    },
+  ],
+];
