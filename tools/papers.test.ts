@@ -59,6 +59,9 @@ type Figure = readonly [paper: string, sentence: string];
 const CHUNK = bytesText(
   constantOf('packages/contract/src/dataset-files/digest-tree.ts', 'CHUNK_BYTES'),
 );
+const FILES = countText(
+  constantOf('packages/contract/src/dataset-files/file-manifest.ts', 'FILES_MAX'),
+);
 const EVENT = countText(constantOf('packages/contract/src/events/event.ts', 'MAX_EVENT_BYTES'));
 const BLOB = bytesText(constantOf('packages/gateway/src/http/blob-routes.ts', 'MAX_BLOB_BYTES'));
 const PEER = 'packages/gateway/src/http/peer-routes.ts';
@@ -68,7 +71,8 @@ const STATEMENTS = constantOf('packages/contract/src/ports/engine.ts', 'STATEMEN
 const LANDING = constantOf('packages/contract/src/fold/statements.ts', 'LANDING_MAX');
 const FIGURES: readonly Figure[] = [
   ['spec/dataset.md', `32 bytes for each ${CHUNK} of the file`],
-  ['spec/events.md', `the blob's chunks of ${CHUNK}`],
+  ['spec/dataset.md', `the file's chunks of ${CHUNK}`],
+  ['spec/dataset.md', `1 to ${FILES} files`],
   ['docs/limitations.md', `whole chunks of ${CHUNK}`],
   ['docs/limitations.md', `An event holds at most ${EVENT} bytes`],
   ['spec/ledger.md', `An event MUST have 1 to ${EVENT} bytes`],

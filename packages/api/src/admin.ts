@@ -79,7 +79,7 @@ export const datasetRequest = z.strictObject({
   uploads: z
     .array(hex(16))
     .min(1)
-    .max(200)
+    .max(10_000)
     .refine((uploads) => new Set(uploads).size === uploads.length, 'wanted every upload once'),
   name: z.string().min(1).max(100),
   /** The field policy document; see spec/policy.md. */

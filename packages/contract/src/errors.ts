@@ -144,6 +144,14 @@ export const contractError = errorTable({
     kind: 'verification',
     says: "The digests of a file's chunks do not come to the one on the ledger.",
   },
+  'file-manifest-malformed': {
+    kind: 'malformed',
+    says: 'The list of the files of a dataset is malformed.',
+  },
+  'file-manifest-differs': {
+    kind: 'verification',
+    says: 'The list of the files of a dataset is not what its event says.',
+  },
   'chunk-mismatch': {
     kind: 'verification',
     says: 'A chunk of a file is not what its digest says.',

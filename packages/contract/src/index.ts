@@ -8,6 +8,7 @@ export * from './charter/rules.ts';
 export * from './charter/vendor-rule.ts';
 export * from './dataset-files/checked-ranges.ts';
 export * from './dataset-files/digest-tree.ts';
+export * from './dataset-files/file-manifest.ts';
 export * from './errors.ts';
 export * from './events/admit.ts';
 export * from './events/bodies.ts';

@@ -31,6 +31,16 @@ function asked({ world, claims }: Told, change: Partial<EventBody<'task'>>): Pro
   return world.put(world.identity('bank'), 'task', world.taskBody([claims], change));
 }
 
+/** The dataset sealed again under another policy, with files that it did not have. */
+async function otherFiles(
+  { world, claims }: Told,
+  change: Partial<Said<'dataset'>['files']>,
+): Promise<Submitted> {
+  const files = { ...claims.files, ...change };
+  const policy = world.freshBytes(32);
+  return world.put(world.identity('insurer'), 'dataset', { ...claims, policy, files });
+}
+
 const ALSO = {
   tee: 'nvidia-gpu',
   root: new Uint8Array(32),
@@ -40,6 +50,9 @@ const ALSO = {
 } as const;
 
 export const ROOM_SCENARIOS: [VoidCode, Scenario][] = [
+  ['dataset-reseal-content', (told) => otherFiles(told, { manifest: told.world.freshBytes(32) })],
+  ['dataset-reseal-content', (told) => otherFiles(told, { count: 2 })],
+  ['dataset-reseal-content', (told) => otherFiles(told, { length: 1 })],
   ['task-engine-unknown', (told) => asked(told, { engine: 'spark' })],
   [
     'join-engine',

@@ -3,6 +3,7 @@
 // Keepers and other members are a test world; the gateways and the ledger are real.
 import { readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type FilesSaid, readFileManifest } from '@cloister/contract';
 import { isCoded, systemTimers as timers, toHex, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -93,7 +94,10 @@ describe('a dataset', () => {
     const { dataset } = await bank.admin.addDataset({ uploads, name: 'parts', ...about });
     expect(dataset.rows).toBe(5);
     const version = bank.gateway.follower.state.datasets.get(dataset.dataset)?.versions.get(1);
-    expect(version?.body.files).toHaveLength(2);
+    const said = version?.body.files as FilesSaid;
+    const listed = readFileManifest(await bank.gateway.blobs.get(said.manifest), said);
+    expect(listed).toHaveLength(2);
+    expect(said.length).toBe(listed.reduce((sum, { length }) => sum + length, 0));
     for (const other of ['id,age\n1,2\n', 'id,note,age\n1,a,2\n', 'id,age,note\n1,x,a\n']) {
       const differing = { uploads: [await csv(CSV), await csv(other)], name: 'other', ...about };
       expect(await codeOf(bank.admin.addDataset(differing))).toBe('dataset-files-differ');

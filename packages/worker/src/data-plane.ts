@@ -3,6 +3,7 @@
 // has files in memory (inputs.ts, result.ts); the simulator brings its own.
 import type {
   CharterBody,
+  DatasetFile,
   EventBody,
   RightInput,
   RunMemory,
@@ -33,6 +34,8 @@ export interface ReadRequest {
   /** Folder of the run, in memory. */
   readonly folder: string;
   readonly inputs: readonly RightInput[];
+  /** The files of each input, as its event's list has them. */
+  readonly files: readonly (readonly DatasetFile[])[];
   readonly contents: TaskContents;
   readonly suppression: readonly Suppression[];
   readonly keys: readonly InputKeys[];

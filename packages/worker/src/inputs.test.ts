@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ranges of encrypted files over gateways that are cut off, silent or lying: what comes out is what
 // the digest tree says, or a code; chunks that held are not fetched again.
-import { CHUNK_BYTES, digestTree } from '@cloister/contract';
+import {
+  CHUNK_BYTES,
+  type DatasetFile,
+  digestTree,
+  encodeFileManifest,
+  filesSaid,
+  type RightInput,
+} from '@cloister/contract';
 import { type BlobStore, CodedError, systemTimers as timers } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { describe, expect, it } from 'vitest';
-import { steadyRanges } from './inputs.ts';
+import { filesOf, steadyRanges } from './inputs.ts';
 
 const MIB = 1_048_576;
 const file = new Uint8Array(9 * MIB + 100).map((_, i) => (i >> 12) & 0xff);
@@ -99,5 +106,26 @@ describe('ranges over gateways', () => {
     const build = () =>
       steadyRanges({ ...tree, leaves }, blob, { blobsOf: [], crypto: nodeCrypto, timers });
     expect(build).toThrow(expect.objectContaining({ code: 'digest-tree-mismatch' }));
+  });
+});
+
+describe('the files of an input', () => {
+  const listed = [1, 2].map((n): DatasetFile => {
+    const digest = new Uint8Array(32).fill(n);
+    return { blob: digest, length: n, root: digest, leaves: digest };
+  });
+  const manifest = encodeFileManifest(listed);
+  const blobs = { get: async () => manifest };
+  const said = filesSaid(listed, nodeCrypto.digest('sha256', manifest));
+  const asked = (files: typeof said) => filesOf([{ body: { files } } as RightInput], blobs);
+
+  it('are those of the list that its event names', async () => {
+    expect(await asked(said)).toEqual([listed]);
+  });
+
+  it.each([{ count: 3 }, { count: 1 }, { length: 4 }])('are none where it says %j', async (not) => {
+    await expect(asked({ ...said, ...not })).rejects.toMatchObject({
+      code: 'file-manifest-differs',
+    });
   });
 });

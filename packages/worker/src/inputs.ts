@@ -10,10 +10,12 @@ import { within } from '@cloister/attested';
 import {
   CheckedRanges,
   columnsRead,
+  type DatasetFile,
   datasetAadPrefix,
   type ReadRun,
   type RightInput,
   RunMemory,
+  readFileManifest,
 } from '@cloister/contract';
 import type { RunTable } from '@cloister/contract/policy';
 import { type BlobStore, type CryptoPort, isCoded, type Timers } from '@cloister/core';
@@ -34,16 +36,33 @@ const SMALL_BYTES = 8 * 1024 * 1024;
 /** What another gateway may do better: wrong or short bytes, silence, a blob it does not have. */
 const ANOTHER = new Set(['verification', 'unavailable', 'not-found', 'malformed']);
 
+/**
+ * The files of each input: the list that its event names, compared with what the event says.
+ * @throws CodedError `file-manifest-malformed`, `file-manifest-differs`, and from blobs
+ */
+export function filesOf(
+  inputs: readonly RightInput[],
+  blobs: Pick<BlobStore, 'get'>,
+): Promise<DatasetFile[][]> {
+  return Promise.all(
+    inputs.map(async ({ body: { files } }) => {
+      return readFileManifest(await blobs.get(files.manifest), files);
+    }),
+  );
+}
+
 /** The tables of a run as the engine will find them once its inputs are read. */
 export function inputTables(
-  request: Pick<ReadRequest, 'folder' | 'inputs' | 'contents' | 'suppression'>,
+  request: Pick<ReadRequest, 'folder' | 'inputs' | 'files' | 'contents' | 'suppression'>,
 ): RunTable[] {
   const { folder, contents, suppression } = request;
-  return request.inputs.map(({ input, body }, at) => ({
+  return request.inputs.map(({ input }, at) => ({
     name: contents.parameters.tables[at] ?? '',
     columns: contents.schemas[at]?.columns ?? [],
     granted: columnsRead(at, { uses: contents.uses, suppression, asked: input.columns }),
-    files: body.files.map((_, file) => join(folder, `input-${at}-${file}.parquet`)),
+    files: (request.files[at] ?? []).map((_, file) => {
+      return join(folder, `input-${at}-${file}.parquet`);
+    }),
   }));
 }
 
@@ -85,8 +104,8 @@ export async function readInputs(request: ReadRequest): Promise<ReadyInput[]> {
   return ready;
 }
 
-function fileOf({ inputs }: ReadRequest, { at, file }: FileToRead) {
-  return (inputs[at] as RightInput).body.files[file] as RightInput['body']['files'][number];
+function fileOf({ files }: ReadRequest, { at, file }: FileToRead): DatasetFile {
+  return files[at]?.[file] as DatasetFile;
 }
 
 async function readFile(

@@ -4,7 +4,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TaskContents } from '@cloister/contract';
+import type { DatasetFile, TaskContents } from '@cloister/contract';
 import { CHUNK_BYTES, datasetAadPrefix, digestTree, type RightInput } from '@cloister/contract';
 import type { Use } from '@cloister/contract/policy';
 import { type BlobStore, CodedError, equal, systemTimers } from '@cloister/core';
@@ -23,7 +23,7 @@ const keyOf = (id: number) => ({ id: String(id), masterKey: new Uint8Array(32).f
 let folder: string;
 let db: DuckDBConnection;
 let encrypted: Uint8Array;
-let files: RightInput['body']['files'];
+let files: DatasetFile[];
 let leaves: Uint8Array;
 
 beforeAll(async () => {
@@ -88,7 +88,8 @@ it('reads the ranges of granted columns from the owner, and decrypts just those'
     crypto: nodeCrypto,
     timers: systemTimers,
     folder,
-    inputs: [{ input, owner: 'bank', event: '', body: { files } } as unknown as RightInput],
+    inputs: [{ input, owner: 'bank', event: '', body: {} } as unknown as RightInput],
+    files: [files],
     contents: contents as unknown as TaskContents,
     suppression: [],
     keys: [new Map([0, 1, 3].map((id) => [id, keyOf(id).masterKey]))],

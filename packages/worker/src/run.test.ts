@@ -131,7 +131,7 @@ describe('a run', () => {
     const usage = folded?.usage?.body;
     if (usage === undefined) throw new Error('no usage');
     const { counted, inputs, host } = usage;
-    const { length } = dataset.body.files[0] as { length: number };
+    const { length } = dataset.body.files;
     expect(inputs.map(({ rows, bytes }) => [rows, bytes])).toEqual([[3, length]]);
     expect(counted).toMatchObject({ rowsIn: 3, rowsOut: 3, bytesIn: length });
     expect(Number.isInteger(host.milliseconds)).toBe(true);

@@ -33,7 +33,7 @@ import type { TreeHead } from '@cloister/tlog';
 import type { InputKeys, ReadyInput, SealedResult } from './data-plane.ts';
 import { Directory } from './directory.ts';
 import { type AskedRun, attest, joinTask, newIdentity, type RunIdentity } from './identity.ts';
-import { inputTables } from './inputs.ts';
+import { filesOf, inputTables } from './inputs.ts';
 import { type ObtainedKeys, obtainKeys, startKeys } from './keys.ts';
 import type { WorkerPorts } from './ports.ts';
 import { recipientKeys } from './result.ts';
@@ -92,7 +92,10 @@ async function runJoined(ports: WorkerPorts, identity: RunIdentity, joined: Join
   onPhase('keys');
   const rights = requireRights(ports, join);
   const start = startKeys(ports, identity, { join, head: joined.head, rights });
-  const { openings, contents } = await fetchOpenings(ports, identity, joined, rights);
+  const [{ openings, contents }, listed] = await Promise.all([
+    fetchOpenings(ports, identity, joined, rights),
+    filesOf(rights.inputs, identity.blobs),
+  ]);
   const { plan, suppression } = await planToRun(ports.engine, contents);
   const { outputs } = rights.task.body;
   const { charter } = ports.follower;
@@ -106,7 +109,7 @@ async function runJoined(ports: WorkerPorts, identity: RunIdentity, joined: Join
   const { inputs } = rights;
   const blobsOf = (member: string) => ownFirst(identity, joined.directory, member);
   const from = { genesis, crypto, timers, blobs, blobsOf };
-  const reading = { ...from, folder, inputs, contents, suppression, keys };
+  const reading = { ...from, folder, inputs, files: listed, contents, suppression, keys };
   const files = plan.statements.map((_, i) => joinPath(folder, `result-${i}.parquet`));
   const tables = inputTables(reading);
   const read = data.readInputs(reading).finally(() => wipe(keys));

@@ -12,8 +12,10 @@ import {
   countersignJoin,
   datasetAadPrefix,
   digestTree,
+  encodeFileManifest,
   encodeParameters,
   encodeSchema,
+  filesSaid,
   type Opening,
   type Said,
 } from '@cloister/contract';
@@ -168,7 +170,8 @@ export class Stage {
       yield file;
     };
     const { leaves, root, length } = await digestTree(chunks(), nodeCrypto);
-    const files = [{ blob: this.put(file), length, root, leaves: this.put(leaves) }];
+    const listed = [{ blob: this.put(file), length, root, leaves: this.put(leaves) }];
+    const files = filesSaid(listed, this.put(encodeFileManifest(listed)));
     const commitments = { schema: schema.commitment, policy: policy.commitment };
     const body = await world.addDataset(owner, {
       dataset,

@@ -4,6 +4,7 @@
 // name lies in blobs. One table at the end says who may sign what. spec/events.md.
 import { z } from 'zod';
 import { charterBody } from '../charter/body.ts';
+import { FILES_MAX } from '../dataset-files/file-manifest.ts';
 import {
   bytesUpTo,
   code,
@@ -103,12 +104,11 @@ export const epochAbortBody = z.strictObject({
   got: z.string().max(200),
 });
 
-const file = z.strictObject({
-  blob: digest,
+/** The files: the blob that lists them, how many there are, and their bytes together. */
+const files = z.strictObject({
+  manifest: digest,
+  count: z.number().int().min(1).max(FILES_MAX),
   length: positive,
-  /** RFC 6962 root over chunks of 256 KiB, and the blob that holds the leaf hashes. */
-  root: digest,
-  leaves: digest,
 });
 
 /** One version of a dataset; the newest event of a version replaces the ones before it. */
@@ -117,7 +117,7 @@ export const datasetBody = z.strictObject({
   version: positive,
   groupKey: point,
   rows: count,
-  files: z.array(file).min(1).max(10_000),
+  files,
   /** Sealed-key blobs, ascending by id; id 0, the footer key, is always there. */
   columns: z
     .array(z.strictObject({ id: columnId, sealed: digest }))

@@ -44,10 +44,12 @@ export function foldDataset(state: FoldState, event: AdmittedEvent<'dataset'>): 
 
 function judgeReseal(before: DatasetVersion, now: EventBody<'dataset'>): Verdict {
   const was = before.body;
-  const files = (body: EventBody<'dataset'>): string =>
-    body.files.map((f) => [f.blob, f.root, f.leaves].map(toHex).join() + f.length).join();
   const columns = (body: EventBody<'dataset'>): string => body.columns.map((c) => c.id).join();
-  if (was.rows !== now.rows || files(was) !== files(now)) {
+  const sameFiles =
+    equal(was.files.manifest, now.files.manifest) &&
+    was.files.count === now.files.count &&
+    was.files.length === now.files.length;
+  if (was.rows !== now.rows || !sameFiles) {
     return voided('dataset-reseal-content', 'rows or files');
   }
   if (columns(was) !== columns(now) || !equal(was.schema, now.schema)) {

@@ -7,10 +7,13 @@ import type { DatasetJob, DatasetJson } from '@cloister/api';
 import {
   activeEpochOf,
   commitTo,
+  type DatasetFile,
   type DatasetSchema,
   decodeSchema,
   type EventBody,
+  encodeFileManifest,
   encodeSchema,
+  filesSaid,
   type Price,
 } from '@cloister/contract';
 import {
@@ -76,15 +79,16 @@ export async function addDataset(
   const policy = await compile(gateway, wanted.policy, schema);
   const entry = newEntry(gateway, { dataset: wanted.dataset, schema, policy });
   await gateway.vault.put(entry);
-  const files: EventBody<'dataset'>['files'] = [];
+  const listed: DatasetFile[] = [];
   for (const [file, plain] of parquets.entries()) {
     const tell = (step: EncryptStep) => report({ ...step, file: file + 1 });
-    files.push(await encryptFile(gateway, { plain, schema, entry, file }, tell));
+    listed.push(await encryptFile(gateway, { plain, schema, entry, file }, tell));
   }
   report({ state: 'recording', file: 0, progress: null });
   const { price } = wanted;
   // The keepers may have made another key meanwhile.
   const groupKey = await verifiedGroupKey(gateway);
+  const files = filesSaid(listed, await gateway.blobs.put(encodeFileManifest(listed)));
   const parts = { groupKey, rows, files, price, approvals: policy.approvals };
   return publishAccepted(gateway, 'dataset', await sealDataset(gateway, entry, parts));
 }
@@ -120,7 +124,7 @@ export async function listDatasets(gateway: Gateway): Promise<DatasetJson[]> {
         owner,
         name,
         rows: body.rows,
-        bytes: body.files.reduce((sum, file) => sum + file.length, 0),
+        bytes: body.files.length,
         columns,
         price: body.price,
         approvals: body.approvals,

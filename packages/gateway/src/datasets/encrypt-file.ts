@@ -8,10 +8,10 @@ import { join } from 'node:path';
 import type { DatasetJob } from '@cloister/api';
 import {
   CHUNK_BYTES,
+  type DatasetFile,
   type DatasetSchema,
   datasetAadPrefix,
   digestTree,
-  type EventBody,
 } from '@cloister/contract';
 import { toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
@@ -35,13 +35,13 @@ export interface EncryptStep {
 
 /**
  * Encrypts the plain Parquet file, proves the outcome and puts it into the blobs; answers what the
- * dataset's event says of it. `report` hears how far it is.
+ * dataset's list of files says of it. `report` hears how far it is.
  */
 export async function encryptFile(
   gateway: Gateway,
   of: { plain: string; schema: DatasetSchema; entry: VaultEntry; file: number },
   report: (step: EncryptStep) => void,
-): Promise<EventBody<'dataset'>['files'][number]> {
+): Promise<DatasetFile> {
   const { plain, schema, entry, file } = of;
   const folder = await homeFolder(gateway.home, 'uploads');
   const encrypted = join(folder, `${toHex(entry.dataset)}.encrypted`);

@@ -17,9 +17,8 @@ export function estimateCost(
   let rows = 0;
   let micros = 0n;
   bodies.forEach((body, i) => {
-    const size = body.files.reduce((sum, file) => sum + file.length, 0);
     const share = (inputs[i]?.columns.length ?? 0) / Math.max(body.columns.length - 1, 1);
-    const read = Math.round(size * share);
+    const read = Math.round(body.files.length * share);
     bytes += read;
     rows += body.rows;
     micros += costOf(body.price, { rows: body.rows, bytes: read, milliseconds: 0 });

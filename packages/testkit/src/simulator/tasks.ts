@@ -3,14 +3,16 @@
 // ledger by their honest owners. Column 1 and 3 may be shown, column 2 is hidden.
 import {
   commitTo,
+  encodeFileManifest,
   encodeParameters,
   encodeSchema,
+  filesSaid,
   type OpeningMap,
   type Said,
   sealOpenings,
 } from '@cloister/contract';
 import { encodePolicy, encodeUses, type Policy, type Use } from '@cloister/contract/policy';
-import { toHex, utf8 } from '@cloister/core';
+import { type Random, toHex, utf8 } from '@cloister/core';
 import type { Vault } from '@cloister/gateway/protocol';
 import { encodeLabel } from '@cloister/threshold';
 import { hpkeSeal, sealMasterKey } from '@cloister/threshold/node';
@@ -56,10 +58,18 @@ export async function addDataset(
   const opened = { schema: schema.opening, policy: policy.opening };
   const openings = await forMembers(stage, opened);
   const { columns: sealed } = seal(stage, plain, keys);
-  const body = stage.world.datasetBody({ ...plain, columns: sealed, openings });
+  const files = listed(stage, ports.random);
+  const body = stage.world.datasetBody({ ...plain, files, columns: sealed, openings });
   await vault.put({ dataset, version: 1, name: 't', keys, ...opened });
   await put(stage, body);
   return { body, keys, ...opened };
+}
+
+/** A list of one file, which nobody reads. */
+function listed(stage: Stage, random: Random) {
+  const [blob, root, leaves] = [random.bytes(32), random.bytes(32), random.bytes(32)];
+  const files = [{ blob, length: 65_536, root, leaves }];
+  return filesSaid(files, stage.putBlob(encodeFileManifest(files)));
 }
 
 /** Openings sealed to these members, as a blob. */

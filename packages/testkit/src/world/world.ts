@@ -363,14 +363,7 @@ export class World {
       version: 1,
       groupKey: active?.groupKey ?? namedPoint(this.seed, 'no-group-key'),
       rows: 1_000,
-      files: [
-        {
-          blob: this.freshBytes(32),
-          length: 65_536,
-          root: this.freshBytes(32),
-          leaves: this.freshBytes(32),
-        },
-      ],
+      files: { manifest: this.freshBytes(32), count: 1, length: 65_536 },
       columns: [0, 1, 2, 3].map((id) => ({ id, sealed: this.freshBytes(32) })),
       schema: this.freshBytes(32),
       policy: this.freshBytes(32),
