@@ -68,7 +68,7 @@ it('ends the attempt by a dealer that proves nothing, and excludes it', async ()
   expect(world.state.formingEpoch).toBeNull();
 });
 
-it('ends the attempt by a complaint about no deal that was dealt, its author at fault', async () => {
+it('ends the attempt by a complaint about no deal that was dealt', async () => {
   const { world, id, nodes, dealings, signers } = await committed();
   for (const [i, signer] of signers.entries()) {
     await world.must(signer, 'reveal', world.revealBody(id, i + 1, dealings, 3));
