@@ -8,7 +8,7 @@
 // Invariant: between two gateways that lie no more time passes than leaves as many of them as may
 // lie, and an honest one, their turn well within a phase of a key epoch, whose silent seats are
 // excluded at its end.
-import { type EventBody, type EventKind, eventId, signEvent } from '@cloister/contract';
+import { type EventKind, eventId, placed, type Said, signEvent } from '@cloister/contract';
 import { type CodedError, isCoded, type Signer, toHex } from '@cloister/core';
 import type { TreeHead } from '@cloister/tlog';
 import { followPast, type WitnessRule, witnessRule } from './cosigned-head.ts';
@@ -63,11 +63,12 @@ export class Appender {
   /** Signs an event and appends it until it has landed. @throws CodedError as `bytes` */
   async event<K extends EventKind>(
     kind: K,
-    body: EventBody<K>,
+    said: Said<K>,
     landing: Landing = {},
   ): Promise<TreeHead> {
     const { signer, name } = this.#options;
-    const { genesis } = this.#ports;
+    const { genesis, follower } = this.#ports;
+    const body = placed(follower.state, signer.key, { kind, said });
     return this.bytes(kind, await signEvent(signer, name, { genesis, kind, body }), landing);
   }
 

@@ -27,6 +27,7 @@ beforeAll(async () => {
     hpke,
     tls: new Uint8Array(91),
     checkpoint: 'a note',
+    state: world.state,
     of: { task: new Uint8Array(32), run: new Uint8Array(16), ticket: new Uint8Array(9) },
   };
 });

@@ -5,10 +5,11 @@
 import type { Attester } from '@cloister/attester';
 import {
   type CharterBody,
-  type EventBody,
   environmentById,
   eventId,
+  type FoldState,
   operatorById,
+  placed,
   reportData,
   signEvent,
 } from '@cloister/contract';
@@ -33,6 +34,8 @@ export interface JoinFacts {
   readonly tls: Uint8Array;
   /** The cosigned checkpoint, as its signed note. */
   readonly checkpoint: string;
+  /** What it has folded: the join lands within the next entries, or never. */
+  readonly state: FoldState;
   /** What a worker joins. */
   readonly of?: {
     readonly task: Uint8Array;
@@ -61,7 +64,7 @@ export async function makeJoin(facts: JoinFacts, ports: JoinPorts): Promise<Made
   checkPlace(facts, ports);
   const { attester, crypto, signer } = ports;
   const { role, genesis, operator, environment, charter, hpke, tls } = facts;
-  const body: Omit<EventBody<'join'>, 'evidence'> = {
+  const said = {
     role,
     operator,
     charter: charter.version,
@@ -72,9 +75,10 @@ export async function makeJoin(facts: JoinFacts, ports: JoinPorts): Promise<Made
     hpke,
     checkpoint: utf8(facts.checkpoint),
   };
-  const input = { genesis, signing: signer.key, join: body };
+  const input = { genesis, signing: signer.key, join: said };
   const { evidence } = await attester.quote(reportData(input, attester.reportDataLength, crypto));
-  const join = { ...body, evidence: crypto.digest('sha256', evidence) };
+  const whole = { ...said, evidence: crypto.digest('sha256', evidence) };
+  const join = placed(facts.state, signer.key, { kind: 'join', said: whole });
   const inner = await signEvent(signer, facts.name, { genesis, kind: 'join', body: join });
   const event = await attester.signJoin(inner);
   return { event, evidence, id: eventId(inner, crypto) };

@@ -44,6 +44,7 @@ async function quotedJoin(
     hpke: freshPoint(),
     evidence: filled(0),
     checkpoint: filled(3),
+    within: 100,
   };
   const data = reportData({ genesis: GENESIS, signing: signer.key, join: body }, 64, nodeCrypto);
   const evidence = (await at.handlers.quote(data)) as Uint8Array;

@@ -175,6 +175,14 @@ export const contractError = errorTable({
     kind: 'not-found',
     says: 'The ledger, as far as it is read here, has no such join.',
   },
+  'state-malformed': {
+    kind: 'malformed',
+    says: 'The bytes are no state of the fold; fold the ledger again from its first entry.',
+  },
+  'state-schema': {
+    kind: 'unsupported',
+    says: 'The state was written under another schema than this release reads; fold again.',
+  },
   'ledger-unreachable': {
     kind: 'unavailable',
     says: 'Nobody who serves the ledger answered; try again.',

@@ -35,6 +35,7 @@ export {
 } from './fold/lookup.ts';
 export * from './fold/rights.ts';
 export * from './fold/state.ts';
+export { decodeState, encodeState, STATE_SCHEMA } from './fold/state-codec.ts';
 export { LANDING_MAX, placed } from './fold/statements.ts';
 export * from './fold/task-state.ts';
 export { agreedTime } from './fold/time.ts';

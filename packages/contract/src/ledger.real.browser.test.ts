@@ -19,7 +19,8 @@ import {
 } from '@cloister/tlog';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { foldEntry } from './fold/fold.ts';
-import { emptyState, encodeState } from './fold/state.ts';
+import { emptyState } from './fold/state.ts';
+import { encodeState } from './fold/state-codec.ts';
 
 /** Everything goes in and out as JSON, bytes in base64 or hexadecimal. */
 const MODULE = `

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SIMULATED hardware for the keepers of a test world: a charter that pins it, its roots and
 // collateral, and evidence over each keeper's own join, minted under development roots.
-import { type EventBody, reportData } from '@cloister/contract';
+import { reportData, type Said } from '@cloister/contract';
 import { CodedError } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import {
@@ -96,7 +96,7 @@ function collateralOf(root: DevelopmentRoot, at: number) {
   }
 }
 
-function quote(world: World, signing: Uint8Array, join: EventBody<'join'>, at: number): Uint8Array {
+function quote(world: World, signing: Uint8Array, join: Said<'join'>, at: number): Uint8Array {
   const environment = world.charter.environments.find((e) => e.id === join.environment);
   const kind = (environment?.tee ?? '') as EvidenceKind;
   const root = rootOf(kind, world.charter.operators[0]?.id ?? '');

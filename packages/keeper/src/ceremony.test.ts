@@ -178,8 +178,8 @@ async function playDealer(
   const duties = committee.duties('bank', 'keeper');
   const attester = inProcessAttester(duties);
   const signer = ephemeralEd25519Signer();
-  const body: Omit<EventBody<'join'>, 'evidence'> = {
-    role: 'keeper',
+  const body = {
+    role: 'keeper' as const,
     operator: 'bank',
     charter: 1,
     environment: duties.environment,

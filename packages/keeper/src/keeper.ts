@@ -165,6 +165,7 @@ export class Keeper {
       hpke,
       tls: this.tls.spki,
       checkpoint: note as string,
+      state: this.follower.state,
     };
     const made = await makeJoin(facts, this.#ports);
     const { blobsOf } = this.#ports;

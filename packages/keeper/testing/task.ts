@@ -196,8 +196,8 @@ export async function joinTask(
   const signer = ephemeralEd25519Signer();
   const hpke = generateHpkeKeyPair();
   const hardware = hardwareOf('sgx', change.program ?? WORKER_PROGRAM);
-  const body: Omit<EventBody<'join'>, 'evidence'> = {
-    role: 'worker',
+  const body = {
+    role: 'worker' as const,
     operator: 'insurer',
     charter: 1,
     environment: 'worker-sgx',

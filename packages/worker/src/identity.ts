@@ -50,9 +50,9 @@ export async function attest(ports: WorkerPorts, identity: RunIdentity): Promise
     return follower.note;
   });
   const about = { role: 'worker', name, genesis, operator, environment } as const;
-  const { charter } = follower;
+  const { charter, state } = follower;
   const keys = { hpke: hpke.publicKey, tls: tls.spki };
-  const facts = { ...about, charter, ...keys, checkpoint, of: { task, run, ticket } };
+  const facts = { ...about, charter, state, ...keys, checkpoint, of: { task, run, ticket } };
   return makeJoin(facts, { ...ports, signer });
 }
 

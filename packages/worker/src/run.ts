@@ -22,6 +22,7 @@ import {
   type Rights,
   readTaskOpenings,
   rightsOfJoin,
+  type Said,
   type TaskContents,
   type TaskOpenings,
   voidError,
@@ -227,7 +228,7 @@ function usageOf(
     rowsOut: number;
     host: EventBody<'usage'>['host'];
   },
-): EventBody<'usage'> {
+): Said<'usage'> {
   const { ready, rights, sealed } = of;
   const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
   return {
@@ -256,9 +257,9 @@ async function record(
   ports: WorkerPorts,
   identity: RunIdentity,
   rights: Allowed,
-  body: EventBody<'usage'>,
+  said: Said<'usage'>,
 ): Promise<void> {
-  await identity.appender.event('usage', body, { rule: witnessRule(ports, rights.owners) });
+  await identity.appender.event('usage', said, { rule: witnessRule(ports, rights.owners) });
 }
 
 /** The blobs to every recipient's gateway, then the event that says so. */

@@ -26,7 +26,7 @@ import {
   time,
 } from '../shapes.ts';
 
-/** A statement of a member lands within this size of the ledger, or never. */
+/** A statement lands within this size of the ledger, or never. */
 const landing = { within: positive };
 /** Where it stands: its author's newest accepted one on the same subject, if there is one. */
 const turn = { previous: digest.optional(), ...landing };
@@ -65,6 +65,7 @@ export const joinBody = z.strictObject({
   evidence: digest,
   /** The cosigned checkpoint that the node began from, as its signed note's bytes. */
   checkpoint: bytesUpTo(65_536),
+  ...landing,
 });
 
 /** Names n joins in seat order. `from` is the epoch reshared; without it a new key is made. */
@@ -212,6 +213,7 @@ export const usageBody = z.strictObject({
   host: z.strictObject({ milliseconds: count, peakMemoryBytes: count }),
   /** What keepers of t seats signed as they opened (opening-receipt.ts). */
   receipts: z.array(bytesUpTo(16_384)).min(1).max(99),
+  ...landing,
 });
 
 /** The result's blobs lie at the recipients' gateways. */

@@ -18,7 +18,7 @@ import { foldJoin } from './joins.ts';
 import { worthProving } from './proofs.ts';
 import { foldRefusal, foldReleased, foldRunFailed, foldUsage } from './runs.ts';
 import type { FoldState } from './state.ts';
-import { judgeLanding, STATEMENTS } from './statements.ts';
+import { judgeLanding, LANDING_MAX, STATEMENTS } from './statements.ts';
 import { foldTask } from './tasks.ts';
 import { foldCollateral, foldTick } from './time.ts';
 import { type Verdict, type VoidCode, voided } from './void-codes.ts';
@@ -75,18 +75,22 @@ export function fold(state: FoldState, event: AnyEvent): Outcome {
   return outcome(state, verdict);
 }
 
-/** Besides members' statements, a node's word that takes a run or ends one. */
-const STAYS_VOID: ReadonlySet<EventKind> = new Set([...STATEMENTS, 'join', 'usage']);
-
 /**
- * Ticks and charters tell repeats by their content. What is void stays void: otherwise one that
- * missed its moment (a policy sealed for a key that was not active yet, a join that came before its
- * approval) could be brought back by anybody.
+ * Ticks and charters tell repeats by their content. A statement that is void stays void: otherwise
+ * one that missed its moment (a policy sealed for a key that was not active yet, a join that came
+ * before its approval) could be brought back by anybody. After `LANDING_MAX` entries it is late
+ * whatever it says, so its id is forgotten; what is no statement, its epoch or run tells.
  */
 function remember(state: FoldState, { kind, key }: AnyEvent, verdict: Verdict): void {
+  const { seq, recent } = state;
+  const old = recent.get(seq - LANDING_MAX) ?? '';
+  for (const ids of [state.seen, state.voids]) ids.delete(old);
+  recent.delete(seq - LANDING_MAX);
   if (kind === 'tick' || kind === 'charter') return;
-  if (verdict === undefined) state.seen.set(key, state.seq);
-  else if (STAYS_VOID.has(kind) && !NOT_A_STATEMENT.has(verdict.code)) state.voids.add(key);
+  const stays = STATEMENTS.has(kind) && !NOT_A_STATEMENT.has(verdict?.code ?? 'duplicate');
+  if (verdict !== undefined && !stays) return;
+  (verdict === undefined ? state.seen : state.voids).set(key, seq);
+  recent.set(seq, key);
 }
 
 /** Takes the position of an entry whose bytes are no event; `reason` is the error's code. */

@@ -8,6 +8,7 @@
 import { toHex } from '@cloister/core';
 import type { AdmittedEvent } from '../events/event.ts';
 import type { Input } from '../shapes.ts';
+import { schedule } from './due.ts';
 import {
   activeEpochOf,
   charterOf,
@@ -25,6 +26,9 @@ import { type Verdict, type VoidCode, voided } from './void-codes.ts';
 
 /** The place in a run's roster whose join opens the run. */
 export const DRIVER = 1;
+
+/** The most persons of an owner that have grants on one input of a task. */
+const PERSONS_MAX = 100;
 
 export function foldApprove(state: FoldState, event: AdmittedEvent<'approve'>): Verdict {
   const { body } = event;
@@ -44,11 +48,17 @@ export function foldApprove(state: FoldState, event: AdmittedEvent<'approve'>): 
     return voided('approve-expired', `ends at ${body.until}, the clock is ${state.clock}`);
   }
   for (const granted of body.inputs) {
+    const persons = task.grants.get(versionKey(granted));
+    if (persons === undefined || persons.has(toHex(body.person))) continue;
+    if (persons.size < PERSONS_MAX) continue;
+    return voided('approve-persons-many', `${persons.size} on ${versionKey(granted)}`);
+  }
+  for (const granted of body.inputs) {
     const key = versionKey(granted);
     const persons = task.grants.get(key) ?? new Map<string, Grant>();
     const { runs, from, until } = body;
-    const columns = [...granted.columns];
-    const grant = { event: event.key, owner: owner.id, columns, runs, used: 0, from, until };
+    const whole = isWhole(task, granted);
+    const grant = { event: event.key, owner: owner.id, whole, runs, used: 0, from, until };
     endUncovered(state, { taskKey, key, person: toHex(body.person), grant });
     persons.set(toHex(body.person), grant);
     task.grants.set(key, persons);
@@ -64,12 +74,10 @@ function endUncovered(
   of: { taskKey: string; key: string; person: string; grant: Grant },
 ): void {
   const { taskKey, key, person, grant } = of;
-  const asked = state.tasks.get(taskKey)?.body.inputs.find((one) => versionKey(one) === key);
-  const whole = asked?.columns.every((column) => grant.columns.includes(column)) === true;
   for (const run of openRunsOf(state, taskKey)) {
     const paidUntil = state.runs.get(run)?.paid.get(key)?.get(person);
     if (paidUntil === undefined) continue;
-    const covers = whole && grant.from <= state.clock && grant.until >= paidUntil;
+    const covers = grant.whole && grant.from <= state.clock && grant.until >= paidUntil;
     if (!covers) endRun(state, run, 'grant-replaced');
   }
 }
@@ -80,10 +88,17 @@ function judgeGranted(state: FoldState, task: Task, owner: string, granted: Inpu
   if (ownerOf(state, granted) !== owner) {
     return voided('approve-not-owner', `${owner} does not own ${versionKey(granted)}`);
   }
-  const extra = granted.columns.find((column) => !asked.columns.includes(column));
+  const wanted = new Set(asked.columns);
+  const extra = granted.columns.find((column) => !wanted.has(column));
   return extra === undefined
     ? undefined
     : voided('approve-not-asked', `column ${extra} of ${versionKey(granted)}`);
+}
+
+/** Whether a grant of columns that were asked for leaves out none. */
+function isWhole(task: Task, granted: Input): boolean {
+  const asked = task.body.inputs.find((input) => versionKey(input) === versionKey(granted));
+  return asked !== undefined && granted.columns.length === asked.columns.length;
 }
 
 export function foldDecline(state: FoldState, event: AdmittedEvent<'decline'>): Verdict {
@@ -139,7 +154,7 @@ export function judgeInput(state: FoldState, task: Task, input: Input, run?: Run
   const paid = run?.paid.get(versionKey(input));
   const steps: [VoidCode, (grant: Grant, person: string) => boolean][] = [
     ['join-unapproved', (_, person) => run === undefined || paid?.has(person) === true],
-    ['join-columns-not-granted', (g) => input.columns.every((c) => g.columns.includes(c))],
+    ['join-columns-not-granted', (g) => g.whole],
     ['join-expired', (g, person) => state.clock < Math.min(g.until, paid?.get(person) ?? g.until)],
     ['join-not-yet-valid', (g) => state.clock >= g.from],
     ['join-run-limit', (g) => run !== undefined || g.used < g.runs],
@@ -166,16 +181,17 @@ export function consumeRun(state: FoldState, event: AdmittedEvent<'join'>): void
     const payers = new Map<string, number>();
     paid.set(versionKey(input), payers);
     for (const [person, grant] of task.grants.get(versionKey(input)) ?? []) {
-      const covers = input.columns.every((column) => grant.columns.includes(column));
       const valid = state.clock >= grant.from && state.clock < grant.until;
-      if (!covers || !valid || grant.used >= grant.runs) continue;
+      if (!grant.whole || !valid || grant.used >= grant.runs) continue;
       grant.used += 1;
       payers.set(person, grant.until);
       until = Math.min(until, grant.until);
     }
   }
   task.runs.push(runKey);
-  state.openRuns.add(runKey);
+  task.open.add(runKey);
+  const deadline = state.clock + charterOf(state).deadlines.run;
+  schedule(state, { at: deadline + 1, what: 'run', key: runKey });
   state.runs.set(runKey, {
     task: taskKey,
     join: event.key,
@@ -183,7 +199,7 @@ export function consumeRun(state: FoldState, event: AdmittedEvent<'join'>): void
     status: 'joined',
     at: state.clock,
     until,
-    deadline: state.clock + charterOf(state).deadlines.run,
+    deadline,
     paid,
     usage: null,
     releasedSeq: null,

@@ -17,7 +17,8 @@ import { describe, expect, it } from 'vitest';
 import type { EventBody } from '../events/bodies.ts';
 import { foldEntry } from './fold.ts';
 import { requiredWitnesses, rightsOfJoin } from './rights.ts';
-import { cloneState, emptyState, encodeState } from './state.ts';
+import { cloneState, emptyState } from './state.ts';
+import { encodeState } from './state-codec.ts';
 import { missingGrants, runState, taskState } from './task-state.ts';
 
 async function ready(grant: { runs?: number } = {}) {

@@ -30,7 +30,7 @@ export function foldUsage(state: FoldState, event: AdmittedEvent<'usage'>): Verd
     judgeColumns(task, event.body) ?? judgeReceipts(state, { run, task, join, epoch }, event);
   if (unproved !== undefined) return unproved;
   run.status = 'recorded';
-  state.openRuns.delete(toHex(event.body.run));
+  found.task.open.delete(toHex(event.body.run));
   run.usage = { event: event.key, body: event.body, seq: state.seq, at: state.clock };
   return undefined;
 }
@@ -119,22 +119,14 @@ export function foldRefusal(state: FoldState, event: AdmittedEvent<'refusal'>): 
 /** Ends a run that is open, as failed; one that has recorded or failed stays as it is. */
 export function endRun(state: FoldState, key: string, code: string): void {
   const run = state.runs.get(key);
-  if (run === undefined || !state.openRuns.delete(key)) return;
+  if (run === undefined || state.tasks.get(run.task)?.open.delete(key) !== true) return;
   run.status = 'failed';
   run.failure = code;
 }
 
 /** The runs of a task (by event key) that have neither recorded nor failed. */
 export function openRunsOf(state: FoldState, taskKey: string): string[] {
-  return [...state.openRuns].filter((key) => state.runs.get(key)?.task === taskKey);
-}
-
-/** Called when the clock has moved: a run that recorded nothing in its time has failed. */
-export function endOverdueRuns(state: FoldState): void {
-  for (const key of [...state.openRuns]) {
-    const run = state.runs.get(key);
-    if (run !== undefined && state.clock > run.deadline) endRun(state, key, 'run-deadline');
-  }
+  return [...(state.tasks.get(taskKey)?.open ?? [])];
 }
 
 function inRoster(run: Run, join: string): boolean {

@@ -2,8 +2,7 @@
 // The fold's state: what every honest party computes from the same ordered events. Plain data in
 // Maps, Sets and byte strings, keyed by hexadecimal ids, so that it can be printed, compared and
 // cloned (`structuredClone`). Only the fold changes it; everyone else reads. Times are the ledger's
-// clock in milliseconds. `encodeState` is one deterministic encoding, for digests and comparisons.
-import { type Cbor, encodeCbor } from '@cloister/core';
+// clock in milliseconds. Its bytes are state-codec.ts's.
 import type { CharterBody } from '../charter/body.ts';
 import type { EventBody } from '../events/bodies.ts';
 
@@ -32,12 +31,21 @@ export interface FoldState {
   tasks: Map<string, Task>;
   /** By run id; a run exists from its accepted join on. */
   runs: Map<string, Run>;
-  /** Runs that have neither recorded nor failed. */
-  openRuns: Set<string>;
-  /** Positions of accepted events, by id. */
+  /** What the clock ends, soonest first (due.ts). */
+  due: Due[];
+  /** Positions of accepted events, by id; of the newest `LANDING_MAX` entries. */
   seen: Map<string, number>;
-  /** Ids of void events that stay void (fold.ts). */
-  voids: Set<string>;
+  /** Likewise of void events that stay void (fold.ts). */
+  voids: Map<string, number>;
+  /** Ids of `seen` and `voids` by position: derived from them. */
+  recent: Map<number, string>;
+}
+
+/** Something that ends once the clock has reached `at`. */
+export interface Due {
+  at: number;
+  what: 'run';
+  key: string;
 }
 
 export interface Join {
@@ -99,7 +107,8 @@ export interface Dataset {
 export interface Grant {
   event: string;
   owner: string;
-  columns: number[];
+  /** Whether it covers every column that the task wants of the input. */
+  whole: boolean;
   runs: number;
   /** Accepted joins that this grant has paid for. */
   used: number;
@@ -120,6 +129,8 @@ export interface Task {
   declines: Map<string, string>;
   /** Run ids in the order of their joins. */
   runs: string[];
+  /** Those that have neither recorded nor failed. */
+  open: Set<string>;
 }
 
 export type RunStatus = 'joined' | 'recorded' | 'released' | 'failed';
@@ -163,29 +174,14 @@ export function emptyState(genesis: Uint8Array): FoldState {
     datasets: new Map(),
     tasks: new Map(),
     runs: new Map(),
-    openRuns: new Set(),
+    due: [],
     seen: new Map(),
-    voids: new Set(),
+    voids: new Map(),
+    recent: new Map(),
   };
 }
 
 /** A copy that can be folded on without touching the original: to ask what an event would do. */
 export function cloneState(state: FoldState): FoldState {
   return structuredClone(state);
-}
-
-/** The state's one encoding; equal states give equal bytes. */
-export function encodeState(state: FoldState): Uint8Array<ArrayBuffer> {
-  return encodeCbor(plain(state));
-}
-
-function plain(value: unknown): Cbor {
-  if (value instanceof Uint8Array || value === null || typeof value !== 'object') {
-    return value as Cbor;
-  }
-  if (value instanceof Set) return [...value].sort() as Cbor;
-  if (Array.isArray(value)) return value.map(plain);
-  const entries = value instanceof Map ? [...value] : Object.entries(value);
-  const kept = entries.filter(([, inner]) => inner !== undefined);
-  return new Map(kept.map(([key, inner]) => [key as string, plain(inner)]));
 }

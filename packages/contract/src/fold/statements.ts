@@ -13,17 +13,25 @@ import { type Verdict, voided } from './void-codes.ts';
 
 /** A statement may land among at most this many entries; after them its id can be forgotten. */
 export const LANDING_MAX = 65_536;
-/** What authors here allow: seconds on a busy ledger, days on a quiet one. */
-const LANDING = 4_096;
+/** What authors here allow: half a minute on a busy ledger, days on a quiet one. */
+const LANDING = 16_384;
 
-/** Kinds that say what they must land within, and may be judged once. */
+/**
+ * Kinds that say what they must land within, and may be judged once: members' statements, and a
+ * node's word that takes a run or ends one.
+ */
 export const STATEMENTS: ReadonlySet<EventKind> = new Set([
   'epoch',
   'dataset',
   'task',
   'approve',
   'decline',
+  'join',
+  'usage',
 ]);
+
+/** Kinds that follow on their author's newest one on the same subject. */
+const IN_TURN: ReadonlySet<EventKind> = new Set(['dataset', 'approve', 'decline']);
 
 /** Whether a statement lands in time. */
 export function judgeLanding(state: FoldState, { body }: AdmittedEvent): Verdict {
@@ -79,7 +87,7 @@ function placeOf(
   if (kind === 'tick') return { size: state.seq };
   if (!STATEMENTS.has(kind)) return {};
   const within = state.seq + LANDING;
-  if (kind === 'epoch' || kind === 'task') return { within };
+  if (!IN_TURN.has(kind)) return { within };
   const author = state.charter === null ? undefined : memberByIdentity(state, signer);
   const newest = author === undefined ? undefined : newestOf(state, author.id, said);
   return newest === undefined ? { within } : { previous: fromHex(newest), within };

@@ -35,6 +35,7 @@ export function foldTask(state: FoldState, event: AdmittedEvent<'task'>): Verdic
     said: new Map(),
     declines: new Map(),
     runs: [],
+    open: new Set(),
   });
   return undefined;
 }

@@ -6,9 +6,9 @@
 import { toHex } from '@cloister/core';
 import type { CharterBody } from '../charter/body.ts';
 import type { AdmittedEvent } from '../events/event.ts';
+import { endDue } from './due.ts';
 import { endOverdueEpoch } from './epoch-ends.ts';
 import { charterOf, indexOf, memberByIdentity } from './lookup.ts';
-import { endOverdueRuns } from './runs.ts';
 import type { FoldState } from './state.ts';
 import { type Verdict, voided } from './void-codes.ts';
 
@@ -43,7 +43,7 @@ function advanceClock(state: FoldState): void {
   if (clock <= state.clock) return;
   state.clock = clock;
   endOverdueEpoch(state);
-  endOverdueRuns(state);
+  endDue(state);
 }
 
 export function foldCollateral(state: FoldState, event: AdmittedEvent<'collateral'>): Verdict {

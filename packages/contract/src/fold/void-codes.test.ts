@@ -685,6 +685,15 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
     (s) => approval(s, { inputs: [{ ...inputOf(s.claims), columns: [1, 3] }] }),
   ],
   ['approve-not-asked', (s) => approval(s, { inputs: [{ ...inputOf(s.claims), version: 2 }] })],
+  [
+    'approve-persons-many',
+    async (s) => {
+      const { world, task, claims } = s;
+      const have = world.state.tasks.get(toHex(task))?.grants.values().next().value?.size ?? 0;
+      for (let i = have; i < 100; i++) await world.approve('insurer', task, [claims]);
+      return approval(s, {});
+    },
+  ],
   ['approve-window-empty', (s) => approval(s, { from: START_MS + 5, until: START_MS + 5 })],
   ['approve-expired', (s) => approval(s, { from: START_MS - 9, until: START_MS })],
   [

@@ -90,6 +90,7 @@ export const VOID_CODES = {
   // approve, decline
   'approve-not-owner': 'Only the owner of a dataset grants its columns.',
   'approve-not-asked': 'The grant names columns that the task does not ask for.',
+  'approve-persons-many': 'As many persons as an input takes have approved it.',
   'approve-window-empty': 'The grant ends before it begins.',
   'approve-expired': 'The grant has ended before it is here.',
   'decline-not-owner': 'Only the owner of an input declines a task.',

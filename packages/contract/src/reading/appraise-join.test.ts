@@ -105,6 +105,7 @@ async function prepare(change: Change = {}): Promise<void> {
     tls: new Uint8Array(32).fill(4),
     hpke: new Uint8Array(65).fill(5),
     checkpoint: new Uint8Array(10),
+    within: 100,
     ...(change.task === undefined ? {} : { task }),
   } as const;
   if (change.task !== undefined) {

@@ -4,7 +4,7 @@
 // charter, task, run or key is worth nothing for another. SHA-512 fills 64-byte fields; SHA-256
 // where a kind carries 32 bytes. spec/report-data.md.
 import { type CryptoPort, encodeCbor } from '@cloister/core';
-import type { EventBody } from '../events/bodies.ts';
+import type { Said } from '../events/bodies.ts';
 
 export const REPORT_DATA_DOMAIN = 'cloister/report-data/v1';
 
@@ -13,7 +13,7 @@ export interface ReportDataInput {
   readonly genesis: Uint8Array;
   /** Raw Ed25519 key that signs the join and all the node's later events. */
   readonly signing: Uint8Array;
-  readonly join: Omit<EventBody<'join'>, 'evidence' | 'hardware'>;
+  readonly join: Omit<Said<'join'>, 'evidence' | 'hardware'>;
 }
 
 /** The bytes that are hashed. */

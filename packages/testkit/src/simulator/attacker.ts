@@ -4,7 +4,6 @@
 // to do these things; whom it asks is real.
 import {
   columnsDigest,
-  type EventBody,
   encodeTaskOpenings,
   openingsInfo,
   reportData,
@@ -118,8 +117,8 @@ export class Attacker {
   async join(): Promise<Uint8Array> {
     const { world, shared } = this.#stage;
     const attester = this.#stage.attester({ operator: PROPOSER, role: 'worker', flaw: this.#flaw });
-    const unproved: Omit<EventBody<'join'>, 'evidence'> = {
-      role: 'worker',
+    const unproved = {
+      role: 'worker' as const,
       operator: PROPOSER,
       charter: world.charter.version,
       environment: this.#stage.environment(PROPOSER, 'worker'),
@@ -175,7 +174,7 @@ export class Attacker {
       return signReceipt(this.#signer, this.name, { genesis, receipt });
     });
     const counted = { rowsIn: 1_000_000, bytesIn: 1_000_000, rowsOut: 1, bytesOut: 9 };
-    const body: EventBody<'usage'> = {
+    const body = {
       ...about,
       join,
       inputs,

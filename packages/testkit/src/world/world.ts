@@ -57,7 +57,7 @@ export interface Node {
   readonly signer: Signer;
   /** Event id of the join. */
   readonly id: Uint8Array;
-  readonly body: EventBody<'join'>;
+  readonly body: Said<'join'>;
   /** Private key of `body.hpke`. */
   readonly hpkeSecret: Uint8Array;
 }
@@ -70,7 +70,7 @@ export interface FormedEpoch {
 }
 
 /** Quotes for a join and stores what it gets; answers the digest of the evidence. */
-export type EvidenceOf = (signing: Uint8Array, join: EventBody<'join'>) => Promise<Uint8Array>;
+export type EvidenceOf = (signing: Uint8Array, join: Said<'join'>) => Promise<Uint8Array>;
 
 export class World {
   readonly seed: string;
@@ -187,7 +187,7 @@ export class World {
     role: 'keeper' | 'worker',
     name: string,
     { task, run }: { task?: Uint8Array; run?: Uint8Array } = {},
-  ): EventBody<'join'> {
+  ): Said<'join'> {
     const index = this.charter.operators.findIndex((o) => o.id === operator);
     const { make } = makeOf(role === 'keeper' ? index : 0);
     const machine = this.charter.operators[index]?.hardware[role === 'keeper' ? 0 : 1];
@@ -207,7 +207,7 @@ export class World {
   }
 
   /** Bytes of a join, signed by the node and its operator. */
-  async joinBytes(node: Signer, body: EventBody<'join'>): Promise<Uint8Array> {
+  async joinBytes(node: Signer, body: Said<'join'>): Promise<Uint8Array> {
     const inner = await this.sign(node, 'join', body);
     return countersignJoin(this.operator(body.operator), body.operator, inner);
   }
@@ -443,10 +443,7 @@ export class World {
   }
 
   /** A usage record of a run that read every row, with the receipts of t seats. */
-  async usageBody(
-    node: Node,
-    change: Partial<EventBody<'usage'>> = {},
-  ): Promise<EventBody<'usage'>> {
+  async usageBody(node: Node, change: Partial<EventBody<'usage'>> = {}): Promise<Said<'usage'>> {
     const { task, run } = node.body;
     const asked = this.state.tasks.get(toHex(task ?? new Uint8Array()))?.body.inputs ?? [];
     const inputs = asked.map(({ dataset, version, columns }) => {
@@ -470,7 +467,7 @@ export class World {
 
   /** What the first t seats of the record's epoch sign when they open for its run. */
   receipts(
-    usage: Omit<EventBody<'usage'>, 'receipts'>,
+    usage: Omit<Said<'usage'>, 'receipts'>,
     change: Partial<OpeningReceipt> = {},
   ): Promise<Uint8Array[]> {
     const { task, run, epoch, inputs } = usage;
