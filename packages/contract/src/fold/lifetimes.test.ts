@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the state forgets, when, and that nothing which was forgotten can come back.
-import { toHex } from '@cloister/core';
 import { World } from '@cloister/testkit/world';
 import { describe, expect, it } from 'vitest';
 import { LANDING_MAX } from './statements.ts';
