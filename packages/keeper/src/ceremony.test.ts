@@ -3,12 +3,17 @@
 // wrongly or dies, gateways that are dead or lie, and what is left after a stop. Seats that are not
 // what the charter wants are in mismatch.test.ts.
 import { inProcessAttester } from '@cloister/attester';
-import { type EventBody, reportData, signEvent } from '@cloister/contract';
+import { reportData, signEvent } from '@cloister/contract';
 import { systemRandom, toHex, utf8 } from '@cloister/core';
 import { ephemeralEd25519Signer, nodeCrypto } from '@cloister/core/node';
 import { accepted } from '@cloister/testkit/world';
 import { groupKeyOf, parseReveal } from '@cloister/threshold';
-import { createDealing, generateHpkeKeyPair, sealDeal } from '@cloister/threshold/node';
+import {
+  createDealing,
+  generateHpkeKeyPair,
+  type HpkeKeyPair,
+  sealDeal,
+} from '@cloister/threshold/node';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Committee, hardwareOf, KEEPER_PROGRAM, OPERATORS, until } from '../testing/committee.ts';
 import { MemoryLedger } from '../testing/ledger.ts';
@@ -146,33 +151,12 @@ describe('a reshare', () => {
   });
 });
 
-describe('a dealer', () => {
-  it.each<[string, (blob: Uint8Array) => Uint8Array, string]>([
-    ['whose blob is not a deal', () => utf8('nothing of the kind'), 'deal-malformed'],
-    [
-      'whose signature does not hold',
-      (blob) => Uint8Array.from([...blob.slice(0, -1), (blob.at(-1) as number) ^ 1]),
-      'deal-signature-invalid',
-    ],
-  ])('%s ends the attempt', async (_what, bend, code) => {
-    const committee = await create();
-    const keepers = await startAll(committee);
-    const put = committee.blobs.put.bind(committee.blobs);
-    committee.blobs.put = async (bytes) => {
-      const deal = new TextDecoder().decode(bytes).includes('cloister/deal/v1');
-      return put(deal ? bend(bytes) : bytes);
-    };
-    const id = await committee.proposeEpoch(keepers);
-    await until(() => epochOf(committee, id).status === 'ended', 'the end of the attempt');
-    expect(epochOf(committee, id).end?.code).toBe(code);
-    expect(keepers.every((keeper) => keeper.seat === undefined)).toBe(true);
-  });
-});
+type Bend = (bytes: Uint8Array, seat: number) => Uint8Array;
 
-/** The bank's seat played by hand: it commits and reveals, and deals `bend(deal)` to seat 1. */
+/** The bank's seat played by hand: `wrong` changes its values, `bend` what it has sealed. */
 async function playDealer(
   committee: Committee,
-  bend: (deal: Uint8Array, seat: number) => Uint8Array,
+  { wrong = (deal) => deal, bend = (sealed) => sealed }: { wrong?: Bend; bend?: Bend },
 ) {
   const { world, blobs, ledger } = committee;
   const duties = committee.duties('bank', 'keeper');
@@ -199,32 +183,42 @@ async function playDealer(
       const { genesis } = world;
       const about = { genesis, epoch, seat: 3, n: 3, t: 2, random: systemRandom };
       const dealing = createDealing(about);
-      await ledger.append(
-        await world.sign(signer, 'commit', { epoch, seat: 3, hash: dealing.commit }),
-      );
+      await ledger.append(await world.sign(signer, 'commit', world.commitBody(epoch, 3, dealing)));
       await until(() => epochOf(committee, epoch).phase === 'reveal', 'all commits');
-      const deals = [];
-      for (const { seat: recipient, deal } of dealing.deals) {
-        const seatKey = epochOf(committee, epoch).joins[recipient - 1] as string;
-        const recipientKey = world.state.joins.get(seatKey)?.body.hpke as Uint8Array;
+      const deals = dealing.deals.map(({ seat: recipient, deal }) => {
+        const recipientKey = epochOf(committee, epoch).receiving.get(recipient) as Uint8Array;
         const context = { genesis, epoch, dealer: 3, recipient, recipientKey };
-        const sealed = { ...context, deal: bend(deal, recipient), signer, random: systemRandom };
-        deals.push(await blobs.put(await sealDeal(sealed)));
-      }
+        return bend(
+          sealDeal({ ...context, deal: wrong(deal, recipient), random: systemRandom }),
+          recipient,
+        );
+      });
       const reveal = { epoch, seat: 3, reveal: dealing.reveal, deals };
       await ledger.append(await world.sign(signer, 'reveal', reveal));
     },
   };
 }
 
-describe('a dealer whose deal does not fit its commitments', () => {
+const toSeat1 = (change: (bytes: Uint8Array) => Uint8Array): Bend => {
+  return (bytes, seat) => (seat === 1 ? change(bytes) : bytes);
+};
+
+describe.each<[string, Parameters<typeof playDealer>[1]]>([
+  [
+    'whose deal does not fit its commitments',
+    { wrong: toSeat1((deal) => deal.map((byte, i) => (i === 31 ? byte ^ 1 : byte))) },
+  ],
+  ['that deals bytes which are no deal', { bend: toSeat1(() => Uint8Array.of(7)) }],
+  [
+    'whose proof of what it sealed does not hold',
+    { bend: toSeat1((sealed) => sealed.map((byte, i) => (i === 100 ? byte ^ 1 : byte))) },
+  ],
+])('a dealer %s', (_what, how) => {
   it('is complained about, judged by everyone, and takes no seat again', async () => {
     const committee = await create();
     const honest = [committee.keeper('insurer'), committee.keeper('hospital')];
     await Promise.all(honest.map((keeper) => keeper.start()));
-    const dealer = await playDealer(committee, (deal, seat) => {
-      return seat === 1 ? deal.map((byte, i) => (i === 31 ? byte ^ 1 : byte)) : deal;
-    });
+    const dealer = await playDealer(committee, how);
     const joins = [...honest.map((keeper) => keeper.join as Uint8Array), dealer.id];
     const { world } = committee;
     const id = await world.must(world.identity('bank'), 'epoch', { joins });
@@ -239,6 +233,59 @@ describe('a dealer whose deal does not fit its commitments', () => {
     await replacement.start();
     const next = await committee.proposeEpoch([...honest, replacement]);
     await until(() => epochOf(committee, next).status === 'active', 'the next attempt');
+  });
+});
+
+/** The private keys of pairs, or what reading one throws. */
+function secretsOf(pairs: readonly HpkeKeyPair[]): string[] {
+  return pairs.map((pair) => {
+    try {
+      return toHex(pair.privateKey);
+    } catch (error) {
+      return (error as { code: string }).code;
+    }
+  });
+}
+
+describe('what a recorded deal was sealed to', () => {
+  async function recorded(committee: Committee) {
+    const pairs: HpkeKeyPair[] = [];
+    const receivingKey = () => {
+      const pair = generateHpkeKeyPair();
+      pairs.push(pair);
+      return pair;
+    };
+    const keepers = Object.keys(OPERATORS).map((id) => committee.keeper(id, { receivingKey }));
+    await Promise.all(keepers.map((keeper) => keeper.start()));
+    return { pairs, keepers };
+  }
+
+  it('is wiped in every keeper once the share is in force, and is no key of the join', async () => {
+    const committee = await create();
+    const { pairs, keepers } = await recorded(committee);
+    const id = await committee.proposeEpoch(keepers);
+    await until(() => keepers.every(({ state }) => state === 'holding'), 'an active epoch');
+    const { receiving, joins } = epochOf(committee, id);
+    const published = [...receiving.values()].map(toHex).sort();
+    expect(pairs.map(({ publicKey }) => toHex(publicKey)).sort()).toEqual(published);
+    expect(secretsOf(pairs)).toEqual(Array(3).fill('secret-wiped'));
+    const lasting = joins.map((join) => committee.world.state.joins.get(join)?.body.hpke);
+    for (const key of lasting) expect(published).not.toContain(toHex(key as Uint8Array));
+  });
+
+  it('is wiped when the attempt ends, and another attempt has another', async () => {
+    const committee = await create();
+    const { pairs, keepers } = await recorded(committee);
+    const [, , dead] = keepers as [Keeper, Keeper, Keeper];
+    await dead.stop();
+    const id = await committee.proposeEpoch(keepers);
+    await until(() => epochOf(committee, id).receiving.size === 2, 'those that live');
+    expect(secretsOf(pairs)).not.toContain('secret-wiped');
+    const { world } = committee;
+    await world.tickAll(world.state.clock + world.charter.deadlines.epochPhase + 1);
+    await until(() => secretsOf(pairs).every((one) => one === 'secret-wiped'), 'a wipe');
+    expect(epochOf(committee, id).status).toBe('ended');
+    expect(pairs).toHaveLength(2);
   });
 });
 
@@ -335,8 +382,10 @@ it('a commit by another key does not move an epoch', async () => {
   const committee = await create();
   const keepers = await startAll(committee);
   const id = await committee.proposeEpoch(keepers);
-  const body: EventBody<'commit'> = { epoch: id, seat: 1, hash: new Uint8Array(32) };
-  const { genesis } = committee.world;
+  const { world } = committee;
+  const [dealing] = world.deal(id, 3);
+  const body = world.commitBody(id, 1, dealing);
+  const { genesis } = world;
   const signer = ephemeralEd25519Signer();
   const event = await signEvent(signer, 'nobody', { genesis, kind: 'commit', body });
   const answer = await committee.ledger.append(event);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A keeper's part in making a group key, driven by nothing but its own fold: when an epoch names
-// its join it appraises every seat, commits; when all have committed it reveals with a sealed deal
-// for each seat; when all have revealed it checks everything, combines its share and acknowledges.
-// In a reshare the seats that held a share deal it again, under the numbers they had there.
+// its join it appraises every seat, publishes a key to receive deals under and, if it deals,
+// commits; when all have, it reveals with a sealed deal for each seat; when all have revealed it
+// checks everything, combines its share and acknowledges. In a reshare the seats that held a share
+// deal it again, under the numbers they had there.
 //
 // Invariants
 // - No deal is sealed to a seat whose evidence this keeper has not appraised itself; a wrong seat
@@ -10,19 +11,21 @@
 // - `advance` may be called any number of times: each step happens once, and an event that could
 //   not be appended is appended again with the same bytes.
 // - Shares and deals live in memory only, and are wiped when their epoch ends or is superseded.
+// - A receiving key serves one attempt, and is wiped once the deals to it are in the share or the
+//   attempt has ended: what was dealt is on the ledger for ever, and nothing here opens it later.
 
 import { type Appender, errorFields, type Log } from '@cloister/attested';
 import type {
+  AnyEvent,
   Appraiser,
   Epoch,
   EventBody,
   EventKind,
   FoldState,
-  Join,
   Mismatch,
 } from '@cloister/contract';
-import type { BlobStore, CryptoPort, Random } from '@cloister/core';
-import { fromHex, isCoded, type Signer, toHex } from '@cloister/core';
+import type { Random } from '@cloister/core';
+import { fromHex, isCoded, toHex } from '@cloister/core';
 import {
   parseReveal,
   type Reveal,
@@ -52,6 +55,10 @@ interface Attempt {
    */
   readonly dealer: number | undefined;
   readonly done: Set<EventKind>;
+  /** What deals to this seat are sealed to. */
+  readonly receiving: HpkeKeyPair;
+  /** By dealer, what its reveal carries for this seat. */
+  readonly dealt: Map<number, Uint8Array>;
   appraised?: boolean;
   dealing?: Dealing;
   deals?: Uint8Array[];
@@ -59,12 +66,10 @@ interface Attempt {
 }
 
 export interface CeremonyPorts {
-  readonly crypto: CryptoPort;
   readonly random: Random;
-  readonly blobs: BlobStore;
   readonly appraiser: Appraiser;
-  readonly signer: Signer;
-  readonly hpke: HpkeKeyPair;
+  /** Makes the key of one attempt. */
+  readonly receivingKey: () => HpkeKeyPair;
   readonly log: Log;
   /** Puts events of this keeper on the ledger: resolves once its own fold has them. */
   readonly appender: Pick<Appender, 'event'>;
@@ -84,6 +89,15 @@ export class Ceremony {
   /** The share of the active epoch, while it is held. */
   share(state: FoldState): KeyShare | undefined {
     return state.activeEpoch === null ? undefined : this.#attempts.get(state.activeEpoch)?.share;
+  }
+
+  /** Takes what an accepted reveal carries for this keeper; the state keeps digests only. */
+  hear(event: AnyEvent): void {
+    if (event.kind !== 'reveal') return;
+    const { epoch, seat: dealer, deals } = event.body;
+    const attempt = this.#attempts.get(toHex(epoch));
+    const deal = attempt === undefined ? undefined : deals[attempt.seat - 1];
+    if (deal !== undefined) attempt?.dealt.set(dealer, deal);
   }
 
   /** The seat in a forming epoch, if there is one. */
@@ -107,6 +121,8 @@ export class Ceremony {
       seat,
       dealer: epoch.dealers.find((number) => dealerJoin(state, epoch, number) === this.#join),
       done: new Set<EventKind>(),
+      receiving: this.#ports.receivingKey(),
+      dealt: new Map<number, Uint8Array>(),
     };
     this.#attempts.set(key, attempt);
     if (attempt.done.has('epoch-abort') || attempt.done.has('complaint')) return;
@@ -161,46 +177,34 @@ export class Ceremony {
   }
 
   async #commit(state: FoldState, epoch: Epoch, attempt: Attempt): Promise<void> {
-    const { epoch: id, dealer: seat } = attempt;
-    if (seat === undefined || attempt.done.has('commit')) return;
+    const { epoch: id, seat, dealer } = attempt;
+    if (attempt.done.has('commit')) return;
+    const key = { epoch: id, seat, receive: attempt.receiving.publicKey };
+    if (dealer === undefined) return this.#once(attempt, 'commit', key);
     const old = epoch.from === null ? undefined : this.#attempts.get(epoch.from)?.share;
     if (epoch.from !== null && old === undefined) return;
     attempt.dealing ??= createDealing({
-      genesis: state.genesis as Uint8Array,
+      genesis: state.genesis,
       epoch: id,
-      seat,
+      seat: dealer,
       n: epoch.joins.length,
       t: epoch.threshold,
       random: this.#ports.random,
       ...(old === undefined ? {} : { reshare: old }),
     });
-    await this.#once(attempt, 'commit', { epoch: id, seat, hash: attempt.dealing.commit });
+    await this.#once(attempt, 'commit', { ...key, hash: attempt.dealing.commit });
   }
 
   async #reveal(state: FoldState, epoch: Epoch, attempt: Attempt): Promise<void> {
-    const { dealing, dealer } = attempt;
+    const { dealing, dealer, epoch: id } = attempt;
     if (dealing === undefined || dealer === undefined || attempt.done.has('reveal')) return;
-    if (attempt.deals === undefined) {
-      const deals: Uint8Array[] = [];
-      for (const { seat: recipient, deal } of dealing.deals) {
-        const { signer, random } = this.#ports;
-        const signed = await sealDeal({
-          genesis: state.genesis as Uint8Array,
-          epoch: attempt.epoch,
-          dealer,
-          recipient,
-          recipientKey: seatJoin(state, epoch, recipient).body.hpke,
-          deal,
-          signer,
-          random,
-        });
-        deals.push(await this.#ports.blobs.put(signed));
-      }
-      attempt.deals = deals;
-    }
-    const { epoch: id, deals } = attempt;
+    attempt.deals ??= dealing.deals.map(({ seat: recipient, deal }) => {
+      const recipientKey = epoch.receiving.get(recipient) as Uint8Array;
+      const about = { genesis: state.genesis, epoch: id, dealer, recipient, recipientKey };
+      return sealDeal({ ...about, deal, random: this.#ports.random });
+    });
     const { reveal } = dealing;
-    await this.#once(attempt, 'reveal', { epoch: id, seat: dealer, reveal, deals });
+    await this.#once(attempt, 'reveal', { epoch: id, seat: dealer, reveal, deals: attempt.deals });
     dealing.wipe();
   }
 
@@ -213,8 +217,7 @@ export class Ceremony {
     if (attempt.share === undefined) {
       const deals: { dealer: number; deal: Uint8Array }[] = [];
       for (const reveal of reveals) {
-        const signed = await this.#dealBlob(epoch, reveal.seat, attempt.seat);
-        const deal = await this.#openDeal(state, epoch, attempt, { reveal, signed });
+        const deal = await this.#openDeal(state, epoch, attempt, reveal);
         if (deal === undefined) return;
         deals.push({ dealer: reveal.seat, deal });
       }
@@ -222,6 +225,7 @@ export class Ceremony {
       const keep = expected == null ? {} : { expectedGroupKey: expected };
       attempt.share = combineDeals({ seat: attempt.seat, n, reveals, deals, ...keep });
       for (const { deal } of deals) deal.fill(0);
+      attempt.receiving.wipe();
     }
     const { epoch: id, seat, share } = attempt;
     const transcript = transcriptHash({ reveals, n });
@@ -254,58 +258,35 @@ export class Ceremony {
     return reveals;
   }
 
-  #dealBlob(epoch: Epoch, dealer: number, recipient: number): Promise<Uint8Array> {
-    const digest = epoch.reveals.get(dealer)?.deals[recipient - 1];
-    return this.#ports.blobs.get(digest as Uint8Array);
-  }
-
   /** The deal, or undefined when it was wrong and the ledger has been told. */
   async #openDeal(
     state: FoldState,
     epoch: Epoch,
     attempt: Attempt,
-    dealt: { reveal: Reveal; signed: Uint8Array },
+    reveal: Reveal,
   ): Promise<Uint8Array | undefined> {
-    const dealer = dealt.reveal.seat;
-    const { crypto, hpke: keyPair } = this.#ports;
+    const { seat, receiving: keyPair } = attempt;
+    const dealer = reveal.seat;
+    const sealed = attempt.dealt.get(dealer) as Uint8Array;
+    const about = { genesis: state.genesis, epoch: attempt.epoch, dealer, recipient: seat, sealed };
     try {
-      const deal = await openDeal({
-        genesis: state.genesis as Uint8Array,
-        epoch: attempt.epoch,
-        dealer,
-        recipient: attempt.seat,
-        signed: dealt.signed,
-        dealerKey: (state.joins.get(dealerJoin(state, epoch, dealer)) as Join).signer,
-        keyPair,
-        crypto,
-      });
-      const { seat } = attempt;
-      if (verifyDeal({ reveal: dealt.reveal, seat, deal, curve: opensslCurve })) return deal;
+      const deal = openDeal({ ...about, keyPair });
+      if (verifyDeal({ reveal, seat, deal, curve: opensslCurve })) return deal;
       deal.fill(0);
-      await this.#complain(epoch, attempt, dealt.signed, dealer);
     } catch (error) {
       if (!isCoded(error)) throw error;
       this.#ports.log.warn('deal-wrong', { dealer, ...errorFields(error) });
-      if (NOT_THE_DEALERS.has(error.code)) {
-        const wanted = 'a deal signed by its dealer for this seat';
-        const mismatch = { code: error.code, wanted, got: error.message.slice(0, 200) };
-        await this.#abort(attempt, seatOfDealer(state, epoch, dealer), mismatch);
-      } else await this.#complain(epoch, attempt, dealt.signed, dealer);
     }
+    const encoded = epoch.reveals.get(dealer)?.reveal as Uint8Array;
+    const complaint = complain({
+      ...about,
+      reveal: encoded,
+      keyPair,
+      random: this.#ports.random,
+    });
+    const { epoch: id } = attempt;
+    await this.#once(attempt, 'complaint', { epoch: id, seat, against: dealer, complaint });
     return undefined;
-  }
-
-  async #complain(
-    epoch: Epoch,
-    attempt: Attempt,
-    signed: Uint8Array,
-    against: number,
-  ): Promise<void> {
-    const { epoch: id, seat } = attempt;
-    const reveal = epoch.reveals.get(against)?.reveal as Uint8Array;
-    const { hpke: keyPair, random } = this.#ports;
-    const complaint = complain({ reveal, signed, keyPair, random });
-    await this.#once(attempt, 'complaint', { epoch: id, seat, against, complaint });
   }
 
   /** Ends the attempt: `against` is a seat of this epoch. */
@@ -314,13 +295,6 @@ export class Ceremony {
     await this.#once(attempt, 'epoch-abort', { epoch, seat, against, ...mismatch });
   }
 }
-
-/** `openDeal` failures before the dealer's signature and context held. */
-const NOT_THE_DEALERS: ReadonlySet<string> = new Set([
-  'deal-malformed',
-  'deal-signature-invalid',
-  'deal-other-context',
-]);
 
 /** The join behind a dealer's number: in a reshare, numbers are those of the epoch reshared. */
 function dealerJoin(state: FoldState, epoch: Epoch, dealer: number): string {
@@ -342,11 +316,8 @@ function reshareOf(state: FoldState, epoch: Epoch, dealer: number) {
   return { reshare: { previous: fromHex(epoch.from), publicShare } };
 }
 
-function seatJoin(state: FoldState, epoch: Epoch, seat: number): Join {
-  return state.joins.get(epoch.joins[seat - 1] as string) as Join;
-}
-
 function wipeAttempt(attempt: Attempt): void {
   attempt.dealing?.wipe();
+  attempt.receiving.wipe();
   attempt.share?.wipe();
 }

@@ -82,6 +82,7 @@ export function keeperParts(options: KeeperOptions, ports: KeeperPorts): KeeperP
     checked: new CheckedKeys(),
     decide,
     tlsKey: generateTlsKey,
+    receivingKey: () => generateHpkeKeyPair(ports.random),
   };
 }
 
@@ -178,10 +179,12 @@ export class Keeper {
   }
 
   #take(id: Uint8Array): void {
-    const { crypto, random, log, signer } = this.#ports;
-    const { appraiser, blobs } = this.#parts;
-    const ports = { crypto, random, blobs, log, signer, appender: this.#appender };
-    this.#ceremony = new Ceremony({ ...ports, appraiser, hpke: this.#hpke }, toHex(id));
+    const { random, log } = this.#ports;
+    const { appraiser, receivingKey } = this.#parts;
+    const ports = { random, log, appraiser, receivingKey, appender: this.#appender };
+    const ceremony = new Ceremony(ports, toHex(id));
+    this.#ceremony = ceremony;
+    this.follower.listen((event) => ceremony.hear(event));
     this.#join = id;
   }
 

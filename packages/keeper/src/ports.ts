@@ -4,6 +4,7 @@ import type { LedgerPeer, Log, TlsKey } from '@cloister/attested';
 import type { Attester } from '@cloister/attester';
 import type { Appraiser, Follower } from '@cloister/contract';
 import type { BlobStore, Clock, CryptoPort, Random, Signer, Timers } from '@cloister/core';
+import type { HpkeKeyPair } from '@cloister/threshold/node';
 import type { ChallengeTable } from './challenges.ts';
 import type { CheckedKeys } from './checked-keys.ts';
 import type { decide } from './open.ts';
@@ -36,4 +37,6 @@ export interface KeeperParts {
   readonly decide: typeof decide;
   /** Makes the TLS key that its evidence binds. */
   readonly tlsKey: () => TlsKey;
+  /** Makes the key that deals to it are sealed to, for one attempt at a group key. */
+  readonly receivingKey: () => HpkeKeyPair;
 }

@@ -25,7 +25,8 @@ import {
   mintEvidence,
 } from '@cloister/evidence/mint';
 import { charterSpecimen, START_MS, World } from '@cloister/testkit/world';
-import { Keeper, type KeeperOptions } from '../src/keeper.ts';
+import { Keeper, type KeeperOptions, keeperParts } from '../src/keeper.ts';
+import type { KeeperParts } from '../src/ports.ts';
 import { MemoryBlobs, MemoryLedger } from './ledger.ts';
 
 export const OPERATORS: Readonly<Record<string, Make>> = {
@@ -126,6 +127,7 @@ export interface KeeperChange {
   readonly duties?: Partial<Duties>;
   readonly options?: Partial<KeeperOptions>;
   readonly peers?: MemoryLedger[];
+  readonly receivingKey?: KeeperParts['receivingKey'];
 }
 
 export class Committee {
@@ -179,29 +181,30 @@ export class Committee {
   /** A keeper that has not been started. */
   keeper(operator: string, change: KeeperChange = {}): Keeper {
     const duties = this.duties(operator, 'keeper', change.duties);
-    const keeper = new Keeper(
-      {
-        name: `keeper-${operator}`,
-        genesis: this.world.genesis,
-        founding: this.world.charter,
-        operator,
-        environment: duties.environment,
-        patienceMs: 5_000,
-        ...change.options,
-      },
-      {
-        crypto: nodeCrypto,
-        clock: systemClock,
-        timers: systemTimers,
-        random: systemRandom,
-        attester: inProcessAttester(duties),
-        signer: ephemeralEd25519Signer(),
-        peers: change.peers ?? [this.ledger],
-        blobs: this.blobs,
-        blobsOf: [this.blobs],
-        log: jsonLog(systemClock, operator, (line) => this.logs.push(line)),
-      },
-    );
+    const options: KeeperOptions = {
+      name: `keeper-${operator}`,
+      genesis: this.world.genesis,
+      founding: this.world.charter,
+      operator,
+      environment: duties.environment,
+      patienceMs: 5_000,
+      ...change.options,
+    };
+    const ports = {
+      crypto: nodeCrypto,
+      clock: systemClock,
+      timers: systemTimers,
+      random: systemRandom,
+      attester: inProcessAttester(duties),
+      signer: ephemeralEd25519Signer(),
+      peers: change.peers ?? [this.ledger],
+      blobs: this.blobs,
+      blobsOf: [this.blobs],
+      log: jsonLog(systemClock, operator, (line) => this.logs.push(line)),
+    };
+    const parts = keeperParts(options, ports);
+    const { receivingKey = parts.receivingKey } = change;
+    const keeper = new Keeper(options, ports, { ...parts, receivingKey });
     this.keepers.push(keeper);
     return keeper;
   }

@@ -4,7 +4,6 @@
 // one process, transport left out) for 3, 7 and 15 keepers. Run it after a build:
 //   node packages/threshold/bench/threshold.mjs
 import { systemRandom as random } from '@cloister/core';
-import { ephemeralEd25519Signer, nodeCrypto } from '@cloister/core/node';
 
 const dist = new URL('../dist/', import.meta.url);
 const pub = await import(`${dist}index.js`);
@@ -26,11 +25,10 @@ async function median(runs, f) {
 
 const seats = (n) => Array.from({ length: n }, (_, i) => i + 1);
 
-/** Key generation or reshare with sealed, signed deals, every seat's work counted. */
+/** Key generation or reshare with sealed deals, every seat's work counted. */
 async function form({ n, t, old }) {
   const epoch = random.bytes(32);
   const pairs = seats(n).map(() => node.generateHpkeKeyPair(random));
-  const signer = ephemeralEd25519Signer();
   const dealers = old === undefined ? seats(n) : seats(old[0].t);
   const dealings = dealers.map((seat) => {
     const reshare = old === undefined ? {} : { reshare: old[seat - 1] };
@@ -54,9 +52,8 @@ async function form({ n, t, old }) {
       const context = { genesis, epoch, dealer, recipient: seat };
       const recipientKey = keyPair.publicKey;
       const { deal } = dealing.deals[seat - 1];
-      const signed = await node.sealDeal({ ...context, recipientKey, deal, signer, random });
-      const opening = { ...context, signed, dealerKey: signer.key, keyPair, crypto: nodeCrypto };
-      deals.push({ dealer, deal: await node.openDeal(opening) });
+      const sealed = node.sealDeal({ ...context, recipientKey, deal, random });
+      deals.push({ dealer, deal: node.openDeal({ ...context, sealed, keyPair }) });
     }
     const expected = old === undefined ? {} : { expectedGroupKey: old[0].groupKey };
     shares.push(node.combineDeals({ seat, n, reveals, deals, ...expected }));

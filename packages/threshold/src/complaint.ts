@@ -1,27 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // A complaint: an opened deal that anyone can judge, with no secret and no trust in either side.
-// It carries the dealer's reveal, the deal as the dealer signed it, and (unless the deal is already
-// wrong to the eye) D = the recipient's key times enc, with a proof that D is just that.
+// It carries the dealer's reveal, the sealed deal as it stands in the reveal's event, the
+// complainer's receiving key, and (unless the deal is already wrong to the eye) D = that key times
+// enc, with a proof that D is just that.
 //
-//   [ 1, reveal (bytes), signed deal (bytes), null or [ D (65), proof (64) ] ]   deterministic CBOR
+//   [ 1, reveal (bytes), sealed deal (bytes), receiving key (65),
+//     null or [ D (65), proof (64) ] ]                          deterministic CBOR
 //
 // The verdict follows the order of checks in `judgeComplaint`. What a complaint discloses is one
 // value of one polynomial at the complainer's seat, and the attempt ends with it.
-import {
-  type CoreErrorCode,
-  type CryptoPort,
-  concat,
-  encodeCbor,
-  equal,
-  isCoded,
-} from '@cloister/core';
+import { type CoreErrorCode, concat, encodeCbor, equal, isCoded } from '@cloister/core';
 import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { decodeAs, isBytes } from './check.ts';
 import { verifyDeal } from './committee.ts';
 import type { Curve } from './curve.ts';
-import { type DealContext, dealLabel, type SignedDeal, verifyDealSignature } from './deal.ts';
+import { type DealContext, dealLabel } from './deal.ts';
 import { type ThresholdErrorCode, thresholdError } from './errors.ts';
+import { digestBytes } from './hash.ts';
 import { hpkeKeys } from './hpke-schedule.ts';
 import { POINT_BYTES, parsePoint } from './point.ts';
 import { type DleqStatement, PROOF_BYTES, verifyDleqBatch } from './proofs.ts';
@@ -33,30 +29,33 @@ const COMPLAINT_VERSION = 1;
 export interface Complaint {
   /** The dealer's reveal as encoded. */
   readonly reveal: Uint8Array;
-  /** The deal's blob. */
-  readonly signed: Uint8Array;
+  /** The sealed deal as it stands in the reveal's event. */
+  readonly sealed: Uint8Array;
+  /** The key that the complainer published for this attempt, 65 bytes. */
+  readonly recipientKey: Uint8Array;
   /** Absent where the deal cannot even be opened (its form or its pi is wrong). */
   readonly opened?: { readonly point: Uint8Array; readonly proof: Uint8Array };
 }
 
 export function encodeComplaint(c: Complaint): Uint8Array<ArrayBuffer> {
   const opened = c.opened === undefined ? null : [c.opened.point, c.opened.proof];
-  return encodeCbor([COMPLAINT_VERSION, c.reveal, c.signed, opened]);
+  return encodeCbor([COMPLAINT_VERSION, c.reveal, c.sealed, c.recipientKey, opened]);
 }
 
 /** @throws CodedError `complaint-malformed` */
 export function parseComplaint(bytes: Uint8Array): Complaint {
   const value = decodeAs(bytes, 'complaint-malformed', 'a complaint');
-  if (!Array.isArray(value) || value.length !== 4) throw malformed('form');
-  const [version, reveal, signed, opened] = value as unknown[];
+  if (!Array.isArray(value) || value.length !== 5) throw malformed('form');
+  const [version, reveal, sealed, recipientKey, opened] = value as unknown[];
   if (version !== COMPLAINT_VERSION) throw malformed('version');
   if (!(reveal instanceof Uint8Array)) throw malformed('reveal');
-  if (!(signed instanceof Uint8Array)) throw malformed('deal');
-  if (opened === null) return { reveal, signed };
+  if (!(sealed instanceof Uint8Array)) throw malformed('deal');
+  if (!isBytes(recipientKey, POINT_BYTES)) throw malformed('receiving key');
+  if (opened === null) return { reveal, sealed, recipientKey };
   if (!Array.isArray(opened) || opened.length !== 2) throw malformed('opening');
   const [point, proof] = opened as unknown[];
   if (!isBytes(point, POINT_BYTES) || !isBytes(proof, PROOF_BYTES)) throw malformed('opening');
-  return { reveal, signed, opened: { point, proof } };
+  return { reveal, sealed, recipientKey, opened: { point, proof } };
 }
 
 /** What the proof in a complaint is about. */
@@ -83,22 +82,19 @@ type Reason =
 
 /**
  * Who is at fault. The caller compares what only the ledger knows: `commit` with the dealer's
- * commit event, `dealerKey` and `recipientKey` with the two joins. A deal that the dealer's own key
- * signed (`signed`) for another key than the recipient's attested one is the dealer's fault.
+ * commit, `deal` with what stands in its reveal, `recipientKey` with what the complainer published.
  */
 export interface Verdict {
   /** True: the dealer is at fault. False: the complaint does not show it. */
   readonly upheld: boolean;
   /** The first check that decided; `deal-valid` when the deal is right. */
   readonly reason: Reason;
-  /** True once the deal's signature and context held. */
-  readonly signed: boolean;
-  /** Hash of the carried reveal, as the dealer must have committed to it. */
+  /** Hash of the carried reveal, as the dealer must have committed to it; absent for another's. */
   readonly commit?: Uint8Array;
-  /** Raw Ed25519 key that signed the deal. */
-  readonly dealerKey?: Uint8Array;
-  /** HPKE key that the dealer says it sealed to. */
-  readonly recipientKey?: Uint8Array;
+  /** SHA-256 of the sealed deal. */
+  readonly deal: Uint8Array;
+  /** The receiving key that it was judged under. */
+  readonly recipientKey: Uint8Array;
 }
 
 /**
@@ -111,43 +107,40 @@ export async function judgeComplaint(args: {
   seat: number;
   against: number;
   complaint: Uint8Array;
-  crypto: CryptoPort;
   curve?: Curve;
 }): Promise<Verdict> {
   const { genesis, epoch, seat, against } = args;
   const complaint = parseComplaint(args.complaint);
-  let deal: SignedDeal;
+  const { recipientKey, sealed } = complaint;
+  const facts = { deal: digestBytes(sealed), recipientKey };
+  const not = (reason: Reason): Verdict => ({ upheld: false, reason, ...facts });
   let reveal: Reveal;
   try {
-    deal = await verifyDealSignature(args.crypto, complaint.signed);
-    const wanted = dealLabel({ ...deal, genesis, epoch, dealer: against, recipient: seat });
-    if (!equal(dealLabel(deal), wanted)) return not('deal-other-context');
+    parsePoint(recipientKey);
     reveal = parseReveal(complaint.reveal);
-    if (!equal(reveal.genesis, genesis)) return not('reveal-other-charter');
-    if (!equal(reveal.epoch, epoch)) return not('reveal-other-epoch');
-    if (reveal.seat !== against) return not('reveal-other-seat');
   } catch (error) {
     return not(codeOf(error));
   }
-  const { dealerKey, recipientKey } = deal;
+  if (!equal(reveal.genesis, genesis)) return not('reveal-other-charter');
+  if (!equal(reveal.epoch, epoch)) return not('reveal-other-epoch');
+  if (reveal.seat !== against) return not('reveal-other-seat');
   const commit = commitHash({ genesis, epoch, seat: against, reveal: complaint.reveal });
-  const facts = { signed: true, commit, dealerKey, recipientKey };
+  const deal = { genesis, epoch, dealer: against, recipient: seat, recipientKey };
   const reason = await inspect(complaint, deal, reveal, args.curve);
-  const upheld = !COMPLAINERS_FAULT.has(reason);
-  return { upheld, reason, ...facts };
+  return { upheld: !COMPLAINERS_FAULT.has(reason), reason, commit, ...facts };
 }
 
-/** Once the dealer's signature held, these alone do not fall on the dealer. */
+/** For what stands in the dealer's reveal, these alone do not fall on the dealer. */
 const COMPLAINERS_FAULT: ReadonlySet<Reason> = new Set<Reason>([
   'deal-valid',
   'complaint-not-opened',
   'complaint-dleq-invalid',
 ]);
 
-/** From here on the dealer signed what is looked at: the form, pi, the opening, the value. */
+/** Whether the deal is right: the form, pi, the opening, the value. */
 async function inspect(
   complaint: Complaint,
-  deal: SignedDeal,
+  deal: DealContext,
   reveal: Reveal,
   curve: Curve | undefined,
 ): Promise<Reason> {
@@ -155,7 +148,7 @@ async function inspect(
   const on = curve === undefined ? {} : { curve };
   let sealed: SealedKey;
   try {
-    sealed = assertSealedKey({ sealed: deal.sealed, label, ...on });
+    sealed = assertSealedKey({ sealed: complaint.sealed, label, ...on });
   } catch (error) {
     return codeOf(error);
   }
@@ -194,10 +187,6 @@ async function openInPublic(
   } catch {
     return undefined;
   }
-}
-
-function not(reason: Reason): Verdict {
-  return { upheld: false, reason, signed: false };
 }
 
 /** The code of a CodedError of this package or of core; anything else is our bug and passes on. */

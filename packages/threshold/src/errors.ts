@@ -19,7 +19,6 @@ export const thresholdError = errorTable({
   'label-malformed': { kind: 'malformed', says: 'Bytes are not the label of a sealed key.' },
   'sealed-key-malformed': { kind: 'malformed', says: 'Bytes are not a sealed key.' },
   'reveal-malformed': { kind: 'malformed', says: "Bytes are not a dealer's reveal." },
-  'deal-malformed': { kind: 'malformed', says: 'Bytes are not a deal.' },
   'complaint-malformed': { kind: 'malformed', says: 'Bytes are not a complaint.' },
   'proof-malformed': coreError.rows['proof-malformed'],
   // proofs, signatures, digests and tags that do not hold
@@ -35,7 +34,6 @@ export const thresholdError = errorTable({
     kind: 'verification',
     says: 'A reveal is not what its dealer committed to.',
   },
-  'deal-signature-invalid': { kind: 'verification', says: 'A deal is not signed by its dealer.' },
   'deal-invalid': {
     kind: 'verification',
     says: 'A deal is not on the polynomial of its dealer; complain.',
@@ -79,10 +77,6 @@ export const thresholdError = errorTable({
   'reveals-incomplete': {
     kind: 'verification',
     says: 'Reveals are missing, or one dealer has several.',
-  },
-  'deal-other-context': {
-    kind: 'verification',
-    says: 'A deal is of another charter, epoch, dealer or recipient.',
   },
   'deals-incomplete': { kind: 'verification', says: 'A seat has not one deal of every dealer.' },
   'label-other-charter': {

@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Each kind of event: one valid specimen, then every field taken away, mistyped or added to; every
 // way of wrapping it wrongly; and any truncated or flipped byte. Each has its exact code.
-import { type Cbor, CodedError, decodeCbor, encodeCbor, parseCose, signCose } from '@cloister/core';
+import {
+  type Cbor,
+  CodedError,
+  decodeCbor,
+  encodeCbor,
+  parseCose,
+  signCose,
+  systemRandom,
+} from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { webCrypto } from '@cloister/core/web';
-import { charterSpecimen, namedSigner, wholeStory } from '@cloister/testkit/world';
+import { charterSpecimen, namedPoint, namedSigner, wholeStory } from '@cloister/testkit/world';
+import { createDealing, sealDeal } from '@cloister/threshold/node';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { admit } from './admit.ts';
@@ -19,6 +28,7 @@ const ONE_OF: Record<string, readonly string[]> = {
   approve: ['previous'],
   decline: ['previous'],
   epoch: ['from'],
+  commit: ['hash'],
 };
 const specimens = new Map<EventKind, Uint8Array>();
 let genesis: Uint8Array;
@@ -217,17 +227,32 @@ describe('admission', () => {
     }
   });
 
+  it('hashes the deals of a reveal, and 99 of them with 99 commitments fit', async () => {
+    const body = bodyOf('reveal');
+    const deals = [Uint8Array.of(7), Uint8Array.of(8)];
+    const { revealed } = await admit(await signed('reveal', { ...body, deals }), nodeCrypto);
+    expect(revealed?.deals).toEqual(deals.map((deal) => nodeCrypto.digest('sha256', deal)));
+    const about = { genesis, epoch: body['epoch'] as Uint8Array, seat: 1, random: systemRandom };
+    const { reveal, deals: values } = createDealing({ ...about, n: 99, t: 99 });
+    const recipientKey = namedPoint('admit', 'receiving');
+    const sealed = values.map(({ seat: recipient, deal }) =>
+      sealDeal({ ...about, dealer: 1, recipient, recipientKey, deal }),
+    );
+    const largest = await signed('reveal', { ...body, seat: 1, reveal, deals: sealed });
+    expect(await codeOf(largest)).toBe('admitted');
+    expect(largest.length).toBeLessThan(27_000);
+  });
+
   it('judges a complaint: upheld, or what it fails to show', async () => {
     const upheld = await admit(specimen('complaint'), nodeCrypto);
     expect(upheld).toMatchObject({
       upheld: true,
-      judged: { signed: true, reason: 'deal-invalid' },
+      judged: { reason: 'deal-invalid' },
     });
     const other = await signed('complaint', { ...bodyOf('complaint'), against: 3 });
-    expect(await admit(other, nodeCrypto)).toMatchObject({
-      upheld: false,
-      judged: { signed: false },
-    });
+    const foreign = await admit(other, nodeCrypto);
+    expect(foreign).toMatchObject({ upheld: false, judged: { reason: 'reveal-other-seat' } });
+    expect(foreign.judged?.commit).toBeUndefined();
     const garbage = await signed('complaint', {
       ...bodyOf('complaint'),
       complaint: Uint8Array.of(0),

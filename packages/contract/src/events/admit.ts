@@ -159,6 +159,9 @@ async function findings(
     }
     case 'usage':
       return { receipts: await readReceipts(genesisOf(event), event.body, crypto) };
+    case 'commit':
+      checkPoints([event.body.receive]);
+      return {};
     case 'dataset':
     case 'ack':
       checkPoints([event.body.groupKey]);
@@ -166,11 +169,11 @@ async function findings(
     case 'reveal': {
       const committed = { commitHash: revealCommit(genesisOf(event), event.body) };
       if (!by.proves({ ...event, ...committed })) return committed;
-      return { ...committed, ...judgeRevealEvent(genesisOf(event), event.body, curve) };
+      return { ...committed, ...judgeRevealEvent(genesisOf(event), event.body, { crypto, curve }) };
     }
     case 'complaint':
       if (!by.proves(event)) return {};
-      return judgeComplaintEvent(genesisOf(event), event.body, { crypto, curve });
+      return judgeComplaintEvent(genesisOf(event), event.body, curve);
     default:
       return {};
   }

@@ -75,14 +75,23 @@ export const epochBody = z.strictObject({
   ...landing,
 });
 
-export const commitBody = z.strictObject({ epoch: digest, seat, hash: digest });
+/**
+ * What every seat begins an attempt with: the key that deals to it are sealed to. A seat that deals
+ * commits to its reveal in the same event.
+ */
+export const commitBody = z.strictObject({
+  epoch: digest,
+  seat,
+  receive: point,
+  hash: digest.optional(),
+});
 
-/** `reveal` is threshold's encoding; `deals` are the blobs of the sealed deals, in seat order. */
+/** `reveal` is threshold's encoding; `deals` are the sealed deals themselves, in seat order. */
 export const revealBody = z.strictObject({
   epoch: digest,
   seat,
   reveal: bytesUpTo(16_384),
-  deals: z.array(digest).min(1).max(99),
+  deals: z.array(bytesUpTo(256)).min(1).max(99),
 });
 
 export const ackBody = z.strictObject({ epoch: digest, seat, transcript: digest, groupKey: point });

@@ -17,9 +17,11 @@ export interface RevealFacts {
   readonly commitments: number;
   /** The epoch whose shares are dealt again; null for a new key. */
   readonly previous: Uint8Array | null;
+  /** SHA-256 of each sealed deal, in seat order. */
+  readonly deals: readonly Uint8Array[];
 }
 
-/** What judging a complaint found; the fold compares it with commit event and joins. */
+/** What judging a complaint found; the fold compares it with commit, reveal and receiving key. */
 export type ComplaintFacts = Omit<Verdict, 'upheld'>;
 
 /** The hash that the commit to this reveal must have carried. */
@@ -34,13 +36,14 @@ export function revealCommit(
 export function judgeRevealEvent(
   genesis: Uint8Array,
   body: EventBody<'reveal'>,
-  curve?: Curve,
+  { crypto, curve }: { readonly crypto: CryptoPort; readonly curve: Curve | undefined },
 ): { revealed: RevealFacts } | { unproved: string } {
   const { epoch, seat, reveal } = body;
   const on = curve === undefined ? {} : { curve };
   try {
     const { reveal: shown } = judgeReveal({ genesis, epoch, seat, reveal, ...on });
-    const revealed = { commitments: shown.commitments.length, previous: shown.previous };
+    const deals = body.deals.map((deal) => crypto.digest('sha256', deal));
+    const revealed = { commitments: shown.commitments.length, previous: shown.previous, deals };
     return { revealed };
   } catch (error) {
     if (!isCoded(error)) throw error;
@@ -52,11 +55,10 @@ export function judgeRevealEvent(
 export async function judgeComplaintEvent(
   genesis: Uint8Array,
   body: EventBody<'complaint'>,
-  by: { readonly crypto: CryptoPort; readonly curve: Curve | undefined },
+  curve: Curve | undefined,
 ): Promise<{ upheld: boolean; judged: ComplaintFacts }> {
   const { epoch, seat, against, complaint } = body;
-  const { crypto, curve } = by;
-  const about = { genesis, epoch, seat, against, complaint, crypto };
+  const about = { genesis, epoch, seat, against, complaint };
   const verdict = await judgeComplaint({ ...about, ...(curve === undefined ? {} : { curve }) });
   const { upheld, ...judged } = verdict;
   return { upheld, judged };

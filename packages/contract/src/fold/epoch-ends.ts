@@ -42,9 +42,9 @@ export function endOverdueEpoch(state: FoldState): void {
 /** Joins that the epoch's phase still waits for. */
 export function silentJoins(state: FoldState, epoch: Epoch): string[] {
   if (epoch.phase === 'ack') return epoch.joins.filter((_, i) => !epoch.acks.has(i + 1));
-  const done = epoch.phase === 'commit' ? epoch.commits : epoch.reveals;
+  if (epoch.phase === 'commit') return epoch.joins.filter((_, i) => !epoch.receiving.has(i + 1));
   return epoch.dealers
-    .filter((seat) => !done.has(seat))
+    .filter((seat) => !epoch.reveals.has(seat))
     .flatMap((seat) => dealerJoin(state, epoch, seat) ?? []);
 }
 
@@ -52,6 +52,12 @@ export function silentJoins(state: FoldState, epoch: Epoch): string[] {
 export function dealerJoin(state: FoldState, epoch: Epoch, seat: number): string | undefined {
   const of = epoch.from === null ? epoch : state.epochs.get(epoch.from);
   return of?.joins[seat - 1];
+}
+
+/** The number under which a seat of this epoch deals: its own, or in a reshare its old one. */
+export function dealerNumber(state: FoldState, epoch: Epoch, seat: number): number | undefined {
+  const join = epoch.joins[seat - 1];
+  return epoch.dealers.find((number) => dealerJoin(state, epoch, number) === join);
 }
 
 /** Whether the node of this join signs with this key. */
@@ -72,31 +78,30 @@ export function foldEpochAbort(state: FoldState, event: AdmittedEvent<'epoch-abo
 export function foldComplaint(state: FoldState, event: AdmittedEvent<'complaint'>): Verdict {
   const found = accuser(state, event);
   if ('sentence' in found) return found;
+  const { epoch } = found;
   const { seat, against } = event.body;
-  if (!found.epoch.reveals.has(against)) return voided('complaint-not-dealt', `seat ${against}`);
-  const { signed = false, commit, dealerKey, recipientKey } = event.judged ?? {};
-  const committed = found.epoch.commits.get(against);
-  const dealer = dealerJoin(state, found.epoch, against);
-  const recipient = found.epoch.joins[seat - 1];
+  const revealed = epoch.reveals.get(against);
+  const dealer = dealerJoin(state, epoch, against);
+  const recipient = epoch.joins[seat - 1];
+  if (revealed === undefined || dealer === undefined || recipient === undefined) {
+    return voided('complaint-not-dealt', `seat ${against}`);
+  }
+  const { commit, deal, recipientKey } = event.judged ?? {};
   const same =
-    signed &&
-    commit !== undefined &&
-    committed !== undefined &&
-    equal(commit, committed) &&
-    dealerKey !== undefined &&
-    dealer !== undefined &&
-    holds(state, dealer, dealerKey);
-  if (recipient === undefined) return voided('seat-not-signer', `seat ${seat}`);
-  const attested = state.joins.get(recipient)?.body.hpke;
-  const missealed =
-    attested !== undefined && recipientKey !== undefined && !equal(attested, recipientKey);
-  const upheld = same && (event.upheld === true || missealed);
-  const fault = upheld && dealer !== undefined ? dealer : recipient;
+    isSame(commit, epoch.commits.get(against)) &&
+    isSame(deal, revealed.deals[seat - 1]) &&
+    isSame(recipientKey, epoch.receiving.get(seat));
+  const upheld = same && event.upheld === true;
+  const fault = upheld ? dealer : recipient;
   const code = upheld ? 'complaint-upheld' : 'complaint-unfounded';
   const wanted = 'a deal that fits the revealed commitments';
   const got = `seat ${seat} against dealer ${against}: ${event.judged?.reason ?? 'no reason'}`;
   endEpoch(state, { code, faults: [fault], wanted, got });
   return undefined;
+}
+
+function isSame(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a !== undefined && b !== undefined && equal(a, b);
 }
 
 /** The forming epoch, whatever its phase, if the accusing seat is the signer's. */

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Key epochs: a member names n keepers' joins in seat order; the dealers commit by hash, reveal,
-// and all seats acknowledge one transcript and group key. When the last acknowledgement is here and
+// Key epochs: a member names n keepers' joins in seat order; all seats publish a key to receive
+// deals under and the dealers commit by hash, then reveal with their sealed deals, and all seats
+// acknowledge one transcript and group key. When the last acknowledgement is here and
 // all are equal the epoch is active and the one before it superseded. One epoch forms at a time. In
 // a reshare (`from`) the dealers are the seats of the active epoch whose joins are named again, at
 // least t of them, and the group key must stay. spec/events.md, "epoch".
 import { equal, toHex } from '@cloister/core';
 import { vendorBreach } from '../charter/vendor-rule.ts';
 import type { AdmittedEvent } from '../events/event.ts';
-import { dealerJoin, endEpoch, holds } from './epoch-ends.ts';
+import { dealerJoin, dealerNumber, endEpoch, holds } from './epoch-ends.ts';
 import { judgePlace } from './joins.ts';
 import { activeEpochOf, charterOf, indexOf, memberByIdentity } from './lookup.ts';
 import type { Epoch, EpochPhase, FoldState } from './state.ts';
@@ -32,6 +33,7 @@ export function foldEpoch(state: FoldState, event: AdmittedEvent<'epoch'>): Verd
     dealers,
     deadline: phaseDeadline(state),
     commits: new Map(),
+    receiving: new Map(),
     reveals: new Map(),
     acks: new Map(),
     groupKey: null,
@@ -102,13 +104,13 @@ function formingSeat(
   const epoch = state.epochs.get(key);
   if (epoch === undefined) return voided('epoch-unknown', key.slice(0, 16));
   const { seat } = event.body;
-  const holder = phase === 'ack' ? epoch.joins[seat - 1] : dealerJoin(state, epoch, seat);
+  const holder = phase === 'reveal' ? dealerJoin(state, epoch, seat) : epoch.joins[seat - 1];
   if (holder === undefined || !holds(state, holder, event.signer)) {
     return voided('seat-not-signer', `seat ${seat}`);
   }
   if (epoch.status !== 'forming') return voided('epoch-not-forming', epoch.status);
   if (epoch.phase !== phase) return voided('epoch-phase', `got ${phase} in phase ${epoch.phase}`);
-  if (phase !== 'ack' && !epoch.dealers.includes(seat)) {
+  if (phase === 'reveal' && !epoch.dealers.includes(seat)) {
     return voided('seat-does-not-deal', `seat ${seat}`);
   }
   return { key, epoch };
@@ -118,10 +120,16 @@ export function foldCommit(state: FoldState, event: AdmittedEvent<'commit'>): Ve
   const at = formingSeat(state, event, 'commit');
   if ('sentence' in at) return at;
   const { epoch } = at;
-  const { seat, hash } = event.body;
-  if (epoch.commits.has(seat)) return voided('seat-already-done', `seat ${seat} has committed`);
-  epoch.commits.set(seat, hash);
-  if (epoch.commits.size === epoch.dealers.length) enter(state, epoch, 'reveal');
+  const { seat, receive, hash } = event.body;
+  if (epoch.receiving.has(seat)) return voided('seat-already-done', `seat ${seat} has committed`);
+  const dealer = dealerNumber(state, epoch, seat);
+  if ((dealer === undefined) !== (hash === undefined)) return voided('commit-hash', `seat ${seat}`);
+  const known = [...epoch.receiving.values()].some((key) => equal(key, receive));
+  if (known || state.nodeKeys.has(toHex(receive)))
+    return voided('commit-key-reused', `seat ${seat}`);
+  epoch.receiving.set(seat, receive);
+  if (dealer !== undefined && hash !== undefined) epoch.commits.set(dealer, hash);
+  if (epoch.receiving.size === epoch.joins.length) enter(state, epoch, 'reveal');
   return undefined;
 }
 
@@ -129,7 +137,7 @@ export function foldReveal(state: FoldState, event: AdmittedEvent<'reveal'>): Ve
   const at = formingSeat(state, event, 'reveal');
   if ('sentence' in at) return at;
   const { epoch } = at;
-  const { seat, reveal, deals } = event.body;
+  const { seat, reveal } = event.body;
   if (epoch.reveals.has(seat)) return voided('seat-already-done', `seat ${seat} has revealed`);
   const committed = epoch.commits.get(seat);
   if (committed === undefined || event.commitHash === undefined) {
@@ -137,7 +145,7 @@ export function foldReveal(state: FoldState, event: AdmittedEvent<'reveal'>): Ve
   }
   if (!equal(committed, event.commitHash)) return voided('reveal-not-committed', `seat ${seat}`);
   if (event.revealed === undefined) return endByReveal(state, epoch, event);
-  const { commitments, previous } = event.revealed;
+  const { commitments, previous, deals } = event.revealed;
   if ((previous === null ? null : toHex(previous)) !== epoch.from) {
     return voided('reveal-other-origin', `seat ${seat}`);
   }
@@ -147,7 +155,7 @@ export function foldReveal(state: FoldState, event: AdmittedEvent<'reveal'>): Ve
   if (deals.length !== epoch.joins.length) {
     return voided('reveal-deals-count', `got ${deals.length}, wanted ${epoch.joins.length}`);
   }
-  epoch.reveals.set(seat, { event: event.key, reveal, deals });
+  epoch.reveals.set(seat, { event: event.key, reveal, deals: [...deals] });
   if (epoch.reveals.size === epoch.dealers.length) enter(state, epoch, 'ack');
   return undefined;
 }

@@ -158,8 +158,8 @@ describe('epochs', () => {
     const world = await World.create();
     const { id, nodes } = await startEpoch(world);
     const [first] = nodes as [Node];
-    const hash = world.freshBytes(32);
-    await world.must(first.signer, 'commit', { epoch: id, seat: 1, hash });
+    const [dealing] = world.deal(id, 3);
+    await world.must(first.signer, 'commit', world.commitBody(id, 1, dealing));
     await world.tickAll(START_MS + EPOCH_PHASE_MS);
     expect(world.state.formingEpoch).toBe(toHex(id));
     await world.tickAll(START_MS + EPOCH_PHASE_MS + 1);
@@ -202,12 +202,13 @@ describe('epochs', () => {
       const { id, nodes } = await startEpoch(world);
       const dealings = world.deal(id, 3);
       for (const [i, node] of nodes.entries()) {
-        const hash = dealings[i]?.commit as Uint8Array;
-        await world.must(node.signer, 'commit', { epoch: id, seat: i + 1, hash });
+        await world.must(node.signer, 'commit', world.commitBody(id, i + 1, dealings[i]));
       }
       const [dealer, complainer] = nodes as [Node, Node];
-      await world.must(dealer.signer, 'reveal', world.revealBody(id, 1, dealings, 3));
-      const complaint = await complaintOf(world, { epoch: id, nodes, dealings, dealtFor });
+      const { sealed, complaint } = complaintOf(world, { epoch: id, dealings, dealtFor });
+      const reveal = world.revealBody(id, 1, dealings, 3);
+      reveal.deals[1] = sealed;
+      await world.must(dealer.signer, 'reveal', reveal);
       const body = { epoch: id, seat: 2, against: 1, complaint };
       await world.must(complainer.signer, 'complaint', body);
       const faults = [toHex((nodes[fault] as Node).id)];
@@ -220,8 +221,7 @@ describe('epochs', () => {
     const { id, nodes } = await startEpoch(world);
     const dealings = world.deal(id, 3);
     for (const [i, node] of nodes.entries()) {
-      const hash = dealings[i]?.commit as Uint8Array;
-      await world.must(node.signer, 'commit', { epoch: id, seat: i + 1, hash });
+      await world.must(node.signer, 'commit', world.commitBody(id, i + 1, dealings[i]));
     }
     for (const [i, node] of nodes.entries()) {
       await world.must(node.signer, 'reveal', world.revealBody(id, i + 1, dealings, 3));

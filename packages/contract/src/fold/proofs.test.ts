@@ -3,8 +3,8 @@
 // alone, and a wrong one ends the attempt, so nobody can have a second one looked at.
 import { type Signer, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
-import { complaintOf, startEpoch, World } from '@cloister/testkit/world';
-import { commitHash } from '@cloister/threshold';
+import { complaintOf, namedPoint, startEpoch, World } from '@cloister/testkit/world';
+import { commitHash, encodeComplaint, parseComplaint } from '@cloister/threshold';
 import type { Dealing } from '@cloister/threshold/node';
 import { expect, it } from 'vitest';
 import { type AdmitOptions, admit } from '../events/admit.ts';
@@ -15,8 +15,7 @@ async function committed() {
   const { id, nodes } = await startEpoch(world);
   const dealings = world.deal(id, nodes.length);
   for (const [i, node] of nodes.entries()) {
-    const hash = dealings[i]?.commit as Uint8Array;
-    await world.must(node.signer, 'commit', { epoch: id, seat: i + 1, hash });
+    await world.must(node.signer, 'commit', world.commitBody(id, i + 1, dealings[i]));
   }
   const signers = nodes.map((node) => node.signer);
   return { world, id, nodes, dealings, signers };
@@ -68,14 +67,25 @@ it('ends the attempt by a dealer that proves nothing, and excludes it', async ()
   expect(world.state.formingEpoch).toBeNull();
 });
 
-it('ends the attempt by a complaint about no deal that was dealt', async () => {
+it.each<[string, (world: World, id: Uint8Array, dealings: Dealing[]) => Uint8Array]>([
+  ['under another reveal', (world, epoch) => about(world, epoch, world.deal(epoch, 3))],
+  // The dealer made it, and revealed another: to be blamed for it, one must have dealt it.
+  ['that was never dealt', (world, epoch, dealings) => about(world, epoch, dealings)],
+  [
+    'under another key than the seat published',
+    (world, epoch, dealings) => {
+      const recipientKey = namedPoint('proofs', 'another');
+      const parsed = parseComplaint(about(world, epoch, dealings));
+      return encodeComplaint({ ...parsed, sealed: Uint8Array.from(DEALT), recipientKey });
+    },
+  ],
+])('ends the attempt by a complaint about a deal %s', async (_what, complaintOver) => {
   const { world, id, nodes, dealings, signers } = await committed();
   for (const [i, signer] of signers.entries()) {
-    await world.must(signer, 'reveal', world.revealBody(id, i + 1, dealings, 3));
+    const body = world.revealBody(id, i + 1, dealings, 3);
+    await world.must(signer, 'reveal', { ...body, deals: [DEALT, DEALT, DEALT] });
   }
-  const others = world.deal(id, 3);
-  const about = { nodes, epoch: id, dealings: others, dealtFor: 3 };
-  const complaint = await complaintOf(world, about);
+  const complaint = complaintOver(world, id, dealings);
   const body = { epoch: id, seat: seats.two, against: seats.one, complaint };
   const stranger = await world.sign(world.identity('bank'), 'complaint', body);
   expect(await folded(world, stranger)).toEqual({ proved: false, code: 'seat-not-signer' });
@@ -88,6 +98,13 @@ it('ends the attempt by a complaint about no deal that was dealt', async () => {
   expect(await folded(world, again)).toEqual({ proved: false, code: 'epoch-not-forming' });
 });
 
+/** What every dealer deals here: bytes that are no deal. */
+const DEALT = Uint8Array.of(7);
+
+function about(world: World, epoch: Uint8Array, dealings: Dealing[]): Uint8Array {
+  return complaintOf(world, { epoch, dealings, dealtFor: 3 }).complaint;
+}
+
 /** An epoch whose first dealer has committed to a reveal with another's proof. */
 async function startedWithWrongProof() {
   const world = await World.create();
@@ -99,8 +116,7 @@ async function startedWithWrongProof() {
   const commit = commitHash({ genesis: world.genesis, epoch: id, seat: seats.one, reveal });
   dealings[0] = { ...(first as Dealing), reveal, commit };
   for (const [i, node] of nodes.entries()) {
-    const hash = dealings[i]?.commit as Uint8Array;
-    await world.must(node.signer, 'commit', { epoch: id, seat: i + 1, hash });
+    await world.must(node.signer, 'commit', world.commitBody(id, i + 1, dealings[i]));
   }
   return { world, id, nodes, dealings };
 }

@@ -28,6 +28,7 @@ function dealsNow(state: FoldState, epoch: Epoch, event: AdmittedEvent<'reveal'>
   return (
     epoch.phase === 'reveal' &&
     !epoch.reveals.has(seat) &&
+    event.body.deals.length === epoch.joins.length &&
     committed !== undefined &&
     event.commitHash !== undefined &&
     equal(committed, event.commitHash) &&

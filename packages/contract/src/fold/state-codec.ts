@@ -67,6 +67,7 @@ const epoch = record<Epoch>({
   dealers: list(whole),
   deadline: whole,
   commits: numbered(bytes),
+  receiving: numbered(bytes),
   reveals: numbered(record({ event: text, reveal: bytes, deals: list(bytes) })),
   acks: numbered(record({ transcript: bytes, groupKey: bytes })),
   groupKey: nullable(bytes),

@@ -78,7 +78,9 @@ export interface Epoch {
   /** Clock at which the phase's time is over. */
   deadline: number;
   commits: Map<number, Uint8Array>;
-  /** Event id, encoded reveal and the blobs of the deals, in seat order. */
+  /** By seat of this epoch, the key that deals to it are sealed to, in this attempt only. */
+  receiving: Map<number, Uint8Array>;
+  /** Event id, encoded reveal and the digests of the sealed deals, in seat order. */
   reveals: Map<number, { event: string; reveal: Uint8Array; deals: Uint8Array[] }>;
   acks: Map<number, { transcript: Uint8Array; groupKey: Uint8Array }>;
   /** Set when active. */

@@ -18,6 +18,7 @@ import {
   startEpoch,
   World,
 } from '@cloister/testkit/world';
+
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ROOM_SCENARIOS } from '../../testing/room-scenarios.ts';
 import type { EventBody, Said } from '../events/bodies.ts';
@@ -131,8 +132,13 @@ async function forming(s: Stage): Promise<Forming> {
   return { world: s.world, ...(await startEpoch(s.world)) };
 }
 
-function commit(f: Forming, seat: number, signer: Signer, hash = ID): Promise<Submitted> {
-  return f.world.put(signer, 'commit', { epoch: f.id, seat, hash });
+function commit(
+  f: Forming,
+  seat: number,
+  signer: Signer,
+  change: Partial<EventBody<'commit'>> = { hash: ID },
+): Promise<Submitted> {
+  return f.world.put(signer, 'commit', { ...f.world.commitBody(f.id, seat), ...change });
 }
 
 function signerOf(f: { nodes: readonly Node[] }, seat: number): Signer {
@@ -144,18 +150,23 @@ async function committed(s: Stage) {
   const f = await forming(s);
   const dealings = f.world.deal(f.id, 3);
   for (const seat of [1, 2, 3]) {
-    accepted(await commit(f, seat, signerOf(f, seat), dealings[seat - 1]?.commit as Uint8Array));
+    const hash = dealings[seat - 1]?.commit as Uint8Array;
+    accepted(await commit(f, seat, signerOf(f, seat), { hash }));
   }
   return { ...f, dealings };
 }
 
+/** All have revealed; what dealer 1 sealed to seat 2 is right, and seat 2 complains. */
 async function revealed(s: Stage) {
   const f = await committed(s);
+  const about = { epoch: f.id, dealings: f.dealings, dealtFor: 2 };
+  const { sealed, complaint } = complaintOf(f.world, about);
   for (const seat of [1, 2, 3]) {
     const body = f.world.revealBody(f.id, seat, f.dealings, 3);
+    if (seat === 1) body.deals[1] = sealed;
     await f.world.must(signerOf(f, seat), 'reveal', body);
   }
-  return f;
+  return { ...f, complaint };
 }
 
 /** The told epoch's holders of seats 1 and 2, and a new keeper, are named for a reshare. */
@@ -174,8 +185,7 @@ async function resharing(s: Stage, stay = 2) {
 /** A fresh attempt whose first keeper is excluded for an unfounded complaint. */
 async function excluded(s: Stage): Promise<Node[]> {
   const f = await revealed(s);
-  const complaint = await complaintOf(f.world, { ...f, epoch: f.id, dealtFor: 2 });
-  const body = { epoch: f.id, seat: 2, against: 1, complaint };
+  const body = { epoch: f.id, seat: 2, against: 1, complaint: f.complaint };
   await f.world.must(signerOf(f, 2), 'complaint', body);
   return f.nodes;
 }
@@ -473,7 +483,7 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
   ['epoch-dealers-few', async (s) => (await resharing(s, 1)).submitted],
   [
     'epoch-unknown',
-    ({ world, epoch }) => world.put(signerOf(epoch, 1), 'commit', { epoch: ID, seat: 1, hash: ID }),
+    ({ world, epoch }) => world.put(signerOf(epoch, 1), 'commit', world.commitBody(ID, 1)),
   ],
   [
     'epoch-unknown',
@@ -525,8 +535,14 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
   [
     'seat-does-not-deal',
     async (s) => {
-      const f = await resharing(s);
-      return commit({ ...f, nodes: [...f.nodes] }, 3, signerOf(s.epoch, 3));
+      const { world, nodes, id } = await resharing(s);
+      const again = world.dealAgain(s.epoch, nodes, id);
+      for (const seat of [1, 2, 3]) {
+        const body = world.commitBody(id, seat, again.get(seat));
+        await world.must(signerOf({ nodes }, seat), 'commit', body);
+      }
+      const body = world.revealBody(id, 3, world.deal(id, 3), 3);
+      return world.put(signerOf(s.epoch, 3), 'reveal', body);
     },
   ],
   [
@@ -534,7 +550,7 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
     async (s) => {
       const f = await forming(s);
       accepted(await commit(f, 1, signerOf(f, 1)));
-      return commit(f, 1, signerOf(f, 1), s.world.freshBytes(32));
+      return commit(f, 1, signerOf(f, 1), { hash: s.world.freshBytes(32) });
     },
   ],
   [
@@ -550,15 +566,10 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
     async (s) => {
       const { world, nodes, id } = await resharing(s);
       const fresh = world.deal(id, 3);
-      for (const seat of [1, 2]) {
-        accepted(
-          await commit(
-            { world, nodes, id },
-            seat,
-            signerOf({ nodes }, seat),
-            fresh[seat - 1]?.commit as Uint8Array,
-          ),
-        );
+      for (const seat of [1, 2, 3]) {
+        const dealing = seat === 3 ? undefined : fresh[seat - 1];
+        const body = world.commitBody(id, seat, dealing);
+        await world.must(signerOf({ nodes }, seat), 'commit', body);
       }
       return world.put(signerOf({ nodes }, 1), 'reveal', world.revealBody(id, 1, fresh, 3));
     },
@@ -573,11 +584,41 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
         createDealing({ genesis, epoch: f.id, seat, n: 3, t: 3, random }),
       );
       for (const seat of [1, 2, 3]) {
-        accepted(
-          await commit(f, seat, signerOf(f, seat), dealings[seat - 1]?.commit as Uint8Array),
-        );
+        const hash = dealings[seat - 1]?.commit as Uint8Array;
+        accepted(await commit(f, seat, signerOf(f, seat), { hash }));
       }
       return f.world.put(signerOf(f, 1), 'reveal', f.world.revealBody(f.id, 1, dealings, 3));
+    },
+  ],
+  [
+    'commit-hash',
+    async (s) => {
+      const f = await forming(s);
+      return f.world.put(signerOf(f, 1), 'commit', f.world.commitBody(f.id, 1));
+    },
+  ],
+  [
+    'commit-hash',
+    async (s) => {
+      const { world, nodes, id } = await resharing(s);
+      return commit({ world, nodes, id }, 3, signerOf({ nodes }, 3));
+    },
+  ],
+  [
+    'commit-key-reused',
+    async (s) => {
+      const f = await forming(s);
+      const { receive } = f.world.commitBody(f.id, 1);
+      accepted(await commit(f, 1, signerOf(f, 1)));
+      return commit(f, 2, signerOf(f, 2), { hash: ID, receive });
+    },
+  ],
+  [
+    'commit-key-reused',
+    async (s) => {
+      const f = await forming(s);
+      const receive = (f.nodes[0] as Node).body.hpke;
+      return commit(f, 1, signerOf(f, 1), { hash: ID, receive });
     },
   ],
   [
@@ -592,8 +633,9 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
     async (s) => {
       const { world, nodes, id } = await resharing(s);
       const again = world.dealAgain(s.epoch, nodes, id);
-      for (const [seat, { commit: hash }] of again) {
-        await world.must(signerOf({ nodes }, seat), 'commit', { epoch: id, seat, hash });
+      for (const seat of [1, 2, 3]) {
+        const body = world.commitBody(id, seat, again.get(seat));
+        await world.must(signerOf({ nodes }, seat), 'commit', body);
       }
       for (const [seat, { reveal }] of again) {
         await world.must(signerOf({ nodes }, seat), 'reveal', {
@@ -616,7 +658,8 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
     'complaint-not-dealt',
     async (s) => {
       const f = await committed(s);
-      const complaint = await complaintOf(f.world, { ...f, epoch: f.id, dealtFor: 3 });
+      const { dealings } = f;
+      const { complaint } = complaintOf(f.world, { epoch: f.id, dealings, dealtFor: 3 });
       return f.world.put(signerOf(f, 2), 'complaint', {
         epoch: f.id,
         seat: 2,

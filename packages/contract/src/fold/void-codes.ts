@@ -61,6 +61,8 @@ export const VOID_CODES = {
   'seat-does-not-deal':
     'This seat holds no share of the epoch that is reshared, so it deals nothing.',
   'seat-already-done': 'This seat has done this step before.',
+  'commit-hash': 'A seat that deals commits to its reveal, and no other seat does.',
+  'commit-key-reused': 'A receiving key is made for one attempt, and this one is known already.',
   'reveal-not-committed': 'What is revealed is not what this seat committed to.',
   'reveal-other-origin': 'The reveal is for a new key where a reshare is asked, or the reverse.',
   'reveal-degree': 'The reveal has another number of commitments than the threshold.',

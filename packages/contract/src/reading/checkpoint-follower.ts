@@ -19,6 +19,7 @@ import {
 import type { CharterBody } from '../charter/body.ts';
 import { contractError } from '../errors.ts';
 import { admit } from '../events/admit.ts';
+import type { AnyEvent } from '../events/event.ts';
 import { type Admission, foldEntry } from '../fold/fold.ts';
 import { emptyState, type FoldState } from '../fold/state.ts';
 
@@ -41,7 +42,7 @@ export function witnessesOf(charter: CharterBody): WitnessKey[] {
 /** What a node asks of its follower. */
 export type Follower = Pick<
   CheckpointFollower,
-  'state' | 'size' | 'note' | 'charter' | 'isAt' | 'step' | 'syncTo'
+  'state' | 'size' | 'note' | 'charter' | 'isAt' | 'step' | 'syncTo' | 'listen'
 >;
 
 export class CheckpointFollower {
@@ -55,6 +56,7 @@ export class CheckpointFollower {
   /** The signed note of the newest head that was verified. */
   #note: string | undefined;
   readonly #lane = new Lane();
+  #hear: (event: AnyEvent) => void = () => {};
   #first = 0;
 
   constructor(options: {
@@ -96,6 +98,11 @@ export class CheckpointFollower {
   /** Whether the entry that was followed at this position is these very bytes. */
   isAt(seq: number, entry: Uint8Array): boolean {
     return seq < this.size && equal(this.#tree.leaf(seq), leafHash(this.#crypto, entry));
+  }
+
+  /** `hear` is told of every accepted event as soon as it is folded: what the state keeps not. */
+  listen(hear: (event: AnyEvent) => void): void {
+    this.#hear = hear;
   }
 
   /**
@@ -175,8 +182,13 @@ export class CheckpointFollower {
       throw mismatch(head.size);
     }
     for (const entry of entries) {
-      await foldEntry(this.#state, entry, this.#crypto, this.#admission);
+      const { outcome, event } = await this.#fold(entry);
+      if (event !== undefined && outcome.status === 'accepted') this.#hear(event);
     }
+  }
+
+  #fold(entry: Uint8Array) {
+    return foldEntry(this.#state, entry, this.#crypto, this.#admission);
   }
 
   /** Rare: entries that do not belong were appended, so the tree is built again without them. */

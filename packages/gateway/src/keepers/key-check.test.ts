@@ -147,8 +147,7 @@ async function sworn(groupKey: Uint8Array) {
   const id = await world.must(world.identity('bank'), 'epoch', { joins });
   const dealings = world.deal(id, nodes.length);
   for (const [i, node] of nodes.entries()) {
-    const hash = dealings[i]?.commit as Uint8Array;
-    await world.must(node.signer, 'commit', { epoch: id, seat: i + 1, hash });
+    await world.must(node.signer, 'commit', world.commitBody(id, i + 1, dealings[i]));
   }
   for (const [i, node] of nodes.entries()) {
     const body = world.revealBody(id, i + 1, dealings, nodes.length);

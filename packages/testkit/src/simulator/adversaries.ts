@@ -41,6 +41,7 @@ export const NORMAL: readonly Adversary[] = [
   'drops-keeper-join',
   'drops-worker-events',
   'future-tick',
+  'withholds-deals',
 ];
 
 export function isDropper(adversary: Adversary | undefined): adversary is Dropper {

@@ -66,10 +66,13 @@ export class Checker {
   }
 
   /** "A joiner whose measurement, version, TCB or debug flag is not the charter's gets no deal." */
-  dealt(recipientKey: Uint8Array): void {
+  #dealt({ body }: AdmittedEvent<'reveal'>): void {
     const { world, sound } = this.#stage;
-    const join = world.state.joins.get(world.state.nodeKeys.get(toHex(recipientKey)) ?? '');
-    if (join === undefined || sound.has(toHex(join.signer))) return;
+    const { joins } = world.state.epochs.get(toHex(body.epoch)) ?? { joins: [] };
+    const signers = joins.map((key) =>
+      toHex(world.state.joins.get(key)?.signer ?? new Uint8Array()),
+    );
+    if (signers.every((signer) => sound.has(signer))) return;
     this.#stage.violate('a deal was sealed to a node whose evidence is wrong');
   }
 
@@ -201,6 +204,7 @@ export class Checker {
       const uninvited = this.#stage.uninvited.has(toHex(event.signer));
       if (uninvited) this.#stage.violate('a run was used that its proposer never asked for');
     }
+    if (event.kind === 'reveal') this.#dealt(event);
     if (event.kind === 'ack') this.#acknowledged(event);
     // "A gateway seals only to a key that it has verified": one that all seats acknowledged alike.
     if (event.kind === 'dataset' && !this.#isAgreed(event.body.groupKey)) {

@@ -16,7 +16,7 @@ import { Endpoint, type Route } from './endpoint.ts';
 import { followerOf } from './following.ts';
 import { appraisersOf, decideWith } from './mutants.ts';
 import { gatewayPeer } from './peers.ts';
-import { type Byzantine, Rogue, readDeal } from './rogue.ts';
+import { type Byzantine, Rogue } from './rogue.ts';
 import type { Flaw, Stage } from './stage.ts';
 import { namedTlsKey } from './tls-key.ts';
 
@@ -126,17 +126,7 @@ export class KeeperNode {
 
   #blobs(rogue: Rogue): BlobStore {
     const stage = this.#stage;
-    const blobs = stage.blobsFor(this.endpoint, (bytes) => {
-      const deal = readDeal(bytes);
-      if (deal !== undefined) this.#checker.dealt(deal.recipientKey);
-      return rogue.blob(bytes);
-    });
-    if (!stage.off('deal-check')) return blobs;
-    const get = async (digest: Uint8Array) => {
-      const bytes = await blobs.get(digest);
-      return Uint8Array.from(stage.repairs.get(toHex(digest))?.bytes ?? bytes);
-    };
-    return { ...blobs, get };
+    return stage.blobsFor(this.endpoint, (bytes) => rogue.blob(bytes));
   }
 
   #parts(standard: KeeperParts, ports: KeeperPorts, rogue: Rogue): KeeperParts {
@@ -166,6 +156,7 @@ export class KeeperNode {
         return decision;
       },
       tlsKey: () => namedTlsKey(stage.label, name),
+      receivingKey: standard.receivingKey,
     };
   }
 

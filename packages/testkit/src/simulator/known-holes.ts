@@ -27,13 +27,6 @@ export const KNOWN_HOLES: readonly Hole[] = [
     closedBy: 'a follower that asks several members at once and takes the highest cosigned head',
   },
   {
-    name: 'a withheld deal excludes who waits for it',
-    adversary: 'withholds-deals',
-    sees: /an honest keeper was excluded: deadline/,
-    why: 'deals are blobs: whoever names one and stores none has the deadline blame others',
-    closedBy: 'deals that stand in the reveal itself',
-  },
-  {
     name: 'withheld evidence excludes who would judge it',
     adversary: 'withholds-evidence',
     sees: /an honest keeper was excluded: deadline/,

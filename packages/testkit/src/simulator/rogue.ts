@@ -3,8 +3,8 @@
 // into the blob store is changed on the way; the same thing said twice is changed in the same way.
 // For a mutant each lie leaves its repair: what an honest keeper would have said.
 import type { AnyEvent, EventBody, EventKind, FoldState, Follower } from '@cloister/contract';
-import { isCoded, type Random, type Signer, toHex } from '@cloister/core';
-import { commitHash, encodeReveal, parseDeal, parseReveal } from '@cloister/threshold';
+import { type Random, type Signer, toHex } from '@cloister/core';
+import { commitHash, encodeReveal, parseReveal } from '@cloister/threshold';
 import { createDealing, type Dealing, KeyShare, sealDeal } from '@cloister/threshold/node';
 import { namedBytes, namedPoint } from '../world/index.ts';
 import type { BadKeeper } from './adversaries.ts';
@@ -85,6 +85,7 @@ export class Rogue {
       isAt: (seq, entry) => follower.isAt(seq, insteadOf(toHex(eventId(entry))) ?? entry),
       step: (waitMs) => follower.step(waitMs),
       syncTo: (head) => follower.syncTo(head),
+      listen: (hear) => follower.listen(hear),
     };
   }
 
@@ -109,6 +110,9 @@ export class Rogue {
           ? this.#commit(event.body, from)
           : this.#reveal(event, bytes);
       }
+      case 'wrong-deals':
+      case 'withholds-deals':
+        return event.kind === 'reveal' ? this.#dealWrong(event.body, bytes) : bytes;
       case 'other-ack':
         return event.kind === 'ack' ? this.#acknowledge(event.body, bytes) : bytes;
       default:
@@ -121,7 +125,7 @@ export class Rogue {
     if (event.kind === 'reveal') {
       repairs.set(shared.nameOf(bytes), { guard: 'reveal-commit', bytes });
     }
-    if (event.kind !== 'commit') return bytes;
+    if (event.kind !== 'commit' || event.body.hash === undefined) return bytes;
     network.count('equivocation');
     const hash = namedBytes(this.#name, `another reveal/${toHex(event.body.epoch)}`);
     return this.#sign('commit', { ...event.body, hash });
@@ -132,8 +136,12 @@ export class Rogue {
     const { world, network } = this.#stage;
     network.count(this.kind);
     const { genesis } = world;
-    const { epoch, seat } = body;
+    const { epoch } = body;
     const known = world.state.epochs.get(toHex(epoch));
+    const join = known?.joins[body.seat - 1];
+    const old = from === null ? undefined : world.state.epochs.get(from);
+    const seat = old === undefined ? body.seat : old.joins.indexOf(join as string) + 1;
+    if (seat === 0) return this.#sign('commit', body);
     const n = known?.joins.length ?? 3;
     const t = known?.threshold ?? 2;
     const about = { genesis, epoch, seat, n, t, random: this.#random };
@@ -141,7 +149,7 @@ export class Rogue {
     const dealing = createDealing({ ...about, ...other });
     const reveal = from === null ? withoutProof(dealing.reveal) : dealing.reveal;
     this.#dealings.set(toHex(epoch), { dealing, reveal });
-    return this.#sign('commit', { epoch, seat, hash: commitHash({ ...about, reveal }) });
+    return this.#sign('commit', { ...body, hash: commitHash({ ...about, reveal }) });
   }
 
   #otherShare(from: string, of: { seat: number; n: number; t: number }): KeyShare {
@@ -179,43 +187,32 @@ export class Rogue {
     return this.#stage.world.sign(this.#signer, kind, body);
   }
 
-  /** A deal for another seat than its own, or its evidence. */
-  #withholds(deal: ReturnType<typeof readDeal>): boolean {
-    const others = deal !== undefined && deal.recipient !== deal.dealer;
-    const evidence = deal === undefined;
-    const { kind } = this;
-    const kept = kind === 'withholds-deals' ? others : kind === 'withholds-evidence' && evidence;
-    if (kept) this.#stage.network.count(`adversary: ${kind}`);
-    return kept;
+  /** Deals of another value, or bytes that are no deal at all, for every seat but its own. */
+  async #dealWrong(body: EventBody<'reveal'>, honest: Uint8Array): Promise<Uint8Array> {
+    const { network, repairs, shared, world, wrongDeals } = this.#stage;
+    network.count(this.kind === 'wrong-deals' ? this.kind : `adversary: ${this.kind}`);
+    const { epoch, seat: dealer } = body;
+    const known = world.state.epochs.get(toHex(epoch));
+    const own = known?.joins.indexOf(world.state.nodeKeys.get(toHex(this.#signer.key)) ?? '');
+    const wrong = body.deals.map((deal, i) => {
+      const recipientKey = known?.receiving.get(i + 1);
+      if (i === own || recipientKey === undefined) return deal;
+      if (this.kind !== 'wrong-deals') return Uint8Array.of(0);
+      const about = { genesis: world.genesis, epoch, dealer, recipient: i + 1, recipientKey };
+      return sealDeal({ ...about, deal: namedBytes('wrong', 'deal'), random: this.#random });
+    });
+    for (const [i, deal] of wrong.entries()) {
+      if (i !== own) wrongDeals.add(toHex(shared.crypto.digest('sha256', deal)));
+    }
+    const bytes = await this.#sign('reveal', { ...body, deals: wrong });
+    repairs.set(shared.nameOf(bytes), { guard: 'deal-check', bytes: honest });
+    return bytes;
   }
 
   /** What is stored in the place of a blob that it puts; undefined: nothing. */
   async blob(bytes: Uint8Array): Promise<Uint8Array | undefined> {
-    const deal = readDeal(bytes);
-    if (this.#withholds(deal)) return undefined;
-    if (this.kind !== 'wrong-deals') return bytes;
-    if (deal === undefined) return bytes;
-    const { network, repairs, shared, wrongDeals } = this.#stage;
-    network.count('wrong-deals');
-    const wrong = await sealDeal({
-      ...deal,
-      deal: namedBytes('wrong', 'deal'),
-      signer: this.#signer,
-      random: this.#random,
-    });
-    const digest = toHex(shared.crypto.digest('sha256', wrong));
-    wrongDeals.add(digest);
-    repairs.set(digest, { guard: 'deal-check', bytes });
-    return wrong;
-  }
-}
-
-/** Undefined for what is no deal. */
-export function readDeal(bytes: Uint8Array) {
-  try {
-    return parseDeal(bytes);
-  } catch (error) {
-    if (!isCoded(error)) throw error;
+    if (this.kind !== 'withholds-evidence') return bytes;
+    this.#stage.network.count(`adversary: ${this.kind}`);
     return undefined;
   }
 }

@@ -35,6 +35,7 @@ export const KINDS: readonly string[] = [
   'dropped: join',
   'dropped: usage',
   'adversary: tick',
+  'adversary: withholds-deals',
 ];
 
 export interface Counts {

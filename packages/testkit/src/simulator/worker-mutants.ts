@@ -37,5 +37,6 @@ export function believing(
     isAt: (seq, entry) => follower.isAt(seq, entry),
     step: (waitMs) => follower.step(waitMs),
     syncTo: (head) => follower.syncTo(head),
+    listen: (hear) => follower.listen(hear),
   };
 }

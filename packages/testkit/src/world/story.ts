@@ -78,38 +78,30 @@ async function disputedAttempt(world: World): Promise<void> {
   const { id, nodes } = await startEpoch(world);
   const dealings = world.deal(id, nodes.length);
   for (const [i, node] of nodes.entries()) {
-    const hash = (dealings[i] as Dealing).commit;
-    await world.must(node.signer, 'commit', { epoch: id, seat: i + 1, hash });
+    await world.must(node.signer, 'commit', world.commitBody(id, i + 1, dealings[i]));
   }
+  const { sealed, complaint } = complaintOf(world, { epoch: id, dealings, dealtFor: 3 });
   for (const [i, node] of nodes.entries()) {
     const body = world.revealBody(id, i + 1, dealings, nodes.length);
+    if (i === 0) body.deals[1] = sealed;
     await world.must(node.signer, 'reveal', body);
   }
-  const complaint = await complaintOf(world, { epoch: id, nodes, dealings, dealtFor: 3 });
   const complainer = (nodes[1] as Node).signer;
   await world.must(complainer, 'complaint', { epoch: id, seat: 2, against: 1, complaint });
 }
 
-/** A complaint of seat 2 about dealer 1, who sealed to it the value meant for seat `dealtFor`. */
-export async function complaintOf(
+/** What dealer 1 seals to seat 2 when it takes the value of seat `dealtFor`, and 2's complaint. */
+export function complaintOf(
   world: World,
-  of: { epoch: Uint8Array; nodes: readonly Node[]; dealings: readonly Dealing[]; dealtFor: number },
-): Promise<Uint8Array> {
-  const [dealer, complainer] = of.nodes as [Node, Node];
-  const dealing = of.dealings[0] as Dealing;
-  const deal = dealing.deals.find((d) => d.seat === of.dealtFor)?.deal ?? new Uint8Array(32);
-  const signed = await sealDeal({
-    genesis: world.genesis,
-    epoch: of.epoch,
-    dealer: 1,
-    recipient: 2,
-    recipientKey: complainer.body.hpke,
-    deal: Uint8Array.from(deal),
-    signer: dealer.signer,
-    random: world.random,
-  });
-  const keyPair = hpkeKeyPairFrom(complainer.hpkeSecret);
-  return complain({ reveal: dealing.reveal, signed, keyPair, random: world.random });
+  of: { epoch: Uint8Array; dealings: readonly Dealing[]; dealtFor: number },
+): { sealed: Uint8Array; complaint: Uint8Array } {
+  const { genesis, random } = world;
+  const { reveal, deals } = of.dealings[0] as Dealing;
+  const deal = Uint8Array.from(deals.find((d) => d.seat === of.dealtFor)?.deal ?? []);
+  const keyPair = hpkeKeyPairFrom(world.receivingSecret(of.epoch, 2));
+  const about = { genesis, epoch: of.epoch, dealer: 1, recipient: 2 };
+  const sealed = sealDeal({ ...about, recipientKey: keyPair.publicKey, deal, random });
+  return { sealed, complaint: complain({ ...about, reveal, sealed, keyPair, random }) };
 }
 
 /** A keeper of each operator joins, and a member names them for a new key. */

@@ -273,8 +273,7 @@ export class World {
   async runEpoch(id: Uint8Array, nodes: readonly Node[]): Promise<FormedEpoch> {
     const dealings = this.deal(id, nodes.length);
     for (const [i, node] of nodes.entries()) {
-      const hash = (dealings[i] as Dealing).commit;
-      await this.must(node.signer, 'commit', { epoch: id, seat: i + 1, hash });
+      await this.must(node.signer, 'commit', this.commitBody(id, i + 1, dealings[i]));
     }
     for (const [i, node] of nodes.entries()) {
       await this.must(node.signer, 'reveal', this.revealBody(id, i + 1, dealings, nodes.length));
@@ -298,9 +297,9 @@ export class World {
     const joins = nodes.map((node) => node.id);
     const id = await this.must(proposer, 'epoch', { joins, from: formed.id });
     const dealings = this.dealAgain(formed, nodes, id);
-    for (const [seat, dealing] of dealings) {
-      const dealer = formed.nodes[seat - 1] as Node;
-      await this.must(dealer.signer, 'commit', { epoch: id, seat, hash: dealing.commit });
+    for (const [i, node] of nodes.entries()) {
+      const old = formed.nodes.findIndex((one) => toHex(one.id) === toHex(node.id)) + 1;
+      await this.must(node.signer, 'commit', this.commitBody(id, i + 1, dealings.get(old)));
     }
     for (const [seat, { reveal }] of dealings) {
       const dealer = formed.nodes[seat - 1] as Node;
@@ -343,6 +342,17 @@ export class World {
     return Array.from({ length: n }, (_, i) =>
       createDealing({ genesis, epoch, seat: i + 1, n, t, random }),
     );
+  }
+
+  /** The private half of the key that a seat of `commitBody` receives deals under. */
+  receivingSecret(epoch: Uint8Array, seat: number): Uint8Array<ArrayBuffer> {
+    return namedSecret(this.seed, `receiving/${toHex(epoch)}/${seat}`);
+  }
+
+  /** What a seat begins an attempt with; without a dealing it does not deal. */
+  commitBody(epoch: Uint8Array, seat: number, dealing?: Dealing): EventBody<'commit'> {
+    const receive = namedPoint(this.seed, `receiving/${toHex(epoch)}/${seat}`);
+    return { epoch, seat, receive, ...(dealing === undefined ? {} : { hash: dealing.commit }) };
   }
 
   revealBody(

@@ -3,7 +3,7 @@
 // its pi holds; otherwise its being wrong is evident as it stands.
 import { isCoded, type Random, systemRandom } from '@cloister/core';
 import { complaintStatement, encodeComplaint } from '../complaint.ts';
-import { dealLabel, parseDeal } from '../deal.ts';
+import { type DealContext, dealLabel } from '../deal.ts';
 import { encodePoint, parsePoint } from '../point.ts';
 import { assertSealedKey, type SealedKey } from '../sealed-key.ts';
 import type { HpkeKeyPair } from './hpke.ts';
@@ -11,29 +11,31 @@ import { opensslCurve } from './multiply.ts';
 import { proveDleqBatch } from './prove.ts';
 
 /**
- * The complaint about a deal whose signature and context held (`openDeal`), encoded. It discloses
- * the deal, so it is made only for a deal found wrong.
- * @throws CodedError `deal-malformed` for bytes that no dealer can be held to
+ * The complaint about a deal, encoded. It discloses the deal, so it is made only for a deal found
+ * wrong. `keyPair` is the seat's receiving key, `sealed` what stands in the dealer's reveal.
  */
-export function complain(args: {
-  reveal: Uint8Array;
-  signed: Uint8Array;
-  keyPair: HpkeKeyPair;
-  random?: Random;
-}): Uint8Array<ArrayBuffer> {
-  const { reveal, signed } = args;
-  const deal = parseDeal(signed);
-  let sealed: SealedKey;
+export function complain(
+  args: Omit<DealContext, 'recipientKey'> & {
+    reveal: Uint8Array;
+    sealed: Uint8Array;
+    keyPair: HpkeKeyPair;
+    random?: Random;
+  },
+): Uint8Array<ArrayBuffer> {
+  const { reveal, sealed, keyPair } = args;
+  const recipientKey = keyPair.publicKey;
+  const context = { ...args, recipientKey };
+  let parsed: SealedKey;
   try {
-    sealed = assertSealedKey({ sealed: deal.sealed, label: dealLabel(deal), curve: opensslCurve });
+    parsed = assertSealedKey({ sealed, label: dealLabel(context), curve: opensslCurve });
   } catch (error) {
     if (!isCoded(error)) throw error;
-    return encodeComplaint({ reveal, signed });
+    return encodeComplaint({ reveal, sealed, recipientKey });
   }
-  const secret = args.keyPair.privateKey;
-  const point = encodePoint(opensslCurve.multiply(secret, parsePoint(sealed.enc)));
-  const statement = complaintStatement(deal, sealed.enc, point);
+  const secret = keyPair.privateKey;
+  const point = encodePoint(opensslCurve.multiply(secret, parsePoint(parsed.enc)));
+  const statement = complaintStatement(context, parsed.enc, point);
   const proof = proveDleqBatch(statement, secret, args.random ?? systemRandom);
   secret.fill(0);
-  return encodeComplaint({ reveal, signed, opened: { point, proof } });
+  return encodeComplaint({ reveal, sealed, recipientKey, opened: { point, proof } });
 }
