@@ -144,6 +144,10 @@ export function foldReveal(state: FoldState, event: AdmittedEvent<'reveal'>): Ve
     return voided('reveal-not-committed', `seat ${seat}`);
   }
   if (!equal(committed, event.commitHash)) return voided('reveal-not-committed', `seat ${seat}`);
+  const dealt = event.body.deals.length;
+  if (dealt !== epoch.joins.length) {
+    return voided('reveal-deals-count', `got ${dealt}, wanted ${epoch.joins.length}`);
+  }
   if (event.revealed === undefined) return endByReveal(state, epoch, event);
   const { commitments, previous, deals } = event.revealed;
   if ((previous === null ? null : toHex(previous)) !== epoch.from) {
@@ -151,9 +155,6 @@ export function foldReveal(state: FoldState, event: AdmittedEvent<'reveal'>): Ve
   }
   if (commitments !== epoch.threshold) {
     return voided('reveal-degree', `got ${commitments}, wanted ${epoch.threshold}`);
-  }
-  if (deals.length !== epoch.joins.length) {
-    return voided('reveal-deals-count', `got ${deals.length}, wanted ${epoch.joins.length}`);
   }
   epoch.reveals.set(seat, { event: event.key, reveal, deals: [...deals] });
   if (epoch.reveals.size === epoch.dealers.length) enter(state, epoch, 'ack');
