@@ -70,6 +70,7 @@ export async function makeJoin(facts: JoinFacts, ports: JoinPorts): Promise<Made
     charter: charter.version,
     environment,
     hardware: attester.hardware,
+    measurement: attester.measurement,
     ...facts.of,
     tls: crypto.digest('sha256', tls),
     hpke,

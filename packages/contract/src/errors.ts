@@ -76,6 +76,18 @@ export const contractError = errorTable({
     kind: 'malformed',
     says: 'The body of an event has not the form of its kind.',
   },
+  'charter-key-malformed': {
+    kind: 'malformed',
+    says: "A witness key's word is not about this amendment and signer: let it sign again.",
+  },
+  'handover-too-early': {
+    kind: 'verification',
+    says: 'A handover of witnesses is over a head that lacks its amendment: ask another gateway.',
+  },
+  'fold-version-unknown': {
+    kind: 'unsupported',
+    says: 'The charter asks for rules that this release does not know; run a newer one.',
+  },
   'ticket-malformed': {
     kind: 'malformed',
     says: "A run's ticket is not one of this ledger: ask its proposer for another.",

@@ -2,7 +2,15 @@
 // The contract: events as typed values, and what both sides of a ledger compute from them.
 
 export * from './bill.ts';
-export type { CharterBody, Environment, Member, Operator } from './charter/body.ts';
+export * from './charter/amendment.ts';
+export {
+  type CharterBody,
+  charterDigest,
+  type Environment,
+  type Member,
+  type Operator,
+} from './charter/body.ts';
+export * from './charter/changes.ts';
 export * from './charter/quorum.ts';
 export * from './charter/rules.ts';
 export * from './charter/vendor-rule.ts';
@@ -12,10 +20,14 @@ export * from './dataset-files/file-manifest.ts';
 export * from './errors.ts';
 export * from './events/admit.ts';
 export * from './events/bodies.ts';
+export * from './events/charter-key.ts';
 export * from './events/event.ts';
 export * from './events/founding-charter.ts';
 export * from './events/opening-receipt.ts';
 export * from './events/run-ticket.ts';
+export * from './fold/acceptance.ts';
+export { needsOf } from './fold/amendments.ts';
+export { FOLD_VERSION } from './fold/charter.ts';
 export { silentJoins } from './fold/epoch-ends.ts';
 export * from './fold/fold.ts';
 export {
@@ -51,5 +63,6 @@ export type * from './ports/ledger.ts';
 export * from './reading/appraise-join.ts';
 export * from './reading/checkpoint-follower.ts';
 export * from './reading/epoch-transcript.ts';
+export * from './reading/handover.ts';
 export * from './reading/report-data.ts';
 export type { Input, Price } from './shapes.ts';

@@ -71,10 +71,14 @@ export const distinctSlugs = z
   .array(slug)
   .min(1)
   .max(200)
-  .refine((names) => new Set(names).size === names.length, 'wanted every name once');
+  .refine(distinct, 'wanted every name once');
 
 export type Price = z.infer<typeof price>;
 export type Input = z.infer<typeof input>;
+
+export function distinct(names: readonly string[]): boolean {
+  return new Set(names).size === names.length;
+}
 
 export function strictlyAscending(values: readonly number[]): boolean {
   return values.every((value, i) => i === 0 || value > (values[i - 1] as number));

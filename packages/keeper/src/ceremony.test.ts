@@ -168,6 +168,7 @@ async function playDealer(
     charter: 1,
     environment: duties.environment,
     hardware: attester.hardware,
+    measurement: attester.measurement,
     tls: systemRandom.bytes(32),
     hpke: generateHpkeKeyPair().publicKey,
     checkpoint: utf8((await ledger.checkpoint()).note),

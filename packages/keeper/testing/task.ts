@@ -202,6 +202,8 @@ export async function joinTask(
     charter: 1,
     environment: 'worker-sgx',
     hardware: hardware.hardware,
+    // What another program would claim, too.
+    measurement: hardwareOf('sgx', WORKER_PROGRAM).measurement,
     task: task.id,
     run: systemRandom.bytes(16),
     tls: systemRandom.bytes(32),

@@ -270,7 +270,7 @@ export class Stage {
         tee: 'sgx-dcap',
         reportDataLength: 64,
         hardware: body.hardware,
-        measurement: new Uint8Array(32),
+        measurement: body.measurement,
         quote: async () => ({ evidence: utf8('evidence') }),
         signJoin: (inner) => countersignJoin(world.operator('bank'), 'bank', inner),
       },

@@ -3,6 +3,7 @@
 // the numbers of the protocol. Founders sign the same payload; its SHA-256 is the genesis.
 // The cross-checks that one schema cannot state (quorum, vendor rule, unique names) are in
 // ../charter-rules.ts. spec/events.md, "charter".
+import { type Cbor, type CryptoPort, encodeCbor } from '@cloister/core';
 import { z } from 'zod';
 import { bytesUpTo, count, digest, ed25519Key, point, positive, slug, title } from '../shapes.ts';
 
@@ -83,8 +84,8 @@ export const charterBody = z.strictObject({
   }),
   /** Ledger milliseconds that an epoch's phase, a run and the release of its result may take. */
   deadlines: z.strictObject({ epochPhase: positive, run: positive, release: positive }),
-  /** Version of the fold's rules. */
-  fold: z.literal(1),
+  /** Version of the fold's rules; a release that does not know it folds no further. */
+  fold: positive,
   /** Whether simulated hardware is accepted; if so everything under this charter says SIMULATED. */
   simulated: z.boolean(),
 });
@@ -93,3 +94,10 @@ export type Member = z.infer<typeof member>;
 export type Operator = z.infer<typeof operator>;
 export type Environment = z.infer<typeof environment>;
 export type CharterBody = z.infer<typeof charterBody>;
+
+const DIGEST_DOMAIN = 'cloister/charter/v1';
+
+/** What an amendment names the charter before it by: SHA-256 of [domain, body]. 32 bytes. */
+export function charterDigest(body: CharterBody, crypto: CryptoPort): Uint8Array<ArrayBuffer> {
+  return crypto.digest('sha256', encodeCbor([DIGEST_DOMAIN, body as unknown as Cbor]));
+}

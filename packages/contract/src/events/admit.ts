@@ -14,9 +14,11 @@ import {
   toHex,
 } from '@cloister/core';
 import { type Curve, parsePoint } from '@cloister/threshold';
+import { charterDigest } from '../charter/body.ts';
 import { checkCharter } from '../charter/rules.ts';
 import { contractError } from '../errors.ts';
 import { EVENT_KINDS, type EventBody, type EventKind } from './bodies.ts';
+import { readShownKey } from './charter-key.ts';
 import { type AnyEvent, EVENT_VERSION, MAX_EVENT_BYTES, OPERATOR_SUBJECT } from './event.ts';
 import { judgeComplaintEvent, judgeRevealEvent, revealCommit } from './key-events.ts';
 import { columnsDigest, readReceipt, type SignedReceipt } from './opening-receipt.ts';
@@ -147,10 +149,23 @@ async function findings(
     checkGenesis(event, event.body.version === 1);
     checkCharter(event.body);
     checkPoints(event.body.members.map((m) => m.hpke));
-    return { founds: crypto.digest('sha256', payload) };
+    const founds = crypto.digest('sha256', payload);
+    return { founds, charterDigest: charterDigest(event.body, crypto) };
   }
   checkGenesis(event, false);
   switch (event.kind) {
+    case 'amend': {
+      const { charter } = event.body;
+      checkCharter(charter);
+      checkPoints(charter.members.map((m) => m.hpke));
+      return { charterDigest: charterDigest(charter, crypto) };
+    }
+    case 'sign': {
+      const { witness, amend } = event.body;
+      if (witness === undefined) return {};
+      const about = { genesis: genesisOf(event), amend, identity: event.signer };
+      return { shown: await readShownKey(witness, about, crypto) };
+    }
     case 'join': {
       checkPoints([event.body.hpke]);
       const { ticket } = event.body;

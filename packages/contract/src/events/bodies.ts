@@ -31,6 +31,24 @@ const landing = { within: positive };
 /** Where it stands: its author's newest accepted one on the same subject, if there is one. */
 const turn = { previous: digest.optional(), ...landing };
 
+/** The next charter, whole. It waits for signatures until the ledger's size is `within`. */
+export const amendBody = z.strictObject({
+  /** Digest of the charter that it changes (charter/body.ts). */
+  before: digest,
+  charter: charterBody,
+  /** Members whose keys others replace, because they are lost: their old keys say nothing here. */
+  replaces: distinctSlugs.optional(),
+  ...landing,
+});
+
+/** Agrees to an amendment, by event id: an open one, or late to the one in force. */
+export const signBody = z.strictObject({
+  amend: digest,
+  /** A new witness key's own word that it is the signer's (charter-key.ts). */
+  witness: bytesUpTo(1_024).optional(),
+  ...landing,
+});
+
 /** A witness's time, and the size of the head that it had followed to: that only rises. */
 export const tickBody = z.strictObject({ time, size: positive });
 
@@ -51,6 +69,8 @@ export const joinBody = z.strictObject({
   environment: slug,
   /** The hardware identity that the evidence will show; enrolled under the operator. */
   hardware: bytesUpTo(128),
+  /** The measurement that the evidence will show. */
+  measurement: bytesUpTo(64, 16),
   /** Workers only: the task, and 16 random bytes that name the run. */
   task: digest.optional(),
   run: id16.optional(),
@@ -163,12 +183,21 @@ export const taskBody = z.strictObject({
       (outputs) => strictlyAscending(outputs.map((output) => output.id)),
       'wanted ascending, distinct output ids',
     ),
-  worker: z.strictObject({
-    measurements: z.array(bytesUpTo(64, 16)).min(1).max(100),
-    operators: distinctSlugs,
-    /** A distributed task's driver and executors, counted; absent, one worker runs it alone. */
-    nodes: z.number().int().min(2).max(255).optional(),
-  }),
+  worker: z
+    .strictObject({
+      /** Environments, whatever version of the worker they come to take; or, insisting... */
+      environments: distinctSlugs.optional(),
+      /** ...these very measurements. One of the two. */
+      measurements: z.array(bytesUpTo(64, 16)).min(1).max(100).optional(),
+      operators: distinctSlugs,
+      /** A distributed task's driver and executors, counted; absent, one worker runs it alone. */
+      nodes: z.number().int().min(2).max(255).optional(),
+    })
+    .refine(
+      ({ environments, measurements }) =>
+        (environments === undefined) !== (measurements === undefined),
+      'wanted environments or measurements, not both',
+    ),
   /** The prices that the proposer accepts, one an input, in the order of the inputs. */
   prices: z.array(price).min(1).max(100),
   openings: digest,
@@ -236,6 +265,8 @@ export type SignerRole = 'founder' | 'witness' | 'member' | 'operator' | 'keeper
 /** Every event kind: the schema of its body, and who signs it. */
 export const EVENT_KINDS = {
   charter: { body: charterBody, signer: 'founder' },
+  amend: { body: amendBody, signer: 'member' },
+  sign: { body: signBody, signer: 'member' },
   tick: { body: tickBody, signer: 'witness' },
   collateral: { body: collateralBody, signer: 'member' },
   join: { body: joinBody, signer: 'operator' },

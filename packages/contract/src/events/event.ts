@@ -13,6 +13,7 @@ import {
   signCose,
 } from '@cloister/core';
 import type { EventBody, EventKind } from './bodies.ts';
+import type { ShownKey } from './charter-key.ts';
 import type { ComplaintFacts, RevealFacts } from './key-events.ts';
 import type { SignedReceipt } from './opening-receipt.ts';
 import type { SignedTicket } from './run-ticket.ts';
@@ -38,6 +39,10 @@ export interface AdmittedEvent<K extends EventKind = EventKind> {
   readonly body: EventBody<K>;
   /** SHA-256 of a charter's payload: the genesis it founds. */
   readonly founds?: Uint8Array;
+  /** Digest of a first charter, or of the one that an amendment carries (charter/body.ts). */
+  readonly charterDigest?: Uint8Array;
+  /** For a signature under an amendment: the witness key that spoke in it, and about whom. */
+  readonly shown?: ShownKey;
   /** For a reveal: the hash that its commit must have carried. */
   readonly commitHash?: Uint8Array;
   /** For a reveal: what it shows of itself. */

@@ -23,8 +23,20 @@ export function foldCharter(state: FoldState, event: AdmittedEvent<'charter'>): 
   if (signer === undefined) return voided('charter-not-a-founder');
   if (state.founders.has(signer.id)) return voided('charter-already-signed', signer.id);
   state.founders.add(signer.id);
-  if (state.founders.size === event.body.members.length) state.charter = event.body;
+  if (state.founders.size < event.body.members.length) return undefined;
+  state.charter = event.body;
+  state.charterDigest = event.charterDigest ?? null;
+  state.charterSeqs.push(state.seq);
+  for (const { id } of event.body.members) state.accepted.set(id, event.body.version);
   return undefined;
+}
+
+/** The version of the fold's rules that this release knows. */
+export const FOLD_VERSION = 1;
+
+/** Whether the charter in force asks for rules that this release does not know. */
+export function foldUnknown(state: FoldState): boolean {
+  return state.charter !== null && state.charter.fold !== FOLD_VERSION;
 }
 
 /** Whether an event is under the ledger's genesis. */

@@ -5,6 +5,7 @@
 import { equal, toHex } from '@cloister/core';
 import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
+import { epochNotAccepted } from './acceptance.ts';
 import { activeEpochOf, memberByIdentity } from './lookup.ts';
 import type { DatasetVersion, FoldState } from './state.ts';
 import { judgeTurn } from './statements.ts';
@@ -19,6 +20,7 @@ export function foldDataset(state: FoldState, event: AdmittedEvent<'dataset'>): 
   if (dataset !== undefined && dataset.owner !== member.id) {
     return voided('dataset-not-owner', `owner is ${dataset.owner}, signer is ${member.id}`);
   }
+  if (dataset?.retired === true) return voided('dataset-retired');
   const newest = dataset?.newest ?? 0;
   if (body.version > newest + 1) {
     return voided('dataset-version-order', `got ${body.version}, wanted ${newest + 1}`);
@@ -26,6 +28,8 @@ export function foldDataset(state: FoldState, event: AdmittedEvent<'dataset'>): 
   const active = activeEpochOf(state);
   if (active === undefined) return voided('no-active-epoch');
   if (!equal(active.groupKey, body.groupKey)) return voided('dataset-group-key');
+  const item = epochNotAccepted(state, member.id, active.epoch);
+  if (item !== undefined) return voided('dataset-key-not-accepted', item);
   const before = dataset?.versions.get(body.version);
   const outOfTurn = judgeTurn(body, before?.event);
   if (outOfTurn !== undefined) return outOfTurn;
@@ -34,7 +38,7 @@ export function foldDataset(state: FoldState, event: AdmittedEvent<'dataset'>): 
   const now = { event: event.key, body, seq: state.seq };
   if (dataset === undefined) {
     const versions = new Map([[body.version, now]]);
-    state.datasets.set(key, { owner: member.id, newest: body.version, versions });
+    state.datasets.set(key, { owner: member.id, retired: false, newest: body.version, versions });
   } else {
     dataset.versions.set(body.version, now);
     dataset.newest = Math.max(dataset.newest, body.version);

@@ -8,9 +8,10 @@
 import { equal, toHex } from '@cloister/core';
 import { vendorBreach } from '../charter/vendor-rule.ts';
 import type { AdmittedEvent } from '../events/event.ts';
+import { epochNotAccepted, ownersOfKey } from './acceptance.ts';
 import { dealerJoin, dealerNumber, endEpoch, holds } from './epoch-ends.ts';
-import { judgePlace } from './joins.ts';
 import { activeEpochOf, charterOf, indexOf, memberByIdentity } from './lookup.ts';
+import { judgePlace } from './places.ts';
 import type { Epoch, EpochPhase, FoldState } from './state.ts';
 import { type Verdict, type Voided, voided } from './void-codes.ts';
 
@@ -24,6 +25,8 @@ export function foldEpoch(state: FoldState, event: AdmittedEvent<'epoch'>): Verd
   const from = event.body.from === undefined ? null : toHex(event.body.from);
   const dealers = dealersOf(state, joins, from);
   if (!Array.isArray(dealers)) return dealers;
+  const unaccepted = from === null ? undefined : judgeOwners(state, joins);
+  if (unaccepted !== undefined) return unaccepted;
   state.epochs.set(event.key, {
     status: 'forming',
     phase: 'commit',
@@ -71,6 +74,16 @@ function judgeSeats(state: FoldState, joins: readonly string[]): Verdict {
   const who = breach.who.join(' and ');
   const got = `${who}: got ${breach.seats} seats, wanted at most ${breach.most}`;
   return voided(`epoch-${breach.code}`, got);
+}
+
+/** The running key goes to nobody whom an owner of data under it has not accepted. */
+function judgeOwners(state: FoldState, joins: string[]): Verdict {
+  const groupKey = activeEpochOf(state)?.groupKey;
+  for (const owner of groupKey === undefined ? [] : ownersOfKey(state, groupKey)) {
+    const item = epochNotAccepted(state, owner, { joins });
+    if (item !== undefined) return voided('epoch-owner-not-accepted', `${owner}: ${item}`);
+  }
+  return undefined;
 }
 
 function dealersOf(

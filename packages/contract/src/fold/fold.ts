@@ -6,10 +6,12 @@
 // once, the memory of its id. Rights are judged at the event's own position. spec/events.md.
 import type { CryptoPort } from '@cloister/core';
 import { CodedError } from '@cloister/core';
+import { contractError } from '../errors.ts';
 import { admit } from '../events/admit.ts';
 import type { EventKind } from '../events/bodies.ts';
 import type { AdmittedEvent, AnyEvent } from '../events/event.ts';
-import { foldCharter, underGenesis } from './charter.ts';
+import { foldAmend, foldSign } from './amendments.ts';
+import { FOLD_VERSION, foldCharter, foldUnknown, underGenesis } from './charter.ts';
 import { foldDataset } from './datasets.ts';
 import { foldComplaint, foldEpochAbort } from './epoch-ends.ts';
 import { foldAck, foldCommit, foldEpoch, foldReveal } from './epochs.ts';
@@ -37,6 +39,8 @@ type Handlers = { [K in EventKind]: (state: FoldState, event: AdmittedEvent<K>) 
 
 const HANDLERS: Handlers = {
   charter: foldCharter,
+  amend: foldAmend,
+  sign: foldSign,
   tick: foldTick,
   collateral: foldCollateral,
   join: foldJoin,
@@ -66,6 +70,8 @@ const NOT_A_STATEMENT: ReadonlySet<VoidCode> = new Set([
   'not-a-node',
   'join-operator-unknown',
   'join-operator-key',
+  'sign-unknown',
+  'sign-not-a-signer',
 ]);
 
 /** Folds one admitted event into `state`, which it changes, and says what became of it. */
@@ -101,13 +107,20 @@ export function foldInadmissible(state: FoldState, reason: string): Outcome {
 /** How bytes become an event: `admit`, or one that shares its answers among several readers. */
 export type Admission = typeof admit;
 
-/** Admits and folds an entry as the ledger gives it: whatever the bytes, there is an outcome. */
+/**
+ * Admits and folds an entry as the ledger gives it: whatever the bytes, there is an outcome.
+ * @throws CodedError `fold-version-unknown`: nothing is guessed by rules that are not known here
+ */
 export async function foldEntry(
   state: FoldState,
   bytes: Uint8Array,
   crypto: CryptoPort,
   admission: Admission = admit,
 ): Promise<{ outcome: Outcome; event?: AnyEvent }> {
+  if (foldUnknown(state)) {
+    const got = `the charter asks for version ${state.charter?.fold}, here is ${FOLD_VERSION}`;
+    throw contractError('fold-version-unknown', `${got}: run a newer release`);
+  }
   let event: AnyEvent;
   try {
     event = await admission(bytes, crypto, { proves: (one) => worthProving(state, one) });

@@ -150,6 +150,9 @@ export function judgeInput(state: FoldState, task: Task, input: Input, run?: Run
   const owner = ownerOf(state, input);
   if (version === undefined || owner === undefined) return voided('join-unapproved');
   if (!isMember(state, owner)) return voided('join-owner-removed', owner);
+  if (state.datasets.get(toHex(input.dataset))?.retired === true) {
+    return voided('join-dataset-retired', versionKey(input));
+  }
   const wanted = version.body.approvals;
   const paid = run?.paid.get(versionKey(input));
   const steps: [VoidCode, (grant: Grant, person: string) => boolean][] = [

@@ -6,10 +6,15 @@
 import { equal, toHex } from '@cloister/core';
 import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
+import { runNotAccepted } from './acceptance.ts';
 import { consumeRun, DRIVER, judgeRun } from './grants.ts';
-import { charterOf, indexOf } from './lookup.ts';
+import { charterOf, indexOf, ownerOf } from './lookup.ts';
+import { judgePlace, judgeStanding } from './places.ts';
 import type { FoldState, Run, Task } from './state.ts';
 import { type Verdict, voided } from './void-codes.ts';
+
+/** Entries after its end for which joins may still name a charter's version. */
+const CHARTER_WINDOW = 4_096;
 
 export function foldJoin(state: FoldState, event: AdmittedEvent<'join'>): Verdict {
   const wrong = judgeNode(state, event) ?? judgeKeys(state, event);
@@ -34,10 +39,8 @@ export function foldJoin(state: FoldState, event: AdmittedEvent<'join'>): Verdic
 
 function judgeNode(state: FoldState, event: AdmittedEvent<'join'>): Verdict {
   const { body } = event;
-  const { version } = charterOf(state);
-  if (body.charter !== version) {
-    return voided('join-charter-version', `got ${body.charter}, wanted ${version}`);
-  }
+  const outdated = judgeCharter(state, body.charter);
+  if (outdated !== undefined) return outdated;
   const operator = indexOf(state).operators.get(body.operator);
   if (operator === undefined) return voided('join-operator-unknown', body.operator);
   if (event.operator === undefined || toHex(operator.key) !== toHex(event.operator)) {
@@ -52,24 +55,13 @@ function judgeNode(state: FoldState, event: AdmittedEvent<'join'>): Verdict {
   return judgePlace(state, body);
 }
 
-/** Whether the charter in force still has a place for a node: operator, environment, hardware. */
-export function judgePlace(state: FoldState, body: EventBody<'join'>): Verdict {
-  const { operators, environments } = indexOf(state);
-  const operator = operators.get(body.operator);
-  if (operator === undefined) return voided('join-operator-unknown', body.operator);
-  const environment = environments.get(body.environment);
-  if (environment === undefined) return voided('join-environment-unknown', body.environment);
-  if (environment.role !== body.role) {
-    const got = `got a ${body.role}, ${environment.id} is for a ${environment.role}`;
-    return voided('join-environment-role', got);
-  }
-  if (environment.also.length > 0) return voided('join-evidence-also', environment.id);
-  const hardware = toHex(body.hardware);
-  if (!operator.hardware.some((h) => h.tee === environment.tee && toHex(h.id) === hardware)) {
-    const got = `${environment.tee} ${hardware.slice(0, 32)} under ${operator.id}`;
-    return voided('join-hardware-not-enrolled', got);
-  }
-  return undefined;
+/** The version in force, or one that was until not long ago: the node made its evidence then. */
+function judgeCharter(state: FoldState, named: number): Verdict {
+  const { version } = charterOf(state);
+  const ended = state.charterSeqs[named];
+  const recent = ended !== undefined && state.seq - ended <= CHARTER_WINDOW;
+  if (named === version || (named < version && recent)) return undefined;
+  return voided('join-charter-version', `got ${named}, wanted ${version}`);
 }
 
 function judgeKeys(state: FoldState, event: AdmittedEvent<'join'>): Verdict {
@@ -92,6 +84,8 @@ function judgeWorker(state: FoldState, event: AdmittedEvent<'join'>): Verdict {
   if (task === undefined) return voided('join-task-unknown', taskKey.slice(0, 16));
   const uninvited = judgeTicket(state, task, event);
   if (uninvited !== undefined) return uninvited;
+  const unfit = judgeStanding(state, body) ?? judgeConsent(state, task, [body]);
+  if (unfit !== undefined) return unfit;
   const { nodes } = task.body.worker;
   const { place } = body;
   if ((place === undefined) !== (nodes === undefined) || (place ?? 0) > (nodes ?? 0)) {
@@ -144,19 +138,38 @@ export function judgeAgainstTask(
 ): Verdict {
   const task = state.tasks.get(taskKey);
   if (task === undefined) return voided('join-task-unknown', taskKey.slice(0, 16));
-  const { operators, measurements } = task.body.worker;
+  const { operators, environments, measurements } = task.body.worker;
   if (!operators.includes(body.operator)) {
     return voided(
       'join-operator-not-allowed',
       `got ${body.operator}, wanted ${operators.join(', ')}`,
     );
   }
-  const environment = indexOf(state).environments.get(body.environment);
-  const allowed = new Set(measurements.map(toHex));
-  if (environment?.measurements.some((m) => allowed.has(toHex(m.measurement))) !== true) {
-    return voided('join-measurement-not-allowed', body.environment);
+  if (environments !== undefined && !environments.includes(body.environment)) {
+    const got = `got ${body.environment}, wanted ${environments.join(', ')}`;
+    return voided('join-environment-not-allowed', got);
   }
-  if (environment.engines.includes(task.body.engine)) return undefined;
-  const got = `got ${environment.engines.join(', ')}, wanted ${task.body.engine}`;
+  if (measurements?.some((m) => equal(m, body.measurement)) === false) {
+    const got = toHex(body.measurement).slice(0, 32);
+    return voided('join-measurement-not-allowed', `got ${got} in ${body.environment}`);
+  }
+  const environment = indexOf(state).environments.get(body.environment);
+  const { engine } = task.body;
+  if (environment?.engines.includes(engine) === true) return undefined;
+  const got = `got ${environment?.engines.join(', ') ?? 'none'}, wanted ${engine}`;
   return voided('join-engine', got);
+}
+
+/** Whether every owner of an input has accepted what would touch its columns. */
+export function judgeConsent(
+  state: FoldState,
+  task: Task,
+  nodes: readonly EventBody<'join'>[],
+): Verdict {
+  const owners = new Set(task.body.inputs.flatMap((input) => ownerOf(state, input) ?? []));
+  for (const owner of owners) {
+    const item = runNotAccepted(state, owner, nodes);
+    if (item !== undefined) return voided('join-owner-not-accepted', `${owner}: ${item}`);
+  }
+  return undefined;
 }

@@ -77,7 +77,38 @@ describe('rights of a join', () => {
       'roster-incomplete',
     ],
     ['nobody has joined', ({ run }) => run.roster.clear(), 'roster-incomplete'],
-    ['it is of another charter', ({ join }) => join.body.charter++, 'join-charter-version'],
+    [
+      'its environment takes its measurement no more',
+      ({ join }) => Object.assign(join.body, { measurement: new Uint8Array(32) }),
+      'join-measurement-unknown',
+    ],
+    [
+      'the charter asks for rules that are not known here',
+      ({ state }) => Object.assign(state, { charter: { ...state.charter, fold: 2 } }),
+      'fold-unknown',
+    ],
+    [
+      'an owner has not accepted its environment',
+      ({ state }) => state.gained.set('environment/worker-sgx', 2),
+      'join-owner-not-accepted',
+    ],
+    [
+      'an owner has not accepted the numbers of witnesses',
+      ({ state }) => state.gained.set('witnesses', 2),
+      'join-owner-not-accepted',
+    ],
+    [
+      'an owner has not accepted a seat of the epoch',
+      ({ state }) => state.gained.set('operator/hospital', 2),
+      'join-owner-not-accepted',
+    ],
+    [
+      'its input is retired',
+      ({ state }) => {
+        for (const dataset of state.datasets.values()) dataset.retired = true;
+      },
+      'join-dataset-retired',
+    ],
     [
       'its operator left the charter',
       ({ join }) => Object.assign(join.body, { operator: 'nobody' }),

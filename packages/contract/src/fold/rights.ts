@@ -7,9 +7,11 @@
 import { toHex } from '@cloister/core';
 import type { EventBody } from '../events/bodies.ts';
 import type { Input } from '../shapes.ts';
+import { foldUnknown } from './charter.ts';
 import { judgeRun } from './grants.ts';
-import { judgeAgainstTask, judgePlace } from './joins.ts';
-import { activeEpochOf, charterOf, indexOf, ownerOf, versionOf } from './lookup.ts';
+import { judgeAgainstTask, judgeConsent } from './joins.ts';
+import { activeEpochOf, indexOf, ownerOf, versionOf } from './lookup.ts';
+import { judgeStanding } from './places.ts';
 import type { FoldState, Join, Run, Task } from './state.ts';
 import { VOID_CODES, type VoidCode } from './void-codes.ts';
 
@@ -18,6 +20,8 @@ export const RIGHTS_CODES = {
   'join-not-accepted': 'The ledger has no accepted join of this id; wait until it is folded.',
   'join-not-worker': "The join is a keeper's; columns open for workers only.",
   'run-ended': 'The run has been recorded, released or has failed; nothing opens for it any more.',
+  'fold-unknown':
+    'The charter in force asks for rules that this release does not know; nothing opens by it.',
   'roster-incomplete':
     'Nodes of this distributed run have not joined yet; until all have, nothing opens for any.',
 } as const;
@@ -66,12 +70,14 @@ export function rightsOfJoin(state: FoldState, joinKey: string): Rights {
   const nodes = task.body.worker.nodes ?? 1;
   if (run.roster.size < nodes) return refuse('roster-incomplete', `${run.roster.size} of ${nodes}`);
   const roster = [...run.roster].sort(([a], [b]) => a - b).map(([, key]) => key);
-  for (const key of roster) {
-    const { body } = state.joins.get(key) as Join;
-    if (body.charter !== charterOf(state).version) return refuse('join-charter-version');
-    const unfit = judgePlace(state, body) ?? judgeAgainstTask(state, body, taskKey);
+  if (foldUnknown(state)) return refuse('fold-unknown');
+  const bodies = roster.map((key) => (state.joins.get(key) as Join).body);
+  for (const body of bodies) {
+    const unfit = judgeStanding(state, body) ?? judgeAgainstTask(state, body, taskKey);
     if (unfit !== undefined) return { ok: false, ...unfit };
   }
+  const unaccepted = judgeConsent(state, task, bodies);
+  if (unaccepted !== undefined) return { ok: false, ...unaccepted };
   const wrong = judgeRun(state, task, run);
   if (wrong !== undefined) return { ok: false, ...wrong };
   const active = activeEpochOf(state);

@@ -6,6 +6,7 @@ import { equal, toHex } from '@cloister/core';
 import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
 import { joinBySigner, versionKey } from './lookup.ts';
+import { judgeStanding } from './places.ts';
 import type { Epoch, FoldState, Join, Run, Task } from './state.ts';
 import { type Verdict, type Voided, voided } from './void-codes.ts';
 
@@ -26,6 +27,8 @@ export function foldUsage(state: FoldState, event: AdmittedEvent<'usage'>): Verd
     epoch.activeSeq !== null &&
     (epoch.supersededSeq === null || epoch.supersededSeq > join.seq);
   if (!during) return voided('usage-epoch', toHex(event.body.epoch).slice(0, 16));
+  const gone = judgeStanding(state, join.body);
+  if (gone !== undefined) return voided('usage-place-gone', `the worker: ${gone.code}`);
   const unproved =
     judgeColumns(task, event.body) ?? judgeReceipts(state, { run, task, join, epoch }, event);
   if (unproved !== undefined) return unproved;
@@ -67,6 +70,8 @@ function judgeReceipts(
     if (!own || size <= join.seq || receipt.roster.map(toHex).join() !== roster) {
       return voided('usage-receipt-wrong', `seat ${seat}`);
     }
+    const gone = judgeStanding(state, holder.body);
+    if (gone !== undefined) return voided('usage-place-gone', `seat ${seat}: ${gone.code}`);
     if (seats.has(seat)) return voided('usage-receipt-wrong', `seat ${seat} twice`);
     seats.add(seat);
   }

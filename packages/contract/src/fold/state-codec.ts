@@ -23,6 +23,7 @@ import {
   whole,
 } from './codec.ts';
 import type {
+  Amendment,
   Dataset,
   DatasetVersion,
   Due,
@@ -49,6 +50,15 @@ function bodyOf<K extends EventKind>(kind: K): Codec<EventBody<K>> {
     },
   };
 }
+
+const amendment = record<Amendment>({
+  author: text,
+  body: bodyOf('amend'),
+  digest: bytes,
+  seq: whole,
+  signed: setOf(text),
+  shown: setOf(text),
+});
 
 const join = record<Join>({
   body: bodyOf('join'),
@@ -79,6 +89,7 @@ const epoch = record<Epoch>({
 
 const dataset = record<Dataset>({
   owner: text,
+  retired: flag,
   newest: whole,
   versions: numbered(record<DatasetVersion>({ event: text, body: bodyOf('dataset'), seq: whole })),
 });
@@ -124,6 +135,13 @@ const state = record<Omit<FoldState, 'recent'>>({
   seq: whole,
   genesis: bytes,
   charter: nullable(bodyOf('charter')),
+  charterDigest: nullable(bytes),
+  charterSeqs: list(whole),
+  amendment: nullable(text),
+  amendments: mapOf(amendment),
+  accepted: mapOf(whole),
+  gained: mapOf(whole),
+  former: record({ members: setOf(text), keys: setOf(text) }),
   founders: setOf(text),
   ticks: mapOf(record({ time: whole, size: whole })),
   clock: whole,

@@ -13,6 +13,20 @@ export interface FoldState {
   genesis: Uint8Array;
   /** The charter in force. */
   charter: CharterBody | null;
+  /** What the next amendment names it by; null before the first. */
+  charterDigest: Uint8Array | null;
+  /** Position at which each version came into force, from version 1 on. */
+  charterSeqs: number[];
+  /** The amendment that brought the charter in force, by event key; null for the first. */
+  amendment: string | null;
+  /** Amendments that wait for signatures, by event key: one an author. */
+  amendments: Map<string, Amendment>;
+  /** The newest version that each member has signed. */
+  accepted: Map<string, number>;
+  /** Items of the charter (charter/changes.ts) that a later version than 1 brought, by version. */
+  gained: Map<string, number>;
+  /** Names and keys that were the charter's once: they come back as nobody's. */
+  former: { members: Set<string>; keys: Set<string> };
   /** Founders who have signed the first charter. */
   founders: Set<string>;
   /** Newest tick by member id. */
@@ -46,6 +60,18 @@ export interface Due {
   at: number;
   what: 'run';
   key: string;
+}
+
+export interface Amendment {
+  author: string;
+  body: EventBody<'amend'>;
+  /** Digest of the charter that it carries. */
+  digest: Uint8Array;
+  seq: number;
+  /** Members who have signed, by the identity keys that they have. */
+  signed: Set<string>;
+  /** New keys that have spoken for themselves, in hexadecimal. */
+  shown: Set<string>;
 }
 
 export interface Join {
@@ -101,6 +127,8 @@ export interface DatasetVersion {
 
 export interface Dataset {
   owner: string;
+  /** Whether its owner has left, or its owner's keys were replaced: nothing opens it any more. */
+  retired: boolean;
   newest: number;
   versions: Map<number, DatasetVersion>;
 }
@@ -164,6 +192,13 @@ export function emptyState(genesis: Uint8Array): FoldState {
     seq: 0,
     genesis,
     charter: null,
+    charterDigest: null,
+    charterSeqs: [],
+    amendment: null,
+    amendments: new Map(),
+    accepted: new Map(),
+    gained: new Map(),
+    former: { members: new Set(), keys: new Set() },
     founders: new Set(),
     ticks: new Map(),
     clock: 0,

@@ -21,6 +21,8 @@ const LANDING = 16_384;
  * node's word that takes a run or ends one.
  */
 export const STATEMENTS: ReadonlySet<EventKind> = new Set([
+  'amend',
+  'sign',
   'epoch',
   'dataset',
   'task',

@@ -42,7 +42,8 @@ export function foldTask(state: FoldState, event: AdmittedEvent<'task'>): Verdic
 
 function judgeInputAsked(state: FoldState, input: Input, accepted: Price): Verdict {
   const version = versionOf(state, input);
-  if (version === undefined) return voided('task-input-unknown', versionKey(input));
+  const retired = state.datasets.get(toHex(input.dataset))?.retired === true;
+  if (version === undefined || retired) return voided('task-input-unknown', versionKey(input));
   const known = new Set(version.body.columns.map((column) => column.id));
   const unknown = input.columns.find((column) => !known.has(column));
   if (unknown !== undefined) {
@@ -69,25 +70,30 @@ function judgeNames(state: FoldState, body: EventBody<'task'>): Verdict {
   return judgeEnvironments(charterOf(state).environments, body);
 }
 
-/** Whether the charter has the measurements named, and one of their environments the engine. */
+/** Whether the charter has the workers named, and one of their environments the engine. */
 function judgeEnvironments(
   environments: readonly Environment[],
   { engine, worker }: EventBody<'task'>,
 ): Verdict {
-  const wanted = worker.measurements.map(toHex);
-  const engines = new Set<string>();
-  const known = new Set<string>();
-  for (const { role, measurements, engines: own } of environments) {
-    if (role !== 'worker') continue;
-    const mine = measurements.map((one) => toHex(one.measurement));
-    for (const one of mine) known.add(one);
-    if (mine.some((one) => wanted.includes(one))) for (const one of own) engines.add(one);
+  const workers = environments.filter(({ role }) => role === 'worker');
+  const unknown = worker.environments?.find((id) => !workers.some((e) => e.id === id));
+  if (unknown !== undefined) return voided('task-environment-unknown', unknown);
+  const wanted = worker.measurements?.map(toHex);
+  const known = new Set(workers.flatMap(measured));
+  const strange = wanted?.find((one) => !known.has(one));
+  if (strange !== undefined) {
+    return voided('task-measurement-unknown', `${strange.slice(0, 16)}...`);
   }
-  const unknown = wanted.find((one) => !known.has(one));
-  if (unknown !== undefined) {
-    return voided('task-measurement-unknown', `${unknown.slice(0, 16)}...`);
-  }
-  if (engines.has(engine)) return undefined;
-  const got = `got ${engine}, wanted one of ${[...engines].join(', ')}`;
+  const engines = workers
+    .filter(
+      (e) => worker.environments?.includes(e.id) ?? measured(e).some((m) => wanted?.includes(m)),
+    )
+    .flatMap((e) => e.engines);
+  if (engines.includes(engine)) return undefined;
+  const got = `got ${engine}, wanted one of ${[...new Set(engines)].join(', ')}`;
   return voided('task-engine-unknown', got);
+}
+
+function measured({ measurements }: Environment): string[] {
+  return measurements.map(({ measurement }) => toHex(measurement));
 }

@@ -20,6 +20,7 @@ import {
 } from '@cloister/testkit/world';
 
 import { beforeAll, describe, expect, it } from 'vitest';
+import { AMEND_SCENARIOS } from '../../testing/amend-scenarios.ts';
 import { ROOM_SCENARIOS } from '../../testing/room-scenarios.ts';
 import type { EventBody, Said } from '../events/bodies.ts';
 import { countersignJoin } from '../events/event.ts';
@@ -975,6 +976,7 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
   ],
   ['inadmissible', ({ world }) => world.submit(Uint8Array.of(1, 2, 3))],
   ...ROOM_SCENARIOS,
+  ...AMEND_SCENARIOS,
 ];
 
 describe('each void code', () => {

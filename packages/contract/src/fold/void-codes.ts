@@ -22,6 +22,21 @@ export const VOID_CODES = {
   'charter-already-signed': 'This member has signed this charter before.',
   'charter-in-force': 'A charter is in force; a new one must be its next version.',
   'charter-version': 'The charter is not the next version of the one in force.',
+  // amend, sign
+  'amend-before': 'The amendment changes another charter than the one in force; make it over that.',
+  'amend-nothing': 'The amendment changes nothing.',
+  'amend-environment-widened':
+    'An environment never comes to take more, but for measurements; name another environment.',
+  'amend-member-returned': 'The name was that of a former member; take another.',
+  'amend-key-used':
+    'A new key was in the charter before, or a node has brought it; make a fresh one.',
+  'amend-replaces': 'The amendment names a member as replaced that has the same keys in it.',
+  'sign-unknown':
+    'No amendment of this id is open: it is in force, overtaken, replaced or too old.',
+  'sign-not-a-signer':
+    'The key is no identity key of a member, or of one whom the amendment names.',
+  'sign-witness': 'The witness key that spoke is not the one that the amendment gives the signer.',
+  'sign-repeated': 'This signature adds nothing: the member has signed, its keys have spoken.',
   // tick, collateral
   'tick-not-a-witness': 'The signing key is no witness key of a current member.',
   'tick-not-newer': "The head that the tick names is not larger than in this witness's newest.",
@@ -36,6 +51,7 @@ export const VOID_CODES = {
   'join-evidence-also':
     'The environment asks for further evidence, which no rule of this version judges.',
   'join-hardware-not-enrolled': 'The hardware is not enrolled under this operator for this TEE.',
+  'join-measurement-unknown': 'The environment does not take the measurement that the join names.',
   'join-key-reused': 'A key of the node was brought by an earlier join or belongs to the charter.',
   'join-fields':
     'A worker names task and run and shows its ticket; a keeper has none of these, and no place.',
@@ -50,6 +66,8 @@ export const VOID_CODES = {
   'epoch-join-repeated': 'A join is named twice; each takes one seat.',
   'epoch-join-excluded': 'A join named here was at fault in an earlier attempt; let it join again.',
   'epoch-join-outdated': 'A join named here is not allowed by the charter in force.',
+  'epoch-owner-not-accepted':
+    'An owner of data under this key has not accepted a seat or rule; it signs, or make a new key.',
   'epoch-vendor-rule': 'The seats break the vendor rule: some root families hold too many.',
   'epoch-operator-rule': 'The seats break the operator rule: one operator holds too many.',
   'epoch-from-not-active': 'Only the active epoch can be reshared.',
@@ -75,6 +93,9 @@ export const VOID_CODES = {
   'dataset-not-owner': 'Only the member who registered a dataset may add to it.',
   'dataset-version-order': 'Versions go up by one from 1.',
   'dataset-group-key': "The keys are sealed to another group key than the active epoch's.",
+  'dataset-retired': 'The dataset is retired; nothing is added to it.',
+  'dataset-key-not-accepted':
+    'The owner has not accepted a seat or rule of the active epoch; sign the charter in force.',
   'dataset-reseal-content': 'Sealing a version again must leave its files, rows, schema, columns.',
   'dataset-reseal-same': 'This version is already sealed to this group key under this policy.',
   // task
@@ -85,6 +106,7 @@ export const VOID_CODES = {
   'task-price-low': "An accepted price is below the dataset's.",
   'task-recipient-unknown': 'A recipient is not a current member.',
   'task-operator-unknown': 'The task names an operator that the charter does not have.',
+  'task-environment-unknown': 'The task names a worker environment that the charter does not have.',
   'task-measurement-unknown':
     'The charter accepts no worker with a measurement that the task names.',
   'task-engine-unknown': 'No environment that the task allows has the engine that it names.',
@@ -99,7 +121,11 @@ export const VOID_CODES = {
   // worker join
   'join-task-unknown': 'The task that the worker joins was not accepted.',
   'join-operator-not-allowed': "The task does not allow this worker's operator.",
-  'join-measurement-not-allowed': 'The environment has no measurement that the task allows.',
+  'join-environment-not-allowed': "The task does not allow this worker's environment.",
+  'join-measurement-not-allowed': "The task does not allow this worker's measurement.",
+  'join-owner-not-accepted':
+    'An owner of an input has not accepted what the charter gained; it signs it first.',
+  'join-dataset-retired': 'An input is retired; nothing opens it any more.',
   'join-engine': 'The environment does not have the engine that the task names.',
   'join-run-reused': 'A run of this id exists; a run id is made fresh for each run.',
   'join-place':
@@ -128,6 +154,7 @@ export const VOID_CODES = {
   'usage-receipt-wrong':
     'A receipt is not by the seat that it names, for the nodes of this run, since its join.',
   'usage-receipts-few': 'Fewer seats than open a key have signed that they opened for this run.',
+  'usage-place-gone': 'The charter in force has no place any more for the worker, or for a seat.',
   'usage-epoch': 'The epoch named was not active at any time during the run.',
   'released-usage-unknown': "The usage named is not this run's.",
   'refusal-not-seated': 'Only a keeper with a seat in an epoch that was active refuses.',

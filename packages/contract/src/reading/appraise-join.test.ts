@@ -102,6 +102,7 @@ async function prepare(change: Change = {}): Promise<void> {
     operator: 'somebody',
     charter: 1,
     environment: environment.id,
+    measurement: measured,
     tls: new Uint8Array(32).fill(4),
     hpke: new Uint8Array(65).fill(5),
     checkpoint: new Uint8Array(10),

@@ -95,6 +95,11 @@ export class JoinAppraiser {
       const wanted = `a ${join.body.role} environment of the charter`;
       return refuse('environment-not-allowed', wanted, named);
     }
+    const { measurement } = join.body;
+    const pinned = environment.measurements.map((m) => m.measurement);
+    if (!pinned.some((m) => equal(m, measurement))) {
+      return refuse('measurement-not-allowed', pinned.map(toHex).join(', '), toHex(measurement));
+    }
     const kind = environment.tee as EvidenceKind;
     const bytes = await this.#blobs.get(join.body.evidence);
     const roots = [await this.#root(environment)];
@@ -179,12 +184,15 @@ export class JoinAppraiser {
   }
 }
 
-/** The environment's measurements; for a worker, those that its task names too. */
+/** What the environment takes, and of it what the join says it is; a worker's task may insist. */
 function measurementsFor(state: FoldState, join: Join, environment: Environment): Uint8Array[] {
   const pinned = environment.measurements.map((m) => m.measurement);
-  if (join.body.task === undefined) return pinned;
-  const allowed = state.tasks.get(toHex(join.body.task))?.body.worker.measurements ?? [];
-  return pinned.filter((m) => allowed.some((other) => equal(m, other)));
+  const { task, measurement } = join.body;
+  const insists =
+    task === undefined ? undefined : state.tasks.get(toHex(task))?.body.worker.measurements;
+  return pinned
+    .filter((m) => equal(m, measurement))
+    .filter((m) => insists === undefined || insists.some((other) => equal(m, other)));
 }
 
 /**

@@ -3,25 +3,23 @@
 // are believed only when the tree over them has the root of a head that a quorum of witnesses
 // signed; only then are they admitted and folded. So a gateway can be silent, but it cannot lie.
 //
+// Where the charter has changed its witnesses, the follower crosses by a handover that those it knows
+// have signed (handover.ts); a gateway's word about a charter is worth nothing.
+//
 // Invariants: `state` is the fold of exactly the first `size` entries of the tree; it moves only
 // forward, and never past a signed head; one extension runs at a time. Where a peer's entries give
 // another root, they are dropped and the next peer is asked.
 
-import { type CryptoPort, equal, isCoded, Lane } from '@cloister/core';
-import {
-  leafHash,
-  logOrigin,
-  MerkleTree,
-  type TreeHead,
-  verifyCheckpoint,
-  type WitnessKey,
-} from '@cloister/tlog';
+import { type CodedError, type CryptoPort, equal, isCoded, Lane } from '@cloister/core';
+import { leafHash, logOrigin, MerkleTree, type TreeHead, verifyCheckpoint } from '@cloister/tlog';
+import { witnessesChange } from '../charter/amendment.ts';
 import type { CharterBody } from '../charter/body.ts';
 import { contractError } from '../errors.ts';
 import { admit } from '../events/admit.ts';
 import type { AnyEvent } from '../events/event.ts';
 import { type Admission, foldEntry } from '../fold/fold.ts';
-import { emptyState, type FoldState } from '../fold/state.ts';
+import { cloneState, emptyState, type FoldState } from '../fold/state.ts';
+import { type Crossing, mayHandOver, verifyHandover, witnessesOf } from './handover.ts';
 
 const PAGE = 500;
 
@@ -32,11 +30,8 @@ export interface CheckpointedPeer {
     options?: { limit?: number; waitMs?: number },
   ): Promise<{ events: Uint8Array[]; size: number }>;
   checkpoint(least?: number): Promise<{ note: string; size: number; root: string }>;
-}
-
-/** The witnesses of a charter: each member's, under the member's id. */
-export function witnessesOf(charter: CharterBody): WitnessKey[] {
-  return charter.members.map((member) => ({ name: member.id, key: member.witness }));
+  /** Signed notes that hand over from charters of this version and later ones, in order. */
+  handovers?(from: number): Promise<string[]>;
 }
 
 /** What a node asks of its follower. */
@@ -55,6 +50,8 @@ export class CheckpointFollower {
   #tree: MerkleTree;
   /** The signed note of the newest head that was verified. */
   #note: string | undefined;
+  /** Set where the charter asks for rules that are not known here: nothing is followed any more. */
+  #ended: CodedError | undefined;
   readonly #lane = new Lane();
   #hear: (event: AnyEvent) => void = () => {};
   #first = 0;
@@ -140,14 +137,12 @@ export class CheckpointFollower {
   }
 
   async #follow(peer: CheckpointedPeer): Promise<boolean> {
+    if (this.#ended !== undefined) throw this.#ended;
     const { note, size } = await peer.checkpoint();
     if (size <= this.size) return false;
-    const { quorum } = this.charter.witnesses;
-    const head = await verifyCheckpoint(this.#crypto, note, {
-      origin: logOrigin(this.#genesis),
-      witnesses: witnessesOf(this.charter),
-      quorum,
-      required: [],
+    const head = await this.#verified(note).catch(async (error: unknown) => {
+      if (!isCoded(error, 'quorum-not-met') || !(await this.#cross(peer))) throw error;
+      return this.#verified(note);
     });
     const others = this.#peers.filter((other) => other !== peer);
     await this.#lane.run(() => this.#extend(head, [peer, ...others]));
@@ -155,7 +150,52 @@ export class CheckpointFollower {
     return true;
   }
 
+  #verified(note: string): Promise<TreeHead> {
+    return verifyCheckpoint(this.#crypto, note, {
+      origin: logOrigin(this.#genesis),
+      witnesses: witnessesOf(this.charter),
+      quorum: this.charter.witnesses.quorum,
+      required: [],
+    });
+  }
+
+  /** Crosses as many changes of witnesses as the peer has handovers for; answers whether any. */
+  async #cross(peer: CheckpointedPeer): Promise<boolean> {
+    const from = this.charter.version;
+    for (const note of (await peer.handovers?.(from)) ?? []) {
+      await this.#lane.run(() => this.#crossBy(note, peer));
+    }
+    return this.charter.version > from;
+  }
+
+  async #crossBy(note: string, peer: CheckpointedPeer): Promise<void> {
+    const [crypto, genesis] = [this.#crypto, this.#genesis];
+    const about = { genesis, before: this.charter };
+    const head = await mayHandOver(crypto, note, about);
+    if (head === undefined || head.size <= this.size) return;
+    const entries = await fetchEntries(peer, this.size, head.size);
+    const crossing = await this.#crossingIn(entries);
+    if (crossing === undefined) return;
+    const sure = await verifyHandover(crypto, note, { genesis, crossing });
+    await this.#accept(entries, sure);
+  }
+
+  /** The first change of witnesses that these entries make, folded on a copy. */
+  async #crossingIn(entries: readonly Uint8Array[]): Promise<Crossing | undefined> {
+    const state = cloneState(this.#state);
+    const before = this.charter;
+    for (const entry of entries) {
+      await foldEntry(state, entry, this.#crypto, this.#admission);
+      const after = state.charter;
+      if (after !== null && witnessesChange(before, after)) {
+        return { before, after, seq: state.seq - 1 };
+      }
+    }
+    return undefined;
+  }
+
   async #extend(head: TreeHead, peers: readonly CheckpointedPeer[]): Promise<void> {
+    if (this.#ended !== undefined) throw this.#ended;
     if (head.size <= this.size) {
       if (equal(this.#tree.root(head.size), head.root)) return;
       throw mismatch(head.size);
@@ -181,9 +221,14 @@ export class CheckpointFollower {
       this.#rewind(before);
       throw mismatch(head.size);
     }
-    for (const entry of entries) {
-      const { outcome, event } = await this.#fold(entry);
-      if (event !== undefined && outcome.status === 'accepted') this.#hear(event);
+    try {
+      for (const entry of entries) {
+        const { outcome, event } = await this.#fold(entry);
+        if (event !== undefined && outcome.status === 'accepted') this.#hear(event);
+      }
+    } catch (error) {
+      if (isCoded(error, 'fold-version-unknown')) this.#ended = error;
+      throw error;
     }
   }
 

@@ -31,6 +31,7 @@ it('binds every field', () => {
     { ...input, join: { ...join, role: 'keeper' } },
     { ...input, join: { ...join, environment: 'other' } },
     { ...input, join: { ...join, operator: 'other' } },
+    { ...input, join: { ...join, measurement: other } },
     { ...input, join: { ...join, task: other } },
     { ...input, join: { ...join, run: other.slice(0, 16) } },
     { ...input, join: untasked },

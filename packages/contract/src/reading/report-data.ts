@@ -28,6 +28,7 @@ export function encodeReportData(input: ReportDataInput): Uint8Array {
     join.task ?? null,
     join.run ?? null,
     join.operator,
+    join.measurement,
     join.tls,
     join.hpke,
     input.signing,

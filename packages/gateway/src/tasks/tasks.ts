@@ -74,7 +74,7 @@ export async function proposeTask(
     inputs: inputsOf(planned),
     outputs: outputs.map(({ id }) => ({ id, recipients: [...planned.recipients] })),
     worker: {
-      measurements: distinct(workers.flatMap((e) => e.measurements.map((m) => m.measurement))),
+      environments: workers.map((e) => e.id),
       operators: charter.operators.map((o) => o.id),
     },
     prices: planned.inputs.map((i) => i.body.price),
@@ -235,10 +235,6 @@ export async function readTask(
   const events = { task: task.body, datasets: datasets.map((d) => d.body) };
   const contents = readTaskOpenings(openings, events, gateway.crypto);
   return { task, contents, openings, owners: datasets.map((d) => d.owner) };
-}
-
-function distinct(values: readonly Uint8Array[]): Uint8Array[] {
-  return [...new Map(values.map((value) => [toHex(value), value])).values()];
 }
 
 /** The error of a task that is not on the ledger. */

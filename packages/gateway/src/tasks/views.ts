@@ -212,6 +212,10 @@ function summaryOf(event: AnyEvent): string {
       return `task ${short(event.body.task)}: ${event.body.code}`;
     case 'epoch-abort':
       return `seat ${event.body.against}: ${event.body.code}`;
+    case 'amend':
+      return `charter version ${event.body.charter.version}`;
+    case 'sign':
+      return `amendment ${short(event.body.amend)}`;
     case 'usage':
       return `run ${short(event.body.run)}, ${event.body.counted.rowsOut} rows out`;
     case 'released':

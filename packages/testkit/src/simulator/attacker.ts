@@ -123,6 +123,7 @@ export class Attacker {
       charter: world.charter.version,
       environment: this.#stage.environment(PROPOSER, 'worker'),
       hardware: attester.hardware,
+      measurement: attester.measurement,
       task: this.#task.id,
       run: this.#run,
       ticket: await this.#ticket(),

@@ -226,16 +226,16 @@ export class Stage {
     const environment = world.charter.environments.find((e) => e.id === id);
     const tee = (environment?.tee ?? 'op-tee') as Attester['tee'];
     const right = environment?.measurements[0]?.measurement as Uint8Array;
-    const measurement = flaw === 'measurement' ? namedBytes('other', 'program') : right;
+    const measured = flaw === 'measurement' ? namedBytes('other', 'program') : right;
     const signer = this.key(operator, 'operator');
     return {
       tee,
       reportDataLength: 64,
       hardware: hardwareOf(world.seed, operator, role),
-      measurement,
+      measurement: right,
       quote: async (data) => ({
         evidence: stubEvidence(flaw === 'forged-maker' ? 'another maker' : tee, {
-          measurement: toHex(measurement),
+          measurement: toHex(measured),
           debug: flaw === 'debug',
           until: flaw === 'evidence-expired' ? START_MS - 1 : START_MS + 86_400_000,
           reportData: toHex(flaw === 'report-data' ? namedBytes('other', 'keys') : data),

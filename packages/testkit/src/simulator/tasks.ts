@@ -179,7 +179,7 @@ export async function addTask(
   const uses = showing(change.really ?? used);
   stage.plans.set(code, uses);
   const { nodes, engine = body.engine } = change;
-  const measurements = [...body.worker.measurements, OTHER_WORKER];
+  const measurements = [...(body.worker.measurements ?? []), OTHER_WORKER];
   const worker = { ...body.worker, measurements, ...(nodes === undefined ? {} : { nodes }) };
   const event = await world.sign(stage.key(PROPOSER, 'identity'), 'task', {
     ...body,

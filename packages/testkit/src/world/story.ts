@@ -6,7 +6,9 @@
 
 import type { Said } from '@cloister/contract';
 import { complain, type Dealing, hpkeKeyPairFrom, sealDeal } from '@cloister/threshold/node';
+import { nextCharter, propose, sign } from './amend.ts';
 import type { CharterOptions } from './charter-specimen.ts';
+import { namedSigner } from './keys.ts';
 import { accepted, type FormedEpoch, type Node, World } from './world.ts';
 
 export interface Story {
@@ -41,7 +43,22 @@ export async function wholeStory(options: CharterOptions = {}): Promise<Story> {
   await distributedRun(world, { proposer: third, owner: first, dataset: claims });
   const unwanted = await world.propose(third, datasets);
   await world.must(world.identity(first), 'decline', { task: unwanted, code: 'policy-hidden' });
+  await newWitnessKey(world, first, third);
   return { world, epoch, task };
+}
+
+/** One member proposes that another's witness has a new key; it agrees, and the key speaks. */
+async function newWitnessKey(world: World, author: string, member: string): Promise<void> {
+  const fresh = namedSigner(world.seed, `${member}/witness-2`);
+  const after = nextCharter(world, (charter) => {
+    const at = charter.members.findIndex(({ id }) => id === member);
+    const was = charter.members[at] as (typeof charter.members)[number];
+    charter.members[at] = { ...was, witness: fresh.key };
+  });
+  const amend = accepted(await propose(world, after, { author }));
+  const signer = world.identity(member);
+  accepted(await sign(world, amend, { signer }));
+  accepted(await sign(world, amend, { signer, witness: fresh }));
 }
 
 /** A driver and an executor share a run; the executor's failure ends it. */

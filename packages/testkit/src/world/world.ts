@@ -115,6 +115,11 @@ export class World {
     return copy;
   }
 
+  /** The charter in force, or the one that will be. */
+  get inForce(): CharterBody {
+    return this.state.charter ?? this.charter;
+  }
+
   /** A fresh name, so that whatever is derived from it is fresh. */
   fresh(what: string): string {
     this.names += 1;
@@ -191,12 +196,16 @@ export class World {
     const index = this.charter.operators.findIndex((o) => o.id === operator);
     const { make } = makeOf(role === 'keeper' ? index : 0);
     const machine = this.charter.operators[index]?.hardware[role === 'keeper' ? 0 : 1];
+    const id = environmentId(role, make);
+    const environment = this.inForce.environments.find((e) => e.id === id);
+    const [pinned] = environment?.measurements ?? [];
     return {
       role,
       operator,
-      charter: this.charter.version,
-      environment: environmentId(role, make),
+      charter: this.inForce.version,
+      environment: id,
       hardware: machine?.id ?? hardwareOf(this.seed, operator, role),
+      measurement: pinned?.measurement ?? namedBytes(this.seed, `measurement/${role}/${make}`),
       ...(task && { task }),
       ...(run && { run }),
       tls: namedBytes(this.seed, `${name}/tls`),

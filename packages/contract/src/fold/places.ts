@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether the charter in force has a place for a node. Asked again wherever a join counts for
+// something: a join that was accepted is good as long as its place is in the newest charter.
+// spec/events.md, "join".
+import { equal, toHex } from '@cloister/core';
+import type { EventBody } from '../events/bodies.ts';
+import { indexOf } from './lookup.ts';
+import type { FoldState } from './state.ts';
+import { type Verdict, voided } from './void-codes.ts';
+
+/** Whether the charter in force still has a place for a node: operator, environment, hardware. */
+export function judgePlace(state: FoldState, body: EventBody<'join'>): Verdict {
+  const { operators, environments } = indexOf(state);
+  const operator = operators.get(body.operator);
+  if (operator === undefined) return voided('join-operator-unknown', body.operator);
+  const environment = environments.get(body.environment);
+  if (environment === undefined) return voided('join-environment-unknown', body.environment);
+  if (environment.role !== body.role) {
+    const got = `got a ${body.role}, ${environment.id} is for a ${environment.role}`;
+    return voided('join-environment-role', got);
+  }
+  if (environment.also.length > 0) return voided('join-evidence-also', environment.id);
+  const hardware = toHex(body.hardware);
+  if (!operator.hardware.some((h) => h.tee === environment.tee && toHex(h.id) === hardware)) {
+    const got = `${environment.tee} ${hardware.slice(0, 32)} under ${operator.id}`;
+    return voided('join-hardware-not-enrolled', got);
+  }
+  return undefined;
+}
+
+/** As `judgePlace`, and whether the environment still takes the measurement that the join names. */
+export function judgeStanding(state: FoldState, body: EventBody<'join'>): Verdict {
+  const unfit = judgePlace(state, body);
+  if (unfit !== undefined) return unfit;
+  const environment = indexOf(state).environments.get(body.environment);
+  const taken = environment?.measurements.some((m) => equal(m.measurement, body.measurement));
+  if (taken === true) return undefined;
+  const got = `${toHex(body.measurement).slice(0, 32)} in ${body.environment}`;
+  return voided('join-measurement-unknown', got);
+}
