@@ -216,7 +216,10 @@ export const resultAnswer = z.array(z.object({ statement: count, columns: z.arra
 /** A decimal integer that may be larger than a JSON number holds. */
 const decimal = z.string().regex(/^-?[0-9]{1,40}$/);
 
-/** One priced quantity of one usage record; `counted` says whether a host could have bent it. */
+/**
+ * One priced quantity of one usage record; `counted` says whether a host could have bent it. What
+ * is sealed to others is null.
+ */
 export const billLine = z.object({
   task: hex(32),
   run: hex(16),
@@ -225,9 +228,9 @@ export const billLine = z.object({
   dataset: hex(16),
   version: count,
   metric: z.enum(['run', 'row', 'gigabyte', 'second']),
-  quantity: decimal,
+  quantity: decimal.nullable(),
   price: decimal,
-  amount: decimal,
+  amount: decimal.nullable(),
   counted: z.enum(['inside', 'host']),
 });
 
@@ -238,7 +241,10 @@ export const billAnswer = z.array(
     payee: slug,
     currency: z.string(),
     lines: z.array(billLine),
+    /** Of the lines whose amounts are known. */
     total: decimal,
+    /** How many lines are not in it. */
+    sealed: count,
     simulated: z.boolean(),
   }),
 );

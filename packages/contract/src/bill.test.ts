@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bills from accepted prices: amounts, rounding, who pays whom, what is filtered.
 import { toHex } from '@cloister/core';
-import { START_MS, World } from '@cloister/testkit/world';
+import { MEASURED, START_MS, World } from '@cloister/testkit/world';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { bills, formatAmount } from './bill.ts';
+import { bills, formatAmount, type MeasuresOf } from './bill.ts';
+
+/** Everyone whom the runs concern has their openings. */
+const opened: MeasuresOf = () => MEASURED;
 
 let world: World;
 let taskKey: string;
@@ -28,7 +31,7 @@ beforeAll(async () => {
 
 describe('bills', () => {
   it('bill the proposer for each input, rounded down to a millionth', () => {
-    const [visits, claims] = bills(world.state);
+    const [visits, claims] = bills(world.state, {}, opened);
     expect(claims).toMatchObject({
       payer: 'bank',
       payee: 'insurer',
@@ -42,12 +45,27 @@ describe('bills', () => {
       ['gigabyte', 65_536n, 327n, 'inside'],
       ['second', 1_500n, 1_500n, 'host'],
     ]);
-    expect(claims?.total).toBe(2_101_827n);
+    expect(claims).toMatchObject({ total: 2_101_827n, sealed: 0 });
     expect(visits?.lines.map((l) => l.amount)).toEqual([1n, 0n, 0n, 1n]);
     expect(visits?.payee).toBe('hospital');
     const line = claims?.lines[0];
     expect(line?.task).toBe(taskKey);
     expect(line?.usage).toBe([...world.state.runs.values()][0]?.usage?.event);
+  });
+
+  it('leave out what is sealed to the reader, and say so', async () => {
+    const dear = world.fork();
+    const free = { currency: 'EUR', run: 1, row: 1, gigabyte: 1, second: 0 };
+    const gift = await dear.addDataset('hospital', { price: free });
+    const task = await dear.propose('bank', [gift]);
+    await dear.approve('hospital', task, [gift]);
+    await dear.recordUsage(await dear.joinWorker('bank', task));
+    const [visits, claims] = bills(dear.state);
+    expect(claims?.lines.map((l) => [l.quantity, l.amount]).at(-1)).toEqual([null, null]);
+    expect(claims).toMatchObject({ total: 2_100_327n, sealed: 1 });
+    // What costs nothing is known to cost nothing.
+    expect(visits?.lines.map((l) => [l.quantity, l.amount]).at(-1)).toEqual([null, 0n]);
+    expect(visits?.sealed).toBe(1);
   });
 
   it('owe nothing to oneself: a proposer pays only the other owners', async () => {
@@ -87,9 +105,9 @@ describe('bills', () => {
     for (const input of usage.body.inputs) input.rows = Number.MAX_SAFE_INTEGER;
     for (const price of task.body.prices) price.row = Number.MAX_SAFE_INTEGER;
     const most = BigInt(Number.MAX_SAFE_INTEGER);
-    const [first] = bills(state);
+    const [first] = bills(state, {}, opened);
     expect(first?.lines[1]?.amount).toBe(most * most);
-    expect(first?.total).toBe((first?.lines ?? []).reduce((sum, l) => sum + l.amount, 0n));
+    expect(first?.total).toBe((first?.lines ?? []).reduce((sum, l) => sum + (l.amount ?? 0n), 0n));
   });
 
   it('print as decimals', () => {

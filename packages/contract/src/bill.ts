@@ -4,12 +4,14 @@
 // (10^9 bytes) and per second of the run. Whole numbers only: money in millionths of the currency
 // unit, quantities as recorded, and every line rounded down to a whole millionth, so that nobody
 // pays for more than was used. A member owes itself nothing: inputs that the proposer owns have no
-// lines. Rows and bytes were counted inside the TEE; seconds can be
-// influenced by the host, and their lines say so. A recorded run is billed whether or not it was
-// released.
+// lines. Rows and bytes were counted inside the TEE; seconds can be influenced by the host, and
+// their lines say so. Seconds are sealed to those whom the run concerns: without their opening a
+// line's quantity and amount are null, and the total leaves it out and says that it did. A recorded
+// run is billed whether or not it was released.
 import { toHex } from '@cloister/core';
 import { charterOf, indexOf, ownerOf, versionKey } from './fold/lookup.ts';
 import type { FoldState, Run, Task } from './fold/state.ts';
+import type { Measures } from './openings/measures.ts';
 import type { Price } from './shapes.ts';
 
 export type Metric = 'run' | 'row' | 'gigabyte' | 'second';
@@ -27,12 +29,12 @@ export interface BillLine {
   readonly dataset: string;
   readonly version: number;
   readonly metric: Metric;
-  /** In the metric's recorded unit: runs, rows, bytes, milliseconds. */
-  readonly quantity: bigint;
+  /** In the metric's recorded unit: runs, rows, bytes, milliseconds; null where it is sealed. */
+  readonly quantity: bigint | null;
   /** Accepted price in millionths for one run, row, 10^9 bytes or 1,000 milliseconds. */
   readonly price: bigint;
-  /** Millionths of the currency unit: quantity * price / unit, rounded down. */
-  readonly amount: bigint;
+  /** Millionths of the currency unit: quantity * price / unit, rounded down; null where sealed. */
+  readonly amount: bigint | null;
   readonly counted: Counted;
 }
 
@@ -43,8 +45,10 @@ export interface Bill {
   readonly payee: string;
   readonly currency: string;
   readonly lines: readonly BillLine[];
-  /** Sum of the lines' amounts, in millionths. */
+  /** Sum of the lines' amounts that are known, in millionths. */
   readonly total: bigint;
+  /** How many lines it leaves out, because their quantities are sealed. */
+  readonly sealed: number;
   /** True where the charter accepts simulated hardware, or a worker ran on it. */
   readonly simulated: boolean;
 }
@@ -68,8 +72,15 @@ export interface BillFilter {
   readonly task?: string;
 }
 
+/** What the usage record of this event id came to, where the reader has its opening. */
+export type MeasuresOf = (usage: string) => Pick<Measures, 'milliseconds'> | undefined;
+
 /** Every bill by payer, payee and currency, sorted by these; lines in the ledger's order. */
-export function bills(state: FoldState, filter: BillFilter = {}): Bill[] {
+export function bills(
+  state: FoldState,
+  filter: BillFilter = {},
+  measuresOf: MeasuresOf = () => undefined,
+): Bill[] {
   if (state.charter === null) return [];
   const byParties = new Map<string, Bill & { lines: BillLine[] }>();
   const recorded = [...state.runs].filter(([, run]) => isAsked(run, filter));
@@ -78,11 +89,24 @@ export function bills(state: FoldState, filter: BillFilter = {}): Bill[] {
     const task = state.tasks.get(run.task);
     if (task === undefined) continue;
     if (filter.payer !== undefined && filter.payer !== task.proposer) continue;
-    addRun(state, byParties, { runKey, run, task }, filter.payee);
+    const measures = measuresOf(run.usage?.event ?? '');
+    addRun(state, byParties, { runKey, run, task, measures }, filter.payee);
   }
   return [...byParties.entries()]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([, bill]) => ({ ...bill, total: bill.lines.reduce((sum, l) => sum + l.amount, 0n) }));
+    .map(([, bill]) => {
+      const total = bill.lines.reduce((sum, { amount }) => sum + (amount ?? 0n), 0n);
+      const sealed = bill.lines.filter(({ amount }) => amount === null).length;
+      return { ...bill, total, sealed };
+    });
+}
+
+/** A run whose record is billed. */
+interface Billed {
+  readonly runKey: string;
+  readonly run: Run;
+  readonly task: Task;
+  readonly measures: ReturnType<MeasuresOf>;
 }
 
 function isAsked(run: Run, { from, until, task }: BillFilter): boolean {
@@ -95,7 +119,7 @@ function isAsked(run: Run, { from, until, task }: BillFilter): boolean {
 function addRun(
   state: FoldState,
   byParties: Map<string, Bill & { lines: BillLine[] }>,
-  of: { runKey: string; run: Run; task: Task },
+  of: Billed,
   onlyPayee: string | undefined,
 ): void {
   const { run, task } = of;
@@ -112,6 +136,7 @@ function addRun(
       currency,
       lines: [],
       total: 0n,
+      sealed: 0,
       simulated: charterOf(state).simulated,
     };
     bill.lines.push(...linesOf(of, versionKey(input), price));
@@ -120,38 +145,41 @@ function addRun(
   }
 }
 
-function linesOf(
-  { runKey, run }: { runKey: string; run: Run },
-  version: string,
-  price: Price,
-): BillLine[] {
+function linesOf({ runKey, run, measures }: Billed, version: string, price: Price): BillLine[] {
   const usage = run.usage;
-  const used = usage?.body.inputs.find((input) => versionKey(input) === version);
-  if (usage == null || used === undefined) return [];
-  const quantities: Record<Metric, number> = {
+  const input = usage?.body.inputs.find((one) => versionKey(one) === version);
+  if (usage == null || input === undefined) return [];
+  const quantities: Record<Metric, number | undefined> = {
     run: 1,
-    row: used.rows,
-    gigabyte: used.bytes,
-    second: usage.body.host.milliseconds,
+    row: input.rows,
+    gigabyte: input.bytes,
+    second: measures?.milliseconds,
   };
   return (Object.keys(METRICS) as Metric[]).map((metric) => {
     const { unit, counted } = METRICS[metric];
-    const quantity = BigInt(quantities[metric]);
+    const used = quantities[metric];
+    const quantity = used === undefined ? null : BigInt(used);
     const each = BigInt(price[metric]);
     return {
       task: run.task,
       run: runKey,
       usage: usage.event,
       seq: usage.seq,
-      dataset: toHex(used.dataset),
-      version: used.version,
+      dataset: toHex(input.dataset),
+      version: input.version,
       metric,
       quantity,
       price: each,
-      amount: (quantity * each) / unit,
+      amount: amountOf(quantity, each, unit),
       counted,
     };
   });
+}
+
+/** What costs nothing costs nothing, sealed or not. */
+function amountOf(quantity: bigint | null, each: bigint, unit: bigint): bigint | null {
+  if (each === 0n) return 0n;
+  return quantity === null ? null : (quantity * each) / unit;
 }
 
 function isSimulated(state: FoldState, run: Run): boolean {

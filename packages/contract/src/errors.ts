@@ -125,6 +125,11 @@ export const contractError = errorTable({
     kind: 'verification',
     says: 'Openings of a task are not what the ledger has commitments to.',
   },
+  'measures-malformed': { kind: 'malformed', says: 'The measures of a run are malformed.' },
+  'measures-differ': {
+    kind: 'verification',
+    says: 'The measures of a run are not in the classes that its record says.',
+  },
   'result-malformed': {
     kind: 'malformed',
     says: 'Bytes are not a result, or its parts contradict one another.',

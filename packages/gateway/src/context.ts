@@ -3,7 +3,15 @@
 // It is made once at start and passed down; nothing in it is global.
 
 import type { GatewayClient } from '@cloister/api';
-import type { Appraiser, EventKind, FoldState, Ledger, Member, Said } from '@cloister/contract';
+import type {
+  Appraiser,
+  EventKind,
+  FoldState,
+  Ledger,
+  Measures,
+  Member,
+  Said,
+} from '@cloister/contract';
 import { contractError, memberById, placed, signEvent, voidError } from '@cloister/contract';
 import type { EnginePort } from '@cloister/contract/policy';
 import type { BlobStore, Clock, CryptoPort, Lane, Random, Timers } from '@cloister/core';
@@ -37,6 +45,8 @@ export interface Gateway {
   readonly timers: Timers;
   readonly random: Random;
   readonly log: Logger;
+  /** What usage records came to, by their event; undefined: sealed to us (tasks/measures.ts). */
+  readonly measures: Map<string, Measures | undefined>;
   /** Statements of ours are signed one after another: each names the one before it. */
   readonly statements: Lane;
 }

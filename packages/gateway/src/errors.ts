@@ -125,6 +125,10 @@ export const gatewayError = errorTable({
   },
   'result-not-found': { kind: 'not-found', says: 'No released result of this run is here.' },
   'result-not-for-you': { kind: 'policy', says: 'The result is sealed to other recipients.' },
+  'result-in-parts': {
+    kind: 'unsupported',
+    says: 'A result file has several parts, which this version does not put together.',
+  },
   'result-many-statements': {
     kind: 'usage',
     says: 'The result has several statements; say which one.',

@@ -11,7 +11,9 @@ import { openWitness, type WitnessMemory } from './ledger/open-witness.ts';
 import { WitnessService } from './ledger/witness-service.ts';
 
 /** A gateway before it follows anything. */
-export interface GatewayParts extends Omit<Gateway, 'follower' | 'witness' | 'statements'> {
+type Made = 'follower' | 'witness' | 'statements' | 'measures';
+
+export interface GatewayParts extends Omit<Gateway, Made> {
   /** Durable; what is in it is replayed first. */
   readonly copy: Ledger;
   readonly memory: WitnessMemory;
@@ -47,5 +49,6 @@ export async function followAndWitness(
     clock,
   });
   const witness = new WitnessService({ witness: opened, origin, follower, peers, crypto, timers });
-  return { gateway: { ...own, follower, witness, statements: new Lane() }, fresh };
+  const rooms = { statements: new Lane(), measures: new Map() };
+  return { gateway: { ...own, follower, witness, ...rooms }, fresh };
 }

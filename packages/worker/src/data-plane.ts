@@ -45,10 +45,11 @@ export interface ReadRequest {
   readonly memory?: RunMemory;
 }
 
-/** The blobs of a result in the order of the usage record: a file a statement, the key bundle. */
+/** The blobs of a result: a part a statement, the key bundle, the list of these. */
 export interface SealedResult {
   readonly blobs: readonly Uint8Array[];
-  readonly digests: readonly Uint8Array[];
+  /** Digest of the list. */
+  readonly result: Uint8Array;
 }
 
 export interface ResultRequest {

@@ -10,6 +10,7 @@ import {
   contractError,
   encodeKeyBundle,
   encodeResultKeys,
+  encodeResultParts,
   memberById,
   paddedLength,
   resultAadPrefix,
@@ -31,6 +32,8 @@ import { workerError } from './errors.ts';
 
 const NO_AAD = new Uint8Array(0);
 const FOOTER = 0;
+/** A result is held in memory whole, so its files are of one part each. */
+const ONLY_PART = 0;
 
 /** One statement's file and its keys by column id, 0 the footer's. */
 interface SealedFile {
@@ -62,8 +65,11 @@ export async function sealResult(request: ResultRequest): Promise<SealedResult> 
     const blobs = sealed.map(({ bytes }): Uint8Array => {
       return concat(bytes, random.bytes(paddedLength(bytes.length) - bytes.length));
     });
-    blobs.push(sealBundle(request, recipients, sealed));
-    return { blobs, digests: blobs.map((blob) => request.crypto.digest('sha256', blob)) };
+    const digestOf = (blob: Uint8Array) => request.crypto.digest('sha256', blob);
+    const statements = blobs.map((blob) => [digestOf(blob)]);
+    const bundle = sealBundle(request, recipients, sealed);
+    const list = encodeResultParts({ statements, bundle: digestOf(bundle) });
+    return { blobs: [...blobs, bundle, list], result: digestOf(list) };
   } finally {
     for (const own of keys) for (const key of own.values()) key.fill(0);
   }
@@ -105,7 +111,7 @@ async function encrypt(
   keys: ReadonlyMap<number, Uint8Array>,
 ): Promise<Uint8Array> {
   const { genesis, task, run } = request;
-  const aadPrefix = resultAadPrefix({ genesis, task, run, statement });
+  const aadPrefix = resultAadPrefix({ genesis, task, run, statement, part: ONLY_PART });
   const keyOf = (id: number) => ({ id: String(id), masterKey: keys.get(id) as Uint8Array });
   const own = request.parameters.outputs.filter((output) => output.statement === statement);
   const file = await open(request.files[statement] as string, 'r');
@@ -144,7 +150,7 @@ function sealBundle(
         name: parameters.outputs.find((output) => output.id === id)?.name ?? '',
         key: keys.get(id) as Uint8Array,
       }));
-      return [{ statement, length: bytes.length, columns }];
+      return [{ statement, lengths: [bytes.length], columns }];
     });
     const plaintext = encodeResultKeys({ files: given });
     const info = resultKeysInfo({ genesis, task, run, member });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How runs end, well or not: secrets are gone, nothing is under way any more, the ledger knows, and
 // what the caller is told is what went wrong.
+import { classOf } from '@cloister/contract';
 import { CodedError, systemRandom, toHex } from '@cloister/core';
 import { createDuckdbEngine } from '@cloister/engine-duckdb';
 import { HpkeKeyPair } from '@cloister/threshold/node';
@@ -131,7 +132,12 @@ describe('when a run is over', () => {
         },
       },
     }));
-    expect(folded?.usage?.body.host.peakMemoryBytes).toBe(8);
+    expect(folded?.usage?.body.classes.peakMemoryBytes).toBe(classOf(8));
+    expect(await stage.measures(folded?.usage, 'bank')).toMatchObject({ peakMemoryBytes: 8 });
+    // The run concerns the bank alone.
+    await expect(stage.measures(folded?.usage, 'hospital')).rejects.toMatchObject({
+      code: 'openings-not-for-me',
+    });
   });
 
   it('it says so once, though a gateway calls its last event void', async () => {

@@ -4,8 +4,10 @@
 import { readdir } from 'node:fs/promises';
 import type { TlsKey } from '@cloister/attested';
 import {
+  classOf,
   decodeKeyBundle,
   decodeResultKeys,
+  decodeResultParts,
   type EventBody,
   resultAadPrefix,
   resultKeysInfo,
@@ -61,21 +63,23 @@ async function run(task: Uint8Array, change: Parameters<Stage['ports']>[0] = {})
 /** Names and rows of what a member opens of a run, a statement after the other. */
 async function openedAll(task: Uint8Array, id: Uint8Array, member: string) {
   const usage = stage.world.state.runs.get(toHex(id))?.usage?.body as EventBody<'usage'>;
-  const blobs = usage.result.map((digest) => stage.shared.blobs.get(toHex(digest)) as Uint8Array);
+  const blob = (digest: Uint8Array) => stage.shared.blobs.get(toHex(digest)) as Uint8Array;
+  const parts = decodeResultParts(blob(usage.result));
   const { genesis, seed } = stage.world;
-  const sealed = decodeKeyBundle(blobs.at(-1) as Uint8Array).get(member) as Uint8Array;
+  const sealed = decodeKeyBundle(blob(parts.bundle)).get(member) as Uint8Array;
   const info = resultKeysInfo({ genesis, task, run: id, member });
   const keyPair = hpkeKeyPairFrom(namedSecret(seed, `${member}/hpke`));
   const keys = decodeResultKeys(hpkeOpen({ keyPair, info, aad: new Uint8Array(0), sealed }));
   const opened = [];
-  for (const { statement, length, columns: own } of keys.files) {
+  for (const { statement, lengths, columns: own } of keys.files) {
+    const [part] = parts.statements[statement] as [Uint8Array];
     const columns = own.filter(({ id: key }) => key > 0).map(({ name }) => name);
     const { rows } = await decryptProjection({
-      source: bufferSource((blobs[statement] as Uint8Array).subarray(0, length)),
+      source: bufferSource(blob(part).subarray(0, lengths[0])),
       sink: new BufferSink(),
       keys: masterKeys(new Map(own.map(({ id: key, key: k }) => [String(key), k]))),
       columns,
-      aadPrefix: resultAadPrefix({ genesis, task, run: id, statement }),
+      aadPrefix: resultAadPrefix({ genesis, task, run: id, statement, part: 0 }),
       algorithms: ['AES_GCM_V1'],
     });
     opened.push({ statement, columns, rows });
@@ -105,9 +109,8 @@ describe('a run of several statements', () => {
     const task = await stage.addTask(dataset, { code, columns: [1, 3], outputs });
     const ended = await run(task, { computes: true });
     expect(ended.code).toBe('none');
-    const usage = ended.folded?.usage?.body;
-    expect(usage?.result).toHaveLength(4);
-    expect(usage?.counted.rowsOut).toBe(3 + 1 + 1);
+    const measures = await stage.measures(ended.folded?.usage, 'bank');
+    expect(measures.rowsOut).toBe(3 + 1 + 1);
     expect(await openedAll(task, ended.id, 'bank')).toEqual([
       { statement: 0, columns: ['a', 'c'], rows: 3 },
       { statement: 1, columns: ['n'], rows: 1 },
@@ -130,11 +133,14 @@ describe('a run', () => {
     expect(await opened(plain, id, 'hospital')).toEqual({ columns: ['c'], rows: 3 });
     const usage = folded?.usage?.body;
     if (usage === undefined) throw new Error('no usage');
-    const { counted, inputs, host } = usage;
+    const { inputs, classes } = usage;
     const { length } = dataset.body.files;
     expect(inputs.map(({ rows, bytes }) => [rows, bytes])).toEqual([[3, length]]);
-    expect(counted).toMatchObject({ rowsIn: 3, rowsOut: 3, bytesIn: length });
-    expect(Number.isInteger(host.milliseconds)).toBe(true);
+    expect(classes.rowsOut).toBe(classOf(3));
+    // The proposer, a recipient and the owner of the input.
+    for (const member of ['bank', 'hospital', dataset.owner]) {
+      expect(await stage.measures(folded?.usage, member)).toMatchObject({ rowsOut: 3 });
+    }
     expect(stage.gateways.find((g) => g.member === 'insurer')?.taken.size).toBe(1);
   });
 
@@ -173,7 +179,9 @@ describe('a run', () => {
     expect(more).toEqual([]);
     expect(join).toBe(0);
     const results = order.slice((usage ?? 0) + 1, released);
-    expect(results.sort()).toEqual(['put bank', 'put bank', 'put hospital', 'put hospital']);
+    // The file, the keys, and the list of both.
+    const each = ['bank', 'hospital'].flatMap((member) => Array(3).fill(`put ${member}`));
+    expect(results.sort()).toEqual(each);
     expect(order.slice(1, usage).every((o) => o.startsWith('put'))).toBe(true);
   });
 

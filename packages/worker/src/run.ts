@@ -16,20 +16,22 @@ import type { RunStatus } from '@cloister/api';
 import { errorFields, isPassing, patiently, tidyCode, witnessRule } from '@cloister/attested';
 import {
   decodeTaskOpenings,
-  type EventBody,
+  type Measures,
+  type MeasuresSaid,
   openingsInfo,
   planToRun,
   type Rights,
   readTaskOpenings,
   rightsOfJoin,
   type Said,
+  sealMeasures,
   type TaskContents,
   type TaskOpenings,
   voidError,
 } from '@cloister/contract';
 import type { EnginePlan, RunResult, RunTable } from '@cloister/contract/policy';
 import { type BlobStore, type CodedError, fromHex, isCoded, toHex } from '@cloister/core';
-import { hpkeOpen } from '@cloister/threshold/node';
+import { hpkeOpen, hpkeSeal } from '@cloister/threshold/node';
 import type { TreeHead } from '@cloister/tlog';
 import type { InputKeys, ReadyInput, SealedResult } from './data-plane.ts';
 import { Directory } from './directory.ts';
@@ -38,6 +40,8 @@ import { filesOf, inputTables } from './inputs.ts';
 import { type ObtainedKeys, obtainKeys, startKeys } from './keys.ts';
 import type { WorkerPorts } from './ports.ts';
 import { recipientKeys } from './result.ts';
+
+const NO_AAD = new Uint8Array(0);
 
 type Phase = RunStatus['state'];
 type Allowed = Extract<Rights, { ok: true }>;
@@ -122,11 +126,14 @@ async function runJoined(ports: WorkerPorts, identity: RunIdentity, joined: Join
   onPhase('recording');
   const sealed = await data.sealResult({ ...sealing, files, genesis, task, run, crypto, random });
   const peak = computed.metrics.find((metric) => metric.name === 'peak-memory-bytes')?.value ?? 0;
-  const host = { milliseconds, peakMemoryBytes: Math.max(0, Math.ceil(peak)) };
-  const usage = usageOf(identity, {
-    ...{ join, rights, ready, columns, receipts, sealed, host },
+  const measures = {
     rowsOut: computed.rows,
-  });
+    bytesOut: sealed.blobs.reduce((sum, blob) => sum + blob.length, 0),
+    milliseconds,
+    peakMemoryBytes: Math.max(0, Math.ceil(peak)),
+  };
+  const said = await sealFor(ports, rights, measures);
+  const usage = usageOf(identity, { join, rights, ready, columns, receipts, sealed, said });
   await record(ports, identity, rights, usage);
   onPhase('releasing');
   await release(ports, identity, joined, { rights, sealed });
@@ -216,6 +223,21 @@ async function fetchOpenings(
   throw last;
 }
 
+/** The measures as the record says them: sealed to owners, proposer and recipients. */
+function sealFor(ports: WorkerPorts, rights: Allowed, measures: Measures): Promise<MeasuresSaid> {
+  const { genesis, crypto, random } = ports;
+  const { proposer, body } = rights.task;
+  const recipients = body.outputs.flatMap((output) => output.recipients);
+  const whom = new Set([proposer, ...rights.owners, ...recipients]);
+  const { members } = ports.follower.charter;
+  return sealMeasures({
+    ...{ genesis, measures, crypto, random },
+    recipients: members.filter(({ id }) => whom.has(id)),
+    seal: (publicKey, info, plaintext) =>
+      hpkeSeal({ publicKey, info, aad: NO_AAD, plaintext, random }),
+  });
+}
+
 function usageOf(
   identity: RunIdentity,
   of: {
@@ -225,12 +247,10 @@ function usageOf(
     columns: ObtainedKeys['columns'];
     receipts: ObtainedKeys['receipts'];
     sealed: SealedResult;
-    rowsOut: number;
-    host: EventBody<'usage'>['host'];
+    said: MeasuresSaid;
   },
 ): Said<'usage'> {
   const { ready, rights, sealed } = of;
-  const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
   return {
     task: identity.task,
     run: identity.run,
@@ -240,14 +260,8 @@ function usageOf(
       const { rows, bytes } = ready[i] as ReadyInput;
       return { ...opened, rows, bytes };
     }),
-    result: [...sealed.digests],
-    counted: {
-      rowsIn: sum(ready.map((input) => input.rows)),
-      bytesIn: sum(ready.map((input) => input.bytes)),
-      rowsOut: of.rowsOut,
-      bytesOut: sum(sealed.blobs.map((blob) => blob.length)),
-    },
-    host: of.host,
+    result: sealed.result,
+    ...of.said,
     receipts: [...of.receipts],
   };
 }

@@ -16,16 +16,19 @@ import {
   encodeParameters,
   encodeSchema,
   filesSaid,
+  type Measures,
   type Opening,
+  openMeasures,
+  type Run,
   type Said,
 } from '@cloister/contract';
 import { type EnginePort, encodePolicy, encodeUses, type Policy } from '@cloister/contract/policy';
 import { fromBase64, systemClock, systemRandom, systemTimers, toHex, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { BufferSink, bufferSource, encryptParquet } from '@cloister/parquet-crypto';
-import { type FormedEpoch, World } from '@cloister/testkit/world';
+import { type FormedEpoch, namedSecret, World } from '@cloister/testkit/world';
 import { encodeLabel } from '@cloister/threshold';
-import { sealMasterKey } from '@cloister/threshold/node';
+import { hpkeKeyPairFrom, hpkeOpen, sealMasterKey } from '@cloister/threshold/node';
 import { parseWorkerConfig } from '../src/config.ts';
 import type { AskedRun } from '../src/identity.ts';
 import type { WorkerPorts } from '../src/ports.ts';
@@ -135,6 +138,16 @@ export class Stage {
       gateway.requests.length = 0;
       gateway.taken.clear();
     }
+  }
+
+  /** What this member reads of a usage record's measures. */
+  measures(usage: Run['usage'] | undefined, me: string): Promise<Measures> {
+    if (usage == null) throw new Error('no usage is on the ledger');
+    const { genesis, seed } = this.world;
+    const keyPair = hpkeKeyPairFrom(namedSecret(seed, `${me}/hpke`));
+    const aad = new Uint8Array(0);
+    const open = (info: Uint8Array, sealed: Uint8Array) => hpkeOpen({ keyPair, info, aad, sealed });
+    return openMeasures({ genesis, said: usage.body, me, open, crypto: nodeCrypto });
   }
 
   put(bytes: Uint8Array): Uint8Array {

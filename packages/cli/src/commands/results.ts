@@ -94,6 +94,7 @@ function billLines(
 ): string[] {
   return bills.flatMap((bill) => [
     `${bill.payer} owes ${bill.payee} ${money(bill.total, bill.currency)}` +
+      (bill.sealed === 0 ? '' : ` and ${bill.sealed} sealed lines`) +
       (bill.simulated ? '  SIMULATED' : ''),
     ...table([
       ['  run', 'metric', 'quantity', 'amount', 'counted'],
@@ -101,7 +102,7 @@ function billLines(
         `  ${l.run.slice(0, 12)}`,
         l.metric,
         quantityOf(l.metric, l.quantity),
-        money(l.amount, bill.currency),
+        l.amount === null ? 'sealed' : money(l.amount, bill.currency),
         l.counted === 'inside' ? 'inside the TEE' : 'host-influenced',
       ]),
     ]),
@@ -109,7 +110,8 @@ function billLines(
 }
 
 /** Bytes and milliseconds are what is counted; gigabytes and seconds are what is priced. */
-function quantityOf(metric: string, quantity: string): string {
+function quantityOf(metric: string, quantity: string | null): string {
+  if (quantity === null) return 'sealed';
   if (metric === 'gigabyte') return `${quantity} bytes`;
   return metric === 'second' ? `${quantity} ms` : quantity;
 }

@@ -227,7 +227,10 @@ const columnsOpened = z
   .max(10_000)
   .refine(strictlyAscending, 'wanted ascending, distinct column ids');
 
-/** What a run used. `counted` was counted inside the TEE; `host` can be influenced from outside. */
+/** Bits of the largest number that a measure can be. */
+const sizeClass = z.number().int().min(0).max(53);
+
+/** What a run used: rows and bytes read in clear, the rest behind a commitment (measures.ts). */
 export const usageBody = z.strictObject({
   task: digest,
   run: id16,
@@ -245,10 +248,18 @@ export const usageBody = z.strictObject({
     .min(1)
     .max(100)
     .refine(distinctVersions, 'wanted every dataset version once'),
-  /** Digests of the sealed result's blobs: ciphertext, so these hide what they hash. */
-  result: z.array(digest).min(1).max(1_000),
-  counted: z.strictObject({ rowsIn: count, bytesIn: count, rowsOut: count, bytesOut: count }),
-  host: z.strictObject({ milliseconds: count, peakMemoryBytes: count }),
+  /** The list of the sealed result's blobs: digests of ciphertext, which hide what they hash. */
+  result: digest,
+  measures: commitment,
+  /** Of each measure in clear: the power of two that it is below. */
+  classes: z.strictObject({
+    rowsOut: sizeClass,
+    bytesOut: sizeClass,
+    milliseconds: sizeClass,
+    peakMemoryBytes: sizeClass,
+  }),
+  /** The measures' opening, sealed to owners, proposer and recipients: here, not in a blob. */
+  openings: bytesUpTo(32_768),
   /** What keepers of t seats signed as they opened (opening-receipt.ts). */
   receipts: z.array(bytesUpTo(16_384)).min(1).max(99),
   ...landing,

@@ -916,7 +916,7 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
     'run-already-recorded',
     async (s) => {
       await s.world.recordUsage(s.worker);
-      return usage(s, { result: [ID] });
+      return usage(s, { result: ID });
     },
   ],
   [

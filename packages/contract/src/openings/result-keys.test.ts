@@ -21,13 +21,13 @@ const KEYS: ResultKeys = {
   files: [
     {
       statement: 0,
-      length: 4_711,
+      lengths: [4_711, 12],
       columns: [
         { id: 0, name: '', key },
         { id: 2, name: 'mean', key: key.slice().fill(9) },
       ],
     },
-    { statement: 3, length: 5, columns: [] },
+    { statement: 3, lengths: [5], columns: [] },
   ],
 };
 const code = 'result-malformed';
@@ -40,8 +40,8 @@ describe('result keys', () => {
   });
 
   const column = { id: 1, name: 'a', key };
-  const file = { statement: 0, length: 5, columns: [column] };
-  const { length: _, ...noLength } = file;
+  const file = { statement: 0, lengths: [5], columns: [column] };
+  const { lengths: _, ...noLength } = file;
   const { statement: __, ...noStatement } = file;
   const { columns: ___, ...noColumns } = file;
   const withColumn = (change: object) => ({ ...file, columns: [{ ...column, ...change }] });
@@ -53,9 +53,10 @@ describe('result keys', () => {
     'a negative statement': [{ ...file, statement: -1 }],
     'a statement twice': [file, file],
     'statements out of order': [{ ...file, statement: 1 }, file],
-    'a length of zero': [{ ...file, length: 0 }],
-    'a negative length': [{ ...file, length: -1 }],
-    'a length that is text': [{ ...file, length: '5' }],
+    'no parts': [{ ...file, lengths: [] }],
+    'a length of zero': [{ ...file, lengths: [5, 0] }],
+    'a negative length': [{ ...file, lengths: [-1] }],
+    'a length that is text': [{ ...file, lengths: ['5'] }],
     'a short key': [withColumn({ key: key.slice(1) })],
     'a key that is text': [withColumn({ key: 'k' })],
     'a negative id': [withColumn({ id: -1 })],
@@ -128,7 +129,7 @@ describe('prefixes and infos', () => {
       Uint8Array,
     ];
     const about = { genesis: a, task: a, run: a, member: 'bank' };
-    const result = { genesis: a, task: a, run: a, statement: 0 };
+    const result = { genesis: a, task: a, run: a, statement: 0, part: 0 };
     const dataset = { genesis: a, dataset: a, version: 1, file: 0 };
     const all = [
       resultAadPrefix(result),
@@ -136,6 +137,7 @@ describe('prefixes and infos', () => {
       resultAadPrefix({ ...result, task: b }),
       resultAadPrefix({ ...result, run: b }),
       resultAadPrefix({ ...result, statement: 1 }),
+      resultAadPrefix({ ...result, part: 1 }),
       resultKeysInfo(about),
       resultKeysInfo({ ...about, genesis: b }),
       resultKeysInfo({ ...about, task: c }),

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// A result as its recipients get it: a blob for each statement and one more, in this order in the
-// usage record.
+// A result as its recipients get it: files and a key bundle, whose digests are in the list that the
+// usage record names (result-parts.ts).
 //
-//   1. the result files: Parquet in the dataset mode (a master key a column, masterKeyID the output
-//      column's id, 0 the footer; AAD prefix `resultAadPrefix`), each followed by random padding
+//   1. the result files, in parts: Parquet in the dataset mode (a master key a column, masterKeyID
+//      the output column's id, 0 the footer; AAD prefix `resultAadPrefix`), each part followed by
+//      random padding
 //   2. the key bundle: [version, [[member, HPKE(sealed keys)], ...]]
 //
-// Each recipient's sealed keys hold, for each file of which it gets a column, the true length and
-// only the columns it may open, with the footer key. Padding follows Padme (at most 12 % longer): a
-// blob's size tells the order of magnitude of the result and little more.
+// Each recipient's sealed keys hold, for each file of which it gets a column, its parts' true
+// lengths and only the columns it may open, with the footer key. Padding follows Padme (at most
+// 12 % longer): a blob's size tells the order of magnitude of the result and little more.
 // spec/dataset.md, "Result".
 import { type Cbor, type CodedError, coded, decodeCbor, encodeCbor } from '@cloister/core';
 import { z } from 'zod';
@@ -22,6 +23,7 @@ import {
   slug,
   strictlyAscending,
 } from '../shapes.ts';
+import { PARTS_MAX } from './result-parts.ts';
 
 const bundle = z.tuple([
   z.literal(1),
@@ -32,7 +34,7 @@ const bundle = z.tuple([
 ]);
 const fileKeys = z.strictObject({
   statement: count,
-  length: positive,
+  lengths: z.array(positive).min(1).max(PARTS_MAX),
   columns: z.array(z.strictObject({ id: columnId, name: z.string().max(1_000), key: bytesOf(32) })),
 });
 const keys = z.strictObject({
@@ -45,7 +47,10 @@ const keys = z.strictObject({
     ),
 });
 
-/** Keys to one statement's file; `columns` include id 0, the footer, with an empty name. */
+/**
+ * Keys to one statement's file, whose parts have `lengths`; `columns` include id 0, the footer,
+ * with an empty name.
+ */
 export type ResultFileKeys = z.infer<typeof fileKeys>;
 /** What one recipient's sealed keys hold: the files of which it gets a column. */
 export type ResultKeys = z.infer<typeof keys>;
@@ -66,15 +71,16 @@ export function resultKeysInfo(about: {
   ]);
 }
 
-/** AAD prefix of the result file of one statement (from 0). */
+/** AAD prefix of a part (from 0) of the result file of one statement (from 0). */
 export function resultAadPrefix(about: {
   genesis: Uint8Array;
   task: Uint8Array;
   run: Uint8Array;
   statement: number;
+  part: number;
 }): Uint8Array {
-  const { genesis, task, run, statement } = about;
-  return encodeCbor(['cloister/result/v1', genesis, task, run, statement]);
+  const { genesis, task, run, statement, part } = about;
+  return encodeCbor(['cloister/result/v1', genesis, task, run, statement, part]);
 }
 
 /** AAD prefix of file `file` (from 0) of a dataset version. */

@@ -3,20 +3,22 @@
 import type { BillAnswer } from '@cloister/api';
 import { bills } from '@cloister/contract';
 import { type Gateway, stateInForce } from '../context.ts';
+import { measuresOfAll } from './measures.ts';
 
 /** Every bill in which this member pays or is paid, of one task when it is named. */
-export function billsOf(gateway: Gateway, task?: string): BillAnswer {
+export async function billsOf(gateway: Gateway, task?: string): Promise<BillAnswer> {
   const me = gateway.card.id;
-  return bills(stateInForce(gateway), task === undefined ? {} : { task })
+  const measuresOf = await measuresOfAll(gateway);
+  return bills(stateInForce(gateway), task === undefined ? {} : { task }, measuresOf)
     .filter((bill) => bill.payer === me || bill.payee === me)
     .map((bill) => ({
       ...bill,
       total: bill.total.toString(),
       lines: bill.lines.map((line) => ({
         ...line,
-        quantity: line.quantity.toString(),
+        quantity: line.quantity?.toString() ?? null,
         price: line.price.toString(),
-        amount: line.amount.toString(),
+        amount: line.amount?.toString() ?? null,
       })),
     }));
 }

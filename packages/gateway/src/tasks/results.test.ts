@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import {
   encodeKeyBundle,
   encodeResultKeys,
+  encodeResultParts,
   resultAadPrefix,
   resultKeysInfo,
 } from '@cloister/contract';
@@ -44,10 +45,12 @@ interface Forged {
   readonly named?: readonly string[];
   /** What becomes of the encrypted file. */
   readonly bend?: (bytes: Uint8Array) => Uint8Array;
+  /** Further parts of its file. */
+  readonly more?: readonly number[];
 }
 
 /** A gateway whose ledger has a released run, with the file that an attacker made of `sql`. */
-async function gatewayWith({ sql, named, bend = (bytes) => bytes }: Forged) {
+async function gatewayWith({ sql, named, bend = (bytes) => bytes, more = [] }: Forged) {
   const run = systemRandom.bytes(16);
   const path = join(home, `plain-${toHex(run)}`);
   await db.run(`COPY (${sql}) TO '${path}' (FORMAT parquet, COMPRESSION zstd)`);
@@ -63,18 +66,21 @@ async function gatewayWith({ sql, named, bend = (bytes) => bytes }: Forged) {
     sink,
     footerKey: keyOf(0),
     columnKeys: new Map(names.map((name, at) => [name, keyOf(Math.min(at + 1, keys.length - 1))])),
-    aadPrefix: resultAadPrefix({ genesis, task, run, statement: 0 }),
+    aadPrefix: resultAadPrefix({ genesis, task, run, statement: 0, part: 0 }),
   });
   await rm(path);
   const bytes = bend(sink.bytes());
   const info = resultKeysInfo({ genesis, task, run, member: 'bank' });
   const plaintext = encodeResultKeys({
-    files: [{ statement: 0, length: bytes.length, columns: keys }],
+    files: [{ statement: 0, lengths: [bytes.length, ...more.map(() => 9)], columns: keys }],
   });
   const sealed = hpkeSeal({ publicKey: hpke.publicKey, info, aad: NO_AAD, plaintext });
   const bundle = encodeKeyBundle(new Map([['bank', sealed]]));
-  const blobs = [bytes, bundle];
-  const body = { result: blobs.map((_, at) => new Uint8Array([at])) };
+  const idOf = (at: number) => new Uint8Array(32).fill(at);
+  const parts = [idOf(1), ...more.map((at) => idOf(at))];
+  const list = encodeResultParts({ statements: [parts], bundle: idOf(2) });
+  const blobs = [list, bytes, bundle];
+  const body = { result: idOf(0) };
   const folded = { status: 'released', task: toHex(task), usage: { body } };
   const gateway = {
     home,
@@ -118,6 +124,10 @@ describe('a released result', () => {
     expect(await opened({ sql, bend: (bytes) => bytes.slice(0, -9) })).toMatch(/^parquet-/);
     const bend = (bytes: Uint8Array) => bytes.fill(7, 20, 21);
     expect(await opened({ sql, bend })).toBe('tag-invalid');
+  });
+
+  it('in several parts is not put together', async () => {
+    expect(await opened({ sql, more: [3] })).toBe('result-in-parts');
   });
 
   it('that is small and unpacks to more than there is room for is refused', async () => {

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // A recipient opens its columns of a result: the key bundle sealed to this member gives the column
-// keys, the usage record on the ledger gives the digests of the blobs, and what comes out is a file
-// of exactly the columns whose keys were in the bundle.
+// keys, the list that the usage record names gives the digests of the blobs, and what comes out is
+// a file of exactly the columns whose keys were in the bundle.
 import { open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   decodeKeyBundle,
   decodeResultKeys,
+  decodeResultParts,
   type ResultFileKeys,
   type ResultKeys,
+  type ResultParts,
   resultAadPrefix,
   resultKeysInfo,
 } from '@cloister/contract';
@@ -57,10 +59,9 @@ export async function openResult(
   run: string,
   as: { format: ResultFormat; statement?: number | undefined; asText: AsText },
 ): Promise<Uint8Array> {
-  const { keys, task, blobs } = await findResult(gateway, run);
+  const { keys, task, parts } = await findResult(gateway, run);
   const file = chosen(keys, as.statement);
-  const blob = blobs[file.statement];
-  if (blob === undefined) throw notFound(`run ${run} has no file of its statement`);
+  const { blob, length } = onlyPart(file, parts.statements[file.statement], run);
   const bytes = await gateway.allBlobs.get(blob);
   const folder = await homeFolder(gateway.home, 'results');
   const plain = join(folder, `${run}-${toHex(gateway.random.bytes(6))}.parquet`);
@@ -69,11 +70,11 @@ export async function openResult(
   const about = { genesis: gateway.genesis, task: fromHex(task), run: fromHex(run) };
   try {
     await decryptProjection({
-      source: bufferSource(bytes.subarray(0, file.length)),
+      source: bufferSource(bytes.subarray(0, length)),
       sink: fileSink(sink),
       keys: masterKeys(new Map(file.columns.map(({ id, key }) => [String(id), key]))),
       columns: file.columns.filter(({ id }) => id > 0).map(({ name }) => name),
-      aadPrefix: resultAadPrefix({ ...about, statement: file.statement }),
+      aadPrefix: resultAadPrefix({ ...about, statement: file.statement, part: 0 }),
       algorithms: ['AES_GCM_V1'],
     });
     if (as.format === 'parquet') return new Uint8Array(await readFile(plain));
@@ -83,6 +84,24 @@ export async function openResult(
     await sink.close();
     for (const path of [plain, text]) await rm(path, { force: true });
   }
+}
+
+/** A file's part and its length; this version opens files of one part. */
+function onlyPart(
+  { lengths }: ResultFileKeys,
+  parts: readonly Uint8Array[] | undefined,
+  run: string,
+): { blob: Uint8Array; length: number } {
+  const [blob, ...more] = parts ?? [];
+  const [length] = lengths;
+  if (blob === undefined || length === undefined || lengths.length !== 1 + more.length) {
+    throw notFound(
+      `run ${run} has no file of its statement, or not the parts that its keys are for`,
+    );
+  }
+  if (more.length === 0) return { blob, length };
+  const message = `a file of run ${run} has ${1 + more.length} parts: this gateway opens one`;
+  throw gatewayError('result-in-parts', message);
 }
 
 function chosen({ files }: ResultKeys, statement: number | undefined): ResultFileKeys {
@@ -101,15 +120,15 @@ function chosen({ files }: ResultKeys, statement: number | undefined): ResultFil
 async function findResult(
   gateway: Gateway,
   runKey: string,
-): Promise<{ blobs: readonly Uint8Array[]; keys: ResultKeys; task: string }> {
+): Promise<{ parts: ResultParts; keys: ResultKeys; task: string }> {
   const run = stateInForce(gateway).runs.get(runKey);
-  const blobs = run?.usage?.body.result ?? [];
-  const bundleBlob = blobs.at(-1);
-  if (run === undefined || run.status !== 'released' || bundleBlob === undefined) {
+  const list = run?.usage?.body.result;
+  if (run === undefined || run.status !== 'released' || list === undefined) {
     const status = run?.status ?? 'not on the ledger';
     throw notFound(`run ${runKey} has no released result: it is ${status}`);
   }
-  const bundle = decodeKeyBundle(await gateway.allBlobs.get(bundleBlob));
+  const parts = decodeResultParts(await gateway.allBlobs.get(list));
+  const bundle = decodeKeyBundle(await gateway.allBlobs.get(parts.bundle));
   const sealed = bundle.get(gateway.card.id);
   if (sealed === undefined) {
     const message = `${gateway.card.id} is no recipient of run ${runKey}`;
@@ -120,7 +139,7 @@ async function findResult(
   const keys = decodeResultKeys(
     hpkeOpen({ keyPair: gateway.keys.hpke, info, aad: NO_AAD, sealed }),
   );
-  return { blobs: blobs.slice(0, -1), keys, task: run.task };
+  return { parts, keys, task: run.task };
 }
 
 function notFound(message: string): CodedError {

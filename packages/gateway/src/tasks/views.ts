@@ -24,6 +24,7 @@ import {
 import { equal, isCoded, toHex } from '@cloister/core';
 import { logOrigin, MerkleTree, verifyCheckpoint } from '@cloister/tlog';
 import { type Gateway, stateInForce } from '../context.ts';
+import { measuresOfRun } from './measures.ts';
 import { readTask, taskNotFound } from './tasks.ts';
 
 const PAGE = 500;
@@ -119,20 +120,22 @@ export async function taskView(gateway: Gateway, key: string): Promise<TaskJson>
         code,
       })),
     ),
-    runs: known.runs.map((id) => runView(gateway, id)),
+    runs: await Promise.all(known.runs.map((id) => runView(gateway, id))),
   };
 }
 
-function runView(gateway: Gateway, id: string): TaskJson['runs'][number] {
+async function runView(gateway: Gateway, id: string): Promise<TaskJson['runs'][number]> {
   const state = stateInForce(gateway);
   const run = state.runs.get(id);
   if (run === undefined) return { run: id, state: 'unknown' };
-  const counted = run.usage?.body.counted;
+  const measures = await measuresOfRun(gateway, id);
+  const bytesIn = run.usage?.body.inputs.reduce((sum, { bytes }) => sum + bytes, 0);
   return {
     run: id,
     state: runState(state, run),
     ...(run.failure === null ? {} : { code: run.failure }),
-    ...(counted === undefined ? {} : { rowsOut: counted.rowsOut, bytesIn: counted.bytesIn }),
+    ...(measures === undefined ? {} : { rowsOut: measures.rowsOut }),
+    ...(bytesIn === undefined ? {} : { bytesIn }),
   };
 }
 
@@ -217,7 +220,7 @@ function summaryOf(event: AnyEvent): string {
     case 'sign':
       return `amendment ${short(event.body.amend)}`;
     case 'usage':
-      return `run ${short(event.body.run)}, ${event.body.counted.rowsOut} rows out`;
+      return `run ${short(event.body.run)}, fewer than 2^${event.body.classes.rowsOut} rows out`;
     case 'released':
       return `run ${short(event.body.run)}`;
     default:

@@ -19,7 +19,7 @@ import {
   signFreshness,
 } from '@cloister/tlog';
 import type { Gateway } from '@cloister/worker/protocol';
-import { namedBytes } from '../world/index.ts';
+import { MEASURED, namedBytes } from '../world/index.ts';
 import { Endpoint, passing } from './endpoint.ts';
 import { gatewayPeer, keeperPeer } from './peers.ts';
 import { eventId, type Flaw, fromHexKey, MEMBERS, type Stage } from './stage.ts';
@@ -174,14 +174,12 @@ export class Attacker {
       const receipt = { ...about, ...judged, seat: i + 1 };
       return signReceipt(this.#signer, this.name, { genesis, receipt });
     });
-    const counted = { rowsIn: 1_000_000, bytesIn: 1_000_000, rowsOut: 1, bytesOut: 9 };
     const body = {
       ...about,
       join,
       inputs,
-      result: [namedBytes(this.name, 'result'), namedBytes(this.name, 'keys')],
-      counted,
-      host: { milliseconds: 1, peakMemoryBytes: 1 },
+      result: namedBytes(this.name, 'result'),
+      ...(await world.sealed(MEASURED)),
       receipts: await Promise.all(receipts),
     };
     network.count('attack: invented-result');

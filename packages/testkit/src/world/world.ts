@@ -9,6 +9,8 @@ import type {
   CharterBody,
   EventBody,
   EventKind,
+  Measures,
+  MeasuresSaid,
   OpeningReceipt,
   RunTicket,
   Said,
@@ -24,6 +26,7 @@ import {
   foldEntry,
   type Outcome,
   placed,
+  sealMeasures,
   signEvent,
   signReceipt,
   signRunTicket,
@@ -31,7 +34,7 @@ import {
 import { type Random, type Signer, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { groupKeyOf, parseReveal, transcriptHash } from '@cloister/threshold';
-import { combineDeals, createDealing, type Dealing } from '@cloister/threshold/node';
+import { combineDeals, createDealing, type Dealing, hpkeSeal } from '@cloister/threshold/node';
 import {
   type CharterOptions,
   charterSpecimen,
@@ -43,6 +46,14 @@ import { namedBytes, namedPoint, namedSecret, namedSigner } from './keys.ts';
 
 /** The clock that `World.create` starts with. */
 export const START_MS = 1_750_000_000_000;
+
+/** What a run comes to, if nothing else is said. */
+export const MEASURED: Measures = {
+  rowsOut: 5,
+  bytesOut: 400,
+  milliseconds: 1_500,
+  peakMemoryBytes: 50_000_000,
+};
 
 /** What became of submitted bytes. */
 export interface Submitted {
@@ -462,26 +473,37 @@ export class World {
   }
 
   /** A usage record of a run that read every row, with the receipts of t seats. */
-  async usageBody(node: Node, change: Partial<EventBody<'usage'>> = {}): Promise<Said<'usage'>> {
+  async usageBody(
+    node: Node,
+    change: Partial<EventBody<'usage'>> = {},
+    measures: Measures = MEASURED,
+  ): Promise<Said<'usage'>> {
     const { task, run } = node.body;
     const asked = this.state.tasks.get(toHex(task ?? new Uint8Array()))?.body.inputs ?? [];
     const inputs = asked.map(({ dataset, version, columns }) => {
       return { dataset, version, columns, rows: 1_000, bytes: 65_536 };
     });
-    const rows = 1_000 * inputs.length;
-    const bytes = 65_536 * inputs.length;
     const plain = {
       task: task ?? new Uint8Array(32),
       run: run ?? new Uint8Array(16),
       join: node.id,
       epoch: hexBytes(this.state.activeEpoch ?? ''),
       inputs,
-      result: [namedBytes(this.seed, 'result'), namedBytes(this.seed, 'result-keys')],
-      counted: { rowsIn: rows, bytesIn: bytes, rowsOut: 5, bytesOut: 400 },
-      host: { milliseconds: 1_500, peakMemoryBytes: 50_000_000 },
+      result: namedBytes(this.seed, 'result'),
+      ...(await this.sealed(measures)),
       ...change,
     };
     return { ...plain, receipts: change.receipts ?? (await this.receipts(plain)) };
+  }
+
+  /** Measures as a record says them, sealed to every member. */
+  sealed(measures: Measures): Promise<MeasuresSaid> {
+    const { genesis, random, charter } = this;
+    const aad = new Uint8Array(0);
+    return sealMeasures({
+      ...{ genesis, measures, random, crypto: nodeCrypto, recipients: charter.members },
+      seal: (publicKey, info, plaintext) => hpkeSeal({ publicKey, info, aad, plaintext, random }),
+    });
   }
 
   /** What the first t seats of the record's epoch sign when they open for its run. */
