@@ -122,6 +122,8 @@ export const taskRequest = z.strictObject({
   recipients: z.array(slug).default([]),
   /** Worker environments of the charter to accept; all of them when empty. */
   workers: z.array(slug).default([]),
+  /** How many days it takes approvals and runs. */
+  days: z.number().int().min(1).max(400).default(90),
 });
 
 /** An output column, and which statement of the code it is of, from 1. */

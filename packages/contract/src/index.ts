@@ -27,9 +27,11 @@ export * from './events/opening-receipt.ts';
 export * from './events/run-ticket.ts';
 export * from './fold/acceptance.ts';
 export { needsOf } from './fold/amendments.ts';
+export { Archive } from './fold/archive.ts';
 export { FOLD_VERSION } from './fold/charter.ts';
 export { silentJoins } from './fold/epoch-ends.ts';
 export * from './fold/fold.ts';
+export { grantsOf } from './fold/grants.ts';
 export {
   activeEpochOf,
   environmentById,

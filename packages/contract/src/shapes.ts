@@ -37,11 +37,18 @@ export const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 export const positive = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
 export const time = count;
 export const columnId = z.number().int().min(0).max(65_535);
-export const columnIds = z
-  .array(columnId.min(1))
-  .min(1)
-  .max(10_000)
-  .refine(strictlyAscending, 'wanted ascending, distinct column ids');
+/** Ascending, distinct ids of at least `least` columns; in one look, since there may be many. */
+export function ascendingColumns(least: number) {
+  const holds = (ids: unknown): ids is number[] =>
+    Array.isArray(ids) &&
+    ids.length >= least &&
+    ids.length <= 10_000 &&
+    ids.every((id) => Number.isInteger(id) && id >= 1 && id <= 65_535) &&
+    strictlyAscending(ids);
+  return z.custom<number[]>(holds, `wanted ${least} to 10,000 ascending, distinct column ids`);
+}
+
+export const columnIds = ascendingColumns(1);
 export const seat = z.number().int().min(1).max(255);
 
 /** Prices in millionths of `currency` (ISO 4217) per run, per row read, per GB read, per second. */

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Deterministic CBOR (RFC 8949 section 4.2.1) over cborg: definite lengths, shortest forms, map
 // keys in bytewise order of their encodings. `decodeCbor` accepts exactly what `encodeCbor` can
-// produce: it decodes strictly, encodes again and compares, so one value has one encoding and a
-// digest of bytes is a digest of the value. Invariants: what has no decoding is not encoded
+// produce: what cbor-walk.ts is not sure of at a glance is encoded again and compared, so one value
+// has one encoding and a digest of bytes is a digest of the value. Invariants: what has no decoding is not encoded
 // (undefined, NaN, lone surrogates, integers that a double cannot hold); nesting is bounded.
 import { type DecodeOptions, decode, encode, rfc8949EncodeOptions } from 'cborg';
 import { equal } from './bytes.ts';
+import { surelyDeterministic } from './cbor-walk.ts';
 import { CodedError, type CoreErrorCode, coreError } from './errors.ts';
 
 /** What may be encoded: text-keyed objects, or Maps where keys are integers. */
@@ -53,7 +54,9 @@ export function encodeCbor(value: Cbor): Uint8Array<ArrayBuffer> {
  * @throws CodedError `cbor-malformed`, `cbor-not-deterministic`
  */
 export function decodeCbor(bytes: Uint8Array, options: { maps?: boolean } = {}): Cbor {
-  const value = decodeAny(bytes, { useMaps: options.maps === true });
+  const maps = options.maps === true;
+  const value = decodeAny(bytes, { useMaps: maps });
+  if (surelyDeterministic(bytes, maps)) return value;
   const fault = faultOf(value, 1, false);
   if (fault !== undefined || !equal(encode(value, rfc8949EncodeOptions), bytes)) {
     const message = 'CBOR is not in its deterministic encoding (RFC 8949 section 4.2.1)';

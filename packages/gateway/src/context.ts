@@ -65,6 +65,11 @@ export function stateInForce(
   return state as FoldState & { charter: NonNullable<FoldState['charter']> };
 }
 
+/** The state with all that it has forgotten, for views and bills. @throws as `stateInForce` */
+export function historyOf(gateway: Gateway): ReturnType<typeof stateInForce> {
+  return gateway.follower.archive.over(stateInForce(gateway));
+}
+
 /** A member of the charter. @throws CodedError `not-a-member` */
 export function memberOf(gateway: Gateway, id: string): Member {
   const found = memberById(stateInForce(gateway).charter, id);

@@ -158,7 +158,8 @@ function codeOptions(command: Command): Command {
     .requiredOption('--code <file>', 'the SQL file')
     .requiredOption('--input <table=dataset>', 'table name = owner/name; repeat', pairs)
     .requiredOption('--purpose <text>', 'what it is for; policies may name purposes')
-    .option('--recipient <member>', 'who may open the result; by default we; repeat', collect, []);
+    .option('--recipient <member>', 'who may open the result; by default we; repeat', collect, [])
+    .option('--days <number>', 'how long it takes approvals and runs, at most 400', '90');
 }
 
 async function requestOf(options: {
@@ -166,9 +167,11 @@ async function requestOf(options: {
   input: Record<string, string>;
   purpose: string;
   recipient: string[];
+  days: string;
 }) {
   const code = await readText(options.code);
-  return { code, purpose: options.purpose, inputs: options.input, recipients: options.recipient };
+  const { purpose, input: inputs, recipient: recipients } = options;
+  return { code, purpose, inputs, recipients, days: Number(options.days) };
 }
 
 function checkLines(check: CheckAnswer): string[] {

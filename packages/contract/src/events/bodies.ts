@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { charterBody } from '../charter/body.ts';
 import { FILES_MAX } from '../dataset-files/file-manifest.ts';
 import {
+  ascendingColumns,
   bytesUpTo,
   code,
   columnId,
@@ -198,6 +199,8 @@ export const taskBody = z.strictObject({
         (environments === undefined) !== (measurements === undefined),
       'wanted environments or measurements, not both',
     ),
+  /** Past this clock it is approved and joined no more. */
+  until: time,
   /** The prices that the proposer accepts, one an input, in the order of the inputs. */
   prices: z.array(price).min(1).max(100),
   openings: digest,
@@ -222,10 +225,7 @@ export const declineBody = z.strictObject({ task: digest, code, ...turn });
 export const refusalBody = z.strictObject({ task: digest, run: id16, join: digest, code });
 
 /** Ids of the columns that a run opened of one input; none where it only counts rows. */
-const columnsOpened = z
-  .array(columnId.min(1))
-  .max(10_000)
-  .refine(strictlyAscending, 'wanted ascending, distinct column ids');
+const columnsOpened = ascendingColumns(0);
 
 /** Bits of the largest number that a measure can be. */
 const sizeClass = z.number().int().min(0).max(53);

@@ -69,9 +69,7 @@ function check(state: FoldState, before: { clock: number; seq: number }): void {
   expect(state.clock).toBeGreaterThanOrEqual(before.clock);
   expect(state.seq).toBe(before.seq + 1);
   for (const [key, task] of state.tasks) {
-    for (const grants of task.grants.values()) {
-      for (const grant of grants.values()) expect(grant.used).toBeLessThanOrEqual(grant.runs);
-    }
+    for (const { used, runs } of task.approvals.values()) expect(used).toBeLessThanOrEqual(runs);
     expect(task.runs.every((run) => state.runs.get(run)?.task === key)).toBe(true);
     expect(taskState(state, key)).toBeDefined();
     expect(missingGrants(state, key).every(({ code }) => code in VOID_CODES)).toBe(true);

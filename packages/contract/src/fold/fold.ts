@@ -76,6 +76,7 @@ const NOT_A_STATEMENT: ReadonlySet<VoidCode> = new Set([
 
 /** Folds one admitted event into `state`, which it changes, and says what became of it. */
 export function fold(state: FoldState, event: AnyEvent): Outcome {
+  state.forgotten = [];
   const verdict = judge(state, event);
   remember(state, event, verdict);
   return outcome(state, verdict);
@@ -101,6 +102,7 @@ function remember(state: FoldState, { kind, key }: AnyEvent, verdict: Verdict): 
 
 /** Takes the position of an entry whose bytes are no event; `reason` is the error's code. */
 export function foldInadmissible(state: FoldState, reason: string): Outcome {
+  state.forgotten = [];
   return outcome(state, voided('inadmissible', reason));
 }
 

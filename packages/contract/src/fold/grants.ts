@@ -29,6 +29,8 @@ export const DRIVER = 1;
 
 /** The most persons of an owner that have grants on one input of a task. */
 const PERSONS_MAX = 100;
+/** The most runs of a task that are under way at once. */
+const OPEN_RUNS_MAX = 1_000;
 
 export function foldApprove(state: FoldState, event: AdmittedEvent<'approve'>): Verdict {
   const { body } = event;
@@ -37,6 +39,8 @@ export function foldApprove(state: FoldState, event: AdmittedEvent<'approve'>): 
   const taskKey = toHex(body.task);
   const task = state.tasks.get(taskKey);
   if (task === undefined) return voided('task-unknown', taskKey.slice(0, 16));
+  const ended = judgeOpenTask(state, task);
+  if (ended !== undefined) return ended;
   const outOfTurn = judgeTurn(body, task.said.get(owner.id));
   if (outOfTurn !== undefined) return outOfTurn;
   for (const granted of body.inputs) {
@@ -53,33 +57,54 @@ export function foldApprove(state: FoldState, event: AdmittedEvent<'approve'>): 
     if (persons.size < PERSONS_MAX) continue;
     return voided('approve-persons-many', `${persons.size} on ${versionKey(granted)}`);
   }
+  const { runs, from, until } = body;
+  const person = toHex(body.person);
+  const whole = task.body.inputs.map((asked) => isWhole(asked, body.inputs));
+  const grant = { owner: owner.id, person, whole, runs, used: 0, from, until };
+  endUncovered(state, { taskKey, task, inputs: body.inputs, grant });
+  task.approvals.set(state.seq, grant);
   for (const granted of body.inputs) {
-    const key = versionKey(granted);
-    const persons = task.grants.get(key) ?? new Map<string, Grant>();
-    const { runs, from, until } = body;
-    const whole = isWhole(task, granted);
-    const grant = { event: event.key, owner: owner.id, whole, runs, used: 0, from, until };
-    endUncovered(state, { taskKey, key, person: toHex(body.person), grant });
-    persons.set(toHex(body.person), grant);
-    task.grants.set(key, persons);
+    const persons = task.grants.get(versionKey(granted)) ?? new Map<string, number>();
+    task.grants.set(versionKey(granted), persons.set(person, state.seq));
   }
   task.declines.delete(owner.id);
   task.said.set(owner.id, event.key);
   return undefined;
 }
 
-/** Ends the runs that this person's older grant paid for, where the newer one gives less. */
+/** Whether a task may still be approved and joined. */
+function judgeOpenTask(state: FoldState, { body: { until } }: Task): Verdict {
+  if (state.clock < until) return undefined;
+  return voided('task-ended', `ended at ${until}, the clock is ${state.clock}`);
+}
+
+/** Whether another run of a task may begin, whoever asks. */
+function judgeBeginning(state: FoldState, task: Task): Verdict {
+  if (task.open.size >= OPEN_RUNS_MAX) return voided('join-runs-open', `${task.open.size}`);
+  return judgeOpenTask(state, task);
+}
+
+/** Ends the runs that this person's older grants paid for, where the newer one gives less. */
 function endUncovered(
   state: FoldState,
-  of: { taskKey: string; key: string; person: string; grant: Grant },
+  of: { taskKey: string; task: Task; inputs: readonly Input[]; grant: Grant },
 ): void {
-  const { taskKey, key, person, grant } = of;
-  for (const run of openRunsOf(state, taskKey)) {
-    const paidUntil = state.runs.get(run)?.paid.get(key)?.get(person);
-    if (paidUntil === undefined) continue;
-    const covers = grant.whole && grant.from <= state.clock && grant.until >= paidUntil;
-    if (!covers) endRun(state, run, 'grant-replaced');
+  const { taskKey, task, inputs, grant } = of;
+  const replaced = new Set(inputs.map(versionKey));
+  const told = task.body.inputs.map((input) => replaced.has(versionKey(input)));
+  for (const key of openRunsOf(state, taskKey)) {
+    const uncovered = payersOf(task, state.runs.get(key)).some((paid) => {
+      if (paid.person !== grant.person || paid.owner !== grant.owner) return false;
+      const lasts = grant.from <= state.clock && grant.until >= paid.until;
+      return paid.whole.some((was, i) => was && told[i] && !(lasts && grant.whole[i]));
+    });
+    if (uncovered) endRun(state, key, 'grant-replaced');
   }
+}
+
+/** The grants that paid for a run. */
+function payersOf(task: Task, run: Run | undefined): Grant[] {
+  return (run?.paid ?? []).flatMap((at) => task.approvals.get(at) ?? []);
 }
 
 function judgeGranted(state: FoldState, task: Task, owner: string, granted: Input): Verdict {
@@ -95,10 +120,10 @@ function judgeGranted(state: FoldState, task: Task, owner: string, granted: Inpu
     : voided('approve-not-asked', `column ${extra} of ${versionKey(granted)}`);
 }
 
-/** Whether a grant of columns that were asked for leaves out none. */
-function isWhole(task: Task, granted: Input): boolean {
-  const asked = task.body.inputs.find((input) => versionKey(input) === versionKey(granted));
-  return asked !== undefined && granted.columns.length === asked.columns.length;
+/** Whether what is granted, all of it asked for, leaves out none of an input's columns. */
+function isWhole(asked: Input, granted: readonly Input[]): boolean {
+  const own = granted.find((input) => versionKey(input) === versionKey(asked));
+  return own?.columns.length === asked.columns.length;
 }
 
 export function foldDecline(state: FoldState, event: AdmittedEvent<'decline'>): Verdict {
@@ -124,6 +149,8 @@ export function foldDecline(state: FoldState, event: AdmittedEvent<'decline'>): 
  */
 export function judgeRun(state: FoldState, task: Task, run?: Run): Verdict {
   if (!isMember(state, task.proposer)) return voided('join-proposer-removed', task.proposer);
+  const closed = run === undefined ? judgeBeginning(state, task) : undefined;
+  if (closed !== undefined) return closed;
   for (const { recipients } of task.body.outputs) {
     const gone = recipients.find((id) => !isMember(state, id));
     if (gone !== undefined) return voided('join-recipient-removed', gone);
@@ -141,6 +168,12 @@ export function judgeRun(state: FoldState, task: Task, run?: Run): Verdict {
   return undefined;
 }
 
+/** The grants that stand on one input of a task. */
+export function grantsOf(task: Task, input: { dataset: Uint8Array; version: number }): Grant[] {
+  const positions = [...(task.grants.get(versionKey(input))?.values() ?? [])];
+  return positions.flatMap((at) => task.approvals.get(at) ?? []);
+}
+
 /**
  * Whether one input is granted: the steps in the order in which a code is chosen. A run goes on by
  * the grants that paid for it; a newer one of the same person stands in where it gives as much.
@@ -154,17 +187,20 @@ export function judgeInput(state: FoldState, task: Task, input: Input, run?: Run
     return voided('join-dataset-retired', versionKey(input));
   }
   const wanted = version.body.approvals;
-  const paid = run?.paid.get(versionKey(input));
-  const steps: [VoidCode, (grant: Grant, person: string) => boolean][] = [
-    ['join-unapproved', (_, person) => run === undefined || paid?.has(person) === true],
-    ['join-columns-not-granted', (g) => g.whole],
-    ['join-expired', (g, person) => state.clock < Math.min(g.until, paid?.get(person) ?? g.until)],
-    ['join-not-yet-valid', (g) => state.clock >= g.from],
-    ['join-run-limit', (g) => run !== undefined || g.used < g.runs],
+  const at = task.body.inputs.findIndex((one) => versionKey(one) === versionKey(input));
+  const payers = payersOf(task, run).filter((paid) => paid.owner === owner && paid.whole[at]);
+  const paidUntil = new Map(payers.map(({ person, until }) => [person, until]));
+  const end = (g: Grant) => Math.min(g.until, paidUntil.get(g.person) ?? g.until);
+  const steps: [VoidCode, (grant: Grant) => boolean][] = [
+    ['join-unapproved', ({ person }) => run === undefined || paidUntil.has(person)],
+    ['join-columns-not-granted', ({ whole }) => whole[at] === true],
+    ['join-expired', (g) => state.clock < end(g)],
+    ['join-not-yet-valid', ({ from }) => state.clock >= from],
+    ['join-run-limit', ({ used, runs }) => run !== undefined || used < runs],
   ];
-  let grants = [...(task.grants.get(versionKey(input)) ?? [])];
+  let grants = grantsOf(task, input);
   for (const [code, keep] of steps) {
-    grants = grants.filter(([person, grant]) => keep(grant, person));
+    grants = grants.filter(keep);
     if (grants.length < wanted) {
       const got = `input ${versionKey(input)} of ${owner}`;
       return voided(code, `${got}: ${grants.length} of ${wanted} approvals`);
@@ -178,18 +214,19 @@ export function consumeRun(state: FoldState, event: AdmittedEvent<'join'>): void
   const taskKey = toHex(event.body.task as Uint8Array);
   const runKey = toHex(event.body.run as Uint8Array);
   const task = state.tasks.get(taskKey) as Task;
-  let until = Number.MAX_SAFE_INTEGER;
-  const paid = new Map<string, Map<string, number>>();
-  for (const input of task.body.inputs) {
-    const payers = new Map<string, number>();
-    paid.set(versionKey(input), payers);
-    for (const [person, grant] of task.grants.get(versionKey(input)) ?? []) {
+  const paid = new Set<number>();
+  for (const [i, input] of task.body.inputs.entries()) {
+    for (const at of task.grants.get(versionKey(input))?.values() ?? []) {
+      const grant = task.approvals.get(at) as Grant;
       const valid = state.clock >= grant.from && state.clock < grant.until;
-      if (!grant.whole || !valid || grant.used >= grant.runs) continue;
-      grant.used += 1;
-      payers.set(person, grant.until);
-      until = Math.min(until, grant.until);
+      if (grant.whole[i] && valid && grant.used < grant.runs) paid.add(at);
     }
+  }
+  let until = Number.MAX_SAFE_INTEGER;
+  for (const at of paid) {
+    const grant = task.approvals.get(at) as Grant;
+    grant.used += 1;
+    until = Math.min(until, grant.until);
   }
   task.runs.push(runKey);
   task.open.add(runKey);
@@ -203,7 +240,7 @@ export function consumeRun(state: FoldState, event: AdmittedEvent<'join'>): void
     at: state.clock,
     until,
     deadline,
-    paid,
+    paid: [...paid].sort((a, b) => a - b),
     usage: null,
     releasedSeq: null,
     failure: null,

@@ -104,8 +104,8 @@ describe('a distributed run', () => {
       const keys = [driver, second, third].map(({ id }) => toHex(id));
       expect(rights(node)).toMatchObject({ ok: true, roster: keys });
     }
-    const [grant] = [...(world.state.tasks.get(toHex(task))?.grants.values() ?? [])];
-    expect([...(grant?.values() ?? [])].map(({ used }) => used)).toEqual([1]);
+    const grants = [...(world.state.tasks.get(toHex(task))?.approvals.values() ?? [])];
+    expect(grants.map(({ used }) => used)).toEqual([1]);
   });
 
   it('gives nobody a right once the charter has no place for one of its nodes', async () => {

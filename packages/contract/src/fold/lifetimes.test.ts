@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the state forgets, when, and that nothing which was forgotten can come back.
-import { World } from '@cloister/testkit/world';
+import { toHex } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
+import { RELEASE_MS, RUN_MS, World } from '@cloister/testkit/world';
 import { describe, expect, it } from 'vitest';
+import { bills } from '../bill.ts';
+import { Archive } from './archive.ts';
+import { foldEntry } from './fold.ts';
+import { emptyState } from './state.ts';
+import { encodeState } from './state-codec.ts';
 import { LANDING_MAX } from './statements.ts';
 
 describe('ids of statements', () => {
@@ -32,5 +39,72 @@ describe('ids of statements', () => {
     expect([...state.recent.values()].sort()).toEqual(
       [...state.seen.keys(), ...state.voids.keys()].sort(),
     );
+  });
+});
+
+/** A released run of a task that ends in a day. */
+async function released() {
+  const world = await World.create();
+  await world.formEpoch();
+  const claims = await world.addDataset('insurer');
+  const before = encodeState(world.state).length;
+  const until = world.state.clock + 86_400_000;
+  const task = await world.propose('bank', [claims], { until });
+  await world.approve('insurer', task, [claims]);
+  const worker = await world.joinWorker('bank', task);
+  const usage = await world.recordUsage(worker);
+  await world.release(worker, usage);
+  return { world, claims, task, worker, before, rests: until + RUN_MS + RELEASE_MS + 1 };
+}
+
+describe('a task', () => {
+  it('is forgotten with its runs and their nodes once nothing about it can land', async () => {
+    const { world, task, worker, rests, before } = await released();
+    const { state } = world;
+    await world.tickAll(rests - 1);
+    expect(state.tasks.has(toHex(task))).toBe(true);
+    const [run] = state.runs;
+    await world.tickAll(rests);
+    for (const table of [state.tasks, state.runs]) expect(table.size).toBe(0);
+    expect(state.joins.has(toHex(worker.id))).toBe(false);
+    expect([...state.nodeKeys.values()]).not.toContain(toHex(worker.id));
+    expect(state.due).toEqual([]);
+    // Ids of statements stay for as long as they could land.
+    expect(encodeState(state).length - before).toBeLessThan(1_000);
+    expect(run?.[1].status).toBe('released');
+    const again = [...world.log].slice(-12);
+    const late = await Promise.all(again.map(async (bytes) => (await world.submit(bytes)).outcome));
+    expect(late.filter(({ status }) => status === 'accepted')).toEqual([]);
+    expect(state.tasks.size + state.runs.size).toBe(0);
+  });
+
+  it('is in the archive of who keeps one, and billed as before', async () => {
+    const { world, task, rests } = await released();
+    const billed = bills(world.state);
+    expect(billed[0]?.lines.length).toBeGreaterThan(0);
+    await world.tickAll(rests);
+    expect(bills(world.state)).toEqual([]);
+    const [archive, state] = [new Archive(), emptyState(world.genesis)];
+    for (const bytes of world.log) {
+      await foldEntry(state, bytes, nodeCrypto);
+      archive.take(state);
+    }
+    expect(bills(archive.over(state))).toEqual(billed);
+    expect(archive.over(state).tasks.has(toHex(task))).toBe(true);
+    expect(archive.over(state)).toBe(archive.over(state));
+  });
+
+  it('stays while deadlines that have grown leave a run time', async () => {
+    const { world, task, rests } = await released();
+    const { state } = world;
+    const [run] = [...state.runs.values()];
+    if (run === undefined || state.charter === null) throw new Error('there is a run');
+    run.status = 'recorded';
+    state.charter.deadlines.release = 10 * (rests - state.clock);
+    await world.tickAll(rests);
+    expect(state.tasks.has(toHex(task))).toBe(true);
+    run.status = 'released';
+    await world.tickAll(rests + RUN_MS + state.charter.deadlines.release + 1);
+    expect(state.tasks.size).toBe(0);
   });
 });

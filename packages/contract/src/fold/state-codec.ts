@@ -2,7 +2,7 @@
 // The state as bytes, and back. One schema says what every table holds; encoding is deterministic
 // CBOR, so equal states give equal bytes and a digest of them names the state; decoding takes
 // nothing that the schema does not allow. Maps are decoded in the order of their keys: no outcome
-// of the fold may depend on any other. `recent` is derived and is not in the bytes.
+// of the fold may depend on any other. `recent` is derived, `forgotten` is no part of the state.
 // spec/events.md, "State".
 import { type Cbor, decodeCbor, encodeCbor, isCoded } from '@cloister/core';
 import type { z } from 'zod';
@@ -95,9 +95,9 @@ const dataset = record<Dataset>({
 });
 
 const grant = record<Grant>({
-  event: text,
   owner: text,
-  whole: flag,
+  person: text,
+  whole: list(flag),
   runs: whole,
   used: whole,
   from: whole,
@@ -109,7 +109,8 @@ const task = record<Task>({
   body: bodyOf('task'),
   seq: whole,
   at: whole,
-  grants: mapOf(mapOf(grant)),
+  approvals: numbered(grant),
+  grants: mapOf(mapOf(whole)),
   said: mapOf(text),
   declines: mapOf(text),
   runs: list(text),
@@ -124,14 +125,14 @@ const run = record<Run>({
   at: whole,
   until: whole,
   deadline: whole,
-  paid: mapOf(mapOf(whole)),
+  paid: list(whole),
   usage: nullable(record({ event: text, body: bodyOf('usage'), seq: whole, at: whole })),
   releasedSeq: nullable(whole),
   failure: nullable(text),
   refusals: mapOf(text),
 });
 
-const state = record<Omit<FoldState, 'recent'>>({
+const state = record<Omit<FoldState, 'recent' | 'forgotten'>>({
   seq: whole,
   genesis: bytes,
   charter: nullable(bodyOf('charter')),
@@ -154,7 +155,7 @@ const state = record<Omit<FoldState, 'recent'>>({
   datasets: mapOf(dataset),
   tasks: mapOf(task),
   runs: mapOf(run),
-  due: list(record<Due>({ at: whole, what: choice('run'), key: text })),
+  due: list(record<Due>({ at: whole, what: choice('run', 'task'), key: text })),
   seen: mapOf(whole),
   voids: mapOf(whole),
 });
@@ -183,7 +184,7 @@ export function decodeState(from: Uint8Array): FoldState {
   for (const ids of [known.seen, known.voids]) {
     for (const [id, seq] of ids) recent.set(seq, id);
   }
-  return { ...known, recent };
+  return { ...known, recent, forgotten: [] };
 }
 
 /** Maps with text keys as the objects that event schemas read. */

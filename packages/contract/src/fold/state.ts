@@ -51,14 +51,23 @@ export interface FoldState {
   seen: Map<string, number>;
   /** Likewise of void events that stay void (fold.ts). */
   voids: Map<string, number>;
-  /** Ids of `seen` and `voids` by position: derived from them. */
+  /** Ids of `seen` and `voids` by position: derived from them, and not in the state's bytes. */
   recent: Map<number, string>;
+  /** What the newest entry made the state forget, for archives; not in the state's bytes. */
+  forgotten: Forgotten[];
+}
+
+/** A task whose time is over, with its runs and their nodes. */
+export interface Forgotten {
+  task: [key: string, task: Task];
+  runs: [key: string, run: Run][];
+  joins: [key: string, join: Join][];
 }
 
 /** Something that ends once the clock has reached `at`. */
 export interface Due {
   at: number;
-  what: 'run';
+  what: 'run' | 'task';
   key: string;
 }
 
@@ -133,14 +142,15 @@ export interface Dataset {
   versions: Map<number, DatasetVersion>;
 }
 
-/** One person's grant for one input of a task; a newer one of the same person replaces it. */
+/** What one person's approval granted; a newer one of the same person replaces it by input. */
 export interface Grant {
-  event: string;
   owner: string;
-  /** Whether it covers every column that the task wants of the input. */
-  whole: boolean;
+  /** Hexadecimal commitment. */
+  person: string;
+  /** By the task's inputs in their order: whether it covers every column wanted of that one. */
+  whole: boolean[];
   runs: number;
-  /** Accepted joins that this grant has paid for. */
+  /** Accepted joins that it has paid for. */
   used: number;
   from: number;
   until: number;
@@ -151,8 +161,10 @@ export interface Task {
   body: EventBody<'task'>;
   seq: number;
   at: number;
-  /** By input (`<dataset>/<version>`), then by person (hexadecimal commitment). */
-  grants: Map<string, Map<string, Grant>>;
+  /** Every approval's grant, by its position. */
+  approvals: Map<number, Grant>;
+  /** Those that stand: by input (`<dataset>/<version>`), then by person, the position. */
+  grants: Map<string, Map<string, number>>;
   /** Owner to its newest accepted approval or decline, by event key. */
   said: Map<string, string>;
   /** Owner to code: the newest decline that no later approval has lifted. */
@@ -177,8 +189,8 @@ export interface Run {
   until: number;
   /** Clock past which a run that has recorded nothing has failed. */
   deadline: number;
-  /** The grants that paid for it: by input, then by person, the end of each. */
-  paid: Map<string, Map<string, number>>;
+  /** The grants that paid for it, by their positions. */
+  paid: number[];
   usage: { event: string; body: EventBody<'usage'>; seq: number; at: number } | null;
   releasedSeq: number | null;
   failure: string | null;
@@ -215,6 +227,7 @@ export function emptyState(genesis: Uint8Array): FoldState {
     seen: new Map(),
     voids: new Map(),
     recent: new Map(),
+    forgotten: [],
   };
 }
 

@@ -6,9 +6,13 @@ import type { Environment } from '../charter/body.ts';
 import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
 import type { Input, Price } from '../shapes.ts';
+import { restsAt, schedule } from './due.ts';
 import { charterOf, indexOf, isMember, memberByIdentity, versionKey, versionOf } from './lookup.ts';
 import type { FoldState } from './state.ts';
 import { type Verdict, voided } from './void-codes.ts';
+
+/** How long a task may be open: a year, and a month to look back on it. */
+const TASK_MAX_MS = 400 * 86_400_000;
 
 const METRICS = ['run', 'row', 'gigabyte', 'second'] as const;
 
@@ -16,6 +20,10 @@ export function foldTask(state: FoldState, event: AdmittedEvent<'task'>): Verdic
   const { body } = event;
   const proposer = memberByIdentity(state, event.signer);
   if (proposer === undefined) return voided('not-a-member');
+  if (state.clock === 0) return voided('clock-not-set');
+  if (body.until <= state.clock || body.until > state.clock + TASK_MAX_MS) {
+    return voided('task-window', `ends at ${body.until}, the clock is ${state.clock}`);
+  }
   if (body.prices.length !== body.inputs.length) {
     const got = `got ${body.prices.length} prices for ${body.inputs.length} inputs`;
     return voided('task-price-count', got);
@@ -26,11 +34,13 @@ export function foldTask(state: FoldState, event: AdmittedEvent<'task'>): Verdic
   }
   const wrong = judgeNames(state, body);
   if (wrong !== undefined) return wrong;
+  schedule(state, { at: restsAt(state, body.until), what: 'task', key: event.key });
   state.tasks.set(event.key, {
     proposer: proposer.id,
     body,
     seq: state.seq,
     at: state.clock,
+    approvals: new Map(),
     grants: new Map(),
     said: new Map(),
     declines: new Map(),

@@ -102,6 +102,15 @@ function asked(s: Stage, change: Partial<EventBody<'task'>>): Promise<Submitted>
   return s.world.put(s.world.identity('bank'), 'task', s.world.taskBody([s.claims], change));
 }
 
+/** What comes once the clock has reached the end of the task. */
+async function afterTheEnd(s: Stage, then: () => Promise<Submitted>): Promise<Submitted> {
+  const { world, task, claims } = s;
+  const { until } = world.state.tasks.get(toHex(task))?.body ?? { until: 0 };
+  await world.approve('insurer', task, [claims], { until: until + 1 });
+  await world.tickAll(until);
+  return then();
+}
+
 function dataset(s: Stage, change: Partial<Dataset>, owner = 'insurer'): Promise<Submitted> {
   return s.world.put(s.world.identity(owner), 'dataset', s.world.datasetBody(change));
 }
@@ -718,6 +727,10 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
     'task-measurement-unknown',
     (s) => asked(s, { worker: { ...s.world.taskBody([]).worker, measurements: [ID] } }),
   ],
+  ['task-window', (s) => asked(s, { until: s.world.state.clock })],
+  ['task-window', (s) => asked(s, { until: s.world.state.clock + 400 * 86_400_000 + 1 })],
+  ['task-ended', (s) => afterTheEnd(s, () => approval(s, {}))],
+  ['task-ended', (s) => afterTheEnd(s, () => workerJoin(s, {}))],
   ['task-unknown', (s) => approval(s, { task: ID })],
   [
     'task-unknown',
@@ -832,6 +845,16 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
     'join-columns-not-granted',
     (s) => joined(s, { inputs: [{ ...inputOf(s.claims), columns: [2] }] }),
   ],
+  [
+    'join-runs-open',
+    async (s) => {
+      const { world, task, claims } = s;
+      await world.approve('insurer', task, [claims], { runs: 2_000 });
+      const open = world.state.tasks.get(toHex(task))?.open ?? new Set();
+      while (open.size < 1_000) open.add(`${open.size}`);
+      return workerJoin(s, {});
+    },
+  ],
   ['join-not-yet-valid', (s) => joined(s, { from: START_MS + 1 })],
   ['join-expired', (s) => joined(s, { until: START_MS + 1 }, (w) => w.tickAll(START_MS + 1))],
   // An executor of a run whose owner has shortened the grant that paid for it: the run has ended.
@@ -839,10 +862,8 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
     'join-run-ended',
     async (s) => {
       const { world, task, enter } = await distributed(s);
-      const [person, grant] = [
-        ...(world.state.tasks.get(toHex(task))?.grants.values() ?? []),
-      ].flatMap((persons) => [...persons][0] ?? []) as [string, { until: number }];
-      const sooner = { person: fromHex(person), until: grant.until - 1 };
+      const [grant] = world.state.tasks.get(toHex(task))?.approvals.values() ?? [];
+      const sooner = { person: fromHex(grant?.person ?? ''), until: (grant?.until ?? 0) - 1 };
       await world.approve('insurer', task, [s.claims], sooner);
       return enter({});
     },

@@ -110,6 +110,8 @@ export const VOID_CODES = {
   'task-measurement-unknown':
     'The charter accepts no worker with a measurement that the task names.',
   'task-engine-unknown': 'No environment that the task allows has the engine that it names.',
+  'task-window': 'A task ends after it begins, and within 400 days.',
+  'task-ended': 'The task has ended; propose it again.',
   'task-unknown': 'No task of this id was accepted.',
   // approve, decline
   'approve-not-owner': 'Only the owner of a dataset grants its columns.',
@@ -142,6 +144,7 @@ export const VOID_CODES = {
   'join-columns-not-granted': 'The approvals of an input leave out columns that the task asks for.',
   'join-not-yet-valid': 'The approvals of an input are not valid yet.',
   'join-expired': 'The approvals of an input have expired; its owner must approve again.',
+  'join-runs-open': 'As many runs of the task as may be are under way; wait until one ends.',
   'join-run-limit': 'The runs granted for an input are used up; its owner must approve again.',
   // run
   'run-unknown': 'No run of this id was accepted for this task and join.',

@@ -13,6 +13,7 @@
 import {
   type Admission,
   type AnyEvent,
+  Archive,
   admit,
   emptyState,
   type FoldState,
@@ -59,6 +60,8 @@ const RETRY_MS = 200;
 
 export class Follower {
   readonly state: FoldState;
+  /** What the state has forgotten. */
+  readonly archive = new Archive();
   readonly tree: MerkleTree;
   readonly #options: FollowerOptions;
   readonly #records: EntryRecord[] = [];
@@ -200,6 +203,7 @@ export class Follower {
   async #take(bytes: Uint8Array): Promise<void> {
     const { crypto, admission = admit } = this.#options;
     const { outcome, event } = await foldEntry(this.state, bytes, crypto, admission);
+    this.archive.take(this.state);
     this.tree.append(bytes);
     const record: EntryRecord = {
       seq: outcome.seq,

@@ -2,14 +2,14 @@
 // Bills as JSON: a view of contract's fold over usage records and accepted prices.
 import type { BillAnswer } from '@cloister/api';
 import { bills } from '@cloister/contract';
-import { type Gateway, stateInForce } from '../context.ts';
+import { type Gateway, historyOf } from '../context.ts';
 import { measuresOfAll } from './measures.ts';
 
 /** Every bill in which this member pays or is paid, of one task when it is named. */
 export async function billsOf(gateway: Gateway, task?: string): Promise<BillAnswer> {
   const me = gateway.card.id;
   const measuresOf = await measuresOfAll(gateway);
-  return bills(stateInForce(gateway), task === undefined ? {} : { task }, measuresOf)
+  return bills(historyOf(gateway), task === undefined ? {} : { task }, measuresOf)
     .filter((bill) => bill.payer === me || bill.payee === me)
     .map((bill) => ({
       ...bill,

@@ -4,13 +4,13 @@
 import { type Measures, type MeasuresOf, openMeasures } from '@cloister/contract';
 import { isCoded } from '@cloister/core';
 import { hpkeOpen } from '@cloister/threshold/node';
-import { type Gateway, stateInForce } from '../context.ts';
+import { type Gateway, historyOf } from '../context.ts';
 
 const NO_AAD = new Uint8Array(0);
 
 /** What the record of this run (hexadecimal id) came to, if it is there and open to us. */
 export async function measuresOfRun(gateway: Gateway, run: string): Promise<Measures | undefined> {
-  const usage = stateInForce(gateway).runs.get(run)?.usage;
+  const usage = historyOf(gateway).runs.get(run)?.usage;
   if (usage == null) return undefined;
   const { genesis, crypto, card, keys, measures } = gateway;
   if (!measures.has(usage.event)) {
@@ -28,6 +28,6 @@ export async function measuresOfRun(gateway: Gateway, run: string): Promise<Meas
 
 /** The same for every recorded run, by the id of its record. */
 export async function measuresOfAll(gateway: Gateway): Promise<MeasuresOf> {
-  for (const run of stateInForce(gateway).runs.keys()) await measuresOfRun(gateway, run);
+  for (const run of historyOf(gateway).runs.keys()) await measuresOfRun(gateway, run);
   return (usage) => gateway.measures.get(usage);
 }

@@ -5,6 +5,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  Archive,
   encodeKeyBundle,
   encodeResultKeys,
   encodeResultParts,
@@ -89,7 +90,10 @@ async function gatewayWith({ sql, named, bend = (bytes) => bytes, more = [] }: F
     keys: { hpke },
     random: systemRandom,
     allBlobs: { get: async ([at]: Uint8Array) => blobs[at ?? 0] },
-    follower: { state: { charter: {}, runs: new Map([[toHex(run), folded]]) } },
+    follower: {
+      archive: new Archive(),
+      state: { charter: {}, runs: new Map([[toHex(run), folded]]) },
+    },
   } as unknown as Gateway;
   return { gateway, run: toHex(run) };
 }

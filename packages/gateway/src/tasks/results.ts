@@ -17,7 +17,7 @@ import {
 import { type CodedError, fromHex, toHex } from '@cloister/core';
 import { bufferSource, decryptProjection, fileSink, masterKeys } from '@cloister/parquet-crypto';
 import { hpkeOpen } from '@cloister/threshold/node';
-import { type Gateway, stateInForce } from '../context.ts';
+import { type Gateway, historyOf } from '../context.ts';
 import { gatewayError } from '../errors.ts';
 import { homeFolder } from '../home.ts';
 
@@ -121,7 +121,7 @@ async function findResult(
   gateway: Gateway,
   runKey: string,
 ): Promise<{ parts: ResultParts; keys: ResultKeys; task: string }> {
-  const run = stateInForce(gateway).runs.get(runKey);
+  const run = historyOf(gateway).runs.get(runKey);
   const list = run?.usage?.body.result;
   if (run === undefined || run.status !== 'released' || list === undefined) {
     const status = run?.status ?? 'not on the ledger';

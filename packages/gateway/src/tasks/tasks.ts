@@ -19,7 +19,14 @@ import {
 } from '@cloister/contract';
 import { encodeUses } from '@cloister/contract/policy';
 import { type CodedError, isCoded, toHex, utf8 } from '@cloister/core';
-import { type Gateway, memberOf, publish, publishAccepted, stateInForce } from '../context.ts';
+import {
+  type Gateway,
+  historyOf,
+  memberOf,
+  publish,
+  publishAccepted,
+  stateInForce,
+} from '../context.ts';
 import { readDataset } from '../datasets/datasets.ts';
 import { readDatasetOpenings, readTaskParts, sealForMembers } from '../datasets/openings.ts';
 import { gatewayError } from '../errors.ts';
@@ -40,7 +47,7 @@ export async function proposeTask(
   request: TaskRequest,
 ): Promise<{ record: EntryRecord; check: CheckAnswer }> {
   const planned = await planTask(gateway, request);
-  const { charter } = stateInForce(gateway);
+  const { charter, clock } = stateInForce(gateway);
   const accepted = new Set(planned.request.workers);
   const workers = charter.environments.filter(
     (e) => e.role === 'worker' && (accepted.size === 0 || accepted.has(e.id)),
@@ -77,6 +84,7 @@ export async function proposeTask(
       environments: workers.map((e) => e.id),
       operators: charter.operators.map((o) => o.id),
     },
+    until: clock + planned.request.days * DAY_MS,
     prices: planned.inputs.map((i) => i.body.price),
     openings: await sealForMembers(
       gateway,
@@ -220,7 +228,7 @@ export async function readTask(
   gateway: Gateway,
   key: string,
 ): Promise<{ task: Task; contents: TaskContents; openings: TaskOpenings; owners: string[] }> {
-  const state = stateInForce(gateway);
+  const state = historyOf(gateway);
   const task = state.tasks.get(key);
   if (task === undefined) throw taskNotFound(key);
   const datasets = task.body.inputs.map((input) => {

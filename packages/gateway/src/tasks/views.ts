@@ -10,6 +10,8 @@ import {
   encodeState,
   environmentById,
   foldEntry,
+  grantsOf,
+  type Input,
   joinBySigner,
   memberByKey,
   missingGrants,
@@ -23,7 +25,7 @@ import {
 } from '@cloister/contract';
 import { equal, isCoded, toHex } from '@cloister/core';
 import { logOrigin, MerkleTree, verifyCheckpoint } from '@cloister/tlog';
-import { type Gateway, stateInForce } from '../context.ts';
+import { type Gateway, historyOf, stateInForce } from '../context.ts';
 import { measuresOfRun } from './measures.ts';
 import { readTask, taskNotFound } from './tasks.ts';
 
@@ -55,7 +57,7 @@ export function statusOf(gateway: Gateway): Status {
           },
     endedEpoch: endedEpoch(gateway),
     datasets: state.datasets.size,
-    tasks: state.tasks.size,
+    tasks: historyOf(gateway).tasks.size,
   };
 }
 
@@ -80,12 +82,12 @@ function seatOf(gateway: Gateway, key: string, seat: number) {
 
 /** Every task, newest first. */
 export async function listTasks(gateway: Gateway): Promise<TaskJson[]> {
-  const keys = [...stateInForce(gateway).tasks.keys()].reverse();
-  return Promise.all(keys.map((key) => taskView(gateway, key)));
+  const newestFirst = [...historyOf(gateway).tasks].sort(([, a], [, b]) => b.seq - a.seq);
+  return Promise.all(newestFirst.map(([key]) => taskView(gateway, key)));
 }
 
 export async function taskView(gateway: Gateway, key: string): Promise<TaskJson> {
-  const state = stateInForce(gateway);
+  const state = historyOf(gateway);
   const known = state.tasks.get(key);
   if (known === undefined) throw taskNotFound(key);
   const { contents, unread } = await readable(gateway, key);
@@ -105,7 +107,7 @@ export async function taskView(gateway: Gateway, key: string): Promise<TaskJson>
         owner: ownerOf(state, input) ?? '',
         columns: input.columns.map((id) => names[id - 1]?.name ?? `#${id}`),
         approved: !missing.has(versionKey(input)),
-        runsLeft: runsLeft(known, versionKey(input)),
+        runsLeft: runsLeft(known, input),
       };
     }),
     outputs: known.body.outputs.map(({ id, recipients }) => {
@@ -125,7 +127,7 @@ export async function taskView(gateway: Gateway, key: string): Promise<TaskJson>
 }
 
 async function runView(gateway: Gateway, id: string): Promise<TaskJson['runs'][number]> {
-  const state = stateInForce(gateway);
+  const state = historyOf(gateway);
   const run = state.runs.get(id);
   if (run === undefined) return { run: id, state: 'unknown' };
   const measures = await measuresOfRun(gateway, id);
@@ -139,8 +141,8 @@ async function runView(gateway: Gateway, id: string): Promise<TaskJson['runs'][n
   };
 }
 
-function runsLeft(task: Task, input: string): number {
-  const grants = [...(task.grants.get(input)?.values() ?? [])];
+function runsLeft(task: Task, input: Input): number {
+  const grants = grantsOf(task, input);
   return grants.length === 0 ? 0 : Math.min(...grants.map((g) => Math.max(g.runs - g.used, 0)));
 }
 

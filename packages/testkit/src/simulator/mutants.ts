@@ -225,13 +225,7 @@ const CHANGES: Readonly<Record<string, Change>> = {
       (task) => {
         const all = [1, 3];
         const inputs = task.body.inputs.map((input) => ({ ...input, columns: all }));
-        const grants = [...task.grants].map(([input, persons]) => {
-          const wider = [...persons].map(
-            ([who, grant]) => [who, { ...grant, columns: all }] as const,
-          );
-          return [input, new Map(wider)] as const;
-        });
-        return { ...task, body: { ...task.body, inputs }, grants: new Map(grants) };
+        return { ...task, body: { ...task.body, inputs } };
       },
     );
     return { ports: { follower: seen(follower, { state: { tasks } }) } };

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the most expensive event of each kind costs a reader: the largest that an honest-looking
+// author can make, folded where the state is at its worst for it. Processor milliseconds to admit
+// and fold it, the median of several, beside a bare signature check; the bound is 2 ms for each
+// (15 ms for proofs, which are checked for the forming epoch's own seats alone, once). A tick is
+// charged for what it ends, by the thing. Run after a build: npm run bench worst
+import { emptyState, encodeState, foldEntry, rightsOfJoin } from '@cloister/contract';
+import { CodedError, parseCose } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
+import { complaintOf, startEpoch, World } from '@cloister/testkit/world';
+
+const TIMES = 9;
+const BOUND_MS = 2;
+const PROOF_MS = 15;
+const say = (line) => process.stdout.write(`${line}\n`);
+const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+const names = (count, what) => Array.from({ length: count }, (_, i) => `${what}-${i + 1}`);
+
+function cpuMs() {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
+}
+
+/** The largest of what `make(count)` signs that an event has room for, up to `most`. */
+async function largest(most, make) {
+  let [low, high] = [1, most + 1];
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    const bytes = await make(middle);
+    if (bytes.length <= 65_535) low = middle;
+    else high = middle;
+  }
+  return make(low);
+}
+
+let over = 0;
+const checks = [];
+
+/** Folds the event on copies of the world; `things` is how many it ends. */
+async function cost(
+  name,
+  world,
+  bytes,
+  { bound = BOUND_MS, things = 1, wanted = 'accepted' } = {},
+) {
+  const spent = [];
+  let outcome;
+  for (let i = 0; i < TIMES; i++) {
+    const { state } = world.fork();
+    const from = cpuMs();
+    ({ outcome } = await foldEntry(state, bytes, nodeCrypto));
+    spent.push((cpuMs() - from) / things);
+  }
+  const got = outcome.status === 'accepted' ? 'accepted' : outcome.code;
+  const each = median(spent);
+  const signature = await signatureMs(bytes);
+  const late = each > bound;
+  over += late || got !== wanted ? 1 : 0;
+  const ratio = (each / signature).toFixed(1).padStart(6);
+  const said = got === wanted ? '' : ` (${got}, wanted ${wanted})`;
+  const size = String(bytes.length).padStart(6);
+  const of = `${name.padEnd(44)}${size} bytes ${each.toFixed(2).padStart(7)} ms ${ratio} x`;
+  say(`${of}${late ? `  OVER ${bound} ms` : ''}${said}`);
+}
+
+/** A bare check of the event's signature, its bytes hashed. */
+async function signatureMs(bytes) {
+  const { kid, signature, sigStructure } = parseCose(bytes);
+  const from = cpuMs();
+  for (let i = 0; i < 20; i++) await nodeCrypto.verifyEd25519(kid, sigStructure, signature);
+  const each = (cpuMs() - from) / 20;
+  checks.push(each);
+  return each;
+}
+
+async function statements() {
+  const world = await World.create();
+  await world.formEpoch();
+  const wide = (count) => {
+    const columns = Array.from({ length: count }, (_, id) => ({
+      id,
+      sealed: world.freshBytes(32),
+    }));
+    return world.sign(world.identity('bank'), 'dataset', world.datasetBody({ columns }));
+  };
+  await cost('dataset, the widest', world, await largest(10_001, wide));
+
+  const ids = Array.from({ length: 1_200 }, (_, id) => id);
+  const columns = ids.map((id) => ({ id, sealed: world.freshBytes(32) }));
+  const datasets = [];
+  for (let i = 0; i < 14; i++) datasets.push(await world.addDataset('bank', { columns }));
+  const inputs = datasets.map(({ dataset, version }) => {
+    return { dataset, version, columns: ids.slice(1) };
+  });
+  const outputs = [{ id: 1, recipients: ['bank'] }];
+  const proposed = await world.sign(world.identity('bank'), 'task', {
+    ...world.taskBody(datasets, { inputs, outputs }),
+  });
+  await cost('task, 14 inputs of 1,199 columns', world, proposed);
+  const task = (await world.submit(proposed)).event.id;
+  const approval = () => {
+    const body = world.approveBody(task, datasets, { inputs, runs: 1_000_000 });
+    return world.sign(world.identity('bank'), 'approve', body);
+  };
+  for (let i = 0; i < 98; i++) await world.submit(await approval());
+  await cost('approve, the 99th person, every column', world, await approval());
+  const { submitted } = await world.fork().tryJoinWorker('bank', task);
+  await cost('join of a worker on 98 approvals', world, submitted.bytes);
+  for (let i = 0; i < 1_000; i++) {
+    const joined = await world.tryJoinWorker('bank', task);
+    if (joined.submitted.outcome.status !== 'accepted') throw new Error('a join was void');
+  }
+  const decline = { task, code: 'no' };
+  const no = await world.sign(world.identity('bank'), 'decline', decline);
+  await cost('decline that ends 1,000 runs, by the run', world, no, { things: 1_000 });
+  const from = cpuMs();
+  const rights = rightsOfJoin(world.state, [...world.state.runs.values()].at(-1).join);
+  say(
+    `${'rights of a join among 1,000 open runs'.padEnd(56)}${(cpuMs() - from).toFixed(2).padStart(9)} ms (${rights.ok ? 'held' : rights.code})`,
+  );
+  const time = [...world.state.runs.values()][0].deadline + 1;
+  await world.must(world.witness('bank'), 'tick', { time });
+  const tick = await world.sign(world.witness('insurer'), 'tick', { time });
+  await cost('tick that ends 1,000 runs, by the run', world, tick, { things: 1_000 });
+  const encoding = cpuMs();
+  const { length } = encodeState(world.state);
+  say(
+    `the state of ${world.state.seq} entries: ${length} bytes, encoded in ${(cpuMs() - encoding).toFixed(0)} ms`,
+  );
+}
+
+async function charters() {
+  const many = await largest(200, async (count) => {
+    const world = new World({ members: names(count, 'member'), seats: 3, seed: 'many' });
+    return world.sign(world.identity('member-1'), 'charter', world.charter);
+  });
+  const count = await membersThatFit();
+  const world = new World({ members: names(count, 'member'), seats: 3, seed: 'many' });
+  await cost(
+    `charter of ${count} members`,
+    { fork: () => ({ state: emptyState(world.genesis) }) },
+    many,
+  );
+}
+
+async function membersThatFit() {
+  let [low, high] = [1, 201];
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    const world = new World({ members: names(middle, 'member'), seats: 3, seed: 'many' });
+    const bytes = await world.sign(world.identity('member-1'), 'charter', world.charter);
+    if (bytes.length <= 65_535) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+async function keys(seats, threshold) {
+  const members = names(seats, 'member');
+  const world = await World.create({ members, seats, threshold, vendors: 1, seed: 'keys' });
+  const { id, nodes } = await startEpoch(world);
+  const dealings = world.deal(id, seats);
+  for (const [i, node] of nodes.entries()) {
+    await world.must(node.signer, 'commit', { epoch: id, seat: i + 1, hash: dealings[i].commit });
+  }
+  const reveal = await world.sign(
+    nodes[0].signer,
+    'reveal',
+    world.revealBody(id, 1, dealings, seats),
+  );
+  await cost(`reveal, n = ${seats}, t = ${threshold}`, world, reveal, { bound: PROOF_MS });
+  const stranger = await world.sign(
+    world.identity('member-1'),
+    'reveal',
+    world.revealBody(id, 1, dealings, seats),
+  );
+  await cost('  by somebody else', world, stranger, { wanted: 'seat-not-signer' });
+  for (const [i, node] of nodes.entries()) {
+    await world.must(node.signer, 'reveal', world.revealBody(id, i + 1, dealings, seats));
+  }
+  const about = { nodes, epoch: id, dealings, dealtFor: seats };
+  const complaint = await complaintOf(world, about);
+  const body = { epoch: id, seat: 2, against: 1, complaint };
+  const own = await world.sign(nodes[1].signer, 'complaint', body);
+  await cost(`complaint, n = ${seats}, t = ${threshold}`, world, own, { bound: PROOF_MS });
+  const other = await world.sign(world.identity('member-1'), 'complaint', body);
+  await cost('  by somebody else', world, other, { wanted: 'seat-not-signer' });
+}
+
+say('event                                         size    processor  x a signature');
+await statements();
+await charters();
+await keys(15, 8);
+await keys(48, 24);
+say(`a signature check: ${median(checks).toFixed(3)} ms`);
+if (over > 0) throw new CodedError('bench-over', 'usage', `${over} over their bound`);
