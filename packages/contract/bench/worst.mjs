@@ -2,10 +2,11 @@
 // What the most expensive event of each kind costs a reader: the largest that an honest-looking
 // author can make, folded where the state is at its worst for it. Processor milliseconds to admit
 // and fold it, the median of several, beside a bare signature check; the bound is 2 ms for each
-// (15 ms for proofs, which are checked for the forming epoch's own seats alone, once). A tick is
+// (15 ms for proofs, which are checked for the forming epoch's own seats alone, once, and for a
+// charter). A tick is
 // charged for what it ends, by the thing. Run after a build: npm run bench worst
 import { emptyState, encodeState, foldEntry, rightsOfJoin } from '@cloister/contract';
-import { CodedError, parseCose } from '@cloister/core';
+import { parseCose } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { complaintOf, startEpoch, World } from '@cloister/testkit/world';
 
@@ -45,11 +46,12 @@ async function cost(
 ) {
   const spent = [];
   let outcome;
-  for (let i = 0; i < TIMES; i++) {
+  // The first ones warm the code up: a reader lives long.
+  for (let i = 0; i < 2 * TIMES; i++) {
     const { state } = world.fork();
     const from = cpuMs();
     ({ outcome } = await foldEntry(state, bytes, nodeCrypto));
-    spent.push((cpuMs() - from) / things);
+    if (i >= TIMES) spent.push((cpuMs() - from) / things);
   }
   const got = outcome.status === 'accepted' ? 'accepted' : outcome.code;
   const each = median(spent);
@@ -61,6 +63,21 @@ async function cost(
   const size = String(bytes.length).padStart(6);
   const of = `${name.padEnd(44)}${size} bytes ${each.toFixed(2).padStart(7)} ms ${ratio} x`;
   say(`${of}${late ? `  OVER ${bound} ms` : ''}${said}`);
+}
+
+function measured(work) {
+  const spent = [];
+  let of;
+  for (let i = 0; i < TIMES; i++) {
+    const from = cpuMs();
+    of = work();
+    spent.push(cpuMs() - from);
+  }
+  return { of, ms: median(spent) };
+}
+
+function line(name, ms, said) {
+  return `${name.padEnd(56)}${ms.toFixed(2).padStart(8)} ms  ${said}`;
 }
 
 /** A bare check of the event's signature, its bytes hashed. */
@@ -113,20 +130,18 @@ async function statements() {
   const decline = { task, code: 'no' };
   const no = await world.sign(world.identity('bank'), 'decline', decline);
   await cost('decline that ends 1,000 runs, by the run', world, no, { things: 1_000 });
-  const from = cpuMs();
-  const rights = rightsOfJoin(world.state, [...world.state.runs.values()].at(-1).join);
+  const asked = [...world.state.runs.values()].at(-1).join;
+  const rights = measured(() => rightsOfJoin(world.state, asked));
   say(
-    `${'rights of a join among 1,000 open runs'.padEnd(56)}${(cpuMs() - from).toFixed(2).padStart(9)} ms (${rights.ok ? 'held' : rights.code})`,
+    line('rights of a join among 1,000 open runs', rights.ms, rights.of.ok ? '' : rights.of.code),
   );
   const time = [...world.state.runs.values()][0].deadline + 1;
   await world.must(world.witness('bank'), 'tick', { time });
   const tick = await world.sign(world.witness('insurer'), 'tick', { time });
   await cost('tick that ends 1,000 runs, by the run', world, tick, { things: 1_000 });
-  const encoding = cpuMs();
-  const { length } = encodeState(world.state);
-  say(
-    `the state of ${world.state.seq} entries: ${length} bytes, encoded in ${(cpuMs() - encoding).toFixed(0)} ms`,
-  );
+  const encoded = measured(() => encodeState(world.state));
+  const kilobytes = Math.round(encoded.of.length / 1_024);
+  say(line(`state of ${world.state.seq} entries, encoded`, encoded.ms, `${kilobytes} KiB`));
 }
 
 async function charters() {
@@ -140,6 +155,7 @@ async function charters() {
     `charter of ${count} members`,
     { fork: () => ({ state: emptyState(world.genesis) }) },
     many,
+    { bound: PROOF_MS },
   );
 }
 
@@ -161,25 +177,19 @@ async function keys(seats, threshold) {
   const { id, nodes } = await startEpoch(world);
   const dealings = world.deal(id, seats);
   for (const [i, node] of nodes.entries()) {
-    await world.must(node.signer, 'commit', { epoch: id, seat: i + 1, hash: dealings[i].commit });
+    await world.must(node.signer, 'commit', world.commitBody(id, i + 1, dealings[i]));
   }
-  const reveal = await world.sign(
-    nodes[0].signer,
-    'reveal',
-    world.revealBody(id, 1, dealings, seats),
-  );
+  const { sealed, complaint } = complaintOf(world, { epoch: id, dealings, dealtFor: seats });
+  const deals = Array.from({ length: seats }, () => sealed);
+  const shown = { ...world.revealBody(id, 1, dealings, seats), deals };
+  const reveal = await world.sign(nodes[0].signer, 'reveal', shown);
   await cost(`reveal, n = ${seats}, t = ${threshold}`, world, reveal, { bound: PROOF_MS });
-  const stranger = await world.sign(
-    world.identity('member-1'),
-    'reveal',
-    world.revealBody(id, 1, dealings, seats),
-  );
+  const stranger = await world.sign(world.identity('member-1'), 'reveal', shown);
   await cost('  by somebody else', world, stranger, { wanted: 'seat-not-signer' });
   for (const [i, node] of nodes.entries()) {
-    await world.must(node.signer, 'reveal', world.revealBody(id, i + 1, dealings, seats));
+    const body = { ...world.revealBody(id, i + 1, dealings, seats), deals };
+    await world.must(node.signer, 'reveal', body);
   }
-  const about = { nodes, epoch: id, dealings, dealtFor: seats };
-  const complaint = await complaintOf(world, about);
   const body = { epoch: id, seat: 2, against: 1, complaint };
   const own = await world.sign(nodes[1].signer, 'complaint', body);
   await cost(`complaint, n = ${seats}, t = ${threshold}`, world, own, { bound: PROOF_MS });
@@ -193,4 +203,7 @@ await charters();
 await keys(15, 8);
 await keys(48, 24);
 say(`a signature check: ${median(checks).toFixed(3)} ms`);
-if (over > 0) throw new CodedError('bench-over', 'usage', `${over} over their bound`);
+if (over > 0) {
+  say(`${over} over their bound`);
+  process.exitCode = 1;
+}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The quick look never says yes where the sure way says no, and says yes to what events are made of.
+// The quick look never says yes where the sure way says no, and settles what events are made of.
 import { decode, encode, rfc8949EncodeOptions } from 'cborg';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A quick look at CBOR that settles the usual case: whole numbers, byte strings, plain text, lists
-// and maps in their deterministic encoding. It reads the bytes once and makes nothing of them, where
-// the sure way decodes, encodes again and compares. Invariant: a yes is never wrong; a no says
-// nothing, and the caller goes the sure way. RFC 8949 section 4.2.1.
+// and maps in their deterministic encoding. It reads the bytes once and makes nothing of them,
+// where the sure way decodes, encodes again and compares. Invariant: a yes is never wrong; a no
+// says nothing, and the caller goes the sure way. RFC 8949 section 4.2.1.
 
 /** How deep lists and maps may nest for a quick yes. */
 const DEPTH = 32;

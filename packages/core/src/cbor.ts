@@ -2,8 +2,9 @@
 // Deterministic CBOR (RFC 8949 section 4.2.1) over cborg: definite lengths, shortest forms, map
 // keys in bytewise order of their encodings. `decodeCbor` accepts exactly what `encodeCbor` can
 // produce: what cbor-walk.ts is not sure of at a glance is encoded again and compared, so one value
-// has one encoding and a digest of bytes is a digest of the value. Invariants: what has no decoding is not encoded
-// (undefined, NaN, lone surrogates, integers that a double cannot hold); nesting is bounded.
+// has one encoding and a digest of bytes is a digest of the value. Invariants: what has no decoding
+// is not encoded (undefined, NaN, lone surrogates, integers that a double cannot hold); nesting is
+// bounded.
 import { type DecodeOptions, decode, encode, rfc8949EncodeOptions } from 'cborg';
 import { equal } from './bytes.ts';
 import { surelyDeterministic } from './cbor-walk.ts';

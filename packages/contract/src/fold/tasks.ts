@@ -50,12 +50,23 @@ export function foldTask(state: FoldState, event: AdmittedEvent<'task'>): Verdic
   return undefined;
 }
 
+/** The first of these ids that no column has; both ascend. */
+function firstUnknown(
+  ids: readonly number[],
+  columns: readonly { readonly id: number }[],
+): number | undefined {
+  let at = 0;
+  return ids.find((id) => {
+    while (at < columns.length && (columns[at] as { id: number }).id < id) at++;
+    return columns[at]?.id !== id;
+  });
+}
+
 function judgeInputAsked(state: FoldState, input: Input, accepted: Price): Verdict {
   const version = versionOf(state, input);
   const retired = state.datasets.get(toHex(input.dataset))?.retired === true;
   if (version === undefined || retired) return voided('task-input-unknown', versionKey(input));
-  const known = new Set(version.body.columns.map((column) => column.id));
-  const unknown = input.columns.find((column) => !known.has(column));
+  const unknown = firstUnknown(input.columns, version.body.columns);
   if (unknown !== undefined) {
     return voided('task-column-unknown', `column ${unknown} of ${versionKey(input)}`);
   }
