@@ -14,8 +14,9 @@ import {
   openingsInfo,
   openOpenings,
   type TaskOpenings,
+  textCodeOf,
 } from '@cloister/contract';
-import { equal, fromHex, toBase64, toHex, utf8 } from '@cloister/core';
+import { equal, fromHex, toBase64, toHex } from '@cloister/core';
 import { FileBlobs, nodeCrypto } from '@cloister/core/node';
 import { type OrgKeys, readKeys } from '@cloister/gateway/home';
 import { hpkeOpen, hpkeSeal } from '@cloister/threshold/node';
@@ -113,7 +114,7 @@ async function otherOpenings(of: {
   );
   const own = await opened(task.openings);
   const openings = { ...own, inputs } as unknown as TaskOpenings;
-  const swapped = { ...openings, code: { ...openings.code, value: utf8(of.code) } };
+  const swapped = { ...openings, code: { ...openings.code, value: textCodeOf(of.code) } };
   return hpkeSeal({
     publicKey: worker.hpke,
     info: openingsInfo(of.genesis, 'worker'),

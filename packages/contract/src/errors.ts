@@ -135,6 +135,10 @@ export const contractError = errorTable({
     says: 'Bytes are not a result, or its parts contradict one another.',
   },
   // why opened code is not what its task says, or a column of it does not open
+  'code-in-files': {
+    kind: 'unsupported',
+    says: 'The code of a task is files, which this version does not run.',
+  },
   'engine-other': {
     kind: 'unsupported',
     says: 'The task is for another engine than the one that is here.',

@@ -55,6 +55,7 @@ export * from './fold/task-state.ts';
 export { agreedTime } from './fold/time.ts';
 export * from './fold/void-codes.ts';
 export * from './fold/void-errors.ts';
+export * from './openings/code.ts';
 export * from './openings/commitment.ts';
 export * from './openings/measures.ts';
 export * from './openings/members.ts';

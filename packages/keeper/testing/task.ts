@@ -14,6 +14,7 @@ import {
   reportData,
   type Said,
   type TaskOpenings,
+  textCodeOf,
 } from '@cloister/contract';
 import { encodePolicy, encodeUses, type Policy, type Use } from '@cloister/contract/policy';
 import { type Signer, systemRandom, utf8 } from '@cloister/core';
@@ -128,7 +129,7 @@ export async function proposeTask(
 ): Promise<TestTask> {
   const { world } = committee;
   const columns = change.columns ?? [1, 3];
-  const code = commitTo(utf8('SELECT A, C FROM t'), ports);
+  const code = commitTo(textCodeOf('SELECT A, C FROM t'), ports);
   const outputs = [1, 2].map((id) => ({ id, statement: 0, name: `o${id}`, type: 'BIGINT' }));
   const tables = datasets.map((_, i) => `t${i}`);
   const parameters = commitTo(encodeParameters({ tables, params: {}, outputs }), ports);

@@ -21,6 +21,7 @@ import {
   openMeasures,
   type Run,
   type Said,
+  textCodeOf,
 } from '@cloister/contract';
 import { type EnginePort, encodePolicy, encodeUses, type Policy } from '@cloister/contract/policy';
 import { fromBase64, systemClock, systemRandom, systemTimers, toHex, utf8 } from '@cloister/core';
@@ -225,7 +226,7 @@ export class Stage {
     });
     const value = encodeParameters({ tables: ['t'], params: {}, outputs });
     const parts = {
-      code: commitTo(utf8(about.code), ports),
+      code: commitTo(textCodeOf(about.code), ports),
       parameters: commitTo(value, ports),
       uses: commitTo(encodeUses(uses), ports),
       purpose: commitTo(utf8('testing'), ports),

@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { EventBody } from '../events/bodies.ts';
 import { encodePolicy, encodeUses, type Policy } from '../policy/index.ts';
+import { codeDigestOf, encodeCode, textCodeOf } from './code.ts';
 import { commitTo, type Opening } from './commitment.ts';
 import {
   columnsRead,
@@ -39,7 +40,7 @@ const PARAMETERS = {
   params: { limit: 5, what: 'x', flag: true, nothing: null },
   outputs: [{ id: 1, statement: 0, name: 'a', type: 'BIGINT' }],
 };
-const code = commitTo(utf8('SELECT a FROM c'), ports);
+const code = commitTo(textCodeOf('SELECT a FROM c'), ports);
 const parameters = commitTo(encodeParameters(PARAMETERS), ports);
 const uses = commitTo(encodeUses([]), ports);
 const purpose = commitTo(utf8('testing'), ports);
@@ -88,7 +89,7 @@ const MUTATIONS: Record<string, (opening: Opening) => Opening> = {
     value: new Uint8Array([...salt.slice(15), ...value]),
   }),
   'a byte more': ({ salt, value }) => ({ salt, value: new Uint8Array([...value, 0x20]) }),
-  'another value': ({ salt }) => ({ salt, value: utf8('SELECT b FROM c') }),
+  'another value': ({ salt }) => ({ salt, value: textCodeOf('SELECT b FROM c') }),
 };
 
 describe('task openings', () => {
@@ -104,7 +105,7 @@ describe('task openings', () => {
       policies: [POLICY, POLICY],
       facts: {
         purpose: 'testing',
-        codeDigest: Buffer.from(nodeCrypto.digest('sha256', code.opening.value)).toString('hex'),
+        codeDigest: codeDigestOf({ text: 'SELECT a FROM c' }, nodeCrypto),
         outputs: events.task.outputs,
       },
     });
@@ -159,6 +160,17 @@ describe('task openings', () => {
       const wrong = () => read({ [part]: opening }, by);
       expect(wrong).toThrow(expect.objectContaining({ name: 'CodedError' }));
     }
+  });
+
+  it('are refused where the code is files, which nothing here runs', () => {
+    const file = { path: 'main.sql', digest: new Uint8Array(32), length: 1 };
+    const { commitment, opening } = commitTo(
+      encodeCode({ files: [file], entry: file.path }),
+      ports,
+    );
+    const by = { ...events, task: { ...events.task, code: commitment } };
+    const refused = expect.objectContaining({ code: 'code-in-files' });
+    expect(() => read({ code: opening }, by)).toThrow(refused);
   });
 
   it('never fail with something uncoded', () => {

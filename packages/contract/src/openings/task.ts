@@ -11,7 +11,6 @@ import {
   decodeCbor,
   encodeCbor,
   fromUtf8,
-  toHex,
 } from '@cloister/core';
 import { z } from 'zod';
 import { contractError } from '../errors.ts';
@@ -25,6 +24,7 @@ import {
   type Use,
 } from '../policy/index.ts';
 import { STATEMENTS_MAX } from '../ports/engine.ts';
+import { codeDigestOf, textOf } from './code.ts';
 import { type Opening, opens } from './commitment.ts';
 
 /** A dataset's schema: its name and columns by id (positions from 1), engine type names. */
@@ -164,7 +164,8 @@ export function decodeTaskOpenings(bytes: Uint8Array): TaskOpenings {
 /**
  * Checks each opening against the commitments of the task and of its inputs' dataset events, in
  * input order, then parses all of it.
- * @throws CodedError `task-opening-mismatch`, `task-openings-malformed`, and the policy codes
+ * @throws CodedError `task-opening-mismatch`, `task-openings-malformed`, `code-in-files`, and the
+ * policy codes
  */
 export function readTaskOpenings(
   openings: TaskOpenings,
@@ -188,19 +189,20 @@ export function readTaskOpenings(
       );
     }
   });
+  const code = textOf(openings.code.value);
   const parameters = decodeParameters(openings.parameters.value);
   if (parameters.tables.length !== datasets.length)
     throw malformed('a table name an input is wanted');
   return {
     engine: task.engine,
-    code: fromUtf8(openings.code.value),
+    code,
     parameters,
     uses: decodeUses(openings.uses.value),
     schemas: openings.inputs.map((input) => decodeSchema(input.schema.value)),
     policies: openings.inputs.map((input) => decodePolicy(input.policy.value)),
     facts: {
       purpose: fromUtf8(openings.purpose.value),
-      codeDigest: toHex(crypto.digest('sha256', openings.code.value)),
+      codeDigest: codeDigestOf({ text: code }, crypto),
       outputs: task.outputs,
     },
   };

@@ -2,7 +2,7 @@
 // What an owner's gateway declines by itself when it plans a task's code again: what the code does
 // not do as its task says, and nothing that is right. The proposer writes its event by hand here,
 // so it can say what its own gateway would not.
-import { commitTo, encodeParameters, type TaskParameters } from '@cloister/contract';
+import { commitTo, encodeParameters, type TaskParameters, textCodeOf } from '@cloister/contract';
 import { encodeUses } from '@cloister/contract/policy';
 import { utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
@@ -66,7 +66,7 @@ async function propose(
   const ports = { crypto: nodeCrypto, random: gateway.random };
   const commit = (bytes: Uint8Array) => commitTo(bytes, ports);
   const parts = {
-    code: commit(utf8(code)),
+    code: commit(textCodeOf(code)),
     parameters: commit(encodeParameters({ tables: ['t'], params, outputs })),
     uses: commit(encodeUses(plan.uses)),
     purpose: commit(utf8('testing')),

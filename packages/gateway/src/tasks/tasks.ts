@@ -14,6 +14,7 @@ import {
   type Task,
   type TaskContents,
   type TaskOpenings,
+  textCodeOf,
   versionKey,
   versionOf,
 } from '@cloister/contract';
@@ -56,7 +57,7 @@ export async function proposeTask(
   const ports = { crypto: gateway.crypto, random: gateway.random };
   const outputs = planned.plan.outputs;
   const [code, parameters, uses, purpose] = [
-    utf8(planned.request.code),
+    textCodeOf(planned.request.code),
     encodeParameters({ tables: planned.tables, params: {}, outputs }),
     encodeUses(planned.plan.uses),
     utf8(planned.request.purpose),

@@ -10,6 +10,7 @@ import {
   type OpeningMap,
   type Said,
   sealOpenings,
+  textCodeOf,
 } from '@cloister/contract';
 import { encodePolicy, encodeUses, type Policy, type Use } from '@cloister/contract/policy';
 import { type Random, toHex, utf8 } from '@cloister/core';
@@ -156,7 +157,7 @@ export async function addTask(
   const runs = change.runs ?? RUNS;
   const code = `SELECT A, C FROM t -- ${stage.tree.size}`;
   const parts = {
-    code: commitTo(utf8(code), ports),
+    code: commitTo(textCodeOf(code), ports),
     parameters: commitTo(encodeParameters({ tables: ['t0'], params: {}, outputs: OUTPUTS }), ports),
     uses: commitTo(encodeUses(showing(used)), ports),
     purpose: commitTo(utf8('testing'), ports),
