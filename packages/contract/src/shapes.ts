@@ -96,3 +96,12 @@ export function distinctVersions(
 ): boolean {
   return new Set(values.map((v) => `${toHex(v.dataset)}/${v.version}`)).size === values.length;
 }
+
+/** The first of `ids` that is not among `known`; both ascend, so each is read once. */
+export function firstUnknown(ids: readonly number[], known: readonly number[]): number | undefined {
+  let at = 0;
+  return ids.find((id) => {
+    while (at < known.length && (known[at] as number) < id) at++;
+    return known[at] !== id;
+  });
+}

@@ -14,6 +14,7 @@ import {
   toHex,
 } from '@cloister/core';
 import { type Curve, parsePoint } from '@cloister/threshold';
+import type { CharterBody } from '../charter/body.ts';
 import { charterDigest } from '../charter/body.ts';
 import { checkCharter } from '../charter/rules.ts';
 import { contractError } from '../errors.ts';
@@ -38,8 +39,9 @@ export interface AdmitOptions {
   /** Multiplies points; by default in the form that runs in a browser too. No verdict differs. */
   readonly curve?: Curve;
   /**
-   * Whether the proofs that a reveal or a complaint carries are worth their milliseconds, asked
-   * once its signature has held; by default they are. Without them the event says nothing.
+   * Whether what an event carries is worth its milliseconds (a reveal's or a complaint's proof, a
+   * record's receipts, a charter's consistency), asked once its signature has held; by default it
+   * is. What was not looked at, the event does not say.
    */
   readonly proves?: (event: AnyEvent) => boolean;
 }
@@ -147,17 +149,16 @@ async function findings(
   const { crypto, curve } = by;
   if (event.kind === 'charter') {
     checkGenesis(event, event.body.version === 1);
-    checkCharter(event.body);
-    checkPoints(event.body.members.map((m) => m.hpke));
     const founds = crypto.digest('sha256', payload);
-    return { founds, charterDigest: charterDigest(event.body, crypto) };
+    const named = { founds, charterDigest: charterDigest(event.body, crypto) };
+    if (by.proves({ ...event, ...named })) checkWhole(event.body);
+    return named;
   }
   checkGenesis(event, false);
   switch (event.kind) {
     case 'amend': {
       const { charter } = event.body;
-      checkCharter(charter);
-      checkPoints(charter.members.map((m) => m.hpke));
+      if (by.proves(event)) checkWhole(charter);
       return { charterDigest: charterDigest(charter, crypto) };
     }
     case 'sign': {
@@ -173,6 +174,7 @@ async function findings(
       return { ticket: await readRunTicket(ticket, { genesis: genesisOf(event), crypto }) };
     }
     case 'usage':
+      if (!by.proves(event)) return {};
       return { receipts: await readReceipts(genesisOf(event), event.body, crypto) };
     case 'commit':
       checkPoints([event.body.receive]);
@@ -192,6 +194,12 @@ async function findings(
     default:
       return {};
   }
+}
+
+/** A charter's own consistency, and its members' points. */
+function checkWhole(charter: CharterBody): void {
+  checkCharter(charter);
+  checkPoints(charter.members.map((m) => m.hpke));
 }
 
 /** The receipts of a usage record: each over this run, its epoch and the columns recorded. */

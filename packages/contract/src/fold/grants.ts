@@ -7,7 +7,7 @@
 // away all of its owner's. spec/events.md, "approve".
 import { toHex } from '@cloister/core';
 import type { AdmittedEvent } from '../events/event.ts';
-import type { Input } from '../shapes.ts';
+import { firstUnknown, type Input } from '../shapes.ts';
 import { schedule } from './due.ts';
 import {
   activeEpochOf,
@@ -113,8 +113,7 @@ function judgeGranted(state: FoldState, task: Task, owner: string, granted: Inpu
   if (ownerOf(state, granted) !== owner) {
     return voided('approve-not-owner', `${owner} does not own ${versionKey(granted)}`);
   }
-  const wanted = new Set(asked.columns);
-  const extra = granted.columns.find((column) => !wanted.has(column));
+  const extra = firstUnknown(granted.columns, asked.columns);
   return extra === undefined
     ? undefined
     : voided('approve-not-asked', `column ${extra} of ${versionKey(granted)}`);

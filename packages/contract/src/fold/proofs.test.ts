@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Proofs cost every reader milliseconds: they are looked at for the forming epoch's own seats
-// alone, and a wrong one ends the attempt, so nobody can have a second one looked at.
+// What costs every reader milliseconds is looked at for those alone whom it could serve: proofs for
+// the forming epoch's own seats, and a wrong one ends the attempt; receipts for the open run of the
+// node that signs; charters for who could bring them into force.
 import { type Signer, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { complaintOf, namedPoint, startEpoch, World } from '@cloister/testkit/world';
@@ -96,6 +97,50 @@ it.each<[string, (world: World, id: Uint8Array, dealings: Dealing[]) => Uint8Arr
   expect(end).toMatchObject({ code: 'complaint-unfounded', faults: [at] });
   const again = await world.sign(signers[1] as Signer, 'complaint', { ...body, against: 3 });
   expect(await folded(world, again)).toEqual({ proved: false, code: 'epoch-not-forming' });
+});
+
+it('looks at receipts for the open run of the node that signs alone', async () => {
+  const world = await World.create();
+  await world.formEpoch();
+  const claims = await world.addDataset('insurer');
+  const task = await world.propose('bank', [claims]);
+  await world.approve('insurer', task, [claims]);
+  const [worker, other] = [
+    await world.joinWorker('bank', task),
+    await world.joinWorker('bank', task),
+  ];
+  const body = await world.usageBody(worker);
+  for (const [signer, proved, code] of [
+    [world.identity('bank'), false, 'not-a-node'],
+    [other.signer, false, 'run-not-signer'],
+    [worker.signer, true, 'accepted'],
+    [worker.signer, false, 'run-already-recorded'],
+  ] as const) {
+    const bytes = await world.sign(signer, 'usage', body);
+    expect(await folded(world, bytes)).toEqual({ proved, code });
+  }
+  const again = await world.sign(worker.signer, 'usage', { ...body, receipts: [] });
+  expect((await folded(world, again)).proved).toBe(false);
+});
+
+it('looks at a charter where its signer could bring it into force', async () => {
+  const world = new World();
+  const other = { ...world.charter, name: 'another tenancy' };
+  const by = (charter: typeof world.charter) =>
+    world.sign(world.identity('bank'), 'charter', charter);
+  expect(await folded(world, await by(other))).toEqual({ proved: false, code: 'wrong-genesis' });
+  expect(await folded(world, await by(world.charter))).toEqual({ proved: true, code: 'accepted' });
+  await world.must(world.identity('insurer'), 'charter', world.charter);
+  await world.must(world.identity('hospital'), 'charter', world.charter);
+  const late = await folded(world, await by(world.charter));
+  expect(late).toEqual({ proved: false, code: 'charter-in-force' });
+  const next = { ...world.charter, version: 2, name: 'renamed' };
+  const before = world.state.charterDigest as Uint8Array;
+  const amend = (signer: Signer) => world.sign(signer, 'amend', { before, charter: next });
+  const stranger = await amend(world.operator('bank'));
+  expect(await folded(world, stranger)).toEqual({ proved: false, code: 'not-a-member' });
+  const member = await folded(world, await amend(world.identity('bank')));
+  expect(member).toEqual({ proved: true, code: 'accepted' });
 });
 
 /** What every dealer deals here: bytes that are no deal. */

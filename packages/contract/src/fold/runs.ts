@@ -5,6 +5,7 @@
 import { equal, toHex } from '@cloister/core';
 import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
+import { firstUnknown } from '../shapes.ts';
 import { joinBySigner, versionKey } from './lookup.ts';
 import { judgeStanding } from './places.ts';
 import type { Epoch, FoldState, Join, Run, Task } from './state.ts';
@@ -42,7 +43,7 @@ export function foldUsage(state: FoldState, event: AdmittedEvent<'usage'>): Verd
 function judgeColumns(task: Task, body: EventBody<'usage'>): Verdict {
   for (const used of body.inputs) {
     const asked = task.body.inputs.find((input) => versionKey(input) === versionKey(used));
-    const extra = used.columns.find((column) => asked?.columns.includes(column) !== true);
+    const extra = firstUnknown(used.columns, asked?.columns ?? []);
     if (extra === undefined) continue;
     return voided('usage-columns-not-asked', `column ${extra} of ${versionKey(used)}`);
   }

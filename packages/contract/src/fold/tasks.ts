@@ -5,7 +5,7 @@ import { toHex } from '@cloister/core';
 import type { Environment } from '../charter/body.ts';
 import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
-import type { Input, Price } from '../shapes.ts';
+import { firstUnknown, type Input, type Price } from '../shapes.ts';
 import { restsAt, schedule } from './due.ts';
 import { charterOf, indexOf, isMember, memberByIdentity, versionKey, versionOf } from './lookup.ts';
 import type { FoldState } from './state.ts';
@@ -50,23 +50,12 @@ export function foldTask(state: FoldState, event: AdmittedEvent<'task'>): Verdic
   return undefined;
 }
 
-/** The first of these ids that no column has; both ascend. */
-function firstUnknown(
-  ids: readonly number[],
-  columns: readonly { readonly id: number }[],
-): number | undefined {
-  let at = 0;
-  return ids.find((id) => {
-    while (at < columns.length && (columns[at] as { id: number }).id < id) at++;
-    return columns[at]?.id !== id;
-  });
-}
-
 function judgeInputAsked(state: FoldState, input: Input, accepted: Price): Verdict {
   const version = versionOf(state, input);
   const retired = state.datasets.get(toHex(input.dataset))?.retired === true;
   if (version === undefined || retired) return voided('task-input-unknown', versionKey(input));
-  const unknown = firstUnknown(input.columns, version.body.columns);
+  const known = version.body.columns.map(({ id }) => id);
+  const unknown = firstUnknown(input.columns, known);
   if (unknown !== undefined) {
     return voided('task-column-unknown', `column ${unknown} of ${versionKey(input)}`);
   }
