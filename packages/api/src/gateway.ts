@@ -9,6 +9,8 @@ const hex32 = z.string().regex(/^[0-9a-f]{64}$/, 'wanted 64 lower-case hexadecim
 const base64 = z.string().regex(/^[A-Za-z0-9+/]*={0,2}$/, 'wanted base64');
 /** Most bytes of an answer that is one note. */
 const NOTE_BYTES_MAX = 262_144;
+/** Most bytes of an answer of handovers. */
+const HANDOVERS_BYTES_MAX = 1_048_576;
 const size = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
 /** GET /healthz */
@@ -29,6 +31,12 @@ export const entries = z.object({ from: size, events: z.array(base64).max(1_000)
 
 /** GET /v1/log/checkpoint?least: a signed note with the cosignatures gathered so far. */
 export const checkpointAnswer = z.object({ note: z.string().max(65_536), size, root: hex32 });
+
+/**
+ * GET /v1/log/handovers?from: signed notes by which a reader of the charter of version `from` or a
+ * later one follows its changes of witnesses, in order; not all at once.
+ */
+export const handoversAnswer = z.object({ notes: z.array(z.string().max(65_536)).max(8) });
 
 /** GET /v1/log/inclusion?seq&size and /v1/log/consistency?from&to (RFC 6962 section 2.1). */
 export const proofAnswer = z.object({ proof: z.array(hex32).max(64) });
@@ -87,6 +95,12 @@ export class GatewayClient {
   checkpoint(least?: number): Promise<z.infer<typeof checkpointAnswer>> {
     const path = `/v1/log/checkpoint${least === undefined ? '' : `?least=${least}`}`;
     return this.http.json(checkpointAnswer, { path });
+  }
+
+  /** Notes that hand over from the charter of version `from` and from later ones. */
+  async handovers(from: number): Promise<string[]> {
+    const path = `/v1/log/handovers?from=${from}`;
+    return (await this.http.json(handoversAnswer, { path, maxBytes: HANDOVERS_BYTES_MAX })).notes;
   }
 
   append(event: Uint8Array): Promise<AppendAnswer> {

@@ -34,8 +34,8 @@ export interface AppenderOptions {
 
 /** What is other than usual about an append. */
 export interface Landing {
-  /** Who must have signed the head that has it; the charter's quorum where absent. */
-  readonly rule?: WitnessRule;
+  /** Whose witnesses must be among the charter's quorum that signed the head that has it. */
+  readonly owners?: readonly string[];
   readonly patienceMs?: number;
   /** Told what a gateway says of it, before it is cosigned: no more than its word. */
   readonly onAppended?: (status: 'accepted' | 'void') => void;
@@ -87,7 +87,7 @@ export class Appender {
     let claim: Claim | undefined;
     const appended = patiently(`the ${kind} on the ledger`, bounds, async () => {
       claim ??= await this.#append(event, landing, refusals);
-      const rule = landing.rule ?? witnessRule(this.#ports);
+      const rule = witnessRule(this.#ports, landing.owners);
       const head = await this.#followPast(claim, rule).catch(passing);
       const at = follower.state.seen.get(id);
       if (at !== undefined) return this.#signedPast(head, at, rule);

@@ -4,7 +4,8 @@
 // Invariants: only signatures that hold count, each witness once; a head is used only after the
 // rule's cosignatures over it were checked here; an owner whose witness the charter does not have
 // ends what is under way, it is never left out of those that must sign.
-import { witnessesOf } from '@cloister/contract';
+import { witnessesChange, witnessesOf } from '@cloister/contract';
+import { isCoded } from '@cloister/core';
 import {
   type Checkpoint,
   gatherCosignatures,
@@ -125,6 +126,17 @@ async function signersOf(
   return new Set(times.map(({ name }) => name));
 }
 
+/** Where the witnesses here have changed, the follower crosses to those who sign now, if it can. */
+export async function crossed({
+  follower,
+}: {
+  readonly follower: Pick<LedgerPorts['follower'], 'step'>;
+}): Promise<void> {
+  await follower.step().catch((error: unknown) => {
+    if (!isCoded(error)) throw error;
+  });
+}
+
 /**
  * Follows the ledger to a cosigned head that includes position `seq`, and answers the head.
  * @throws CodedError what the last gateway said, and the follower's codes
@@ -134,7 +146,15 @@ export async function followPast(
   peers: readonly HeadPeer[],
   by: { seq: number; rule: WitnessRule },
 ): Promise<TreeHead> {
-  const head = await cosignedHead(ports, peers, { least: by.seq + 1, rule: by.rule });
-  await ports.follower.syncTo(head);
-  return head;
+  const { follower } = ports;
+  const { charter } = follower;
+  const least = by.seq + 1;
+  const head = await cosignedHead(ports, peers, { least, rule: by.rule }).catch(async (error) => {
+    if (isCoded(error, 'quorum-missing')) await crossed(ports);
+    throw error;
+  });
+  await follower.syncTo(head);
+  if (!witnessesChange(charter, follower.charter)) return head;
+  const message = 'the charter has other witnesses at that head: theirs count';
+  throw attestedError('quorum-missing', message);
 }

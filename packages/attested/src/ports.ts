@@ -6,7 +6,8 @@ import type { Follower } from '@cloister/contract';
 import type { CryptoPort, Timers } from '@cloister/core';
 
 /** A gateway, as far as every attested node needs one; `GatewayClient` is one over HTTP. */
-export type LedgerPeer = Pick<GatewayClient, 'entries' | 'checkpoint' | 'append' | 'cosign'>;
+export type LedgerPeer = Pick<GatewayClient, 'entries' | 'checkpoint' | 'append' | 'cosign'> &
+  Partial<Pick<GatewayClient, 'handovers'>>;
 
 export interface LedgerPorts {
   readonly genesis: Uint8Array;

@@ -47,6 +47,7 @@ export {
   versionKey,
   versionOf,
 } from './fold/lookup.ts';
+export { judgeStanding } from './fold/places.ts';
 export * from './fold/rights.ts';
 export * from './fold/state.ts';
 export { decodeState, encodeState, STATE_SCHEMA } from './fold/state-codec.ts';

@@ -20,8 +20,13 @@ import type { Logger } from 'pino';
 import { gatewayError } from './errors.ts';
 import type { MemberCard, OrgKeys } from './home.ts';
 import type { EntryRecord, Follower } from './ledger/follower.ts';
+import type { Handovers } from './ledger/handovers.ts';
 import type { WitnessService } from './ledger/witness-service.ts';
 import type { Vault } from './vault.ts';
+
+/** Another member's gateway. */
+export type GatewayPeer = Pick<GatewayClient, 'cosign' | 'health'> &
+  Partial<Pick<GatewayClient, 'handovers'>>;
 
 export interface Gateway {
   readonly home: string;
@@ -31,7 +36,8 @@ export interface Gateway {
   readonly ledger: Ledger;
   readonly follower: Follower;
   readonly witness: WitnessService;
-  readonly peers: ReadonlyMap<string, Pick<GatewayClient, 'cosign' | 'health'>>;
+  readonly handovers: Handovers;
+  readonly peers: ReadonlyMap<string, GatewayPeer>;
   /** Our datasets' keys and what was committed to. */
   readonly vault: Vault;
   /** Blobs on this gateway's disk. */

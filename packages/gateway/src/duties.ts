@@ -2,7 +2,7 @@
 // What a gateway does by itself: sign the charter, tick, decline what its policies forbid, seal its
 // datasets again when the keepers hold a new key, remove old leftovers. One duty at a time; what
 // fails is logged and does not stop the next.
-import { type CharterBody, signEvent } from '@cloister/contract';
+import { type CharterBody, memberById, signEvent } from '@cloister/contract';
 import { equal, fromHex } from '@cloister/core';
 import { type Gateway, publish } from './context.ts';
 import { resealDatasets } from './datasets/seal.ts';
@@ -10,6 +10,8 @@ import type { EntryRecord } from './ledger/follower.ts';
 import { keyReused } from './ledger/open-witness.ts';
 import { declineIfForbidden } from './tasks/tasks.ts';
 
+/** How often a handover that is missing here is asked for again. */
+const HANDOVER_EVERY_MS = 60_000;
 const SWEEP_EVERY_MS = 3_600_000;
 
 export interface DutyOptions {
@@ -30,6 +32,8 @@ export class Duties {
   #work: Promise<void> = Promise.resolve();
   #stopped = false;
   #tickQueued = false;
+  /** Whether a handover of witnesses is missing here. */
+  #owesHandovers = false;
   /** Whether sealing again has failed: it is tried anew as the ledger goes on. */
   #owesSeals = false;
 
@@ -49,6 +53,10 @@ export class Duties {
       this.#queue('judge', () => this.#judge(fromHex(key)));
     }
     this.#queue('reseal', () => this.#reseal());
+    this.#queue('handover', () => this.#handOver());
+    this.#every('handover', HANDOVER_EVERY_MS, () => {
+      if (this.#owesHandovers) this.#queue('handover', () => this.#handOver());
+    });
     this.#every('tick', this.#options.tickMs, tick);
     this.#every('sweep', SWEEP_EVERY_MS, clean);
   }
@@ -59,6 +67,10 @@ export class Duties {
     switch (event.kind) {
       case 'charter':
         this.#queueTick();
+        break;
+      case 'amend':
+      case 'sign':
+        this.#queue('handover', () => this.#handOver());
         break;
       case 'task':
         this.#queue('judge', () => this.#judge(event.id));
@@ -123,14 +135,18 @@ export class Duties {
 
   async #found(): Promise<void> {
     const { follower, keys, card } = this.#gateway;
-    if (follower.state.charter !== null) return;
+    const founder = memberById(this.#options.charter, card.id);
+    if (follower.state.charter !== null || founder === undefined) return;
     const event = { genesis: null, kind: 'charter', body: this.#options.charter } as const;
     await this.#gateway.ledger.append(await signEvent(keys.identity, card.id, event));
   }
 
   async #tick(): Promise<void> {
-    const { follower, witness } = this.#gateway;
-    if (follower.state.charter === null || witness.stopped !== undefined) return;
+    const { follower, witness, card, keys } = this.#gateway;
+    const { charter } = follower.state;
+    if (charter === null || witness.stopped !== undefined) return;
+    const mine = memberById(charter, card.id)?.witness;
+    if (mine === undefined || !equal(mine, keys.witness.key)) return;
     await publish(this.#gateway, 'tick', { time: this.#gateway.clock.now() });
   }
 
@@ -147,6 +163,10 @@ export class Duties {
     if (records.length > 0) {
       this.#gateway.log.info({ datasets: records.length }, 'sealed to the new group key');
     }
+  }
+
+  async #handOver(): Promise<void> {
+    this.#owesHandovers = !(await this.#gateway.handovers.complete());
   }
 
   async #sweep(): Promise<void> {

@@ -28,6 +28,10 @@ export const gatewayError = errorTable({
     kind: 'unavailable',
     says: 'The gateway cannot listen on its address: is another running?',
   },
+  'keys-not-prepared': {
+    kind: 'usage',
+    says: 'There are no new keys to be taken into use: make some first (cloister org rotate).',
+  },
   'charter-mismatch': {
     kind: 'verification',
     says: 'The charter in the folder is not the one in force.',

@@ -7,16 +7,20 @@ import { Lane } from '@cloister/core';
 import { logOrigin } from '@cloister/tlog';
 import type { Gateway } from './context.ts';
 import { type EntryRecord, Follower } from './ledger/follower.ts';
+import { Handovers, type NoteStore } from './ledger/handovers.ts';
 import { openWitness, type WitnessMemory } from './ledger/open-witness.ts';
 import { WitnessService } from './ledger/witness-service.ts';
 
-/** A gateway before it follows anything. */
-type Made = 'follower' | 'witness' | 'statements' | 'measures';
+/** What is made here. */
+type Made = 'follower' | 'witness' | 'handovers' | 'statements' | 'measures';
 
+/** A gateway before it follows anything. */
 export interface GatewayParts extends Omit<Gateway, Made> {
   /** Durable; what is in it is replayed first. */
   readonly copy: Ledger;
   readonly memory: WitnessMemory;
+  /** Where handovers are kept. */
+  readonly notes: NoteStore;
   readonly onEntry: (record: EntryRecord) => void;
   /** `admit` where absent. */
   readonly admission?: Admission;
@@ -31,7 +35,7 @@ export interface GatewayParts extends Omit<Gateway, Made> {
 export async function followAndWitness(
   parts: GatewayParts,
 ): Promise<{ gateway: Gateway; fresh: boolean }> {
-  const { copy, memory, onEntry, admission, soon, ...own } = parts;
+  const { copy, memory, notes, onEntry, admission, soon, ...own } = parts;
   const origin = logOrigin(own.genesis);
   const { genesis, ledger, crypto, clock, timers, peers, card, keys } = own;
   const how = { ...(admission && { admission }), ...(soon && { soon }) };
@@ -49,6 +53,7 @@ export async function followAndWitness(
     clock,
   });
   const witness = new WitnessService({ witness: opened, origin, follower, peers, crypto, timers });
-  const rooms = { statements: new Lane(), measures: new Map() };
+  const handovers = new Handovers({ genesis, crypto, follower, witness, peers, notes });
+  const rooms = { handovers, statements: new Lane(), measures: new Map() };
   return { gateway: { ...own, follower, witness, ...rooms }, fresh };
 }

@@ -11,11 +11,12 @@
 //   gateway.json    how the gateway runs: genesis, address, ledger, engine, peers
 //   admin-token     bearer token of the admin API                                    (mode 0600)
 //   witness         what the witness key has signed; without it that key never signs again
+//   handovers/      by which readers cross changes of witnesses
 //   log/ blobs/ vault/ uploads/ results/   made by the gateway
 //
 // Invariant: a secret file that others on the machine can read is refused, not used.
 import { createHmac } from 'node:crypto';
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, readFile, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fromHex, isSystemError, type Signer, systemRandom, toHex, utf8 } from '@cloister/core';
 import { ed25519Signer, makeFolderDurably, nodeCrypto, writeDurably } from '@cloister/core/node';
@@ -54,7 +55,15 @@ const keysFile = z.strictObject({
   hpke: hex(32),
   /** Set when the witness key first got a memory: from then on it needs that memory to sign. */
   witnessBegun: z.literal(true).optional(),
+  /** Set when the witness key was made for a ledger that there was: it has signed nothing. */
+  witnessFresh: z.literal(true).optional(),
+  /** The identity seed that tags of people were first made with, once it is another one. */
+  tags: hex(32).optional(),
+  /** Seeds that wait until an amendment with them is in force. */
+  next: z.strictObject({ identity: hex(32).optional(), witness: hex(32).optional() }).optional(),
 });
+
+type KeysFile = z.infer<typeof keysFile>;
 
 /** An adapter by its kind; what else it wants, it checks itself when it is opened (adapters.ts). */
 const adapterSetting = z.looseObject({ kind: slug });
@@ -89,6 +98,10 @@ export interface OrgKeys {
   readonly hpke: HpkeKeyPair;
   /** Whether the witness key has begun to sign in an earlier life of this folder. */
   readonly witnessBegun: boolean;
+  /** Whether the witness key was made for a ledger that there was already, and has not begun. */
+  readonly witnessFresh: boolean;
+  /** Keys of the next charter, where some were made and are not in force yet. */
+  readonly next: { readonly identity: Signer; readonly witness: Signer };
   /** A keyed tag of this member's own: stable, and nothing that others could try values against. */
   tag(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer>;
 }
@@ -168,9 +181,9 @@ export async function readOperatorSigner(home: string): Promise<Signer> {
 }
 
 export async function readKeys(home: string): Promise<OrgKeys> {
-  const text = await readSecret(home, 'keys.json');
-  const keys = check('keys.json', keysFile, parseJson('keys.json', text));
-  const tagKey = nodeCrypto.digest('sha256', utf8('cloister/tag-key/v1'), fromHex(keys.identity));
+  const keys = await readKeysFile(home);
+  const tagSeed = fromHex(keys.tags ?? keys.identity);
+  const tagKey = nodeCrypto.digest('sha256', utf8('cloister/tag-key/v1'), tagSeed);
   return {
     tag: (...parts) => {
       const hmac = createHmac('sha256', tagKey);
@@ -181,14 +194,73 @@ export async function readKeys(home: string): Promise<OrgKeys> {
     witness: ed25519Signer(fromHex(keys.witness)),
     hpke: deriveHpkeKeyPair(fromHex(keys.hpke)),
     witnessBegun: keys.witnessBegun === true,
+    witnessFresh: keys.witnessFresh === true,
+    next: {
+      identity: ed25519Signer(fromHex(keys.next?.identity ?? keys.identity)),
+      witness: ed25519Signer(fromHex(keys.next?.witness ?? keys.witness)),
+    },
   };
 }
 
 /** Records beside the keys that the witness key has begun, so that its memory is missed if lost. */
 export async function markWitnessBegun(home: string): Promise<void> {
-  const text = await readSecret(home, 'keys.json');
-  const keys = check('keys.json', keysFile, parseJson('keys.json', text));
+  const { witnessFresh: _fresh, ...keys } = await readKeysFile(home);
   await writeSecretJson(join(home, 'keys.json'), { ...keys, witnessBegun: true });
+}
+
+/**
+ * Makes keys for the next charter and answers the card with them; they are kept beside the ones in
+ * use. Asked again, it answers the same ones.
+ */
+export async function prepareKeys(
+  home: string,
+  which: readonly ('identity' | 'witness')[],
+): Promise<MemberCard> {
+  const keys = await readKeysFile(home);
+  const next = { ...keys.next };
+  for (const key of which) next[key] ??= toHex(systemRandom.bytes(32));
+  await writeSecretJson(join(home, 'keys.json'), { ...keys, next });
+  return nextCard(home);
+}
+
+/** The card as the next charter gives it: with the keys that wait, where there are some. */
+export async function nextCard(home: string): Promise<MemberCard> {
+  const { next } = await readKeys(home);
+  const card = await readOrg(home);
+  return { ...card, identity: toHex(next.identity.key), witness: toHex(next.witness.key) };
+}
+
+/**
+ * Takes the keys that wait into use: their amendment is in force. The memory of an old witness key
+ * is kept under another name; the new key begins with none. The gateway must not be running.
+ * @throws CodedError `keys-not-prepared`
+ */
+export async function takeKeys(home: string): Promise<MemberCard> {
+  const { next, witnessBegun, ...keys } = await readKeysFile(home);
+  if (next === undefined) {
+    throw gatewayError('keys-not-prepared', `${home} has no keys that wait to be taken into use`);
+  }
+  const card = await nextCard(home);
+  const begun = witnessBegun === undefined ? {} : { witnessBegun };
+  const witness = next.witness === undefined ? begun : ({ witnessFresh: true } as const);
+  const tags = next.identity === undefined ? {} : { tags: keys.tags ?? keys.identity };
+  if (next.witness !== undefined) await setAside(join(home, 'witness'), keys.witness);
+  await writeSecretJson(join(home, 'keys.json'), { ...keys, ...next, ...witness, ...tags });
+  await writeJson(join(home, 'org.json'), card);
+  return card;
+}
+
+/** The old key's memory, named by the key's public half. */
+async function setAside(path: string, seed: string): Promise<void> {
+  const name = toHex(ed25519Signer(fromHex(seed)).key).slice(0, 16);
+  await rename(path, `${path}-${name}`).catch((error: unknown) => {
+    if (!isSystemError(error)) throw error;
+  });
+}
+
+async function readKeysFile(home: string): Promise<KeysFile> {
+  const text = await readSecret(home, 'keys.json');
+  return check('keys.json', keysFile, parseJson('keys.json', text));
 }
 
 export async function readAdminToken(home: string): Promise<string> {

@@ -29,7 +29,6 @@ import { followAndWitness } from './follow-and-witness.ts';
 import {
   CHARTER_FILE,
   type GatewayConfig,
-  type MemberCard,
   readAdminToken,
   readGatewayConfig,
   readKeys,
@@ -38,6 +37,7 @@ import {
 import { relayedHeaders } from './http/blob-routes.ts';
 import { buildServer } from './http/server.ts';
 import type { EntryRecord } from './ledger/follower.ts';
+import { notesIn } from './ledger/handover-notes.ts';
 import { witnessMemoryIn } from './ledger/open-witness.ts';
 import { RunBook } from './tasks/runs.ts';
 import { vaultIn } from './vault.ts';
@@ -96,7 +96,7 @@ async function assemble(
     member: card.id,
   });
   const genesis = fromHex(config.genesis);
-  const charter = await readCharter(home, { card, genesis });
+  const charter = await readCharter(home, genesis);
   const origin = logOrigin(genesis);
   const copy = await openCopy(join(home, 'log'), origin);
   undo.push(() => copy.close());
@@ -121,8 +121,10 @@ async function assemble(
   const own = { home, card, keys, genesis, ledger, peers, vault: vaultIn(home), ...ports };
   const parts = { ...own, blobs, allBlobs, engine, appraiser };
   const memory = witnessMemoryIn(home);
-  const { gateway, fresh } = await followAndWitness({ ...parts, copy, memory, onEntry });
+  const notes = notesIn(home);
+  const { gateway, fresh } = await followAndWitness({ ...parts, copy, memory, notes, onEntry });
   const { follower } = gateway;
+  checkMember(gateway, charter);
   const hosts = [config.host, ...config.hosts];
   const uploads = new Uploads(home, ports);
   const jobs = await DatasetJobs.open(gateway, uploads);
@@ -158,27 +160,34 @@ async function assemble(
   };
 }
 
-async function readCharter(
-  home: string,
-  own: { card: MemberCard; genesis: Uint8Array },
-): Promise<CharterBody> {
+async function readCharter(home: string, genesis: Uint8Array): Promise<CharterBody> {
   const path = join(home, CHARTER_FILE);
   const bytes = await readFile(path).catch((cause: unknown) => {
     if (!isSystemError(cause)) throw cause;
     const message = `${path} is missing: put the charter there (cloister gateway init)`;
     throw gatewayError('home-missing', message, { cause });
   });
-  const charter = decodeFoundingCharter(bytes, own.genesis, nodeCrypto);
-  const { id, identity, witness, hpke } = own.card;
-  const mine = memberById(charter, id);
+  return decodeFoundingCharter(bytes, genesis, nodeCrypto);
+}
+
+/**
+ * A founder's keys are those of the first charter, until one is in force here. After that a member
+ * may be named with other keys, later, or not any more: it follows all the same.
+ */
+function checkMember({ card, keys, follower, log }: Gateway, founding: CharterBody): void {
+  const inForce = follower.state.charter;
+  const mine = memberById(inForce ?? founding, card.id);
   const same =
     mine !== undefined &&
-    equal(mine.identity, fromHex(identity)) &&
-    equal(mine.witness, fromHex(witness)) &&
-    equal(mine.hpke, fromHex(hpke));
-  if (same) return charter;
-  const message = `the charter does not name ${id} with the keys of this folder`;
-  throw gatewayError('charter-mismatch', message);
+    equal(mine.identity, fromHex(card.identity)) &&
+    equal(mine.witness, fromHex(card.witness)) &&
+    equal(mine.hpke, fromHex(card.hpke));
+  if (same) return;
+  const message = `the charter does not name ${card.id} with the keys of this folder`;
+  if (inForce === null && mine !== undefined && !keys.witnessFresh) {
+    throw gatewayError('charter-mismatch', message);
+  }
+  log.warn({ version: (inForce ?? founding).version }, message);
 }
 
 function peersOf(config: GatewayConfig): Map<string, GatewayClient> {

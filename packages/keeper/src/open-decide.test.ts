@@ -73,6 +73,9 @@ interface Showing {
   readonly signers?: readonly string[];
   readonly quorum?: number;
   readonly join?: Uint8Array;
+  /** The quorum of the charter that it comes to by a step, and by syncing to the fresh head. */
+  readonly stepped?: number;
+  readonly synced?: number;
 }
 
 /** Decides, everything being right unless `of` says otherwise. */
@@ -84,7 +87,11 @@ async function decided(of: Showing = {}): Promise<Decision> {
     return committee.blobs.get(digest);
   };
   const { quorum = world.charter.witnesses.quorum } = of;
-  const charter = { ...world.charter, witnesses: { faulty: 1, quorum } };
+  const charterOf = (wanted: number) => ({
+    ...world.charter,
+    witnesses: { faulty: 1, quorum: wanted },
+  });
+  let charter = charterOf(quorum);
   const ports: OpenPorts = {
     crypto: nodeCrypto,
     genesis: world.genesis,
@@ -94,8 +101,16 @@ async function decided(of: Showing = {}): Promise<Decision> {
       get state() {
         return shown;
       },
-      charter,
-      syncTo: async () => undefined,
+      get charter() {
+        return charter;
+      },
+      syncTo: async () => {
+        if (of.synced !== undefined) charter = charterOf(of.synced);
+      },
+      step: async () => {
+        if (of.stepped !== undefined) charter = charterOf(of.stepped);
+        return of.stepped !== undefined;
+      },
     },
     challenges: { use: (_, candidates) => candidates[0] as Uint8Array },
     appraiser: {
@@ -170,6 +185,25 @@ describe('a decision', () => {
     expect(await opened({ quorum: 2, signers: ['hospital', 'bank'] })).toEqual([0, 1, 3]);
     const without = { quorum: 2, signers: ['insurer', 'bank'] };
     expect(await refused(without)).toBe('verification required-witness-missing');
+  });
+
+  it('counts the witnesses of the charter that it follows to', async () => {
+    const two = ['hospital', 'bank'];
+    expect(await refused({ quorum: 3, signers: two })).toBe('verification quorum-not-met');
+    expect(await opened({ quorum: 3, signers: two, stepped: 2 })).toEqual([0, 1, 3]);
+    const later = { quorum: 2, signers: two, synced: 3 };
+    expect(await refused(later)).toBe('verification quorum-not-met');
+    const without = { quorum: 2, signers: ['insurer', 'bank'], stepped: 1 };
+    expect(await refused(without)).toBe('verification required-witness-missing');
+  });
+
+  it('is not made by a seat that the charter has no place for', async () => {
+    const state = changed(({ charter }) => {
+      for (const environment of charter?.environments ?? []) {
+        if (environment.id === 'keeper-sgx') environment.measurements.length = 0;
+      }
+    });
+    expect(await refused({ state })).toBe('policy join-measurement-unknown');
   });
 
   it('is not made for an owner for whom no witness stands', async () => {

@@ -20,7 +20,7 @@
 // caller that is not checked against the ledger; points leave only sealed to the join's key.
 
 import type { PartialOpening } from '@cloister/api';
-import { attestedError } from '@cloister/attested';
+import { attestedError, crossed } from '@cloister/attested';
 import {
   type Appraiser,
   agreedTime,
@@ -31,6 +31,7 @@ import {
   decodeTaskOpenings,
   evidenceRefused,
   type Follower,
+  judgeStanding,
   type OpenedColumn,
   type OpeningReceipt,
   openedColumns,
@@ -45,7 +46,7 @@ import {
   witnessesOf,
 } from '@cloister/contract';
 import { judge, refusedBy, type Suppression } from '@cloister/contract/policy';
-import { type BlobStore, type CryptoPort, equal, fromHex, toHex } from '@cloister/core';
+import { type BlobStore, type CryptoPort, equal, fromHex, isCoded, toHex } from '@cloister/core';
 import { parseSealedKey, type SealedKey } from '@cloister/threshold';
 import { type HpkeKeyPair, hpkeOpen, type KeyShare, partialOpen } from '@cloister/threshold/node';
 import {
@@ -64,7 +65,7 @@ const NO_AAD = new Uint8Array(0);
 export interface OpenPorts {
   readonly crypto: CryptoPort;
   readonly blobs: BlobStore;
-  readonly follower: Pick<Follower, 'state' | 'charter' | 'syncTo'>;
+  readonly follower: Pick<Follower, 'state' | 'charter' | 'syncTo' | 'step'>;
   readonly challenges: Pick<ChallengeTable, 'use'>;
   readonly appraiser: Appraiser;
   readonly hpke: HpkeKeyPair;
@@ -99,7 +100,7 @@ export async function decide(
   request: OpenRequest,
 ): Promise<Decision> {
   const fresh = await checkFreshness(ports, request);
-  const rights = await checkRights(ports, share, request, fresh);
+  const rights = checkRights(ports, share, request);
   const collateral = await checkTimes(ports, rights, fresh);
   const contents = checkOpenings(ports, rights, request.openings);
   const suppression = checkPolicy(contents);
@@ -114,10 +115,31 @@ export async function decide(
 
 /** Step 1. The required witnesses are those of the owners of the task's inputs. */
 async function checkFreshness(ports: OpenPorts, request: OpenRequest): Promise<Freshness> {
-  const { follower, challenges, crypto, genesis } = ports;
+  const { follower, challenges } = ports;
   const key = toHex(request.join);
   const note = mergeAll(request.freshness);
   const challenge = challenges.use(key, parseFreshness(parseNote(note).text).challenges);
+  const { charter } = follower;
+  const fresh = await verifyUnder(ports, request, { note, challenge }).catch(async (error) => {
+    // The witnesses may be those of a charter that this keeper has not followed to yet.
+    if (!isCoded(error, 'quorum-not-met')) throw error;
+    await crossed(ports);
+    if (follower.charter === charter) throw error;
+    return verifyUnder(ports, request, { note, challenge });
+  });
+  const before = follower.charter;
+  await follower.syncTo(fresh);
+  // At that head others may be the witnesses: theirs count.
+  if (follower.charter === before) return fresh;
+  return verifyUnder(ports, request, { note, challenge });
+}
+
+function verifyUnder(
+  { follower, crypto, genesis }: OpenPorts,
+  request: OpenRequest,
+  { note, challenge }: { note: string; challenge: Uint8Array },
+): Promise<Freshness> {
+  const key = toHex(request.join);
   const witnesses = witnessesOf(follower.charter);
   // A join comes after its task, the task after its datasets: with the join all owners are known.
   const task = follower.state.joins.get(key)?.body.task;
@@ -149,17 +171,20 @@ function mergeAll(notes: readonly string[]): string {
 }
 
 /** Steps 2 and 3. */
-async function checkRights(
-  ports: OpenPorts,
-  share: KeyShare,
-  request: OpenRequest,
-  fresh: Freshness,
-): Promise<Allowed> {
-  await ports.follower.syncTo(fresh);
+function checkRights(ports: OpenPorts, share: KeyShare, request: OpenRequest): Allowed {
   const rights = rightsNow(ports, request);
+  checkOwnPlace(ports, share, rights);
   if (rights.epoch === toHex(share.epoch)) return rights;
   const message = 'another epoch has become active, and this keeper has no share of it yet';
   throw attestedError('keeper-not-holding', message);
+}
+
+/** A seat that the charter in force has no place for opens nothing: nobody would count it. */
+function checkOwnPlace({ follower }: OpenPorts, share: KeyShare, { epoch }: Allowed): void {
+  const { joins, epochs } = follower.state;
+  const own = joins.get(epochs.get(epoch)?.joins[share.seat - 1] ?? '');
+  const gone = own === undefined ? undefined : judgeStanding(follower.state, own.body);
+  if (gone !== undefined) throw voidError(gone.code, `this keeper: ${gone.sentence}`);
 }
 
 function rightsNow(ports: OpenPorts, request: OpenRequest): Allowed {

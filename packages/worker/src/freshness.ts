@@ -5,6 +5,7 @@
 // Invariant: only signatures that hold count, each witness once.
 import {
   cosignedHead,
+  crossed,
   gather,
   isMet,
   patiently,
@@ -29,16 +30,21 @@ export async function freshnessNote(
   asked: { head: TreeHead; challenges: readonly Uint8Array[]; owners: readonly string[] },
 ): Promise<string> {
   const { config, timers } = ports;
-  const rule = witnessRule(ports, asked.owners);
   let { head } = asked;
   return patiently('the witnesses', { timers, patienceMs: config.patienceMs }, async () => {
+    const rule = witnessRule(ports, asked.owners);
     const answer = await askWitnesses(ports, gateways, {
       head,
       rule,
       challenges: asked.challenges,
     });
     if (answer.note !== undefined) return answer.note;
-    const newer = await cosignedHead(ports, gateways, { least: head.size, rule });
+    const newer = await cosignedHead(ports, gateways, { least: head.size, rule }).catch(
+      async (error: unknown) => {
+        await crossed(ports);
+        throw error;
+      },
+    );
     if (newer.size > head.size || answer.stale) {
       head = newer;
       return undefined;

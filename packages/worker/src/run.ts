@@ -13,7 +13,7 @@
 // - Whatever happens, the run's folder and keys are gone when it returns.
 import { join as joinPath } from 'node:path';
 import type { RunStatus } from '@cloister/api';
-import { errorFields, isPassing, patiently, tidyCode, witnessRule } from '@cloister/attested';
+import { errorFields, isPassing, patiently, tidyCode } from '@cloister/attested';
 import {
   decodeTaskOpenings,
   type Measures,
@@ -134,7 +134,7 @@ async function runJoined(ports: WorkerPorts, identity: RunIdentity, joined: Join
   };
   const said = await sealFor(ports, rights, measures);
   const usage = usageOf(identity, { join, rights, ready, columns, receipts, sealed, said });
-  await record(ports, identity, rights, usage);
+  await record(identity, rights, usage);
   onPhase('releasing');
   await release(ports, identity, joined, { rights, sealed });
 }
@@ -267,13 +267,8 @@ function usageOf(
 }
 
 /** The usage record, and its receipt with every owner's witness on it. */
-async function record(
-  ports: WorkerPorts,
-  identity: RunIdentity,
-  rights: Allowed,
-  said: Said<'usage'>,
-): Promise<void> {
-  await identity.appender.event('usage', said, { rule: witnessRule(ports, rights.owners) });
+async function record(identity: RunIdentity, rights: Allowed, said: Said<'usage'>): Promise<void> {
+  await identity.appender.event('usage', said, { owners: rights.owners });
 }
 
 /** The blobs to every recipient's gateway, then the event that says so. */

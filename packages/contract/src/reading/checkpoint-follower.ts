@@ -3,8 +3,8 @@
 // are believed only when the tree over them has the root of a head that a quorum of witnesses
 // signed; only then are they admitted and folded. So a gateway can be silent, but it cannot lie.
 //
-// Where the charter has changed its witnesses, the follower crosses by a handover that those it knows
-// have signed (handover.ts); a gateway's word about a charter is worth nothing.
+// Where the charter has changed its witnesses, the follower crosses by a handover that the ones it
+// knows have signed (handover.ts); a gateway's word about a charter is worth nothing.
 //
 // Invariants: `state` is the fold of exactly the first `size` entries of the tree; it moves only
 // forward, and never past a signed head; one extension runs at a time. Where a peer's entries give

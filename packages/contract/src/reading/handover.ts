@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a reader crosses a change of witnesses. It knows the charter before, and its witnesses only; a
+// How a reader crosses a change of witnesses. It knows the charter before and its witnesses only. A
 // handover is a head with the amendment in it that enough of them signed. Enough is said by both
 // charters (charter/amendment.ts), so the reader folds the entries on a copy first.
 // docs/design/charters-that-live.md.

@@ -48,6 +48,7 @@ const entriesQuery = z.object({
 });
 const inclusionQuery = z.object({ seq: natural, size: natural });
 const consistencyQuery = z.object({ from: natural, to: natural });
+const handoversQuery = z.object({ from: natural.default(1) });
 const checkpointQuery = z.object({ least: natural.default(0) });
 
 export interface PeerRoutesOptions {
@@ -122,6 +123,11 @@ function logRoutes(app: FastifyInstance, gateway: Gateway): void {
     const { least } = parseQuery(checkpointQuery, request);
     const { note, size, root } = await callers.wait(() => witness.checkpoint(least));
     return { note, size, root: toHex(root) };
+  });
+
+  app.get('/v1/log/handovers', async (request) => {
+    const { from } = parseQuery(handoversQuery, request);
+    return { notes: await gateway.handovers.list(from) };
   });
 
   app.get('/v1/log/inclusion', async (request) => {

@@ -15,11 +15,14 @@ import {
   type AnyEvent,
   Archive,
   admit,
+  type CharterBody,
+  type Crossing,
   emptyState,
   type FoldState,
   foldEntry,
   type Ledger,
   type LedgerEntry,
+  witnessesChange,
 } from '@cloister/contract';
 import { type CodedError, type CryptoPort, isCoded, type Timers, toHex } from '@cloister/core';
 import { logStoreError } from '@cloister/log-store';
@@ -64,6 +67,8 @@ export class Follower {
   readonly archive = new Archive();
   readonly tree: MerkleTree;
   readonly #options: FollowerOptions;
+  /** The charters that were in force, oldest first, and the positions that made them so. */
+  readonly charters: { readonly body: CharterBody; readonly seq: number }[] = [];
   readonly #records: EntryRecord[] = [];
   readonly #waiting = new Set<{ size: number; resolve: () => void }>();
   readonly #byKey = new Map<string, number>();
@@ -84,6 +89,14 @@ export class Follower {
   /** Why following has ended, if it has. */
   get failure(): CodedError | undefined {
     return this.#failure;
+  }
+
+  /** Where the witnesses changed, oldest first. */
+  get crossings(): Crossing[] {
+    return this.charters.slice(1).flatMap(({ body: after, seq }, i) => {
+      const before = this.charters[i]?.body;
+      return before !== undefined && witnessesChange(before, after) ? [{ before, after, seq }] : [];
+    });
   }
 
   record(seq: number): EntryRecord | undefined {
@@ -202,9 +215,14 @@ export class Follower {
 
   async #take(bytes: Uint8Array): Promise<void> {
     const { crypto, admission = admit } = this.#options;
+    const before = this.state.charter;
     const { outcome, event } = await foldEntry(this.state, bytes, crypto, admission);
     this.archive.take(this.state);
     this.tree.append(bytes);
+    const { charter } = this.state;
+    if (charter !== null && charter !== before) {
+      this.charters.push({ body: charter, seq: outcome.seq });
+    }
     const record: EntryRecord = {
       seq: outcome.seq,
       size: bytes.length,

@@ -4,7 +4,7 @@
 //
 // Invariants
 // - A new memory is made only while nothing says that the key has begun: neither the mark beside
-//   the keys nor a log in the folder.
+//   the keys nor a log in the folder, unless the key was made after that log (home.ts, takeKeys).
 // - The memory is durable before the mark is, and the mark before anything is signed; a crash
 //   between them costs nothing.
 import { join } from 'node:path';
@@ -51,7 +51,9 @@ export async function openWitness(of: WitnessHome): Promise<{ witness: Witness; 
     tree: of.tree,
   };
   const remembered = (await memory.store.load().catch(() => undefined)) !== undefined;
-  if (!remembered && (of.keys.witnessBegun || of.replayed > 0)) throw forgotten(memory.path);
+  const { witnessBegun, witnessFresh } = of.keys;
+  const begun = witnessBegun || (of.replayed > 0 && !witnessFresh);
+  if (!remembered && begun) throw forgotten(memory.path);
   const witness = await (remembered ? Witness.open(options) : Witness.create(options));
   if (!of.keys.witnessBegun) await memory.markBegun();
   return { witness, fresh: !remembered };

@@ -13,8 +13,9 @@
 //   that is forgotten here, nothing is signed any more.
 
 import type { GatewayClient } from '@cloister/api';
+import { witnessesOf } from '@cloister/contract';
 import { type CodedError, type CryptoPort, isCoded, type Timers, toHex } from '@cloister/core';
-import { gatherCosignatures, type TreeHead, type Witness } from '@cloister/tlog';
+import { gatherCosignatures, type TreeHead, type Witness, type WitnessKey } from '@cloister/tlog';
 import type { GatewayErrorCode } from '../errors.ts';
 import { gatewayError } from '../errors.ts';
 import type { Follower } from './follower.ts';
@@ -34,6 +35,12 @@ export interface WitnessServiceOptions {
   readonly timers: Timers;
   /** How long an entry that others are said to have is waited for, ms; 5,000 if not given. */
   readonly catchUpMs?: number;
+}
+
+/** Whose signatures are gathered, and how many are enough. */
+export interface WitnessRule {
+  readonly witnesses: readonly WitnessKey[];
+  readonly quorum: number;
 }
 
 /** A checkpoint with at least a quorum of cosignatures. */
@@ -90,14 +97,27 @@ export class WitnessService {
       const gathered = await running;
       if (gathered.size >= least) return gathered;
     }
-    this.#gathering ??= this.#gather().finally(() => {
-      this.#gathering = undefined;
-    });
+    this.#gathering ??= this.#gather(() => this.#rule())
+      .then((gathered) => {
+        this.#newest = gathered;
+        return gathered;
+      })
+      .finally(() => {
+        this.#gathering = undefined;
+      });
     const gathered = await this.#gathering;
     return gathered.size >= least ? gathered : this.checkpoint(least);
   }
 
-  async #gather(): Promise<GatheredCheckpoint> {
+  /**
+   * A head of now with the signatures of so many of these witnesses, who need not be the charter's.
+   * @throws CodedError `quorum-unreachable`
+   */
+  gatherUnder(rule: WitnessRule): Promise<GatheredCheckpoint> {
+    return this.#gather(() => rule);
+  }
+
+  async #gather(ruleNow: () => WitnessRule): Promise<GatheredCheckpoint> {
     const { follower, timers } = this.#options;
     let signers: readonly string[] = [];
     let patienceMs = this.#options.catchUpMs ?? CATCH_UP_MS;
@@ -109,11 +129,11 @@ export class WitnessService {
         throw error;
       });
       if (own === undefined) continue;
-      const { note, times, stale, ahead } = await this.#ask(head, own.checkpoint);
+      const { note, times, stale, ahead } = await this.#ask(head, own.checkpoint, ruleNow());
       signers = times.map(({ name }) => name);
-      if (note !== undefined && signers.length >= this.#quorum()) {
-        this.#newest = { ...head, note, signers };
-        return this.#newest;
+      if (note !== undefined && signers.length >= ruleNow().quorum) {
+        const gathered: GatheredCheckpoint = { ...head, note, signers };
+        return gathered;
       }
       if (ahead) {
         // Whoever is ahead has an entry that we shall see too; who only says so is not waited for.
@@ -124,7 +144,7 @@ export class WitnessService {
       } else if (!stale) break;
     }
     const names = signers.length === 0 ? 'none' : signers.join(', ');
-    const wanted = `${signers.length} of ${this.#quorum()} witnesses signed (${names})`;
+    const wanted = `${signers.length} of ${ruleNow().quorum} witnesses signed (${names})`;
     const message = `${wanted}: are the other gateways running?`;
     const details = { signers };
     throw gatewayError('quorum-unreachable', message, {
@@ -133,10 +153,8 @@ export class WitnessService {
   }
 
   /** Asks all peers at once and answers as soon as a quorum has signed, or all have answered. */
-  #ask(head: TreeHead, own: string) {
-    const { origin, follower, peers, crypto } = this.#options;
-    const members = follower.state.charter?.members ?? [];
-    const witnesses = members.map(({ id, witness }) => ({ name: id, key: witness }));
+  #ask(head: TreeHead, own: string, { witnesses, quorum }: WitnessRule) {
+    const { origin, peers, crypto } = this.#options;
     const expect = { checkpoint: { origin, ...head }, witnesses };
     const notes = [own];
     let [stale, ahead] = [false, false];
@@ -154,14 +172,17 @@ export class WitnessService {
           return;
         }
         const gathered = await count();
-        if (gathered.times.length >= this.#quorum()) resolve(gathered);
+        if (gathered.times.length >= quorum) resolve(gathered);
       });
       Promise.all(asked).then(count).then(resolve, reject);
     });
   }
 
-  #quorum(): number {
-    return this.#options.follower.state.charter?.witnesses.quorum ?? Number.POSITIVE_INFINITY;
+  #rule(): WitnessRule {
+    const { charter } = this.#options.follower.state;
+    const witnesses = charter === null ? [] : witnessesOf(charter);
+    const rule = { witnesses, quorum: charter?.witnesses.quorum ?? Number.POSITIVE_INFINITY };
+    return rule;
   }
 
   async #sign(head: TreeHead, challenges?: readonly Uint8Array[]) {

@@ -3,7 +3,7 @@
 // some may be, in order, as the seed has it. The order's copy, the witness's memory, the vault.
 import type { Ledger, LedgerEntry } from '@cloister/contract';
 import type { Timers } from '@cloister/core';
-import type { Vault, VaultEntry, WitnessMemory } from '@cloister/gateway/protocol';
+import type { NoteStore, Vault, VaultEntry, WitnessMemory } from '@cloister/gateway/protocol';
 
 /** How long it takes until something is durable. */
 const SYNC_MS = 1;
@@ -13,6 +13,7 @@ export class Disk {
   readonly entries: Uint8Array[] = [];
   witnessBegun = false;
   #witness: Uint8Array | undefined;
+  readonly #notes = new Map<number, string>();
   /** What is not durable yet. */
   #writing: Uint8Array[] = [];
   #saving: Uint8Array | undefined;
@@ -34,6 +35,13 @@ export class Disk {
         this.vaulted.push(entry);
       },
       all: async () => [...this.vaulted],
+    };
+  }
+
+  get notes(): NoteStore {
+    return {
+      read: async (version) => this.#notes.get(version),
+      write: async (version, note) => void this.#notes.set(version, note),
     };
   }
 

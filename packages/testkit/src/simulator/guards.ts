@@ -52,7 +52,7 @@ export const REFUSALS: Readonly<Partial<Record<Guard, string>>> = {
   'own-witness': 'tlog/witness-set.ts checkEnough required-witness-missing',
   'one-head': 'keeper/open.ts mergeAll freshness-notes-differ',
   genesis: 'tlog/freshness.ts verifyFreshness freshness-genesis-mismatch',
-  'own-history': 'keeper/open.ts checkRights ports.follower.syncTo()',
+  'own-history': 'keeper/open.ts checkFreshness follower.syncTo()',
   'run-ended': 'contract/fold/rights.ts rightsOfJoin run-ended',
   'evidence-expiry': 'keeper/open.ts checkEvidence evidence-expired',
   policy: 'keeper/open.ts checkPolicy refusedBy',

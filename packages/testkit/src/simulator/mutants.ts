@@ -248,7 +248,7 @@ export function appraisersOf(stage: Stage, blobs: Parameters<typeof stubAppraise
   return { seats: stage.off('seat-appraisal') ? anyone : stubAppraiser(blobs), worker };
 }
 
-type Seen = Pick<Follower, 'state' | 'charter' | 'syncTo'>;
+type Seen = Pick<Follower, 'state' | 'charter' | 'syncTo' | 'step'>;
 
 /** The follower with some of what it shows replaced; the rest moves on with it. */
 function seen(
@@ -261,6 +261,7 @@ function seen(
     },
     charter: by.charter ?? follower.charter,
     syncTo: by.syncTo ?? ((head) => follower.syncTo(head)),
+    step: () => follower.step(),
   };
 }
 

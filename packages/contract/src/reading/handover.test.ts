@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+// A reader that pinned the genesis follows through changes of witnesses, and only through those
+// that the witnesses before have signed.
+import { nodeCrypto } from '@cloister/core/node';
+import { accepted, amending, START_MS, World } from '@cloister/testkit/world';
+import {
+  cosign,
+  formatCheckpoint,
+  formatNote,
+  logOrigin,
+  MerkleTree,
+  type NoteSignature,
+} from '@cloister/tlog';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { type CheckpointedPeer, CheckpointFollower } from './checkpoint-follower.ts';
+
+const { amend, keysNamed, memberNamed, sign } = amending;
+const MEMBERS = ['insurer', 'hospital', 'bank'];
+
+let world: World;
+
+beforeEach(async () => {
+  world = await World.create();
+});
+
+/** The bank's witness key becomes `<keys>/witness`, by itself and another member. */
+async function rotate(of: World, keys: string): Promise<void> {
+  const amendment = await amend(
+    of,
+    (draft) => {
+      draft.members = draft.members.map((one) =>
+        one.id === 'bank' ? { ...one, witness: memberNamed(of, 'bank', keys).witness } : one,
+      );
+    },
+    { signers: ['bank', 'hospital'] },
+  );
+  const { witness } = keysNamed(of, keys);
+  accepted(await sign(of, amendment, { signer: of.identity('bank'), witness }));
+}
+
+/** A signed note of the first `size` entries, by these witnesses' keys. */
+async function note(of: World, size: number, signers: Record<string, string>): Promise<string> {
+  const tree = new MerkleTree(nodeCrypto);
+  for (const entry of of.log.slice(0, size)) tree.append(entry);
+  const checkpoint = { origin: logOrigin(of.genesis), size, root: tree.root() };
+  const lines: NoteSignature[] = [];
+  for (const [name, keys] of Object.entries(signers)) {
+    const by = { name, signer: of.witness(keys), timeSeconds: 1 };
+    lines.push(await cosign(nodeCrypto, by, checkpoint));
+  }
+  return formatNote(formatCheckpoint(checkpoint), lines);
+}
+
+const OLD = Object.fromEntries(MEMBERS.map((id) => [id, id]));
+const NEW = { ...OLD, bank: 'bank-2' };
+
+function peerOf(
+  of: World,
+  shown: { head: string; size: number; handovers?: string[] },
+): CheckpointedPeer {
+  return {
+    entries: async (from, { limit = 500 } = {}) => {
+      return { events: of.log.slice(from, from + limit), size: of.log.length };
+    },
+    checkpoint: async () => ({ note: shown.head, size: shown.size, root: '' }),
+    ...(shown.handovers && { handovers: async () => shown.handovers as string[] }),
+  };
+}
+
+function followerOf(...peers: CheckpointedPeer[]): CheckpointFollower {
+  const { genesis, charter: founding } = world;
+  return new CheckpointFollower({ crypto: nodeCrypto, peers, genesis, founding });
+}
+
+async function codeOf(work: Promise<unknown>): Promise<string> {
+  return work.then(
+    (value) => String(value),
+    (error: { code?: string }) => error.code ?? String(error),
+  );
+}
+
+describe('a change of a witness key', () => {
+  it('is crossed by a head that the keys which stay have signed', async () => {
+    await rotate(world, 'bank-2');
+    const size = world.log.length;
+    const handovers = [await note(world, size, { insurer: 'insurer', hospital: 'hospital' })];
+    await world.tickAll(START_MS + 1).catch(() => undefined);
+    const all = world.log.length;
+    const head = await note(world, all, NEW);
+    const follower = followerOf(peerOf(world, { head, size: all, handovers }));
+    expect(await codeOf(follower.step())).toBe('true');
+    expect([follower.size, follower.charter.version]).toEqual([all, 2]);
+  });
+
+  it('needs no handover where the old quorum signed a head past it', async () => {
+    await rotate(world, 'bank-2');
+    const size = world.log.length;
+    const follower = followerOf(peerOf(world, { head: await note(world, size, OLD), size }));
+    expect(await codeOf(follower.step())).toBe('true');
+    expect(follower.charter.version).toBe(2);
+  });
+
+  it('is crossed several times on', async () => {
+    await rotate(world, 'bank-2');
+    const first = await note(world, world.log.length, { insurer: 'insurer', hospital: 'hospital' });
+    await rotate(world, 'bank-3');
+    const size = world.log.length;
+    const second = await note(world, size, { insurer: 'insurer', hospital: 'hospital' });
+    const head = await note(world, size, { ...OLD, bank: 'bank-3' });
+    const follower = followerOf(peerOf(world, { head, size, handovers: [first, second] }));
+    expect(await codeOf(follower.step())).toBe('true');
+    expect(follower.charter.version).toBe(3);
+  });
+
+  it.each<[string, Record<string, string>, number]>([
+    ['one of the old', { insurer: 'insurer' }, 0],
+    ['the new key and one of the old', { insurer: 'insurer', bank: 'bank-2' }, 0],
+    ['the old ones over a head before it', { insurer: 'insurer', hospital: 'hospital' }, 1],
+  ])('is not crossed by %s', async (_who, signers, early) => {
+    await rotate(world, 'bank-2');
+    const size = world.log.length;
+    const handovers = [await note(world, size - early, signers)];
+    const head = await note(world, size, NEW);
+    const follower = followerOf(peerOf(world, { head, size, handovers }));
+    expect(await codeOf(follower.step())).toBe('quorum-not-met');
+    expect(follower.size).toBe(0);
+  });
+
+  it('of a history that is not the signed one is not crossed', async () => {
+    const other = world.fork();
+    await rotate(other, 'bank-9');
+    await rotate(world, 'bank-2');
+    const size = world.log.length;
+    const kept = { insurer: 'insurer', hospital: 'hospital' };
+    const handovers = [await note(world, size, kept)];
+    const forged = peerOf(other, { head: await note(other, size, NEW), size, handovers });
+    const follower = followerOf(forged);
+    expect(await codeOf(follower.step())).toBe('ledger-history-mismatch');
+    expect(follower.size).toBe(0);
+    // The tree is as it was: an honest gateway brings it on.
+    const honest = peerOf(world, { head: await note(world, size, NEW), size, handovers });
+    const both = followerOf(forged, honest);
+    expect(await codeOf(both.step())).toBe('true');
+  });
+
+  it('that is none is not crossed with fewer than the old quorum', async () => {
+    await amend(world, (draft) => Object.assign(draft, { name: 'Other' }));
+    const size = world.log.length;
+    const kept = { insurer: 'insurer', hospital: 'hospital' };
+    const handovers = [await note(world, size, kept)];
+    const follower = followerOf(peerOf(world, { head: handovers[0] as string, size, handovers }));
+    expect(await codeOf(follower.step())).toBe('quorum-not-met');
+  });
+});
+
+it('a removed member’s signature is none at a head of the charter after it', async () => {
+  await amend(
+    world,
+    (draft) => {
+      draft.members = draft.members.filter(({ id }) => id !== 'bank');
+      draft.witnesses = { faulty: 0, quorum: 2 };
+    },
+    { signers: ['insurer', 'hospital'] },
+  );
+  const size = world.log.length;
+  const handovers = [await note(world, size, { insurer: 'insurer', hospital: 'hospital' })];
+  const start = followerOf(peerOf(world, { head: handovers[0] as string, size, handovers }));
+  expect(await codeOf(start.step())).toBe('true');
+  await world.must(world.witness('insurer'), 'tick', { time: START_MS + 1 });
+  const all = world.log.length;
+  const shown = { head: await note(world, all, { insurer: 'insurer', bank: 'bank' }), size: all };
+  const follower = followerOf(peerOf(world, { ...shown, handovers }));
+  expect(await codeOf(follower.step())).toBe('quorum-not-met');
+  expect(follower.size).toBe(size);
+});
+
+it('rules that are not known here end the following for good', async () => {
+  await amend(world, (draft) => Object.assign(draft, { fold: 2 }));
+  const until = world.log.length;
+  const entry = await world.sign(world.witness('bank'), 'tick', { time: START_MS + 1 });
+  world.log.push(entry);
+  const size = world.log.length;
+  const follower = followerOf(peerOf(world, { head: await note(world, size, OLD), size }));
+  expect(await codeOf(follower.step())).toBe('fold-version-unknown');
+  expect(follower.state.seq).toBe(until);
+  expect(await codeOf(follower.step())).toBe('fold-version-unknown');
+});
