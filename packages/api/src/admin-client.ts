@@ -201,9 +201,9 @@ export class AdminClient {
     });
   }
 
-  /** Publishes a collateral bundle (bytes as `cloister evidence collateral` makes them). */
+  /** Publishes the parts in a file: of parts, a bundle, or what a maker serves. */
   addCollateral(bytes: Uint8Array) {
-    return this.http.json(admin.recorded, { path: '/admin/v1/collateral', bytes });
+    return this.http.json(admin.collateralAdded, { path: '/admin/v1/collateral', bytes });
   }
 
   #post<T extends z.ZodType>(path: string, json: unknown, schema: T): Promise<z.infer<T>> {

@@ -109,6 +109,21 @@ export const datasetJson = z.object({
   groupKey: z.enum(['current', 'superseded']),
 });
 
+/** Parts of collateral that were new, and how many the ledger had. Times in milliseconds. */
+export const collateralAdded = z.object({
+  added: z.array(
+    z.object({
+      seq: count,
+      part: z.string(),
+      subject: z.string(),
+      evaluation: count,
+      issued: count,
+      until: count,
+    }),
+  ),
+  known: count,
+});
+
 export const datasetAnswer = z.object({ dataset: datasetJson, recorded });
 
 /** POST /admin/v1/tasks and /admin/v1/tasks/check */
@@ -287,5 +302,6 @@ export type TaskRequest = z.input<typeof taskRequest>;
 export type CheckAnswer = z.infer<typeof checkAnswer>;
 export type TaskJson = z.infer<typeof taskJson>;
 export type BillAnswer = z.infer<typeof billAnswer>;
+export type CollateralAdded = z.infer<typeof collateralAdded>;
 export type Recorded = z.infer<typeof recorded>;
 export type VerifyAnswer = z.infer<typeof verifyAnswer>;

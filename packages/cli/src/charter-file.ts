@@ -14,6 +14,7 @@ import {
 } from '@cloister/contract';
 import { fromBase64, fromHex, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
+import { decodeRoot } from '@cloister/evidence';
 import type { MemberCard, OperatorCard } from '@cloister/gateway/home';
 import { z } from 'zod';
 import { cliError } from './errors.ts';
@@ -101,6 +102,8 @@ function environmentOf(
     tee: card.tee,
     family: card.family,
     root: nodeCrypto.digest('sha256', rootDocument(card)),
+    rootKey: nodeCrypto.digest('sha256', decodeRoot(rootDocument(card)).key),
+    evaluation: { least: 0 },
     trust: 'simulated',
     measurements: [
       {

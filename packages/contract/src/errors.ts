@@ -50,6 +50,10 @@ export const contractError = errorTable({
     kind: 'policy',
     says: 'A charter has simulated hardware and does not say so.',
   },
+  'charter-evaluation': {
+    kind: 'policy',
+    says: 'An environment takes no evaluation number: its greatest is below its least.',
+  },
   // why `admit` refuses bytes, besides core's codes for CBOR, COSE and keys, and threshold's
   'event-too-large': {
     kind: 'malformed',
@@ -228,6 +232,10 @@ export const contractError = errorTable({
   'appraisal-failed': {
     kind: 'verification',
     says: 'The evidence of a node is not what the charter wants.',
+  },
+  'collateral-not-in-force': {
+    kind: 'unavailable',
+    says: 'The ledger has no collateral in force for this evidence; let a member add it.',
   },
   // policies and uses of columns
   'policy-malformed': coreError.rows['policy-malformed'],

@@ -29,6 +29,7 @@ export * from './fold/acceptance.ts';
 export { needsOf } from './fold/amendments.ts';
 export { Archive } from './fold/archive.ts';
 export { FOLD_VERSION } from './fold/charter.ts';
+export * from './fold/collateral.ts';
 export { silentJoins } from './fold/epoch-ends.ts';
 export * from './fold/fold.ts';
 export { grantsOf } from './fold/grants.ts';

@@ -25,6 +25,9 @@ export {
 export * from './inspect.ts';
 export { COMMANDS as OPTEE_COMMANDS, type OpteeCommand } from './op-tee/constants.ts';
 export { opteeNonce } from './op-tee/parse.ts';
+export * from './part-needs.ts';
+export * from './parts.ts';
+export { partsFromFiles, partsOfItems } from './parts-from-files.ts';
 export { openPolicy, parsePolicy } from './policy.ts';
 export { decodeRoot, encodeRoot } from './roots/encode.ts';
 export * from './roots/make.ts';

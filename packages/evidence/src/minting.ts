@@ -20,6 +20,8 @@ import type {
 } from './mint/types.ts';
 import { createNitroRoot, mintNitro } from './nitro/mint.ts';
 import { createOpteeRoot, mintOptee } from './op-tee/mint.ts';
+import type { CollateralPart } from './parts.ts';
+import { partsOfItems } from './parts-from-files.ts';
 import { decodeRoot, encodeRoot } from './roots/encode.ts';
 import { createSnpRoot, mintSnp, snpItems } from './sev-snp/mint.ts';
 import { mintSgx } from './sgx-dcap/mint.ts';
@@ -120,6 +122,15 @@ export function mintCollateral(root: DevelopmentRoot, options: MintCollateralOpt
     throw evidenceError('mint-usage', `evidence of kind ${root.kind} takes no collateral`);
   }
   return makeCollateral(root.kind, collateral(root, options));
+}
+
+/** The same as parts, each with its chain. @throws CodedError `mint-usage` */
+export function mintParts(root: DevelopmentRoot, options: MintCollateralOptions): CollateralPart[] {
+  const { certificate } = root.root;
+  return partsOfItems(
+    mintCollateral(root, options).items,
+    certificate === undefined ? [] : [certificate],
+  );
 }
 
 /** Deterministic CBOR. Secret: it holds the private keys. */

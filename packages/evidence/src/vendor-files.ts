@@ -6,7 +6,7 @@
 // signatures are checked when the bundle is used.
 //
 // Invariants: a file that is not understood is an error; so are two different files for one item.
-import { equal, fromHex, isCoded, toBase64, utf8 } from '@cloister/core';
+import { equal, fromHex, isCoded, utf8 } from '@cloister/core';
 import { type CollateralItems, decodeCollateral, makeCollateral } from './collateral.ts';
 import { DCAP_ITEMS, itemsFromDcapBundle } from './dcap/collateral.ts';
 import { parseTcbInfo } from './dcap/tcb-info.ts';
@@ -16,7 +16,7 @@ import type { Collateral, EvidenceKind } from './types.ts';
 import { commonName, parseCertificate } from './x509/certificate.ts';
 import { isSelfIssued } from './x509/chain.ts';
 import { parseCrl } from './x509/crl.ts';
-import { parsePem } from './x509/pem.ts';
+import { parsePem, writePem } from './x509/pem.ts';
 
 /** A file and what to call it in messages. */
 export interface VendorFile {
@@ -63,16 +63,7 @@ class Gathered {
  *   parsers' codes
  */
 export function collateralFromFiles(files: readonly VendorFile[], kind?: EvidenceKind): Collateral {
-  if (files.length === 0 || files.length > MAX_FILES) {
-    throw evidenceError(
-      'collateral-malformed',
-      `wanted 1 to ${MAX_FILES} files, got ${files.length}`,
-    );
-  }
-  const gathered = new Gathered();
-  for (const file of files) readFile(gathered, file.bytes, file.name, 0);
-  assignCertificates(gathered);
-  const items = Object.fromEntries([...gathered.items].map(([k, v]) => [k, v.bytes]));
+  const { items, ...gathered } = gatherItems(files);
   const info = items['tcb-info'];
   const isIntel = DCAP_ITEMS.some((name) => Object.hasOwn(items, name));
   if (isIntel) {
@@ -85,6 +76,27 @@ export function collateralFromFiles(files: readonly VendorFile[], kind?: Evidenc
   const tee = info === undefined ? undefined : parseTcbInfo(info).tee;
   const derived = tee === undefined ? 'sev-snp' : tee === 'TDX' ? 'tdx-dcap' : 'sgx-dcap';
   return makeCollateral(kind ?? gathered.kind ?? derived, items);
+}
+
+/**
+ * What the files hold, under the names of a bundle's items; the roots' certificates beside them.
+ * @throws CodedError `collateral-malformed` that names the file, and the parsers' codes
+ */
+export function gatherItems(files: readonly VendorFile[]): {
+  readonly items: CollateralItems;
+  readonly kind: EvidenceKind | undefined;
+  readonly roots: readonly Uint8Array[];
+} {
+  if (files.length === 0 || files.length > MAX_FILES) {
+    const message = `wanted 1 to ${MAX_FILES} files, got ${files.length}`;
+    throw evidenceError('collateral-malformed', message);
+  }
+  const gathered = new Gathered();
+  for (const file of files) readFile(gathered, file.bytes, file.name, 0);
+  assignCertificates(gathered);
+  const items = Object.fromEntries([...gathered.items].map(([k, v]) => [k, v.bytes]));
+  const roots = gathered.certificates.filter(({ root }) => root).map(({ der }) => der);
+  return { items, kind: gathered.kind, roots };
 }
 
 function readFile(out: Gathered, bytes: Uint8Array, from: string, depth: number): void {
@@ -204,7 +216,9 @@ function assignCertificates(out: Gathered): void {
   const roots = out.certificates.filter((c) => c.root);
   const chain = (der: Uint8Array, prefix: string): Uint8Array =>
     utf8(
-      [der, ...roots.filter((c) => c.name.startsWith(prefix)).map((c) => c.der)].map(pem).join(''),
+      [der, ...roots.filter((c) => c.name.startsWith(prefix)).map((c) => c.der)]
+        .map(writePem)
+        .join(''),
     );
   for (const { der, name, root } of out.certificates) {
     const from = `a certificate of '${name}'`;
@@ -219,9 +233,4 @@ function assignCertificates(out: Gathered): void {
     else if (/^SEV-/.test(name)) out.put('ask', chain(der, 'ARK-'), from);
     else throw unknown(from, 'is of no use in a bundle');
   }
-}
-
-function pem(der: Uint8Array): string {
-  const lines = toBase64(der).match(/.{1,64}/g) ?? [];
-  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`;
 }

@@ -105,7 +105,7 @@ export function publish<K extends EventKind>(
   kind: K,
   said: Said<K>,
 ): Promise<EntryRecord> {
-  if (kind === 'tick') return publishNow(gateway, kind, said);
+  if (kind === 'tick' || kind === 'collateral') return publishNow(gateway, kind, said);
   return gateway.statements.run(async () => {
     const record = await publishNow(gateway, kind, said);
     const missed = record.code === 'statement-not-next' && kind === 'decline';

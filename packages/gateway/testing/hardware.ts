@@ -2,21 +2,20 @@
 // SIMULATED hardware for the keepers of a test world: a charter that pins it, its roots and
 // collateral, and evidence over each keeper's own join, minted under development roots.
 import { reportData, type Said } from '@cloister/contract';
-import { CodedError } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import {
   type EvidenceKind,
-  encodeCollateral,
   encodeRoot,
   MEASUREMENT_LENGTH,
+  needsCollateral,
   REPORT_DATA_LENGTH,
 } from '@cloister/evidence';
 import {
   createDevelopmentRoot,
   type DevelopmentRoot,
   hardwareIdOf,
-  mintCollateral,
   mintEvidence,
+  mintParts,
 } from '@cloister/evidence/mint';
 import { type CharterOptions, charterSpecimen, type World } from '@cloister/testkit/world';
 
@@ -45,6 +44,7 @@ export function charterOnHardware(options: CharterOptions) {
     environments: charter.environments.map((environment) => ({
       ...environment,
       root: nodeCrypto.digest('sha256', encodeRoot(rootOf(environment.tee, enroller).root)),
+      rootKey: nodeCrypto.digest('sha256', rootOf(environment.tee, enroller).root.key),
       measurements: environment.measurements.map((m) => ({
         ...m,
         measurement: asLongAs(environment.tee as EvidenceKind, m.measurement),
@@ -63,8 +63,8 @@ function asLongAs(kind: EvidenceKind, bytes: Uint8Array): Uint8Array {
 }
 
 /**
- * Gives keepers that join from now on evidence that holds; puts roots and collateral where `put`
- * puts them.
+ * Gives keepers that join from now on evidence that holds; puts roots where `put` puts them, and
+ * collateral on the ledger.
  */
 export async function giveEvidence(
   world: World,
@@ -77,23 +77,14 @@ export async function giveEvidence(
   for (const kind of new Set(charter.environments.map(({ tee }) => tee))) {
     const root = rootOf(kind, enroller);
     await put(encodeRoot(root.root));
-    const collateral = collateralOf(root, at);
-    if (collateral === undefined) continue;
-    const { kind: tee, subject, number } = collateral;
-    const digest = await put(encodeCollateral(collateral));
-    await world.must(member, 'collateral', { tee, subject, number, digest });
+    for (const part of partsOf(root, at)) await world.must(member, 'collateral', part);
   }
   world.evidenceOf = async (signing, join) => put(quote(world, signing, join, at));
 }
 
-function collateralOf(root: DevelopmentRoot, at: number) {
-  try {
-    return mintCollateral(root, { at: at - 1_000, number: 1 });
-  } catch (error) {
-    // Some kinds take none.
-    if (error instanceof CodedError && error.code === 'mint-usage') return undefined;
-    throw error;
-  }
+function partsOf(root: DevelopmentRoot, at: number) {
+  if (!needsCollateral(root.kind)) return [];
+  return mintParts(root, { at: at - 1_000, number: 1 });
 }
 
 function quote(world: World, signing: Uint8Array, join: Said<'join'>, at: number): Uint8Array {

@@ -2,7 +2,6 @@
 // The decision by itself, over a ledger that shows what a running keeper rarely sees: a fold that
 // moves while keys are fetched, an owner without a witness, evidence that ends before the answer.
 import {
-  collateralDigest,
   type FoldState,
   type JoinAppraisal,
   type Run,
@@ -32,7 +31,7 @@ const hpke = generateHpkeKeyPair();
 const GOOD = {
   ok: true,
   claims: { time: { validUntil: Number.MAX_SAFE_INTEGER } },
-  collateral: [],
+  parts: [],
 };
 let committee: Committee;
 let share: KeyShare;
@@ -175,8 +174,8 @@ describe('a decision', () => {
 
   it('says in its receipt to whom it opened and by which collateral it judged', async () => {
     const digests = [2, 1].map((n) => new Uint8Array(32).fill(n));
-    const { receipt } = await decided({ appraise: () => ({ ...GOOD, collateral: digests }) });
-    expect(receipt.collateral).toEqual(collateralDigest(digests, nodeCrypto));
+    const { receipt } = await decided({ appraise: () => ({ ...GOOD, parts: digests }) });
+    expect(receipt.parts).toEqual([...digests].reverse());
     expect(receipt.roster).toEqual([worker.join]);
     expect(receipt.size).toBe(committee.world.state.seq);
   });
@@ -241,7 +240,7 @@ describe('a decision', () => {
     const lasting = (validUntil: number) => ({
       ok: true,
       claims: { time: { validUntil } },
-      collateral: [],
+      parts: [],
     });
     const clock = committee.world.state.clock;
     const over = { appraise: () => lasting(clock - 1_000) };

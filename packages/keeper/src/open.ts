@@ -24,7 +24,6 @@ import { attestedError, crossed } from '@cloister/attested';
 import {
   type Appraiser,
   agreedTime,
-  collateralDigest,
   columnsDigest,
   columnsOpened,
   contractError,
@@ -46,7 +45,15 @@ import {
   witnessesOf,
 } from '@cloister/contract';
 import { judge, refusedBy, type Suppression } from '@cloister/contract/policy';
-import { type BlobStore, type CryptoPort, equal, fromHex, isCoded, toHex } from '@cloister/core';
+import {
+  type BlobStore,
+  type CryptoPort,
+  compare,
+  equal,
+  fromHex,
+  isCoded,
+  toHex,
+} from '@cloister/core';
 import { parseSealedKey, type SealedKey } from '@cloister/threshold';
 import { type HpkeKeyPair, hpkeOpen, type KeyShare, partialOpen } from '@cloister/threshold/node';
 import {
@@ -101,7 +108,7 @@ export async function decide(
 ): Promise<Decision> {
   const fresh = await checkFreshness(ports, request);
   const rights = checkRights(ports, share, request);
-  const collateral = await checkTimes(ports, rights, fresh);
+  const parts = await checkTimes(ports, rights, fresh);
   const contents = checkOpenings(ports, rights, request.openings);
   const suppression = checkPolicy(contents);
   const { genesis } = ports;
@@ -109,7 +116,7 @@ export async function decide(
   const wanted = openedColumns({ genesis, inputs, contents, suppression });
   const keys = await fetchKeys(ports, wanted);
   checkUnmoved(ports, request, rights);
-  const receipt = receiptFor(ports, share, { rights, wanted, collateral });
+  const receipt = receiptFor(ports, share, { rights, wanted, parts });
   return { ...openColumns(ports, share, wanted, keys), receipt };
 }
 
@@ -207,7 +214,7 @@ async function checkTimes(
   ports: OpenPorts,
   rights: Allowed,
   fresh: Freshness,
-): Promise<Uint8Array> {
+): Promise<Uint8Array[]> {
   const { charter } = ports.follower;
   const times = fresh.times.map((time) => time.timeSeconds * 1000);
   const now = agreedTime(charter, times) ?? Number.MAX_SAFE_INTEGER;
@@ -218,10 +225,10 @@ async function checkTimes(
   }
   const used = new Map<string, Uint8Array>();
   for (const key of rights.roster) await checkEvidence(ports, key, { now, used });
-  return collateralDigest([...used.values()], ports.crypto);
+  return [...used.values()].sort(compare);
 }
 
-/** Adds the collateral that it was appraised with to `used`. */
+/** Adds the parts of collateral that it was appraised with to `used`. */
 async function checkEvidence(
   ports: OpenPorts,
   key: string,
@@ -241,7 +248,7 @@ async function checkEvidence(
     const message = `evidence, ${whose}, was good until ${until}; the witnesses say ${now}`;
     throw keeperError('evidence-expired', message);
   }
-  for (const digest of appraised.collateral) used.set(toHex(digest), digest);
+  for (const digest of appraised.parts) used.set(toHex(digest), digest);
 }
 
 /** What is opened, to whom, and as it was judged. Synchronous, as the opening is. */
@@ -251,10 +258,10 @@ function receiptFor(
   of: {
     rights: Allowed;
     wanted: readonly OpenedColumn[];
-    collateral: Uint8Array;
+    parts: readonly Uint8Array[];
   },
 ): OpeningReceipt {
-  const { rights, wanted, collateral } = of;
+  const { rights, wanted, parts } = of;
   return {
     task: fromHex(rights.taskKey),
     run: fromHex(rights.runKey),
@@ -262,7 +269,7 @@ function receiptFor(
     seat,
     roster: rights.roster.map((key) => fromHex(key)),
     columns: columnsDigest(columnsOpened(rights.inputs, wanted), crypto),
-    collateral,
+    parts,
     size: follower.state.seq,
   };
 }

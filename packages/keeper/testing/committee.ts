@@ -15,14 +15,14 @@ import {
 import type { CharterBody, Environment } from '@cloister/contract';
 import { systemClock, systemRandom, systemTimers, utf8 } from '@cloister/core';
 import { ephemeralEd25519Signer, nodeCrypto } from '@cloister/core/node';
-import { encodeCollateral, encodeRoot } from '@cloister/evidence';
+import { encodeRoot } from '@cloister/evidence';
 import {
   createDevelopmentRoot,
   type DevelopmentRoot,
   hardwareIdOf,
   type MintRequest,
-  mintCollateral,
   mintEvidence,
+  mintParts,
 } from '@cloister/evidence/mint';
 import { charterSpecimen, START_MS, World } from '@cloister/testkit/world';
 import { Keeper, type KeeperOptions, keeperParts } from '../src/keeper.ts';
@@ -82,6 +82,8 @@ function environment(
     tee: MAKES[make],
     family: FAMILIES[make],
     root: nodeCrypto.digest('sha256', encodeRoot(rootOf(make).root)),
+    rootKey: nodeCrypto.digest('sha256', rootOf(make).root.key),
+    evaluation: { least: 0 },
     trust: 'simulated',
     measurements: [{ measurement, source: 'commit 0', recipe: 'none' }],
     tcb: make === 'sgx' ? ['UpToDate'] : ['UpToDate', 'Unrated'],
@@ -158,11 +160,11 @@ export class Committee {
 
   async addCollateral(make: Make, number = 1, change: { status?: string } = {}): Promise<void> {
     const about = { at: TEST_CLOCK.time - 1_000, number, ...change };
-    const collateral = mintCollateral(rootOf(make), about);
-    const digest = await this.blobs.put(encodeCollateral(collateral));
-    const { kind: tee, subject } = collateral;
-    const body = { tee, subject, number: collateral.number, digest };
-    await this.world.must(this.world.identity('bank'), 'collateral', body);
+    for (const part of mintParts(rootOf(make), about)) {
+      const { outcome } = await this.world.put(this.world.identity('bank'), 'collateral', part);
+      const known = outcome.status === 'void' && outcome.code === 'collateral-not-newer';
+      if (outcome.status === 'void' && !known) throw new Error(outcome.sentence);
+    }
   }
 
   duties(operator: string, role: 'keeper' | 'worker', change: Partial<Duties> = {}): Duties {

@@ -187,7 +187,7 @@ export class FakeKeeper {
       seat,
       roster: rights.roster.map((key) => fromHex(key)),
       columns: columnsDigest(columnsOpened(rights.inputs, partials), nodeCrypto),
-      collateral: new Uint8Array(32),
+      parts: [],
       size: world.state.seq,
     };
     const receipt = await signReceipt((node as Node).signer, 'fake', {

@@ -74,13 +74,19 @@ export function ledgerCommands(program: Command): void {
     });
   withExample(list, 'cloister ledger list --home bank --kind decline --kind refusal');
   const collateral = withHome(ledger.command('collateral'))
-    .argument('<file>', 'a collateral bundle')
-    .description('publish collateral; keepers use the newest only')
-    .action(async (file: string, options, command: Command) => {
-      const recorded = await (await adminOf(options.home)).addCollateral(await readBytes(file));
-      print(command, recorded, [`published at ${recorded.seq}`]);
+    .argument('<files...>', "a maker's files in any order and form, or a bundle")
+    .description('publish collateral, each part by itself; what the ledger has is left out')
+    .action(async (files: string[], options, command: Command) => {
+      const { encodeParts, partsFromFiles } = await import('@cloister/evidence');
+      const named = files.map(async (name) => ({ name, bytes: await readBytes(name) }));
+      const parts = encodeParts(partsFromFiles(await Promise.all(named)));
+      const answer = await (await adminOf(options.home)).addCollateral(parts);
+      print(command, answer, [
+        ...answer.added.map((one) => `published ${one.part} of ${one.subject} at ${one.seq}`),
+        ...(answer.known === 0 ? [] : [`${answer.known} parts are on the ledger already`]),
+      ]);
     });
-  withExample(collateral, 'cloister ledger collateral --home bank sgx.collateral');
+  withExample(collateral, 'cloister ledger collateral --home bank tcb.http qe.http pck-crl.http');
 }
 
 async function listEvents(options: {

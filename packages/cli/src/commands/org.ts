@@ -82,7 +82,7 @@ function hardwareCommands(program: Command): void {
     .description('mint fresh collateral (TCB info, CRLs) for a simulated machine')
     .requiredOption('--make <make>', 'sgx, snp, optee or tpm')
     .option('--publish', "put it on the ledger through this folder's gateway")
-    .option('--out <file>', 'where to write the bundle')
+    .option('--out <file>', 'where to write the parts')
     .action(async (options, command: Command) => {
       const { parseMake, simulatedCollateral } = await import('../hardware.ts');
       if (options.out === undefined && options.publish !== true) {
@@ -103,7 +103,7 @@ function hardwareCommands(program: Command): void {
         ...(options.out === undefined ? [] : [`wrote ${options.out}`]),
         ...(recorded === undefined
           ? []
-          : [`published the collateral of ${options.make} at ${recorded.seq}`]),
+          : [`published ${recorded.added.length} parts of the collateral of ${options.make}`]),
       ]);
     });
   withExample(collateral, 'cloister hardware collateral --home bank --make sgx --publish');

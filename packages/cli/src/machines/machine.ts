@@ -31,6 +31,6 @@ export interface Machine {
   platform(folder: string, card: { id: Uint8Array; registers: Registers }): Promise<Platform>;
   /** `program` is an encoded manifest. */
   measurement(program: Uint8Array, registers: Registers): Uint8Array;
-  /** A fresh bundle; undefined where the make takes none. `at` in milliseconds. */
+  /** A file of fresh parts; undefined where the make takes none. `at` in milliseconds. */
   collateral(folder: string, at: number): Promise<Uint8Array | undefined>;
 }

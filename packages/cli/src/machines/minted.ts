@@ -8,13 +8,13 @@ import { join } from 'node:path';
 import { MAKES, type Make, measurementOf, simulatedPlatform } from '@cloister/attester';
 import { systemRandom } from '@cloister/core';
 import { writeDurably } from '@cloister/core/node';
-import { encodeCollateral, MEASUREMENT_LENGTH, needsCollateral } from '@cloister/evidence';
+import { encodeParts, MEASUREMENT_LENGTH, needsCollateral } from '@cloister/evidence';
 import {
   createDevelopmentRoot,
   decodeDevelopmentRoot,
   encodeDevelopmentRoot,
   hardwareIdOf,
-  mintCollateral,
+  mintParts,
 } from '@cloister/evidence/mint';
 import { cliError } from '../errors.ts';
 import { readBytes } from '../named-files.ts';
@@ -46,7 +46,7 @@ export function mintedMachine(make: Make): Machine {
       // Days since 1970: it grows, and fits what Intel gives such numbers.
       const number = Math.floor(at / 86_400_000);
       // Issued an hour ago: the ledger's clock, which judges it, is a few ticks behind ours.
-      return encodeCollateral(mintCollateral(root, { at: at - 3_600_000, number }));
+      return encodeParts(mintParts(root, { at: at - 3_600_000, number }));
     },
   };
 }

@@ -124,6 +124,15 @@ describe('changes of a charter', () => {
     ).toBeDefined();
     expect(widenedEnvironment(before, changed(worker(() => ({ family: 'amd' }))))).toBeDefined();
     expect(widenedEnvironment(before, changed(worker(() => ({ tcb: [] }))))).toBeUndefined();
+    const numbers = (least: number, most?: number) =>
+      changed(worker(() => ({ evaluation: { least, ...(most === undefined ? {} : { most }) } })));
+    const bounded = numbers(17, 18);
+    for (const up of [numbers(18, 18), numbers(17, 20), numbers(18)]) {
+      expect(widenedEnvironment(bounded, up)).toBeUndefined();
+    }
+    for (const down of [numbers(16, 18), numbers(17, 17)]) {
+      expect(widenedEnvironment(bounded, down)).toBe('worker-sgx');
+    }
     expect(widenedEnvironment(before, changed(worker(taking)))).toBeUndefined();
   });
 

@@ -46,6 +46,10 @@ export const environment = z.strictObject({
   family: z.string().min(1).max(64),
   /** SHA-256 of the encoded root document that evidence must chain to. */
   root: digest,
+  /** SHA-256 of that root's SubjectPublicKeyInfo: whose collateral counts here. */
+  rootKey: digest,
+  /** Evaluation numbers of TCB info and identities that count; the greatest may be left out. */
+  evaluation: z.strictObject({ least: count, most: count.optional() }),
   trust: z.enum(['hardware', 'test-root', 'simulated']),
   measurements: z
     .array(

@@ -93,6 +93,7 @@ function narrower(was: Environment, now: Environment): boolean {
     within(was.tcb, now.tcb) &&
     within(was.advisories, now.advisories) &&
     within(was.engines, now.engines) &&
+    risesOnly(was.evaluation, now.evaluation) &&
     atLeast(was.minimumSvn, now.minimumSvn)
   );
 }
@@ -105,6 +106,7 @@ function fixed(environment: Environment): string {
     advisories: _a,
     minimumSvn: _s,
     engines: _e,
+    evaluation: _n,
     ...rest
   } = environment;
   const kept = Object.entries(rest).filter(([, value]) => value !== undefined);
@@ -116,6 +118,12 @@ type Accepted = readonly string[] | 'any';
 function within(was: Accepted, now: Accepted): boolean {
   if (was === 'any') return true;
   return now !== 'any' && now.every((one) => was.includes(one));
+}
+
+/** A higher evaluation number is the maker's stricter word, and the highest is what is used. */
+function risesOnly(was: Environment['evaluation'], now: Environment['evaluation']): boolean {
+  const most = (of: Environment['evaluation']) => of.most ?? Number.POSITIVE_INFINITY;
+  return now.least >= was.least && most(now) >= most(was);
 }
 
 function atLeast(was: number | 'any', now: number | 'any'): boolean {
@@ -217,7 +225,7 @@ function measurementChanges(was: Environment, now: Environment): CharterChange[]
   ];
 }
 
-const LEVELS = ['tcb', 'advisories', 'minimumSvn', 'engines'] as const;
+const LEVELS = ['tcb', 'advisories', 'minimumSvn', 'engines', 'evaluation'] as const;
 
 function levels(was: Environment, now: Environment): CharterChange[] {
   const changed = LEVELS.filter((key) => JSON.stringify(was[key]) !== JSON.stringify(now[key]));

@@ -98,7 +98,12 @@ function environments(body: CharterBody): Problem[] {
     const got = `measurement ${shared.slice(0, 16)}... is a keeper's and a worker's`;
     found.push(problem('charter-measurement-roles', `${got}; wanted them to differ`));
   }
-  for (const { id, tee, family, trust } of body.environments) {
+  for (const { id, tee, family, trust, evaluation } of body.environments) {
+    const { least, most = least } = evaluation;
+    if (most < least) {
+      const got = `environment ${id} takes evaluation numbers from ${least} to ${most}`;
+      found.push(problem('charter-evaluation', `${got}; wanted the greatest to be no less`));
+    }
     if (!Object.hasOwn(REPORT_DATA_LENGTH, tee) || REPORT_DATA_LENGTH[tee as EvidenceKind] === 0) {
       const got = `environment ${id} has the evidence kind ${tee}`;
       found.push(problem('charter-tee', `${got}; wanted one that binds report data`));

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bytes to a typed event. `admit` does all the cryptography that an event's own bytes allow: the
 // signature (both of them for a join), points on the curve, a reveal's proof of knowledge, whether
-// a complaint is upheld, and a charter's own consistency. Rights are not looked at: they are the
-// fold's. Whatever the bytes, the answer is an event or a CodedError. spec/events.md, "Admission".
+// a complaint is upheld, a maker's signature over its collateral, and a charter's own consistency.
+// Rights are not looked at: they are the fold's. Whatever the bytes, the answer is an event or a
+// CodedError. spec/events.md, "Admission".
 import {
   type CoseSign1,
   type CryptoPort,
@@ -13,6 +14,7 @@ import {
   parseCose,
   toHex,
 } from '@cloister/core';
+import { verifyPart } from '@cloister/evidence';
 import { type Curve, parsePoint } from '@cloister/threshold';
 import type { CharterBody } from '../charter/body.ts';
 import { charterDigest } from '../charter/body.ts';
@@ -48,8 +50,8 @@ export interface AdmitOptions {
 
 /**
  * Checks an event's bytes and answers the typed event.
- * @throws CodedError with an `event-`, `join-` or `charter-` code, or core's CBOR, COSE and key
- *   codes
+ * @throws CodedError with an `event-`, `join-` or `charter-` code, evidence's codes of collateral,
+ *   or core's CBOR, COSE and key codes
  */
 export async function admit(
   bytes: Uint8Array,
@@ -173,6 +175,8 @@ async function findings(
       if (ticket === undefined) return {};
       return { ticket: await readRunTicket(ticket, { genesis: genesisOf(event), crypto }) };
     }
+    case 'collateral':
+      return { made: await verifyPart(event.body, crypto) };
     case 'usage':
       if (!by.proves(event)) return {};
       return { receipts: await readReceipts(genesisOf(event), event.body, crypto) };

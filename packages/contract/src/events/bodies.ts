@@ -2,6 +2,7 @@
 // The body of every event kind but the charter. Ids, states, numbers, codes and salted commitments
 // only: never a column name, SQL, policy text or the plain hash of a small result. What digests
 // name lies in blobs. One table at the end says who may sign what. spec/events.md.
+import { MAX_LINK_BYTES, MAX_STATEMENT_BYTES, PART_NAMES } from '@cloister/evidence';
 import { z } from 'zod';
 import { charterBody } from '../charter/body.ts';
 import { FILES_MAX } from '../dataset-files/file-manifest.ts';
@@ -53,12 +54,12 @@ export const signBody = z.strictObject({
 /** A witness's time, and the size of the head that it had followed to: that only rises. */
 export const tickBody = z.strictObject({ time, size: positive });
 
-/** The newest collateral for one subject (an FMSPC, a product line...); numbers never go back. */
+/** One statement of a maker of hardware, whole, with the chain up to its root (evidence/parts). */
 export const collateralBody = z.strictObject({
-  tee: slug,
-  subject: z.string().min(1).max(100),
-  number: count,
-  digest,
+  part: z.enum(PART_NAMES),
+  statement: bytesUpTo(MAX_STATEMENT_BYTES),
+  signature: bytesUpTo(64, 64).optional(),
+  chain: z.array(bytesUpTo(MAX_LINK_BYTES)).min(1).max(2),
 });
 
 /** A node enters: signed by the node's own key, carried inside the operator's signature. */

@@ -12,6 +12,7 @@ import {
   type Signer,
   signCose,
 } from '@cloister/core';
+import type { PartFacts } from '@cloister/evidence';
 import type { EventBody, EventKind } from './bodies.ts';
 import type { ShownKey } from './charter-key.ts';
 import type { ComplaintFacts, RevealFacts } from './key-events.ts';
@@ -53,6 +54,8 @@ export interface AdmittedEvent<K extends EventKind = EventKind> {
   readonly ticket?: SignedTicket;
   /** For a usage record: what its receipts say, and who signed each. */
   readonly receipts?: readonly SignedReceipt[];
+  /** For collateral: what its maker signed, and under which root key. */
+  readonly made?: PartFacts;
   /** For a complaint: whether the opened deal is wrong, so that the dealer is at fault. */
   readonly upheld?: boolean;
   /** For a complaint: what it was judged over. */

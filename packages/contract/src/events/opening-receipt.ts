@@ -4,7 +4,7 @@
 // worker's usage record, which counts only with the receipts of t seats: otherwise anybody whom a
 // task names could record and release what no keeper ever opened anything for. A COSE_Sign1 under
 // the keeper's signing key, subject `opening-receipt`, payload [1, genesis, task, run, epoch, seat,
-// roster, columns, collateral, size]. spec/events.md, "Tickets and receipts".
+// roster, columns, parts, size]. spec/events.md, "Tickets and receipts".
 import { type CryptoPort, compare, encodeCbor, type Signer } from '@cloister/core';
 import { contractError } from '../errors.ts';
 import { isBytes, readCarried, signCarried } from './carried.ts';
@@ -12,6 +12,8 @@ import { isBytes, readCarried, signCarried } from './carried.ts';
 /** CWT subject of a receipt: no event kind has this name. */
 export const RECEIPT_SUBJECT = 'opening-receipt';
 const MOST_NODES = 255;
+/** Nodes of one run are of few makes; each needs two or four parts. */
+const MOST_PARTS = 64;
 
 export interface OpeningReceipt {
   readonly task: Uint8Array;
@@ -22,8 +24,8 @@ export interface OpeningReceipt {
   readonly roster: readonly Uint8Array[];
   /** `columnsDigest` of what was opened. */
   readonly columns: Uint8Array;
-  /** `collateralDigest` of what the evidence was appraised with. */
-  readonly collateral: Uint8Array;
+  /** Digests of the parts of collateral that the evidence was appraised with, ascending. */
+  readonly parts: readonly Uint8Array[];
   /** Entries that the keeper had folded when it judged. */
   readonly size: number;
 }
@@ -49,22 +51,13 @@ export function columnsDigest(
   return crypto.digest('sha256', encodeCbor(['cloister/opened-columns/v1', listed]));
 }
 
-/** SHA-256 over the digests of collateral, in ascending order: the ledger's newest at that head. */
-export function collateralDigest(
-  digests: readonly Uint8Array[],
-  crypto: CryptoPort,
-): Uint8Array<ArrayBuffer> {
-  const sorted = [...digests].sort(compare);
-  return crypto.digest('sha256', encodeCbor(['cloister/collateral-used/v1', sorted]));
-}
-
 export function signReceipt(
   keeper: Signer,
   issuer: string,
   { genesis, receipt }: { genesis: Uint8Array; receipt: OpeningReceipt },
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { task, run, epoch, seat, roster, columns, collateral, size } = receipt;
-  const fields = [task, run, epoch, seat, [...roster], columns, collateral, size];
+  const { task, run, epoch, seat, roster, columns, parts, size } = receipt;
+  const fields = [task, run, epoch, seat, [...roster], columns, [...parts], size];
   return signCarried(keeper, issuer, { subject: RECEIPT_SUBJECT, genesis, fields });
 }
 
@@ -75,24 +68,28 @@ export async function readReceipt(
 ): Promise<SignedReceipt> {
   const of = { subject: RECEIPT_SUBJECT, genesis, count: 8, crypto };
   const { fields, signer } = await readCarried(bytes, of, malformed);
-  const [task, run, epoch, seat, roster, columns, collateral, size] = fields;
+  const [task, run, epoch, seat, roster, columns, parts, size] = fields;
   if (!isBytes(task, 32) || !isBytes(run, 16) || !isBytes(epoch, 32) || !isBytes(columns, 32)) {
     throw malformed('task, run, epoch or columns is no id');
   }
   if (!isCount(seat) || !isCount(size)) throw malformed('seat or size is no number');
-  if (!isBytes(collateral, 32)) throw malformed('collateral is no digest');
-  if (!isDigests(roster)) throw malformed('the roster is not of joins');
-  return { task, run, epoch, seat, roster, columns, collateral, size, signer };
+  if (!isDigests(roster, MOST_NODES)) throw malformed('the roster is not of joins');
+  if (!isDigests(parts, MOST_PARTS) || !isAscending(parts)) {
+    throw malformed('the parts of collateral are not ascending digests');
+  }
+  return { task, run, epoch, seat, roster, columns, parts, size, signer };
 }
 
 function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value > 0;
 }
 
-function isDigests(value: unknown): value is Uint8Array[] {
-  return (
-    Array.isArray(value) && value.length <= MOST_NODES && value.every((one) => isBytes(one, 32))
-  );
+function isDigests(value: unknown, most: number): value is Uint8Array[] {
+  return Array.isArray(value) && value.length <= most && value.every((one) => isBytes(one, 32));
+}
+
+function isAscending(values: readonly Uint8Array[]): boolean {
+  return values.every((value, i) => i === 0 || compare(values[i - 1] as Uint8Array, value) < 0);
 }
 
 function malformed(why: string) {

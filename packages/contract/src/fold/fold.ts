@@ -12,6 +12,7 @@ import type { EventKind } from '../events/bodies.ts';
 import type { AdmittedEvent, AnyEvent } from '../events/event.ts';
 import { foldAmend, foldSign } from './amendments.ts';
 import { FOLD_VERSION, foldCharter, foldUnknown, underGenesis } from './charter.ts';
+import { foldCollateral } from './collateral.ts';
 import { foldDataset } from './datasets.ts';
 import { foldComplaint, foldEpochAbort } from './epoch-ends.ts';
 import { foldAck, foldCommit, foldEpoch, foldReveal } from './epochs.ts';
@@ -22,7 +23,7 @@ import { foldRefusal, foldReleased, foldRunFailed, foldUsage } from './runs.ts';
 import type { FoldState } from './state.ts';
 import { judgeLanding, LANDING_MAX, STATEMENTS } from './statements.ts';
 import { foldTask } from './tasks.ts';
-import { foldCollateral, foldTick } from './time.ts';
+import { foldTick } from './time.ts';
 import { type Verdict, type VoidCode, voided } from './void-codes.ts';
 
 /** What became of the entry at position `seq`. */
@@ -83,17 +84,18 @@ export function fold(state: FoldState, event: AnyEvent): Outcome {
 }
 
 /**
- * Ticks and charters tell repeats by their content. A statement that is void stays void: otherwise
- * one that missed its moment (a policy sealed for a key that was not active yet, a join that came
- * before its approval) could be brought back by anybody. After `LANDING_MAX` entries it is late
- * whatever it says, so its id is forgotten; what is no statement, its epoch or run tells.
+ * Ticks, charters and collateral tell repeats by their content. A statement that is void stays
+ * void: otherwise one that missed its moment (a policy sealed for a key that was not active yet, a
+ * join that came before its approval) could be brought back by anybody. After `LANDING_MAX` entries
+ * it is late whatever it says, so its id is forgotten; what is no statement, its epoch or run
+ * tells.
  */
 function remember(state: FoldState, { kind, key }: AnyEvent, verdict: Verdict): void {
   const { seq, recent } = state;
   const old = recent.get(seq - LANDING_MAX) ?? '';
   for (const ids of [state.seen, state.voids]) ids.delete(old);
   recent.delete(seq - LANDING_MAX);
-  if (kind === 'tick' || kind === 'charter') return;
+  if (kind === 'tick' || kind === 'charter' || kind === 'collateral') return;
   const stays = STATEMENTS.has(kind) && !NOT_A_STATEMENT.has(verdict?.code ?? 'duplicate');
   if (verdict !== undefined && !stays) return;
   (verdict === undefined ? state.seen : state.voids).set(key, seq);

@@ -31,6 +31,7 @@ import type {
   FoldState,
   Grant,
   Join,
+  KeptPart,
   Run,
   Task,
 } from './state.ts';
@@ -132,6 +133,18 @@ const run = record<Run>({
   refusals: mapOf(text),
 });
 
+const part = record<KeptPart>({
+  body: bodyOf('collateral'),
+  rootKey: bytes,
+  subject: text,
+  evaluation: whole,
+  issued: whole,
+  until: whole,
+  chainUntil: whole,
+  by: text,
+  event: text,
+});
+
 const state = record<Omit<FoldState, 'recent' | 'forgotten'>>({
   seq: whole,
   genesis: bytes,
@@ -146,7 +159,7 @@ const state = record<Omit<FoldState, 'recent' | 'forgotten'>>({
   founders: setOf(text),
   ticks: mapOf(record({ time: whole, size: whole })),
   clock: whole,
-  collateral: mapOf(record({ number: whole, digest: bytes, event: text, at: whole })),
+  collateral: mapOf(part),
   joins: mapOf(join),
   nodeKeys: mapOf(text),
   epochs: mapOf(epoch),

@@ -33,8 +33,8 @@ export interface FoldState {
   ticks: Map<string, { time: number; size: number }>;
   /** The time, which no single witness sets (time.ts); 0 at first; never goes back. */
   clock: number;
-  /** Newest collateral by `<tee>/<subject>`. */
-  collateral: Map<string, { number: number; digest: Uint8Array; event: string; at: number }>;
+  /** The newest part for each root key, part, subject and evaluation number (collateral.ts). */
+  collateral: Map<string, KeptPart>;
   joins: Map<string, Join>;
   /** Every key that a node ever brought (signing, TLS digest, HPKE), to its join. */
   nodeKeys: Map<string, string>;
@@ -81,6 +81,20 @@ export interface Amendment {
   signed: Set<string>;
   /** New keys that have spoken for themselves, in hexadecimal. */
   shown: Set<string>;
+}
+
+/** A part of collateral and what its maker said of it. */
+export interface KeptPart {
+  body: EventBody<'collateral'>;
+  rootKey: Uint8Array;
+  subject: string;
+  evaluation: number;
+  issued: number;
+  until: number;
+  chainUntil: number;
+  /** The member who brought the first part about this subject: its place counts as theirs. */
+  by: string;
+  event: string;
 }
 
 export interface Join {

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Time enters by ticks alone. The clock is the second largest newest tick, or the (f+1)-th where
 // more than one witness may lie, so no single witness moves it; it never goes back, a tick may.
-// When it moves, a forming epoch whose phase is overdue ends. Collateral: the newest number only,
-// never back. spec/events.md, "tick".
+// When it moves, a forming epoch whose phase is overdue ends. spec/events.md, "tick".
 import { toHex } from '@cloister/core';
 import type { CharterBody } from '../charter/body.ts';
 import type { AdmittedEvent } from '../events/event.ts';
 import { endDue } from './due.ts';
 import { endOverdueEpoch } from './epoch-ends.ts';
-import { charterOf, indexOf, memberByIdentity } from './lookup.ts';
+import { charterOf, indexOf } from './lookup.ts';
 import type { FoldState } from './state.ts';
 import { type Verdict, voided } from './void-codes.ts';
 
@@ -44,16 +43,4 @@ function advanceClock(state: FoldState): void {
   state.clock = clock;
   endOverdueEpoch(state);
   endDue(state);
-}
-
-export function foldCollateral(state: FoldState, event: AdmittedEvent<'collateral'>): Verdict {
-  if (memberByIdentity(state, event.signer) === undefined) return voided('not-a-member');
-  const { tee, subject, number, digest } = event.body;
-  const name = `${tee}/${subject}`;
-  const newest = state.collateral.get(name);
-  if (newest !== undefined && number <= newest.number) {
-    return voided('collateral-not-newer', `${name}: got ${number}, newest is ${newest.number}`);
-  }
-  state.collateral.set(name, { number, digest, event: event.key, at: state.clock });
-  return undefined;
 }

@@ -3,6 +3,8 @@
 // of a plausible history; the last test compares the table with the union, so none is untested.
 // Long because it is one table.
 import { fromHex, type Signer, toHex } from '@cloister/core';
+import type { CollateralPart } from '@cloister/evidence';
+import { mintParts } from '@cloister/evidence/mint';
 import {
   accepted,
   charterSpecimen,
@@ -11,6 +13,8 @@ import {
   type FormedEpoch,
   hardwareOf,
   type Node,
+  namedMaker,
+  namedPart,
   namedPoint,
   namedSigner,
   START_MS,
@@ -25,6 +29,7 @@ import { ROOM_SCENARIOS } from '../../testing/room-scenarios.ts';
 import type { EventBody, Said } from '../events/bodies.ts';
 import { countersignJoin } from '../events/event.ts';
 import type { OpeningReceipt } from '../events/opening-receipt.ts';
+import { SUBJECTS_A_MEMBER } from './collateral.ts';
 import { LANDING_MAX } from './statements.ts';
 import { VOID_CODES, type VoidCode } from './void-codes.ts';
 
@@ -41,6 +46,21 @@ interface Stage {
 }
 let base: World;
 let told: Stage;
+
+const part = (at: number, maker = 'specimen') => namedPart(maker, 'root-crl', { at });
+
+function bring(world: World, of: CollateralPart): Promise<Submitted> {
+  return world.put(world.identity('bank'), 'collateral', of);
+}
+
+/** TCB info of the i-th of many platforms of one maker. */
+function otherPlatform(i: number): CollateralPart {
+  const subject = `cd${i.toString().padStart(10, '0')}`;
+  const maker = { ...namedMaker('specimen'), subject };
+  return mintParts(maker, { at: START_MS }).find(
+    (one) => one.part === 'tcb-info',
+  ) as CollateralPart;
+}
 
 beforeAll(async () => {
   base = await World.create();
@@ -376,13 +396,29 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
   [
     'collateral-not-newer',
     async ({ world }) => {
-      const body = { tee: 'sgx', subject: 'x', number: 5, digest: ID };
-      await world.must(world.identity('bank'), 'collateral', body);
-      return world.put(world.identity('insurer'), 'collateral', {
-        ...body,
-        number: 5,
-        digest: world.freshBytes(32),
-      });
+      await world.must(world.identity('bank'), 'collateral', part(START_MS));
+      return world.put(world.identity('insurer'), 'collateral', part(START_MS));
+    },
+  ],
+  ['collateral-root', (s) => bring(s.world, part(START_MS, 'a stranger'))],
+  ['collateral-from-the-future', (s) => bring(s.world, part(START_MS + 60_000))],
+  ['collateral-expired', (s) => bring(s.world, part(START_MS - 31 * 86_400_000))],
+  [
+    'collateral-evaluation',
+    async () => {
+      const { environments, ...rest } = charterSpecimen();
+      const narrow = environments.map((e) => ({ ...e, evaluation: { least: 17, most: 18 } }));
+      const world = new World({}, { ...rest, environments: narrow });
+      await world.found();
+      await world.tickAll(START_MS);
+      return bring(world, otherPlatform(1));
+    },
+  ],
+  [
+    'collateral-quota',
+    async ({ world }) => {
+      for (let i = 0; i < SUBJECTS_A_MEMBER; i++) accepted(await bring(world, otherPlatform(i)));
+      return bring(world, otherPlatform(SUBJECTS_A_MEMBER));
     },
   ],
   ['join-charter-version', (s) => workerJoin(s, { charter: 2 })],

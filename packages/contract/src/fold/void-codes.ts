@@ -41,7 +41,13 @@ export const VOID_CODES = {
   'tick-not-a-witness': 'The signing key is no witness key of a current member.',
   'tick-not-newer': "The head that the tick names is not larger than in this witness's newest.",
   'tick-head-ahead': 'The tick names a head that the ledger has not reached.',
-  'collateral-not-newer': 'Collateral with this number or a higher one is here; numbers only rise.',
+  'collateral-root': 'No environment of the charter has the root whose key made this part.',
+  'collateral-evaluation': 'No environment takes this evaluation number of the maker.',
+  'collateral-from-the-future':
+    "The maker's own date is past the ledger's clock; send it again after the next ticks.",
+  'collateral-expired': 'The part or its chain has ended by the clock; get what is served now.',
+  'collateral-not-newer': 'A part of the same or a later date is here; dates only rise.',
+  'collateral-quota': 'This member has brought as many subjects of this part as it may.',
   // join
   'join-charter-version': 'The node serves another version of the charter than the one in force.',
   'join-operator-unknown': 'The charter has no operator of this name.',

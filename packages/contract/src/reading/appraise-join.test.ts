@@ -1,26 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 // Appraising a join over minted evidence: each line of the rule book that a charter makes, one by
-// one; and that what any member may put on the ledger as collateral neither stops an appraisal nor
-// replaces a subject's newest bundle.
-import { type BlobStore, CodedError, fromHex, toHex } from '@cloister/core';
+// one; and which parts of collateral it is judged with.
+import { type BlobStore, CodedError, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
-import { type EvidenceKind, encodeCollateral, encodeRoot } from '@cloister/evidence';
+import {
+  type CollateralPart,
+  type EvidenceKind,
+  encodeRoot,
+  partDigest,
+  verifyPart,
+} from '@cloister/evidence';
 import {
   createDevelopmentRoot,
   type DevelopmentRoot,
   hardwareIdOf,
   type MintCollateralOptions,
-  mintCollateral,
   mintEvidence,
+  mintParts,
   type OpteeMintRequest,
 } from '@cloister/evidence/mint';
-import { charterSpecimen } from '@cloister/testkit/world';
+import { charterSpecimen, namedSigner } from '@cloister/testkit/world';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Environment } from '../charter/body.ts';
-import { emptyState, type FoldState, type Join, type Task } from '../fold/state.ts';
+import type { AdmittedEvent } from '../events/event.ts';
+import { foldCollateral } from '../fold/collateral.ts';
+import { emptyState, type FoldState, type Join, type KeptPart, type Task } from '../fold/state.ts';
 import { JoinAppraiser } from './appraise-join.ts';
 import { reportData } from './report-data.ts';
 
+const DAY = 86_400_000;
 const AT = Date.UTC(2026, 0, 15);
 const seed = new Uint8Array(32).fill(7);
 const measurement = new Uint8Array(32).fill(3);
@@ -57,10 +65,17 @@ function memoryBlobs(): BlobStore & { put(bytes: Uint8Array): Promise<Uint8Array
 let blobs: ReturnType<typeof memoryBlobs>;
 let state: FoldState;
 
-/** Puts collateral into the state as an event that the fold accepted would. */
-async function publish(name: string, number: number, bytes: Uint8Array): Promise<void> {
-  const digest = await blobs.put(bytes);
-  state.collateral.set(name, { number, digest, event: '', at: AT });
+/** Folds parts as a member brings them; those that are here already may be void. */
+async function publish(parts: readonly CollateralPart[]): Promise<void> {
+  const bank = namedSigner('specimen', 'bank/identity').key;
+  for (const body of parts) {
+    const made = await verifyPart(body, nodeCrypto);
+    const event = { kind: 'collateral', body, made, signer: bank, key: '' };
+    const verdict = foldCollateral(state, event as unknown as AdmittedEvent<'collateral'>);
+    if (verdict !== undefined && verdict.code !== 'collateral-not-newer') {
+      throw new Error(verdict.sentence);
+    }
+  }
 }
 
 interface Change {
@@ -88,6 +103,8 @@ async function prepare(change: Change = {}): Promise<void> {
     tee: kind,
     family: root.root.family,
     root: await blobs.put(encodeRoot(root.root)),
+    rootKey: nodeCrypto.digest('sha256', root.root.key),
+    evaluation: { least: 0 },
     trust: 'simulated',
     measurements: [{ measurement: measured, source: 'a', recipe: 'b' }],
     tcb: 'any',
@@ -120,8 +137,7 @@ async function prepare(change: Change = {}): Promise<void> {
   const body = { ...bound, hardware, evidence: await blobs.put(bytes), ...change.join };
   state.joins.set('join', { body, signer, seq: 0, at: AT, excluded: null });
   if (kind === 'op-tee') return;
-  const newest = mintCollateral(root, { at: AT - 1_000, number: 20, ...change.collateral });
-  await publish(`${kind}/${newest.subject}`, newest.number, encodeCollateral(newest));
+  await publish(mintParts(root, { at: AT - 1_000, number: 20, ...change.collateral }));
 }
 
 beforeEach(() => prepare());
@@ -200,65 +216,89 @@ describe('a join', () => {
     const crypto = { ...nodeCrypto, digest };
     const appraised = new JoinAppraiser({ crypto, blobs }).appraise(state, 'join');
     await expect(appraised).rejects.toThrow(TypeError);
-    const { root } = state.charter?.environments.find((e) => e.role === 'worker') ?? {};
-    const { evidence } = state.joins.get('join')?.body ?? {};
-    const get: BlobStore['get'] = async (digest) => {
-      const wanted = [root, evidence].some((each) => toHex(each as Uint8Array) === toHex(digest));
-      return wanted ? blobs.get(digest) : fault();
-    };
-    const broken = { ...blobs, get };
+    const broken = { ...blobs, get: fault };
     const read = new JoinAppraiser({ crypto: nodeCrypto, blobs: broken }).appraise(state, 'join');
     await expect(read).rejects.toThrow(TypeError);
   });
 });
 
 describe('collateral', () => {
-  const { root } = { root: rootOf('sgx-dcap') };
-  const missing = fromHex('ab'.repeat(32));
+  const root = rootOf('sgx-dcap');
+  const of = (...names: string[]) =>
+    [...state.collateral.values()].filter(({ body }) => names.includes(body.part));
+  const digests = (parts: readonly KeptPart[]) =>
+    parts.map(({ body }) => toHex(partDigest(body, nodeCrypto))).sort();
+  const used = async () => {
+    const appraised = await appraise();
+    if (!appraised.ok) throw new Error(appraised.mismatch.code);
+    return appraised.parts.map(toHex);
+  };
 
   it('that it was judged by is named, and no other', async () => {
-    const newest = [...state.collateral.values()].map(({ digest }) => digest);
-    await publish('sgx-dcap/garbage', 1, new Uint8Array(40));
-    expect(newest.length).toBe(1);
-    expect(await appraise()).toMatchObject({ ok: true, collateral: newest });
+    const needed = digests([...state.collateral.values()]);
+    const other = { ...root, subject: 'cd0000000001' };
+    await publish(mintParts(other, { at: AT - 1_000, number: 20 }));
+    expect(needed).toHaveLength(4);
+    expect(state.collateral.size).toBe(5);
+    expect(await used()).toEqual(needed);
   });
 
-  it('of other subjects may be garbage, or a blob that nobody has', async () => {
-    await publish('sgx-dcap/garbage', 1, new Uint8Array(40));
-    state.collateral.set('sgx-dcap/x', { number: 1, digest: missing, event: '', at: AT });
+  it.each(['tcb-info', 'qe-identity', 'pck-crl', 'root-crl'])(
+    'without %s is waited for, and blames nobody',
+    async (name) => {
+      for (const [key, { body }] of state.collateral) {
+        if (body.part === name) state.collateral.delete(key);
+      }
+      expect(await appraise()).toMatchObject(NOT_NOW);
+      // What is wrong anyhow is told all the same.
+      const { body } = state.joins.get('join') as Join;
+      const bytes = await blobs.get(body.evidence);
+      const bent = bytes.map((byte, i) => (i === 400 ? byte ^ 1 : byte));
+      Object.assign(body, { evidence: await blobs.put(bent) });
+      expect(await appraise()).toMatchObject({ mismatch: { code: 'signature-invalid' } });
+    },
+  );
+
+  it('that has expired is waited for, and comes again with the next issue', async () => {
+    state.clock = AT + 31 * DAY;
+    expect(await appraise()).toMatchObject(NOT_NOW);
+    await publish(mintParts(root, { at: AT + 30 * DAY, number: 20 }));
     expect(await appraise()).toMatchObject({ ok: true });
   });
 
-  it('of other kinds is not even fetched', async () => {
-    state.collateral.set('sev-snp/milan', { number: 1, digest: missing, event: '', at: AT });
-    const asked: string[] = [];
-    const get: BlobStore['get'] = (digest) => {
-      asked.push(toHex(digest));
-      return blobs.get(digest);
-    };
-    const appraiser = new JoinAppraiser({ crypto: nodeCrypto, blobs: { ...blobs, get } });
-    expect(await appraiser.appraise(state, 'join')).toMatchObject({ ok: true });
-    expect(asked).not.toContain(toHex(missing));
+  it('is that of the highest number that the environment takes, part by part', async () => {
+    const early = mintParts(root, { at: AT - 1_000, number: 21, status: 'OutOfDate' });
+    await publish(early.filter(({ part }) => part === 'tcb-info'));
+    const [twenty, twentyOne] = of('tcb-info');
+    expect(twentyOne?.evaluation).toBe(21);
+    expect(await used()).toContain(digests([twentyOne as KeptPart])[0]);
+    const environment = state.charter?.environments.find((e) => e.role === 'worker');
+    Object.assign(environment as Environment, { evaluation: { least: 20, most: 20 } });
+    expect(await used()).toContain(digests([twenty as KeptPart])[0]);
+    Object.assign(environment as Environment, { evaluation: { least: 21 } });
+    expect(await appraise()).toMatchObject(NOT_NOW);
   });
 
-  it('that is older does not come back under another name', async () => {
-    state.collateral.clear();
-    const old = mintCollateral(root, { at: AT - 1_000, number: 3 });
-    await publish('sgx-dcap/another', 3, encodeCollateral(old));
-    const mismatch = { code: 'collateral-missing' };
+  it('gives way to a lower number while the highest has none in force', async () => {
+    await publish(mintParts(root, { at: AT - 1_000, number: 21, lifetime: DAY }));
+    expect(await used()).toEqual(
+      digests(of('tcb-info', 'qe-identity').filter(isOf(21)).concat(of('pck-crl', 'root-crl'))),
+    );
+    state.clock = AT + 2 * DAY;
+    await publish(mintParts(root, { at: AT + DAY, number: 20 }));
+    expect(await used()).toEqual(
+      digests(of('tcb-info', 'qe-identity').filter(isOf(20)).concat(of('pck-crl', 'root-crl'))),
+    );
+  });
+
+  it('of a root key that is not the root document’s is never used', async () => {
+    const environment = state.charter?.environments.find((e) => e.role === 'worker');
+    Object.assign(environment as Environment, { rootKey: other(32) });
+    const mismatch = { code: 'root-untrusted' };
     expect(await appraise()).toMatchObject({ ok: false, mismatch });
-  });
-
-  it('with another number than its event says counts for nothing', async () => {
-    const old = mintCollateral(root, { at: AT - 1_000, number: 3 });
-    await publish(`sgx-dcap/${root.subject}`, 21, encodeCollateral(old));
-    const mismatch = { code: 'collateral-missing' };
-    expect(await appraise()).toMatchObject({ ok: false, mismatch });
-  });
-
-  it('that cannot be had is blamed on nobody', async () => {
-    const about = { number: 21, digest: missing, event: '', at: AT };
-    state.collateral.set(`sgx-dcap/${root.subject}`, about);
-    await expect(appraise()).rejects.toMatchObject({ code: 'blob-not-found' });
   });
 });
+
+const NOT_NOW = { ok: false, mismatch: { code: 'collateral-not-in-force', got: 'none' } };
+
+const isOf = (number: number) => (kept: KeptPart) => kept.evaluation === number;

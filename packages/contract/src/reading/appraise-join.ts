@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Appraises the evidence behind a join against the charter in force: what was wanted and what came.
-// Roots, measurements and levels come from the charter's environment, collateral from the ledger's
-// newest events only, report data is computed again from the join, the time is the ledger's clock.
+// Roots, measurements and levels come from the charter's environment, collateral from the parts
+// that the state has in force, report data is computed again from the join, the time is the
+// ledger's clock. So all who judge at one head judge alike.
 //
 // Invariants: evidence that does not verify, or that meets every line but one, is a failure; a blob
 // that cannot be had is `unavailable` and never a failure, so silence of a gateway blames nobody.
+// Collateral that is not in force is a mismatch of now (`collateral-not-in-force`): who appraises
+// for good asks again.
 import {
   type BlobStore,
   type CodedError,
@@ -21,14 +24,17 @@ import {
   appraisalError,
   appraise,
   type Claims,
-  type Collateral,
-  decodeCollateral,
+  collateralOfParts,
   decodeRoot,
   detectKind,
+  type Evidence,
   EvidenceCache,
   type EvidenceKind,
   evidenceError,
+  type PartNeed,
   type Policy,
+  partDigest,
+  partsNeeded,
   REPORT_DATA_LENGTH,
   type Root,
   type TcbStatus,
@@ -36,6 +42,7 @@ import {
 } from '@cloister/evidence';
 import type { Environment } from '../charter/body.ts';
 import { contractError } from '../errors.ts';
+import { chooseParts } from '../fold/collateral.ts';
 import { environmentById } from '../fold/lookup.ts';
 import type { FoldState, Join } from '../fold/state.ts';
 import { reportData } from './report-data.ts';
@@ -54,16 +61,22 @@ export type JoinAppraisal =
       readonly ok: true;
       readonly claims: Claims;
       readonly appraisal: Appraisal;
-      /** Digests of the collateral that was there for it, ascending. */
-      readonly collateral: readonly Uint8Array[];
+      /** Digests of the parts of collateral that it was judged with, ascending. */
+      readonly parts: readonly Uint8Array[];
     }
   | { readonly ok: false; readonly mismatch: Mismatch };
 
-/** Collateral that can be used, and why some could not be read, if so. */
-interface Newest {
-  readonly bundles: Collateral[];
-  readonly digests: Uint8Array[];
-  readonly unread: CodedError | undefined;
+/** Where the parts come from that evidence is judged with: the state's, or those of receipts. */
+export type ChooseParts = (
+  environment: Environment,
+  needs: readonly PartNeed[],
+) => ReturnType<typeof chooseParts>;
+
+interface JudgedBy {
+  readonly environment: Environment;
+  readonly evidence: Evidence;
+  readonly root: Root;
+  readonly choose: ChooseParts;
 }
 
 /** Who appraises joins, as far as a node needs one. */
@@ -80,10 +93,11 @@ export class JoinAppraiser {
   }
 
   /**
-   * Appraises the join `key` as the state stands.
+   * Appraises the join `key` as the state stands, with the parts that the state has in force or
+   * those that `choose` gives.
    * @throws CodedError of kind `unavailable` or `not-found` when a blob cannot be had
    */
-  async appraise(state: FoldState, key: string): Promise<JoinAppraisal> {
+  async appraise(state: FoldState, key: string, choose?: ChooseParts): Promise<JoinAppraisal> {
     const join = state.joins.get(key);
     if (join === undefined) {
       throw contractError('join-unknown', `no accepted join has the id ${key}`);
@@ -102,22 +116,51 @@ export class JoinAppraiser {
     }
     const kind = environment.tee as EvidenceKind;
     const bytes = await this.#blobs.get(join.body.evidence);
-    const roots = [await this.#root(environment)];
-    const { bundles: collateral, digests, unread } = await this.#collateral(state, kind);
-    const at = state.clock;
+    const root = await this.#root(environment);
     try {
-      const claims = await verifyEvidence(
-        { kind, bytes },
-        { crypto: this.#crypto, collateral, roots, at, cache: this.#cache },
-      );
-      const policy = this.#policy(state, join, environment);
-      return judged(claims, appraise(claims, policy), digests);
+      return await this.#judge(state, join, {
+        environment,
+        evidence: { kind, bytes },
+        root,
+        choose: choose ?? ((of, needs) => chooseParts(state, of, needs)),
+      });
     } catch (error) {
       if (!isCoded(error)) throw error;
-      if (unread !== undefined && error.code === 'collateral-missing') throw unread;
       const looks = detectKind(bytes);
       if (looks !== undefined && looks !== kind) return refuse('kind-not-allowed', kind, looks);
       return refuse(error.code, `${kind} evidence that verifies`, error.message);
+    }
+  }
+
+  async #judge(state: FoldState, join: Join, by: JudgedBy): Promise<JoinAppraisal> {
+    const { environment, evidence, root, choose } = by;
+    const crypto = this.#crypto;
+    if (!equal(crypto.digest('sha256', root.key), environment.rootKey)) {
+      return refuse('root-untrusted', toHex(environment.rootKey), `the key of ${root.source}`);
+    }
+    const chosen = choose(environment, partsNeeded(evidence, { root, crypto }));
+    const options = { crypto, roots: [root], at: state.clock, cache: this.#cache };
+    if ('missing' in chosen) {
+      await this.#verifyAlone(evidence, options);
+      const { part, subject } = chosen.missing;
+      return refuse('collateral-not-in-force', `${part} of '${subject}' in force`, 'none');
+    }
+    const parts = chosen.parts.map(({ body }) => body);
+    const collateral = parts.length === 0 ? null : collateralOfParts(evidence.kind, parts);
+    const claims = await verifyEvidence(evidence, { ...options, collateral });
+    const digests = parts.map((part) => partDigest(part, crypto)).sort(compare);
+    return judged(claims, appraise(claims, this.#policy(state, join, environment)), digests);
+  }
+
+  /** What can be wrong without collateral is told first: what a stranger made needs none. */
+  async #verifyAlone(
+    evidence: Evidence,
+    options: Omit<Parameters<typeof verifyEvidence>[1], 'collateral'>,
+  ): Promise<void> {
+    try {
+      await verifyEvidence(evidence, { ...options, collateral: null });
+    } catch (error) {
+      if (!isCoded(error, 'collateral-missing')) throw error;
     }
   }
 
@@ -125,36 +168,6 @@ export class JoinAppraiser {
   #root({ root }: Environment): Promise<Root> {
     const read = async () => decodeRoot(await this.#blobs.get(root));
     return this.#cache.remember(`root-document:${toHex(root)}`, read);
-  }
-
-  /**
-   * The newest collateral of every subject of this kind; verification picks by subject. A bundle
-   * that is not what its event says counts for nothing: otherwise any member could stop all
-   * appraisals of a kind, or bring back a subject's old collateral under another name.
-   */
-  async #collateral(state: FoldState, kind: EvidenceKind): Promise<Newest> {
-    const bundles: Collateral[] = [];
-    const digests: Uint8Array[] = [];
-    let unread: CodedError | undefined;
-    for (const [name, { digest, number }] of state.collateral) {
-      if (!name.startsWith(`${kind}/`)) continue;
-      try {
-        const bundle = await this.#bundle(digest);
-        if (`${bundle.kind}/${bundle.subject}` === name && bundle.number === number) {
-          bundles.push(bundle);
-          digests.push(digest);
-        }
-      } catch (error) {
-        if (!isCoded(error)) throw error;
-        if (error.kind === 'unavailable' || error.kind === 'not-found') unread = error;
-      }
-    }
-    return { bundles, digests: digests.sort(compare), unread };
-  }
-
-  #bundle(digest: Uint8Array): Promise<Collateral> {
-    const read = async () => decodeCollateral(await this.#blobs.get(digest));
-    return this.#cache.remember(`collateral-bundle:${toHex(digest)}`, read);
   }
 
   #policy(state: FoldState, join: Join, environment: Environment): Policy {
@@ -213,12 +226,8 @@ function minimumSvn(kind: EvidenceKind, minimum: number | 'any'): Record<string,
   return minimum === 'any' ? 'any' : { [SVN_NAMES[kind] ?? 'svn']: minimum };
 }
 
-function judged(
-  claims: Claims,
-  appraisal: Appraisal,
-  collateral: readonly Uint8Array[],
-): JoinAppraisal {
-  if (appraisal.status !== 'contraindicated') return { ok: true, claims, appraisal, collateral };
+function judged(claims: Claims, appraisal: Appraisal, parts: readonly Uint8Array[]): JoinAppraisal {
+  if (appraisal.status !== 'contraindicated') return { ok: true, claims, appraisal, parts };
   const failed = appraisal.checks.find((check) => check.status === 'contraindicated');
   return refuse(failed?.code ?? 'appraisal-failed', failed?.wanted ?? '', failed?.got ?? '');
 }

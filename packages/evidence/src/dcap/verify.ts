@@ -43,7 +43,8 @@ import {
   type TcbInfo,
 } from './tcb-info.ts';
 
-const TCB_SIGNER = 'Intel SGX TCB Signing';
+/** Common name of the certificate that signs Intel's TCB info and identities. */
+export const TCB_SIGNER = 'Intel SGX TCB Signing';
 const ECDSA_P256: SignatureScheme = 'ecdsa-p256-sha256';
 
 /** What the common part proves; the TEE's own part evaluates `tcbInfo` against `pck`. */
@@ -275,12 +276,14 @@ function matchIdentity(identity: EnclaveIdentity, report: SgxReport): IsvLevel {
   return isvLevel(identity.levels, report.isvSvn, 'quoting enclave');
 }
 
-interface SignatureCheck {
+/** Which code says that it does not hold, and how. */
+export interface SignatureCheck {
   readonly code: EvidenceErrorCode;
   readonly what: string;
 }
 
-async function verifySignature(
+/** An ECDSA P-256 signature as r || s. @throws CodedError the check's code */
+export async function verifySignature(
   context: Pick<ChainContext, 'crypto' | 'cache'>,
   spki: Uint8Array,
   data: Uint8Array,

@@ -254,6 +254,25 @@ function checkCaUsage(ca: Certificate, below: number): void {
   }
 }
 
+/**
+ * Checks that `issuer` is a CA that issued `certificate`: names, usage, signature. No time.
+ * @throws CodedError `certificate-*`
+ */
+export async function checkIssued(
+  context: Pick<ChainContext, 'crypto' | 'cache'>,
+  certificate: Certificate,
+  issuer: Certificate,
+): Promise<void> {
+  if (!equal(certificate.issuer, issuer.subject)) {
+    const names = [certificate.issuer, issuer.subject].map(commonName);
+    const message = `a certificate of '${names[0]}', wanted of '${names[1]}'`;
+    throw evidenceError('certificate-issuer-mismatch', message);
+  }
+  const isLower = caConstraint(certificate) !== undefined && certificate !== issuer;
+  checkCaUsage(issuer, isLower ? 1 : 0);
+  if (!(await signatureHolds(context, certificate, issuer.key))) throw badSignature(certificate);
+}
+
 /** A list that holds: signed by its issuer's key and in force. */
 export interface CrlIssuer {
   readonly name: Uint8Array;

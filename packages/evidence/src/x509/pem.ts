@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // PEM (RFC 7468): the DER of each block with one label, in order. Text between blocks is ignored,
 // as the RFC's section 2 allows; a NUL terminator, which quotes carry, ends the text.
-import { fromBase64, isCoded } from '@cloister/core';
+import { fromBase64, isCoded, toBase64 } from '@cloister/core';
 import { evidenceError } from '../errors.ts';
 
 const MAX_BLOCKS = 16;
@@ -37,4 +37,10 @@ export function parsePem(bytes: Uint8Array, label = 'CERTIFICATE'): Uint8Array[]
 /** Certificates as PEM text, or as one DER certificate. */
 export function parseCertificates(bytes: Uint8Array): Uint8Array[] {
   return bytes[0] === 0x30 ? [bytes] : parsePem(bytes);
+}
+
+/** One certificate as PEM text. */
+export function writePem(der: Uint8Array): string {
+  const lines = toBase64(der).match(/.{1,64}/g) ?? [];
+  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`;
 }

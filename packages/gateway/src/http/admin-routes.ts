@@ -132,8 +132,8 @@ function ledgerRoutes(app: FastifyInstance, gateway: Gateway): void {
   );
   app.get('/admin/v1/epochs/:epoch', (request) => attemptOf(gateway, epochOf(request)));
   app.get('/admin/v1/resealing', () => resealing(gateway));
-  app.post('/admin/v1/collateral', { bodyLimit: MAX_COLLATERAL_BYTES }, async (request) =>
-    recordedAnswer(await publishCollateral(gateway, bytesOf(request))),
+  app.post('/admin/v1/collateral', { bodyLimit: MAX_COLLATERAL_BYTES }, (request) =>
+    publishCollateral(gateway, bytesOf(request)),
   );
 }
 

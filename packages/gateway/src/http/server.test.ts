@@ -17,7 +17,6 @@ import {
   settled,
   withKeepers,
 } from '../../testing/federation.ts';
-import { publish } from '../context.ts';
 
 let federation: Federation;
 let bank: Started;
@@ -153,13 +152,13 @@ describe('blobs', () => {
     const unnamed = await hospital.gateway.blobs.put(utf8('nobody speaks of this'));
     expect(await codeOf(stranger.get(unnamed))).toBe('blob-not-found');
     expect(await bank.gateway.blobs.head(unnamed)).toBeUndefined();
-    const named = await hospital.gateway.blobs.put(utf8('collateral'));
-    const body = { tee: 'tdx', subject: 'abc', number: 1, digest: named };
-    const { seq, status } = await publish(hospital.gateway, 'collateral', body);
-    expect(status).toBe('accepted');
-    await bank.gateway.follower.reached(seq + 1, 5_000);
-    expect(await stranger.get(named)).toEqual(utf8('collateral'));
-    expect(await bank.gateway.blobs.head(named)).toBe(10);
+    const named = await hospital.gateway.blobs.put(utf8('evidence'));
+    federation.world.evidenceOf = async () => named;
+    const { id } = await federation.world.joinKeeper('hospital');
+    await federation.publish();
+    await eventually(async () => bank.gateway.follower.positionOf(toHex(id)) !== undefined);
+    expect(await stranger.get(named)).toEqual(utf8('evidence'));
+    expect(await bank.gateway.blobs.head(named)).toBe(8);
   });
 });
 

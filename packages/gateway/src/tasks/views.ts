@@ -200,7 +200,7 @@ function summaryOf(event: AnyEvent): string {
     case 'tick':
       return new Date(event.body.time).toISOString();
     case 'collateral':
-      return `${event.body.tee} ${event.body.subject} number ${event.body.number}`;
+      return `${event.body.part} of ${event.made?.subject}`;
     case 'join':
       return `${event.body.role} in ${event.body.environment}`;
     case 'epoch':

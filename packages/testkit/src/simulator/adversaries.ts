@@ -17,6 +17,8 @@ export type Dropper = keyof typeof DROPPED;
 export const BAD_KEEPERS = ['withholds-deals', 'withholds-evidence', 'forwards-requests'] as const;
 export type BadKeeper = (typeof BAD_KEEPERS)[number];
 
+export const CARRIERS = ['old-parts', 'future-parts', 'stranger-parts', 'withheld-part'] as const;
+
 export const ADVERSARIES = [
   'drops-ceremony',
   'drops-keeper-join',
@@ -24,9 +26,8 @@ export const ADVERSARIES = [
   // A gateway that is first in every node's list and shows one old head, truly cosigned.
   'stale-first',
   ...BAD_KEEPERS,
-  // A member whose collateral is newest and whose blob is nowhere, or newest for good.
-  'withholds-collateral',
-  'pins-collateral',
+  // A member that carries a maker's collateral: old, early, half of it, another maker's.
+  ...CARRIERS,
   // A network that sends again what a worker asked a keeper.
   'repeats-requests',
   // A witness that ticks once far in the future, in a charter that counts on no faulty one.
@@ -40,6 +41,7 @@ export const NORMAL: readonly Adversary[] = [
   'drops-ceremony',
   'drops-keeper-join',
   'drops-worker-events',
+  ...CARRIERS,
   'future-tick',
   'withholds-deals',
 ];

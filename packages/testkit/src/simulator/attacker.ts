@@ -169,7 +169,7 @@ export class Attacker {
     const inputs = asked.map((input) => ({ ...input, rows: 1_000_000, bytes: 1_000_000 }));
     const about = { task: this.#task.id, run: this.#run, epoch: fromHexKey(epoch[0]) };
     const columns = columnsDigest(inputs, shared.crypto);
-    const judged = { roster: [join], columns, collateral: new Uint8Array(32), size: state.seq };
+    const judged = { roster: [join], columns, parts: [], size: state.seq };
     const receipts = epoch[1].joins.map((_, i) => {
       const receipt = { ...about, ...judged, seat: i + 1 };
       return signReceipt(this.#signer, this.name, { genesis, receipt });

@@ -5,15 +5,19 @@
 // packages/evidence.
 import {
   type Appraiser,
+  chooseParts,
   type Environment,
   type FoldState,
   type Join,
   type JoinAppraisal,
+  type KeptPart,
   reportData,
 } from '@cloister/contract';
 import { equal, fromHex, toHex, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
-import { namedBytes } from '../world/index.ts';
+import { type PartNeed, partsNeeded } from '@cloister/evidence';
+import { mintEvidence } from '@cloister/evidence/mint';
+import { makerOf, namedBytes, START_MS } from '../world/index.ts';
 
 export interface Claimed {
   readonly measurement: string;
@@ -45,19 +49,41 @@ export function stubAppraiser(blobs: Blobs, blind?: string): Appraiser {
     const join = state.joins.get(key) as Join;
     const environment = state.charter?.environments.find((e) => e.id === join.body.environment);
     const bytes = await blobs.get(join.body.evidence);
-    // Where the ledger names collateral of this kind, evidence cannot be judged without it.
-    for (const [name, { digest }] of state.collateral) {
-      if (name.startsWith(`${environment?.tee}/`)) await blobs.get(digest);
-    }
-    const wrong = judge(state, join, environment as Environment, bytes).find((c) => c !== blind);
+    const late = hasParts(state, environment as Environment) ? [] : ['collateral-not-in-force'];
+    const faults = [...judge(state, join, environment as Environment, bytes), ...late];
+    const wrong = faults.find((code) => code !== blind);
     if (wrong !== undefined) {
       return { ok: false, mismatch: { code: wrong, wanted: 'the charter’s', got: 'other' } };
     }
     const { claimed } = JSON.parse(new TextDecoder().decode(bytes)) as { claimed: Claimed };
     const claims = { time: { validUntil: claimed.until } };
-    return { ok: true, claims, collateral: [] } as unknown as JoinAppraisal;
+    return { ok: true, claims, parts: [] } as unknown as JoinAppraisal;
   };
   return { appraise };
+}
+
+/** Where the ledger has collateral of this maker, evidence is not judged without all of it. */
+function hasParts(state: FoldState, environment: Environment): boolean {
+  const kept = [...state.collateral.values()].find((one) => {
+    return equal(one.rootKey, environment.rootKey);
+  });
+  return kept === undefined || 'parts' in chooseParts(state, environment, needsUnder(kept));
+}
+
+const needs = new Map<string, PartNeed[]>();
+
+/** The parts that machines of the named maker need. */
+function needsUnder({ rootKey }: KeptPart): PartNeed[] {
+  const known = needs.get(toHex(rootKey));
+  if (known !== undefined) return known;
+  const root = makerOf(rootKey);
+  const blank = { measurement: new Uint8Array(32), reportData: new Uint8Array(64), at: START_MS };
+  const made = partsNeeded(mintEvidence({ root, ...blank }), {
+    root: root.root,
+    crypto: nodeCrypto,
+  });
+  needs.set(toHex(rootKey), made);
+  return made;
 }
 
 /** Everything that is wrong with it, in the order in which it is looked at. */

@@ -34,20 +34,6 @@ export const KNOWN_HOLES: readonly Hole[] = [
     closedBy: 'evidence in the event, or members’ signed word that they hold it',
   },
   {
-    name: 'collateral that is nowhere stops appraisals',
-    adversary: 'withholds-collateral',
-    sees: /an honest keeper was excluded: deadline|no progress/,
-    why: 'any member’s event makes collateral the newest, whether its blob can be had or not',
-    closedBy: 'collateral that stands in its event, with its maker’s signature judged at admission',
-  },
-  {
-    name: 'a number nobody reaches pins collateral',
-    adversary: 'pins-collateral',
-    sees: /a true collateral of an honest member was void: collateral-not-newer/,
-    why: 'the newest collateral is the one with the highest number, which any member names',
-    closedBy: 'collateral ordered by its makers’ own signed times',
-  },
-  {
     name: 'a repeated request refuses an honest run',
     adversary: 'repeats-requests',
     sees: /an honest keeper refused an honest run on record|had no keys/,

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one member does by itself against the others, with its own keys: collateral that is nowhere
-// or newest for good, a tick far in the future, an epoch that nobody else wants; and a network that
-// repeats what workers ask of keepers.
+// What one member does by itself against the others, with its own keys: a tick far in the future,
+// an epoch that nobody else wants, and what it may carry of a maker's collateral, old, early, half
+// or another maker's; and a network that repeats what workers ask of keepers.
 import type { EventKind, Said } from '@cloister/contract';
-import { namedBytes } from '../world/index.ts';
+import type { CollateralPart } from '@cloister/evidence';
+import { mintParts } from '@cloister/evidence/mint';
+import { namedMaker } from '../world/index.ts';
+import { CARRIERS } from './adversaries.ts';
 import type { Message } from './network.ts';
 import { fromHexKey, MEMBERS, type Stage } from './stage.ts';
 
@@ -11,29 +14,41 @@ const LATEST_MS = 4_000;
 const POLL_MS = 100;
 const REPEAT_MS = 120;
 const YEARS_MS = 10 * 365 * 86_400_000;
-const HIGHEST = 2 ** 40;
+const DAY_MS = 86_400_000;
+/** Dates of makers are whole seconds. */
+const LATER_MS = 2_000;
 
 /** Begins what the seed's adversary does by itself, if it is such a one. */
 export function scheme(stage: Stage): void {
   const { network, adversary } = stage;
   if (adversary === 'repeats-requests') network.onDelivered = (message) => repeat(stage, message);
-  const at = Math.floor(network.choose() * LATEST_MS);
+  // Collateral is there before keepers are: an epoch does not wait for it.
+  const carries = (CARRIERS as readonly (string | undefined)[]).includes(adversary);
+  const at = carries ? 0 : Math.floor(network.choose() * LATEST_MS);
   const work = WORK[adversary ?? ''];
   if (work !== undefined) network.after(at, () => network.go(work(stage)));
 }
 
 const WORK: Readonly<Record<string, (stage: Stage) => Promise<void>>> = {
-  'withholds-collateral': async (stage) => {
-    const digest = namedBytes(stage.label, 'collateral that is nowhere');
-    await collateral(stage, stage.traitor, { number: 2, digest });
-  },
-  'pins-collateral': async (stage) => {
-    const digest = stage.putBlob(namedBytes(stage.label, 'any collateral'));
-    await collateral(stage, stage.traitor, { number: HIGHEST, digest });
-    await stage.network.sleep(POLL_MS);
-    const other = MEMBERS.find((member) => member !== stage.traitor) as string;
-    await publishCollateral(stage, other, 2);
-  },
+  'old-parts': (stage) =>
+    around(stage, async (made) => {
+      for (const days of [1, 20]) await carry(stage, minted(stage, made - days * DAY_MS));
+    }),
+  'future-parts': (stage) =>
+    around(stage, async (made) => {
+      await carry(stage, minted(stage, made + 3 * DAY_MS));
+      await carry(stage, minted(stage, made + 3 * DAY_MS, 9));
+    }),
+  'stranger-parts': (stage) =>
+    around(stage, (made) => carry(stage, minted(stage, made, 1, 'a stranger'))),
+  // The maker's next numbers are out early; one half of each is kept back.
+  'withheld-part': (stage) =>
+    around(stage, async (made) => {
+      const early = (number: number, part: string) =>
+        minted(stage, made, number).filter((one) => one.part === part);
+      await carry(stage, early(2, 'tcb-info'));
+      await carry(stage, early(3, 'qe-identity'));
+    }),
   'future-tick': async (stage) => {
     const time = stage.clock.now() + YEARS_MS;
     await put(stage, stage.traitor, 'tick', { time });
@@ -63,30 +78,40 @@ async function put<K extends EventKind>(
   await stage.order(await stage.world.sign(signer, kind, said));
 }
 
-async function collateral(
-  stage: Stage,
-  member: string,
-  of: { number: number; digest: Uint8Array },
-): Promise<void> {
-  await put(stage, member, 'collateral', {
-    tee: COLLATERAL.tee,
-    subject: COLLATERAL.subject,
-    ...of,
-  });
+/** Honest members carry what the maker serves, before and after the one that does it harm. */
+async function around(stage: Stage, harm: (made: number) => Promise<void>): Promise<void> {
+  const { world, network } = stage;
+  const other = MEMBERS.find((member) => member !== stage.traitor) as string;
+  const from = world.state.clock;
+  await publishParts(stage, other, minted(stage, from - DAY_MS));
+  await harm(from - DAY_MS);
+  while (world.state.clock < from + LATER_MS) await network.sleep(POLL_MS);
+  await publishParts(stage, other, minted(stage, from));
+  await harm(from);
 }
 
-/** What evidence of the first make is appraised with, if the ledger names any. */
-export const COLLATERAL = { tee: 'sgx-dcap', subject: 'platform' } as const;
+const made = new Map<string, CollateralPart[]>();
 
-/** An honest member publishes collateral, and every gateway has it. */
-export async function publishCollateral(
+/** Minted once: a signature of P-256 is another each time, and a seed is to replay. */
+function minted(stage: Stage, at: number, number = 1, maker = stage.label): CollateralPart[] {
+  const key = `${stage.label} ${maker} ${at} ${number}`;
+  const known = made.get(key) ?? mintParts(namedMaker(maker), { at, number });
+  made.set(key, known);
+  return known;
+}
+
+async function carry(stage: Stage, parts: readonly CollateralPart[]): Promise<void> {
+  for (const part of parts) await put(stage, stage.traitor, 'collateral', part);
+}
+
+async function publishParts(
   stage: Stage,
   member: string,
-  number: number,
+  parts: readonly CollateralPart[],
 ): Promise<void> {
-  const digest = stage.putBlob(namedBytes(stage.label, `collateral ${number}`));
-  const said = { ...COLLATERAL, number, digest };
-  await stage.order(await stage.world.sign(stage.key(member, 'identity'), 'collateral', said));
+  for (const part of parts) {
+    await stage.order(await stage.world.sign(stage.key(member, 'identity'), 'collateral', part));
+  }
 }
 
 /** The same request again, as the network has seen it. */

@@ -3,7 +3,9 @@
 // one for a worker; the keepers' environments take turns among three simulated makes.
 import type { CharterBody, Environment } from '@cloister/contract';
 import { smallestQuorum } from '@cloister/contract';
+import { nodeCrypto } from '@cloister/core/node';
 import { namedBytes, namedPoint, namedSigner } from './keys.ts';
+import { namedMaker } from './makers.ts';
 
 export interface CharterOptions {
   readonly seed?: string;
@@ -64,6 +66,12 @@ export function charterSpecimen(options: CharterOptions = {}): CharterBody {
   };
 }
 
+/** SGX machines of a specimen are of a maker whose collateral can be minted. */
+function rootKeyOf(seed: string, make: string): Uint8Array<ArrayBuffer> {
+  if (make !== MAKES[0].make) return namedBytes(seed, `root-key/${make}`);
+  return Uint8Array.from(nodeCrypto.digest('sha256', namedMaker(seed).root.key));
+}
+
 /** The make of the i-th operator's keeper machine. */
 export function makeOf(i: number): (typeof MAKES)[number] {
   return MAKES[i % MAKES.length] as (typeof MAKES)[number];
@@ -89,6 +97,8 @@ function environment(
     tee,
     family: family === 'op-tee' ? `op-tee:${operators[0]}` : family,
     root: namedBytes(seed, `root/${make}`),
+    rootKey: rootKeyOf(seed, make),
+    evaluation: { least: 0 },
     trust: 'simulated',
     measurements: [
       {

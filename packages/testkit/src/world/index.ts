@@ -4,5 +4,6 @@ export * as amending from './amend.ts';
 export * from './charter-specimen.ts';
 export * from './chunked-file.ts';
 export * from './keys.ts';
+export * from './makers.ts';
 export * from './story.ts';
 export * from './world.ts';

@@ -9,7 +9,8 @@ import { complain, type Dealing, hpkeKeyPairFrom, sealDeal } from '@cloister/thr
 import { nextCharter, propose, sign } from './amend.ts';
 import type { CharterOptions } from './charter-specimen.ts';
 import { namedSigner } from './keys.ts';
-import { accepted, type FormedEpoch, type Node, World } from './world.ts';
+import { namedPart } from './makers.ts';
+import { accepted, type FormedEpoch, type Node, START_MS, World } from './world.ts';
 
 export interface Story {
   readonly world: World;
@@ -20,8 +21,8 @@ export interface Story {
 export async function wholeStory(options: CharterOptions = {}): Promise<Story> {
   const world = await World.create(options);
   const [first, second, third] = world.charter.members.map((m) => m.id) as [string, string, string];
-  const sgx = { tee: 'sgx-dcap', subject: 'fmspc-00906ed50000', number: 17 };
-  await world.must(world.identity(first), 'collateral', { ...sgx, digest: world.freshBytes(32) });
+  const info = namedPart(world.seed, 'tcb-info', { at: START_MS - 1_000, number: 17 });
+  await world.must(world.identity(first), 'collateral', { ...info });
   await abortedAttempt(world);
   await disputedAttempt(world);
   const epoch = await world.formEpoch();

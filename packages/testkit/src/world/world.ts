@@ -526,7 +526,7 @@ export class World {
       epoch,
       roster,
       columns,
-      collateral: new Uint8Array(32),
+      parts: [],
       size: state.seq,
     };
     return Promise.all(
