@@ -99,6 +99,11 @@ export class AdminClient {
     return this.followDataset((await this.startDataset(request)).job);
   }
 
+  /** Ends a version of a dataset of ours, or the dataset, for good. */
+  withdrawDataset(request: z.input<typeof admin.withdrawRequest>) {
+    return this.#post('/datasets/withdraw', request, admin.recorded);
+  }
+
   datasets() {
     return this.http.json(z.array(admin.datasetJson), { path: '/admin/v1/datasets' });
   }

@@ -107,6 +107,14 @@ export const datasetJson = z.object({
   price: priceJson,
   approvals: count,
   groupKey: z.enum(['current', 'superseded']),
+  /** Withdrawn, or its owner is gone: nothing reads it any more. */
+  retired: z.boolean(),
+});
+
+/** POST /admin/v1/datasets/withdraw: one version, or the whole dataset; answers `recorded` */
+export const withdrawRequest = z.strictObject({
+  dataset: hex(16),
+  version: count.min(1).optional(),
 });
 
 /** Parts of collateral that were new, and how many the ledger had. Times in milliseconds. */

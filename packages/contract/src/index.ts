@@ -57,6 +57,7 @@ export * from './fold/task-state.ts';
 export { agreedTime } from './fold/time.ts';
 export * from './fold/void-codes.ts';
 export * from './fold/void-errors.ts';
+export { isRetired } from './fold/withdrawals.ts';
 export * from './openings/code.ts';
 export * from './openings/commitment.ts';
 export * from './openings/measures.ts';

@@ -2,7 +2,7 @@
 // Events that use what no rule judges yet, or what another part of the charter does not have: each
 // is void by a code of its own. Scenarios of fold/void-codes.test.ts.
 import type { CharterBody, EventBody, Said, VoidCode } from '@cloister/contract';
-import type { Submitted, World } from '@cloister/testkit/world';
+import { accepted, type Submitted, type World } from '@cloister/testkit/world';
 
 type Environment = CharterBody['environments'][number];
 
@@ -49,7 +49,43 @@ const ALSO = {
   minimumSvn: 'any',
 } as const;
 
+/** The insurer withdraws its dataset, or says so of a version. */
+function withdrawn(
+  { world, claims }: Told,
+  change: Partial<Said<'withdraw'>> = {},
+  member = 'insurer',
+): Promise<Submitted> {
+  const said = { dataset: claims.dataset, ...change };
+  return world.put(world.identity(member), 'withdraw', said);
+}
+
+/** The same, then what follows on it. */
+function afterwards(change: Partial<Said<'withdraw'>>, then: Scenario): Scenario {
+  return async (told) => {
+    accepted(await withdrawn(told, change));
+    return then(told);
+  };
+}
+
+const joins: Scenario = async ({ world, task }) =>
+  (await world.tryJoinWorker('bank', task)).submitted;
+
+const reseals: Scenario = async ({ world, claims }) => {
+  const policy = world.freshBytes(32);
+  return world.put(world.identity('insurer'), 'dataset', { ...claims, policy });
+};
+
 export const ROOM_SCENARIOS: [VoidCode, Scenario][] = [
+  ['dataset-not-owner', (told) => withdrawn(told, {}, 'bank')],
+  ['dataset-not-owner', (told) => withdrawn(told, { dataset: new Uint8Array(16) })],
+  ['withdraw-version-unknown', (told) => withdrawn(told, { version: 2 })],
+  ['statement-not-next', (told) => withdrawn(told, { previous: new Uint8Array(32) })],
+  ...[{}, { version: 1 }].flatMap((change): [VoidCode, Scenario][] => [
+    ['dataset-retired', afterwards(change, reseals)],
+    ['dataset-retired', afterwards(change, (told) => withdrawn(told, change))],
+    ['task-input-retired', afterwards(change, (told) => asked(told, {}))],
+    ['join-dataset-retired', afterwards(change, joins)],
+  ]),
   ['dataset-reseal-content', (told) => otherFiles(told, { manifest: told.world.freshBytes(32) })],
   ['dataset-reseal-content', (told) => otherFiles(told, { count: 2 })],
   ['dataset-reseal-content', (told) => otherFiles(told, { length: 1 })],

@@ -97,8 +97,9 @@ export async function appendAndFold(gateway: Gateway, bytes: Uint8Array): Promis
 
 /**
  * Signs an event as this member, appends it and answers what became of it. Another gateway of the
- * same member may have spoken about the subject meanwhile. Only a decline is then signed once more:
- * whatever it was, no still means no; to say yes or to seal, somebody looks again.
+ * same member may have spoken about the subject meanwhile. Only a decline or a withdrawal
+ * is then signed once more: whatever it was, no still means no; to say yes or to seal, somebody
+ * looks again.
  */
 export function publish<K extends EventKind>(
   gateway: Gateway,
@@ -108,7 +109,8 @@ export function publish<K extends EventKind>(
   if (kind === 'tick' || kind === 'collateral') return publishNow(gateway, kind, said);
   return gateway.statements.run(async () => {
     const record = await publishNow(gateway, kind, said);
-    const missed = record.code === 'statement-not-next' && kind === 'decline';
+    const ends = kind === 'decline' || kind === 'withdraw';
+    const missed = record.code === 'statement-not-next' && ends;
     return missed ? publishNow(gateway, kind, said) : record;
   });
 }

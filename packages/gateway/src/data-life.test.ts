@@ -289,6 +289,27 @@ describe('a new group key', () => {
   });
 });
 
+describe('a withdrawn dataset', () => {
+  it('is shown as retired everywhere, is nobody’s to ask for, and frees its name', async () => {
+    const { dataset } = await add(bank, 'ended', policy());
+    const id = dataset.dataset;
+    const request = { dataset: id };
+    expect(await codeOf(hospital.admin.withdrawDataset(request))).toBe('event-void');
+    expect(await codeOf(bank.admin.withdrawDataset({ ...request, version: 2 }))).toBe(
+      'dataset-not-found',
+    );
+    const recorded = await bank.admin.withdrawDataset(request);
+    expect(recorded.status).toBe('accepted');
+    await hospital.gateway.follower.reached(recorded.seq + 1, 5_000);
+    const listed = await hospital.admin.datasets();
+    expect(listed.find((one) => one.dataset === id)?.retired).toBe(true);
+    const task = { code: 'SELECT id FROM t', purpose: 'any', inputs: { t: 'bank/ended' } };
+    expect(await codeOf(hospital.admin.checkTask(task))).toBe('dataset-not-found');
+    expect(await codeOf(bank.admin.withdrawDataset(request))).toBe('event-void');
+    expect((await add(bank, 'ended', policy())).recorded.status).toBe('accepted');
+  });
+});
+
 describe('leftovers', () => {
   it('are swept when they are old and no work wants them, and not before', async () => {
     const home = federation.home('insurer');

@@ -65,6 +65,28 @@ export function datasetCommands(program: Command): void {
       print(command, done, [`${done.length} dataset versions sealed again`]);
     });
   withExample(reseal, 'cloister dataset reseal --home bank');
+  withdrawCommand(dataset);
+}
+
+function withdrawCommand(dataset: Command): void {
+  const withdraw = withHome(dataset.command('withdraw'))
+    .argument('<dataset>', 'owner/name or id; with @version only that version')
+    .description('end a dataset of ours for good: no task reads it any more, open runs are over')
+    .action(async (wanted: string, options, command: Command) => {
+      const admin = await adminOf(options.home);
+      const [, name = '', version] = /^(.*?)(?:@(\d{1,9}))?$/.exec(wanted) ?? [];
+      const known = (await admin.datasets()).filter((d) => !d.retired);
+      const found = known.find((d) => d.dataset === name || `${d.owner}/${d.name}` === name);
+      if (found === undefined) {
+        const message = `no dataset is called ${name}: see cloister dataset list`;
+        throw cliError('id-unknown', message);
+      }
+      const only = version === undefined ? {} : { version: Number(version) };
+      const done = await admin.withdrawDataset({ dataset: found.dataset, ...only });
+      const what = version === undefined ? 'and all its versions' : `version ${version}`;
+      print(command, done, [`${found.owner}/${found.name} ${what}: withdrawn for good`]);
+    });
+  withExample(withdraw, 'cloister dataset withdraw --home bank bank/accounts');
 }
 
 function listCommand(dataset: Command): void {
@@ -75,7 +97,7 @@ function listCommand(dataset: Command): void {
       const [datasets, jobs] = await Promise.all([admin.datasets(), admin.datasetJobs()]);
       const rows = datasets.map((d) => [
         `${d.owner}/${d.name}`,
-        String(d.version),
+        d.retired ? `${d.version} (retired)` : String(d.version),
         String(d.rows),
         d.columns.map((c) => `${c.name} (${c.rule})`).join(', '),
       ]);

@@ -25,6 +25,7 @@ const KINDS = Object.keys(EVENT_KINDS) as EventKind[];
 const ONE_OF: Record<string, readonly string[]> = {
   join: ['task', 'run', 'place', 'ticket'],
   dataset: ['previous'],
+  withdraw: ['version', 'previous'],
   approve: ['previous'],
   decline: ['previous'],
   epoch: ['from'],

@@ -169,6 +169,13 @@ export const datasetBody = z.strictObject({
   ...turn,
 });
 
+/** Its owner ends a version of a dataset; without `version`, the dataset. For good. */
+export const withdrawBody = z.strictObject({
+  dataset: id16,
+  version: positive.optional(),
+  ...turn,
+});
+
 export const taskBody = z.strictObject({
   engine: slug,
   code: commitment,
@@ -289,6 +296,7 @@ export const EVENT_KINDS = {
   complaint: { body: complaintBody, signer: 'keeper' },
   'epoch-abort': { body: epochAbortBody, signer: 'keeper' },
   dataset: { body: datasetBody, signer: 'member' },
+  withdraw: { body: withdrawBody, signer: 'member' },
   task: { body: taskBody, signer: 'member' },
   approve: { body: approveBody, signer: 'member' },
   decline: { body: declineBody, signer: 'member' },

@@ -10,6 +10,7 @@ import { activeEpochOf, memberByIdentity } from './lookup.ts';
 import type { DatasetVersion, FoldState } from './state.ts';
 import { judgeTurn } from './statements.ts';
 import { type Verdict, voided } from './void-codes.ts';
+import { isRetired } from './withdrawals.ts';
 
 export function foldDataset(state: FoldState, event: AdmittedEvent<'dataset'>): Verdict {
   const { body } = event;
@@ -20,7 +21,7 @@ export function foldDataset(state: FoldState, event: AdmittedEvent<'dataset'>): 
   if (dataset !== undefined && dataset.owner !== member.id) {
     return voided('dataset-not-owner', `owner is ${dataset.owner}, signer is ${member.id}`);
   }
-  if (dataset?.retired === true) return voided('dataset-retired');
+  if (isRetired(state, body)) return voided('dataset-retired');
   const newest = dataset?.newest ?? 0;
   if (body.version > newest + 1) {
     return voided('dataset-version-order', `got ${body.version}, wanted ${newest + 1}`);
@@ -35,7 +36,7 @@ export function foldDataset(state: FoldState, event: AdmittedEvent<'dataset'>): 
   if (outOfTurn !== undefined) return outOfTurn;
   const wrong = before === undefined ? undefined : judgeReseal(before, body);
   if (wrong !== undefined) return wrong;
-  const now = { event: event.key, body, seq: state.seq };
+  const now = { event: event.key, body, seq: state.seq, withdrawn: false };
   if (dataset === undefined) {
     const versions = new Map([[body.version, now]]);
     state.datasets.set(key, { owner: member.id, retired: false, newest: body.version, versions });

@@ -25,6 +25,7 @@ import { judgeLanding, LANDING_MAX, STATEMENTS } from './statements.ts';
 import { foldTask } from './tasks.ts';
 import { foldTick } from './time.ts';
 import { type Verdict, type VoidCode, voided } from './void-codes.ts';
+import { foldWithdraw } from './withdrawals.ts';
 
 /** What became of the entry at position `seq`. */
 export type Outcome =
@@ -52,6 +53,7 @@ const HANDLERS: Handlers = {
   complaint: foldComplaint,
   'epoch-abort': foldEpochAbort,
   dataset: foldDataset,
+  withdraw: foldWithdraw,
   task: foldTask,
   approve: foldApprove,
   decline: foldDecline,

@@ -23,6 +23,7 @@ import { endRun, openRunsOf } from './runs.ts';
 import type { FoldState, Grant, Run, Task } from './state.ts';
 import { judgeTurn } from './statements.ts';
 import { type Verdict, type VoidCode, voided } from './void-codes.ts';
+import { isRetired } from './withdrawals.ts';
 
 /** The place in a run's roster whose join opens the run. */
 export const DRIVER = 1;
@@ -182,9 +183,7 @@ export function judgeInput(state: FoldState, task: Task, input: Input, run?: Run
   const owner = ownerOf(state, input);
   if (version === undefined || owner === undefined) return voided('join-unapproved');
   if (!isMember(state, owner)) return voided('join-owner-removed', owner);
-  if (state.datasets.get(toHex(input.dataset))?.retired === true) {
-    return voided('join-dataset-retired', versionKey(input));
-  }
+  if (isRetired(state, input)) return voided('join-dataset-retired', versionKey(input));
   const wanted = version.body.approvals;
   const at = task.body.inputs.findIndex((one) => versionKey(one) === versionKey(input));
   const payers = payersOf(task, run).filter((paid) => paid.owner === owner && paid.whole[at]);

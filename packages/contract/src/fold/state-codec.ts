@@ -92,7 +92,9 @@ const dataset = record<Dataset>({
   owner: text,
   retired: flag,
   newest: whole,
-  versions: numbered(record<DatasetVersion>({ event: text, body: bodyOf('dataset'), seq: whole })),
+  versions: numbered(
+    record<DatasetVersion>({ event: text, body: bodyOf('dataset'), seq: whole, withdrawn: flag }),
+  ),
 });
 
 const grant = record<Grant>({

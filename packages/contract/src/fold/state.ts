@@ -146,11 +146,13 @@ export interface DatasetVersion {
   event: string;
   body: EventBody<'dataset'>;
   seq: number;
+  /** Whether its owner has ended it: nothing opens it any more. */
+  withdrawn: boolean;
 }
 
 export interface Dataset {
   owner: string;
-  /** Whether its owner has left, or its owner's keys were replaced: nothing opens it any more. */
+  /** Whether its owner ended it, left, or had its keys replaced: nothing opens it any more. */
   retired: boolean;
   newest: number;
   versions: Map<number, DatasetVersion>;

@@ -25,6 +25,7 @@ export const STATEMENTS: ReadonlySet<EventKind> = new Set([
   'sign',
   'epoch',
   'dataset',
+  'withdraw',
   'task',
   'approve',
   'decline',
@@ -33,7 +34,7 @@ export const STATEMENTS: ReadonlySet<EventKind> = new Set([
 ]);
 
 /** Kinds that follow on their author's newest one on the same subject. */
-const IN_TURN: ReadonlySet<EventKind> = new Set(['dataset', 'approve', 'decline']);
+const IN_TURN: ReadonlySet<EventKind> = new Set(['dataset', 'withdraw', 'approve', 'decline']);
 
 /** Whether a statement lands in time. */
 export function judgeLanding(state: FoldState, { body }: AdmittedEvent): Verdict {
@@ -60,7 +61,9 @@ export function judgeTurn(body: { previous?: Uint8Array | undefined }, newest?: 
 /** The author's newest accepted statement about what `said` is about, by event key. */
 function newestOf(state: FoldState, author: string, said: object): string | undefined {
   if ('dataset' in said) {
-    return versionOf(state, said as EventBody<'dataset'>)?.event;
+    const { dataset, version } = said as EventBody<'withdraw'>;
+    const newest = state.datasets.get(toHex(dataset))?.newest ?? 0;
+    return versionOf(state, { dataset, version: version ?? newest })?.event;
   }
   const { task } = said as EventBody<'decline'>;
   return state.tasks.get(toHex(task))?.said.get(author);

@@ -10,6 +10,7 @@ import { restsAt, schedule } from './due.ts';
 import { charterOf, indexOf, isMember, memberByIdentity, versionKey, versionOf } from './lookup.ts';
 import type { FoldState } from './state.ts';
 import { type Verdict, voided } from './void-codes.ts';
+import { isRetired } from './withdrawals.ts';
 
 /** How long a task may be open: a year, and a month to look back on it. */
 const TASK_MAX_MS = 400 * 86_400_000;
@@ -52,8 +53,8 @@ export function foldTask(state: FoldState, event: AdmittedEvent<'task'>): Verdic
 
 function judgeInputAsked(state: FoldState, input: Input, accepted: Price): Verdict {
   const version = versionOf(state, input);
-  const retired = state.datasets.get(toHex(input.dataset))?.retired === true;
-  if (version === undefined || retired) return voided('task-input-unknown', versionKey(input));
+  if (version === undefined) return voided('task-input-unknown', versionKey(input));
+  if (isRetired(state, input)) return voided('task-input-retired', versionKey(input));
   const known = version.body.columns.map(({ id }) => id);
   const unknown = firstUnknown(input.columns, known);
   if (unknown !== undefined) {

@@ -99,13 +99,15 @@ export const VOID_CODES = {
   'dataset-not-owner': 'Only the member who registered a dataset may add to it.',
   'dataset-version-order': 'Versions go up by one from 1.',
   'dataset-group-key': "The keys are sealed to another group key than the active epoch's.",
-  'dataset-retired': 'The dataset is retired; nothing is added to it.',
+  'dataset-retired': 'The dataset or this version is retired; nothing is added to it.',
+  'withdraw-version-unknown': 'The dataset has no such version.',
   'dataset-key-not-accepted':
     'The owner has not accepted a seat or rule of the active epoch; sign the charter in force.',
   'dataset-reseal-content': 'Sealing a version again must leave its files, rows, schema, columns.',
   'dataset-reseal-same': 'This version is already sealed to this group key under this policy.',
   // task
   'task-input-unknown': 'An input is no registered version of a dataset.',
+  'task-input-retired': 'An input is retired; no task reads it any more.',
   'task-column-unknown': 'An input names a column that its dataset does not have.',
   'task-price-count': 'There must be one accepted price for each input.',
   'task-price-currency': "An accepted price is in another currency than the dataset's.",

@@ -14,6 +14,7 @@ import {
   encodeFileManifest,
   encodeSchema,
   filesSaid,
+  isRetired,
   type Price,
 } from '@cloister/contract';
 import {
@@ -23,7 +24,7 @@ import {
   type Policy,
   parsePolicyDocument,
 } from '@cloister/contract/policy';
-import { isCoded, toHex } from '@cloister/core';
+import { fromHex, isCoded, toHex } from '@cloister/core';
 import { type Gateway, publishAccepted, stateInForce } from '../context.ts';
 import { gatewayError } from '../errors.ts';
 import { verifiedGroupKey } from '../keepers/key-check.ts';
@@ -117,6 +118,7 @@ export async function listDatasets(gateway: Gateway): Promise<DatasetJson[]> {
   const found: DatasetJson[] = [];
   for (const [id, { owner, versions }] of state.datasets) {
     for (const [version, { body }] of versions) {
+      const { dataset } = body;
       const { name, columns } = await describe(gateway, body);
       found.push({
         dataset: id,
@@ -130,10 +132,29 @@ export async function listDatasets(gateway: Gateway): Promise<DatasetJson[]> {
         approvals: body.approvals,
         groupKey:
           current != null && toHex(current) === toHex(body.groupKey) ? 'current' : 'superseded',
+        retired: isRetired(state, { dataset, version }),
       });
     }
   }
   return found;
+}
+
+/**
+ * Withdraws a version of a dataset of ours for good, or the whole dataset; its keys stay in the
+ * vault. @throws CodedError `dataset-not-found`, `event-void`
+ */
+export async function withdrawDataset(
+  gateway: Gateway,
+  of: { dataset: string; version?: number | undefined },
+): Promise<EntryRecord> {
+  const { dataset, version } = of;
+  const known = stateInForce(gateway).datasets.get(dataset);
+  if (known === undefined || (version !== undefined && !known.versions.has(version))) {
+    const message = `no dataset ${dataset.slice(0, 16)} of this version is on the ledger`;
+    throw gatewayError('dataset-not-found', message);
+  }
+  const said = { dataset: fromHex(dataset), ...(version === undefined ? {} : { version }) };
+  return publishAccepted(gateway, 'withdraw', said);
 }
 
 /** A dataset that another member garbled, or that nobody can be asked for, hides no other. */
@@ -181,7 +202,7 @@ async function compile(
 
 async function refuseTakenName(gateway: Gateway, name: string): Promise<void> {
   const mine = (await listDatasets(gateway)).filter((d) => d.owner === gateway.card.id);
-  if (!mine.some((d) => d.name === name)) return;
+  if (!mine.some((d) => d.name === name && !d.retired)) return;
   const message = `a dataset of yours is already called ${name}: choose another name`;
   throw gatewayError('dataset-name-taken', message);
 }

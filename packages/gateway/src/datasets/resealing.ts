@@ -10,7 +10,7 @@ const PEER_MS = 3_000;
 
 /** Which datasets are sealed to the active key, by owner; who of those that wait answers. */
 export async function resealing(gateway: Gateway): Promise<Resealing> {
-  const datasets = await listDatasets(gateway);
+  const datasets = (await listDatasets(gateway)).filter(({ retired }) => !retired);
   const owners = [...new Set(datasets.map(({ owner }) => owner))];
   return Promise.all(
     owners.map(async (owner) => {

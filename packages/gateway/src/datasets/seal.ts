@@ -5,7 +5,7 @@
 // Invariant: nothing is sealed again before the key has been checked (key-check.ts).
 
 import type { DatasetVersion, Said } from '@cloister/contract';
-import { activeEpochOf, versionOf } from '@cloister/contract';
+import { activeEpochOf, isRetired, versionOf } from '@cloister/contract';
 import { toHex } from '@cloister/core';
 import { encodeLabel } from '@cloister/threshold';
 import { sealMasterKey } from '@cloister/threshold/node';
@@ -43,7 +43,7 @@ function isSealedElsewhere(gateway: Gateway, entry: VaultEntry): boolean {
   const state = stateInForce(gateway);
   const active = activeEpochOf(state);
   const sealed = versionOf(state, entry);
-  if (sealed === undefined || active === undefined) return false;
+  if (sealed === undefined || active === undefined || isRetired(state, entry)) return false;
   return toHex(sealed.body.groupKey) !== toHex(active.groupKey);
 }
 

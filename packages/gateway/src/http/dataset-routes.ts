@@ -4,11 +4,11 @@
 //
 // Invariant: a plain file that was uploaded is gone when the work that uses it ends, whatever
 // became of it; one that no work uses is swept after a day.
-import { datasetRequest } from '@cloister/api';
+import { datasetRequest, withdrawRequest } from '@cloister/api';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Gateway } from '../context.ts';
-import { listDatasets } from '../datasets/datasets.ts';
+import { listDatasets, withdrawDataset } from '../datasets/datasets.ts';
 import type { DatasetJobs } from '../datasets/jobs.ts';
 import { resealDatasets } from '../datasets/seal.ts';
 import { MAX_UPLOAD_BYTES, type Uploads } from '../datasets/uploads.ts';
@@ -53,6 +53,10 @@ export function datasetRoutes(
   });
 
   app.get('/admin/v1/datasets', () => listDatasets(gateway));
+
+  app.post('/admin/v1/datasets/withdraw', async (request) =>
+    recordedAnswer(await withdrawDataset(gateway, parseBody(withdrawRequest, request))),
+  );
 
   app.post('/admin/v1/datasets/reseal', async () =>
     (await resealDatasets(gateway)).map(recordedAnswer),

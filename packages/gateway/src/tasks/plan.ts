@@ -100,7 +100,8 @@ async function findInput(
   name: string,
 ): Promise<PlannedTask['inputs'][number]> {
   const [, wanted = '', version] = /^(.*?)(?:@(\d{1,9}))?$/.exec(name) ?? [];
-  const known = listed.filter((d) => d.dataset === wanted || `${d.owner}/${d.name}` === wanted);
+  const named = listed.filter((d) => d.dataset === wanted || `${d.owner}/${d.name}` === wanted);
+  const known = named.filter(({ retired }) => !retired);
   const newest = Math.max(...known.map((d) => d.version));
   const found = known.find((d) => d.version === (version === undefined ? newest : Number(version)));
   const dataset = stateInForce(gateway).datasets.get(found?.dataset ?? '');

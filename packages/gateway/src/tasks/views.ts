@@ -207,6 +207,8 @@ function summaryOf(event: AnyEvent): string {
       return `${event.body.joins.length} seats`;
     case 'dataset':
       return `${short(event.body.dataset)} version ${event.body.version}, ${event.body.rows} rows`;
+    case 'withdraw':
+      return `${short(event.body.dataset)} ${event.body.version ?? 'whole'}`;
     case 'task':
       return `${event.body.inputs.length} inputs, ${event.body.outputs.length} outputs`;
     case 'approve':

@@ -9,6 +9,7 @@ import {
   type Epoch,
   type Join,
   type Outcome,
+  type Run,
   runState,
 } from '@cloister/contract';
 import { decodeUses, encodeUses } from '@cloister/contract/policy';
@@ -193,11 +194,11 @@ export class Checker {
     this.harm.ordered(event, outcome);
     if (event === undefined) return;
     if (event.kind === 'run-failed' || event.kind === 'usage') {
-      const run = world.state.runs.get(toHex(event.body.run));
-      if (run !== undefined && run.status !== 'joined' && !this.#ended.has(run.join)) {
-        this.#ended.set(run.join, seq);
-      }
+      this.#over(world.state.runs.get(toHex(event.body.run)), seq);
     }
+    // "What is withdrawn opens no more": the runs that would read it are over.
+    if (event.kind === 'withdraw')
+      for (const run of world.state.runs.values()) this.#over(run, seq);
     if (event.kind === 'usage' && outcome.status === 'accepted') this.#recorded(event);
     // "An operator burns only runs that it was asked for."
     if (event.kind === 'join' && outcome.status === 'accepted') {
@@ -210,6 +211,12 @@ export class Checker {
     if (event.kind === 'dataset' && !this.#isAgreed(event.body.groupKey)) {
       this.#stage.violate('a dataset was sealed to a key that its seats never agreed on');
     }
+  }
+
+  /** A run that is not under way any more, from `seq` on. */
+  #over(run: Run | undefined, seq: number): void {
+    if (run === undefined || run.status === 'joined' || this.#ended.has(run.join)) return;
+    this.#ended.set(run.join, seq);
   }
 
   /** "Counted inside": a usage counts only where t keepers opened for the join that records it. */

@@ -26,6 +26,7 @@ export const GUARDS = {
   // The fold (contract/fold).
   approval: 'a join needs approvals',
   'run-limit': 'a grant pays for so many runs',
+  withdrawal: 'nothing opens what its owner has withdrawn',
   engine: 'a join needs the engine of its task',
   'one-transcript': 'a key is in force when all seats acknowledged one transcript and key',
   // The key ceremony (keeper/ceremony.ts, contract/fold/epochs.ts, threshold).

@@ -64,6 +64,9 @@ async function mutated(
     const witnesses = { ...event.body.witnesses, quorum: 1 };
     return { ...event, body: { ...event.body, witnesses } };
   }
+  if (stage.off('withdrawal') && event.kind === 'withdraw') {
+    return { ...event, body: { ...event.body, dataset: new Uint8Array(16) } };
+  }
   if (stage.off('engine') && event.kind === 'charter') {
     const environments = event.body.environments.map((e) => ({
       ...e,

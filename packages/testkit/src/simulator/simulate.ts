@@ -15,7 +15,7 @@ import { startLedger } from './ledger.ts';
 import { LyingGateway } from './liars.ts';
 import { scheme } from './schemes.ts';
 import { END_MS, type Flaw, MEMBERS, Stage } from './stage.ts';
-import { addDataset, addTask, asRecorded, copyDataset, OWNER } from './tasks.ts';
+import { addDataset, addTask, asRecorded, copyDataset, OWNER, withdraw } from './tasks.ts';
 import type { Dataset, Task } from './truth.ts';
 import { WorkerNode } from './worker-node.ts';
 
@@ -37,6 +37,7 @@ const SCHEMES = [
   'half-roster',
   'mixed-roster',
   'other-engine',
+  'withdrawn',
 ] as const;
 export const ATTACKS: readonly string[] = [...TRICKS, ...FLAWS, ...SCHEMES];
 const ATTACKS_A_SEED = 3;
@@ -254,6 +255,21 @@ class Play {
     stage.network.go(driver.ask(join));
   }
 
+  /** Its join is accepted; then the owner withdraws what it reads, and the attacker asks. */
+  async #withdrawn(name: string): Promise<void> {
+    const stage = this.#stage;
+    const keepers = () => this.#committee.addresses();
+    const owner = this.#gateways.find((gateway) => gateway.name === OWNER) as Gateway;
+    const { groupKey } = (this.#dataset as Dataset).body;
+    const dataset = await addDataset(stage, groupKey, owner.disk.vault());
+    const task = await addTask(stage, dataset, { runs: 1 });
+    const attacker = new Attacker(stage, { name, task, keepers });
+    const join = await attacker.join();
+    await withdraw(stage, dataset);
+    stage.network.count('attack: withdrawn');
+    stage.network.go(attacker.ask(join));
+  }
+
   async #begin(kind: string, name: string): Promise<void> {
     const stage = this.#stage;
     const dataset = this.#dataset as Dataset;
@@ -267,6 +283,7 @@ class Play {
     if ((TRICKS as readonly string[]).includes(kind)) {
       return start(await task(), { trick: kind as Trick });
     }
+    if (kind === 'withdrawn') return this.#withdrawn(name);
     stage.network.count(`attack: ${kind}`);
     if ((FLAWS as readonly string[]).includes(kind)) {
       return start(await task(), { flaw: kind as Flaw });

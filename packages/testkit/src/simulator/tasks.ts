@@ -98,6 +98,12 @@ export function asRecorded(stage: Stage, known: Dataset): Dataset {
   return { ...known, body: recorded?.body ?? known.body };
 }
 
+/** Its owner ends it for good. */
+export async function withdraw(stage: Stage, { body }: Dataset): Promise<void> {
+  const { dataset } = body;
+  await stage.order(await stage.world.sign(stage.key(OWNER, 'identity'), 'withdraw', { dataset }));
+}
+
 /** The attack E' = rE in its simplest form: a dataset with another's sealed keys. */
 export async function copyDataset(stage: Stage, of: Dataset): Promise<Dataset> {
   const dataset = namedBytes(stage.label, `copy/${stage.tree.size}`).slice(0, 16);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One history in which every kind of event occurs and is accepted: a charter, an aborted attempt at
 // a key, one that a complaint ends, one that succeeds, datasets, a task with two runs (one
-// released, one failed after a refusal), a distributed one that an executor ends, and one that is
-// declined.
+// released, one failed after a refusal), a distributed one that an executor ends, one that is
+// declined, and a dataset that is withdrawn.
 
 import type { Said } from '@cloister/contract';
 import { complain, type Dealing, hpkeKeyPairFrom, sealDeal } from '@cloister/threshold/node';
@@ -44,6 +44,9 @@ export async function wholeStory(options: CharterOptions = {}): Promise<Story> {
   await distributedRun(world, { proposer: third, owner: first, dataset: claims });
   const unwanted = await world.propose(third, datasets);
   await world.must(world.identity(first), 'decline', { task: unwanted, code: 'policy-hidden' });
+  const { dataset } = await world.addDataset(first);
+  await world.must(world.identity(first), 'withdraw', { dataset, version: 1 });
+  await world.must(world.identity(first), 'withdraw', { dataset });
   await newWitnessKey(world, first, third);
   return { world, epoch, task };
 }
