@@ -40,6 +40,10 @@ export const cliError = errorTable({
   'task-refused': { kind: 'policy', says: 'The policies do not allow the question.' },
   'verification-failed': { kind: 'verification', says: 'The ledger or a node does not verify.' },
   'demo-timed-out': { kind: 'unavailable', says: 'The demo waited too long for a step.' },
+  'demo-not-refused': {
+    kind: 'verification',
+    says: 'Something that the demo tries was not refused: that is a hole, report it.',
+  },
 });
 
 /** Exit status by kind; 70 (EX_SOFTWARE) is a fault of ours. */

@@ -2,7 +2,7 @@
 // Keepers and workers on the machines of an operator's folder: this process is the launcher (and,
 // on minted makes, stands for the hardware), the node is a child that never holds its keys.
 
-import { type RunningNode, startNode } from '@cloister/attester';
+import { type Platform, type RunningNode, startNode } from '@cloister/attester';
 import { environmentById } from '@cloister/contract';
 import { toBase64, toHex } from '@cloister/core';
 import { readOperator, readOperatorSigner } from '@cloister/gateway/home';
@@ -22,6 +22,10 @@ export interface NodeOptions {
   readonly port: number;
   /** A file descriptor for the node's log, or this process's stderr. */
   readonly log?: number | 'inherit' | 'ignore';
+  /** Another entry file than the role's own. */
+  readonly program?: string;
+  /** The machine, as the demo makes one that is broken; by default the one that was enrolled. */
+  readonly machineOf?: (enrolled: Platform) => Platform;
 }
 
 export async function startKeeper(options: NodeOptions): Promise<RunningNode> {
@@ -51,7 +55,7 @@ export async function startWorker(
 }
 
 async function nodeFacts(options: NodeOptions, role: 'keeper' | 'worker') {
-  const { home, make, charter } = options;
+  const { home, make, charter, program, machineOf = (enrolled) => enrolled } = options;
   const [card, operator, signer] = await Promise.all([
     readCard(cardPath(home, make)),
     readOperator(home),
@@ -75,7 +79,8 @@ async function nodeFacts(options: NodeOptions, role: 'keeper' | 'worker') {
       port: options.port,
     },
     spec: {
-      platform: await platformOf(home, card),
+      platform: machineOf(await platformOf(home, card)),
+      ...(program === undefined ? {} : { program }),
       operator: { id: operator.id, signer },
       genesis: charter.genesis,
       environment,

@@ -6,4 +6,5 @@ export * from './config.ts';
 export type { KeeperErrorCode } from './errors.ts';
 export * from './keeper.ts';
 export * from './ports.ts';
+export { runKeeper } from './run-keeper.ts';
 export * from './server.ts';

@@ -1,34 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The keeper's process: it joins, serves, and keeps its share in memory until its end. Nothing is
-// read from or written to disk.
-import { GatewayClient, HttpBlobs, HttpJson } from '@cloister/api';
-import { runNode } from '@cloister/attested';
-import { toHex } from '@cloister/core';
-import { ephemeralEd25519Signer } from '@cloister/core/node';
-import { parseKeeperConfig } from './config.ts';
-import { Keeper } from './keeper.ts';
-import { serveKeeper } from './server.ts';
+// The program that a keeper is measured by, and nothing else.
+import { runKeeper } from './run-keeper.ts';
 
-await runNode('keeper', parseKeeperConfig, async (around) => {
-  const { config, charter: founding, ...ports } = around;
-  const { genesis, crypto, clock, log } = ports;
-  const { name, operator, environment, patienceMs, host, port } = config;
-  const signer = ephemeralEd25519Signer();
-  const sign = { signer, issuer: name, genesis, crypto, clock };
-  const gateways = config.gateways.map((base) => new HttpJson({ base, sign }));
-  const peers = gateways.map((http) => new GatewayClient(http));
-  const blobs = new HttpBlobs(gateways, crypto);
-  const blobsOf = gateways.map((http) => new HttpBlobs([http], crypto));
-  const keeper = new Keeper(
-    { name, genesis, founding, operator, environment, patienceMs },
-    { ...ports, signer, peers, blobs, blobsOf },
-  );
-  return {
-    server: await serveKeeper(keeper, { host, port, name, genesis, crypto, clock, log }),
-    start: async () => {
-      await keeper.start();
-      return { join: toHex(keeper.join as Uint8Array) };
-    },
-    stop: () => keeper.stop(),
-  };
-});
+await runKeeper();

@@ -96,6 +96,9 @@ GROUP BY h.age // 20 * 20, h.smoker
 ORDER BY age_from, h.smoker
 `;
 
+/** Asks for what the hospital hides. */
+export const HIDDEN_QUESTION = QUESTION.replaceAll('h.smoker', 'h.diagnosis');
+
 export const INPUTS: Readonly<Record<string, string>> = {
   patients: 'hospital/patients',
   policies: 'insurer/policies',

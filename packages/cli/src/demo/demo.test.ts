@@ -56,6 +56,20 @@ describe('cloister demo', () => {
         simulated: true,
         timings: { run: expect.any(Number) as number, total: expect.any(Number) as number },
       });
+      const refused = summary['refused'] as { code: string; said: string }[];
+      expect(refused.map(({ code }) => code)).toEqual([
+        'column-hidden',
+        'join-measurement-unknown',
+        'usage-receipt-wrong',
+        'key-opening-failed',
+      ]);
+      expect(refused[1]?.said).toMatch(/got [0-9a-f]{16}.*wanted [0-9a-f]{16}/);
+      expect(refused[3]?.said).toMatch(/wrong answers came from http/);
+      expect(summary['host']).toMatchObject({
+        rows: 1_500,
+        found: 0,
+        ciphertext: expect.stringMatching(/^50415245/) as string,
+      });
       expect((summary['bill'] as { payee: string }[]).map((bill) => bill.payee)).toContain('bank');
       expect(summary['result']).toEqual(await onCleartext());
       expect(readdirSync(scratch)).toEqual([]);

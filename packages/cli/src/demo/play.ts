@@ -68,6 +68,8 @@ function summaryOf(told: Told, timings: Readonly<Record<string, number>>) {
     result: told.result,
     ledger: { size, root, cosignatures, verified: ok },
     usage: told.usage,
+    refused: told.refused,
+    host: told.host,
     bill: told.bill,
     simulated: true,
     timings,
@@ -86,6 +88,13 @@ function closingLines(told: Told): string[] {
     ...told.bill.map(
       (bill) => `  ${bill.payer} owes ${bill.payee} ${money(bill.total, bill.currency)}`,
     ),
+    '',
+    'What was tried and not allowed:',
+    ...table(told.refused.map(({ what, code }) => [what, code])).map((line) => `  ${line}`),
+    '',
+    'What a host sees:',
+    `  a row that was put in:  ${told.host.row}`,
+    `  what lies on its disk:  ${told.host.ciphertext}...`,
   ];
 }
 

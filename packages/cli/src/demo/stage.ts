@@ -85,6 +85,11 @@ export class Stage {
     await node.exited;
   }
 
+  /** The process of the node that listens at `address`. */
+  pidOf(address: string): number | undefined {
+    return this.#nodes.find((node) => node.ready['address'] === address)?.pid;
+  }
+
   /** The pids of everything that was started and not yet stopped. */
   get pids(): number[] {
     const children = this.#children.map(({ child }) => child.pid);

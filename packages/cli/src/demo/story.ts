@@ -8,11 +8,12 @@ import type { BillAnswer, KeepersAnswer, RunStatus, VerifyAnswer } from '@cloist
 import { cliError, runFailed } from '../errors.ts';
 import { CAST, INPUTS, PURPOSE, QUESTION } from './cast.ts';
 import { syntheticData } from './data.ts';
+import { type Seen, whatTheHostSees } from './host-view.ts';
+import { type Refused, refusedActs, startBrokenKeeper } from './refused-acts.ts';
+import { playRun } from './story-run.ts';
 import { raiseWorker, raiseWorld, until, type World, type WorldOptions } from './world.ts';
 
 type Keeper = KeepersAnswer['keepers'][number];
-
-const WAIT_MS = 60_000;
 
 export interface Told {
   readonly task: string;
@@ -24,15 +25,28 @@ export interface Told {
   readonly ledger: VerifyAnswer;
   readonly bill: BillAnswer;
   readonly usage: unknown;
+  /** What was tried and not allowed. */
+  readonly refused: readonly Refused[];
+  readonly host: Seen;
 }
 
 /** Tells the story in `folder`; the processes stay on the stage for the caller to stop. */
 export async function tellStory(options: WorldOptions & { seed: number }): Promise<Told> {
-  const world = await raiseWorld(options);
+  const { report } = options;
+  const keeperStarts = { hospital: startBrokenKeeper };
+  const world = await raiseWorld({ ...options, keeperStarts });
   await addDatasets(world, options.seed);
   const task = await proposeAndApprove(world);
   const run = await runTask(world, task);
-  return close(world, { task, run });
+  const told = await close(world, { task, run });
+  const refused = await refusedActs(world, task);
+  const host = await report.step(
+    'host',
+    'a host looks at all that lies on its disks and in its logs',
+    () => whatTheHostSees(world),
+    ({ files, rows, found }) => `${files} files: ${found} of ${rows} rows of the data in clear`,
+  );
+  return { ...told, refused, host };
 }
 
 async function addDatasets(world: World, seed: number): Promise<void> {
@@ -85,10 +99,10 @@ async function proposeAndApprove(world: World): Promise<string> {
     },
     (id) => id.slice(0, 16),
   );
-  await report.step('approvals', 'each owner approves two runs', async () => {
+  await report.step('approvals', 'each owner approves five runs', async () => {
     for (const role of CAST) {
       await until('the task', async () => (await admins[role.id].status()).tasks > 0);
-      await admins[role.id].approve(task, { runs: 2, person: `officer of ${role.name}` });
+      await admins[role.id].approve(task, { runs: 5, person: `officer of ${role.name}` });
     }
     await until(
       'the approvals',
@@ -99,21 +113,15 @@ async function proposeAndApprove(world: World): Promise<string> {
 }
 
 async function runTask(world: World, task: string): Promise<RunStatus> {
-  const { report, admins } = world;
+  const { report } = world;
   const address = await report.step('worker', 'the bank starts a worker', () => raiseWorker(world));
   return report.step(
     'run',
     'it attests, joins, gets the keys, computes, and releases after the receipt',
     async () => {
-      let status = await admins.insurer.startRun(task, address);
-      const end = Date.now() + WAIT_MS;
-      while (status.state !== 'released' && status.state !== 'failed' && Date.now() < end) {
-        status = await admins.insurer.runStatus(status.run, { known: status.state, waitMs: 5_000 });
-      }
-      if (status.state === 'released') return status;
+      const status = await playRun(world, task, address);
       if (status.state === 'failed') throw runFailed(status);
-      const message = `waited ${WAIT_MS / 1_000} s for the run, which is ${status.state}`;
-      throw cliError('demo-timed-out', message);
+      return status;
     },
     (status) =>
       Object.entries(status.phases)
@@ -122,7 +130,10 @@ async function runTask(world: World, task: string): Promise<RunStatus> {
   );
 }
 
-async function close(world: World, of: { task: string; run: RunStatus }): Promise<Told> {
+async function close(
+  world: World,
+  of: { task: string; run: RunStatus },
+): Promise<Omit<Told, 'refused' | 'host'>> {
   const { report, admins } = world;
   const { task, run } = of;
   const result = await report.step('result', 'the insurer opens exactly its fields', async () => {

@@ -38,6 +38,8 @@ export interface WorldOptions {
   readonly report: Report;
   /** Makes of keepers that differ from the cast's. */
   readonly makes?: Readonly<Partial<Record<MemberId, MachineMake>>>;
+  /** Keepers that are started by something else than `startKeeper`. */
+  readonly keeperStarts?: Readonly<Partial<Record<MemberId, typeof startKeeper>>>;
 }
 
 /** Running: addresses, the organisations' folders and their admin APIs. */
@@ -74,8 +76,9 @@ export async function raiseWorker(
   world: World,
   options: { name?: string } & Pick<
     Parameters<typeof startWorker>[0],
-    'scratch' | 'patienceMs' | 'limits'
-  > = {},
+    'scratch' | 'patienceMs' | 'limits' | 'machineOf'
+  > &
+    Partial<Pick<World, 'keepers'>> = {},
 ): Promise<string> {
   const { homes, stage, charter, gateways, keepers } = world;
   const { name = 'worker', ...more } = options;
@@ -194,7 +197,7 @@ async function startKeepers(
           const make = keeperMake(world, role);
           const keeper = { home, make, charter, gateways, ...place };
           const node = await stage.launch(`keeper-${role.id}`, (log) =>
-            startKeeper({ ...keeper, log }),
+            (world.keeperStarts?.[role.id] ?? startKeeper)({ ...keeper, log }),
           );
           return String(node.ready['address']);
         }),

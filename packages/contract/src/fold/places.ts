@@ -32,9 +32,10 @@ export function judgePlace(state: FoldState, body: EventBody<'join'>): Verdict {
 export function judgeStanding(state: FoldState, body: EventBody<'join'>): Verdict {
   const unfit = judgePlace(state, body);
   if (unfit !== undefined) return unfit;
-  const environment = indexOf(state).environments.get(body.environment);
-  const taken = environment?.measurements.some((m) => equal(m.measurement, body.measurement));
-  if (taken === true) return undefined;
-  const got = `${toHex(body.measurement).slice(0, 32)} in ${body.environment}`;
+  const { measurements = [] } = indexOf(state).environments.get(body.environment) ?? {};
+  if (measurements.some((m) => equal(m.measurement, body.measurement))) return undefined;
+  const short = (measurement: Uint8Array) => toHex(measurement).slice(0, 16);
+  const wanted = measurements.map((m) => short(m.measurement)).join(' or ');
+  const got = `got ${short(body.measurement)} in ${body.environment}, wanted ${wanted}`;
   return voided('join-measurement-unknown', got);
 }
