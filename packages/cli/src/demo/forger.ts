@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An operator that lies: asked for a run, it joins with rubbish for evidence, asks no keeper, writes
-// what it likes, and records it with receipts of its own making. The bank plays it in the demo.
+// An operator that lies: asked for a run, it joins with rubbish for evidence, asks no keeper,
+// writes what it likes, and records it with receipts of its own making. The bank plays it.
 import { type AppendAnswer, GatewayClient, HttpJson } from '@cloister/api';
 import {
   columnsDigest,
@@ -91,7 +91,7 @@ async function record(
     return { dataset: fromHex(dataset), version, columns: [], rows: 6_000, bytes: 96_000 };
   });
   const columns = columnsDigest(inputs, nodeCrypto);
-  const judged = { roster: [join], columns, collateral: new Uint8Array(32), size: ledger.size };
+  const judged = { roster: [join], columns, parts: [], size: ledger.size };
   const receipts = (epoch?.seats ?? []).map(({ seat }) => {
     return signReceipt(signer, 'forger', { genesis, receipt: { ...about, ...judged, seat } });
   });

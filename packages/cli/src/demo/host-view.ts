@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a host sees that reads everything: the files of ledger, gateways, keepers and workers, and
-// their logs. Every row that was put in is looked for, as it was written; and the beginning of one
-// encrypted file is shown beside a row of it. What owners keep to themselves is not looked at: their
-// own input, and the vault of their keys.
+// their logs. Every row that was put in is looked for, as it was written, and the beginning of one
+// encrypted file is shown beside a row. What owners keep to themselves is not looked at: their own
+// input, and the vault of their keys.
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { toHex } from '@cloister/core';

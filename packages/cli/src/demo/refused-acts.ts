@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the demo's world refuses, each shown by trying it: a column that its owner hides, a worker of
-// another version, a result that nobody computed, a keeper that answers wrongly, and a host that
-// looks at what lies on its disks. Simulated hardware vouches here for what is not so, as real
-// hardware does not: what is shown is what everybody else makes of it.
+// What the demo's world refuses, each shown by trying it: a column that its owner hides, a worker
+// of another version, a result that nobody computed, a keeper that answers wrongly. Simulated
+// hardware vouches here for what is not so, as real hardware does not: what is shown is what
+// everybody else makes of it.
 import { fileURLToPath } from 'node:url';
 import type { RunStatus } from '@cloister/api';
 import { measureFiles, type Platform, type RunningNode } from '@cloister/attester';
