@@ -183,7 +183,7 @@ export class AdminClient {
     });
   }
 
-  /** Names the keepers of an epoch; with `from`, the active epoch, its key is dealt again. */
+  /** Proposes an epoch; with `from`, the active epoch, its key is dealt again. */
   formEpoch(joins: readonly string[] = [], from: string | null = null) {
     return this.#post('/epochs', { joins, from }, admin.recorded);
   }
@@ -191,6 +191,16 @@ export class AdminClient {
   /** What a rotation would do; nothing is appended. */
   planRotation(request: z.input<typeof keepers.rotationRequest>) {
     return this.#post('/epochs/plan', request, keepers.rotationPlan);
+  }
+
+  /** What members want and has not begun to form. */
+  proposals() {
+    return this.http.json(z.array(keepers.openProposal), { path: '/admin/v1/epochs' });
+  }
+
+  /** Wants an epoch that another member has proposed. */
+  consent(id: string) {
+    return this.#post(`/epochs/${id}/consent`, {}, admin.recorded);
   }
 
   /** One attempt at an epoch, and whom it waits for. */

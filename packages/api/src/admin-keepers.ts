@@ -85,10 +85,24 @@ export const rotationPlan = z.object({
   reseal: z.array(z.object({ owner: z.string(), datasets: count })),
 });
 
+/** Members who want a proposal, and how many must before it begins to form. */
+const agreement = z.object({ by: z.array(z.string()), wanted: count });
+
+/** GET /admin/v1/epochs: what members want and has not begun to form. */
+export const openProposal = z.object({
+  id: hex(32),
+  member: z.string(),
+  from: hex(32).nullable(),
+  seats: z.array(joinCard),
+  agreed: agreement,
+});
+
 /** GET /admin/v1/epochs/:id: one attempt, and whom its phase waits for. */
 export const attemptJson = z.object({
   id: hex(32),
-  status: z.enum(['forming', 'active', 'superseded', 'ended']),
+  status: z.enum(['proposed', 'forming', 'active', 'superseded', 'ended']),
+  /** While it is proposed. */
+  agreed: agreement.nullable(),
   phase: z.enum(['commit', 'reveal', 'ack']),
   /** Ledger time at which the phase is over, in ms, and the ledger's clock now. */
   deadline: count,
@@ -123,5 +137,6 @@ export const resealingAnswer = z.array(
 
 export type KeepersAnswer = z.infer<typeof keepersAnswer>;
 export type RotationPlan = z.infer<typeof rotationPlan>;
+export type OpenProposal = z.infer<typeof openProposal>;
 export type Attempt = z.infer<typeof attemptJson>;
 export type Resealing = z.infer<typeof resealingAnswer>;

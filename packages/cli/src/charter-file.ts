@@ -45,6 +45,8 @@ export interface CharterDraft {
     readonly seats: number;
     readonly threshold: number;
     readonly vendors: number;
+    /** Operators whose keeper may take one seat without members' consent. */
+    readonly spares?: readonly string[];
   };
   /** Witnesses that may lie; one of three or more when absent. */
   readonly faulty?: number;
@@ -78,7 +80,7 @@ export async function draftCharter(draft: CharterDraft): Promise<CharterFile> {
       hardware: o.hardware.map((h) => ({ tee: h.tee, id: fromHex(h.id) })),
     })),
     environments,
-    keepers: { ...draft.keepers },
+    keepers: { ...draft.keepers, spares: [...(draft.keepers.spares ?? [])] },
     deadlines: { epochPhase: 60_000, run: 86_400_000, release: 600_000 },
     fold: 1,
     simulated: true,

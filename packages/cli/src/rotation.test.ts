@@ -32,6 +32,7 @@ const PLAN: RotationPlan = {
 const ACTIVE: Attempt = {
   id: '11'.repeat(32),
   status: 'active',
+  agreed: null,
   phase: 'ack',
   deadline: 0,
   clock: 0,

@@ -56,6 +56,7 @@ export async function rotate(
     const epoch = await named(admin, plan);
     if (epoch === undefined) continue;
     const attempt = await followed(admin, epoch, { seconds: left(), say: tell.say });
+    if (attempt === undefined) continue;
     attempts.push({ epoch, status: attempt.status, end: attempt.end });
     if (attempt.status !== 'ended') {
       const { groupKey } = attempt;
@@ -102,25 +103,43 @@ async function named(admin: AdminClient, plan: RotationPlan): Promise<string | u
   }
 }
 
-/** Follows an attempt until it is active or has ended. */
+/** Follows an attempt until it is active or has ended; undefined: another came before it. */
 async function followed(
   admin: AdminClient,
   epoch: string,
   { seconds, say }: { seconds: number; say: Say },
-): Promise<Attempt> {
+): Promise<Attempt | undefined> {
   let told = '';
   let last: Attempt | undefined;
   const done = await patiently(seconds, async () => {
-    last = await admin.attempt(epoch);
-    if (last.status !== 'forming') return last;
-    if (told !== last.phase) say(PHASES[last.phase]);
-    told = last.phase;
+    const now = await admin.attempt(epoch).catch(isGone);
+    if (now === undefined) return 'gone';
+    last = now;
+    if (now.status !== 'forming' && now.status !== 'proposed') return now;
+    const line = now.agreed === null ? PHASES[now.phase] : wantedLine(now.agreed);
+    if (told !== line) say(line);
+    told = line;
     return undefined;
   });
-  if (done !== undefined) return done;
+  if (done !== undefined) return done === 'gone' ? undefined : done;
+  if (last?.agreed != null) {
+    const command = `cloister keeper consent ${epoch.slice(0, 16)}`;
+    const hint = `their people may say so (${command}), or --wait longer`;
+    throw cliError('epoch-timed-out', `${wantedLine(last.agreed)}: ${hint}`);
+  }
   const who = last?.waitsFor.map((card) => `${card.operator} (${card.tee})`).join(', ') ?? '';
   const message = `after ${Math.round(seconds)} s the attempt waits for ${who}: --wait longer`;
   throw cliError('epoch-timed-out', message);
+}
+
+/** A proposal that another epoch came before is no more. */
+function isGone(error: unknown): undefined {
+  if (!isCoded(error, 'epoch-unknown')) throw error;
+  return undefined;
+}
+
+function wantedLine({ by, wanted }: NonNullable<Attempt['agreed']>): string {
+  return `waits for members: ${by.length} of ${wanted} want it (${by.join(', ')})`;
 }
 
 const PHASES: Readonly<Record<Attempt['phase'], string>> = {

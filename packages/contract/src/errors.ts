@@ -29,6 +29,10 @@ export const contractError = errorTable({
     kind: 'policy',
     says: 'A charter has too few operators or environments for its seats.',
   },
+  'charter-spares': {
+    kind: 'policy',
+    says: 'A charter names a spare that is no operator, or names one twice.',
+  },
   'charter-environments': {
     kind: 'policy',
     says: 'A charter lacks an environment for a role, or names a wrong one.',

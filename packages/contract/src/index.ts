@@ -49,7 +49,9 @@ export {
   versionOf,
 } from './fold/lookup.ts';
 export { judgeStanding } from './fold/places.ts';
+export { awaitsTick } from './fold/proposals.ts';
 export * from './fold/rights.ts';
+export { judgeSeats } from './fold/seats.ts';
 export * from './fold/state.ts';
 export { decodeState, encodeState, STATE_SCHEMA } from './fold/state-codec.ts';
 export { LANDING_MAX, placed } from './fold/statements.ts';

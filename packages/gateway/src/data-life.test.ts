@@ -262,6 +262,7 @@ describe('a new group key', () => {
     await bank.admin.approve(task, { person: 'Ana Diaz', runs: 2 });
     const before = (await bank.admin.datasets()).filter((d) => d.owner === 'bank');
     expect(new Set(before.map((d) => d.groupKey))).toEqual(new Set(['current']));
+    await federation.catchUp();
     await federation.world.formEpoch();
     await federation.publish();
     const mine = async () => (await bank.admin.datasets()).filter((d) => d.owner === 'bank');
@@ -279,6 +280,7 @@ describe('a new group key', () => {
 
   it('is met at the next start by a gateway that was down', async () => {
     await federation.stop('bank');
+    await federation.catchUp();
     await federation.world.formEpoch();
     await federation.publish();
     bank = await federation.start('bank');

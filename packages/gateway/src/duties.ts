@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a gateway does by itself: sign the charter, tick, decline what its policies forbid, seal its
-// datasets again when the keepers hold a new key, remove old leftovers. One duty at a time; what
+// What a gateway does by itself: sign the charter, tick, decline what its policies forbid, consent
+// to rotations that are due, seal its datasets again when the keepers hold a new key, remove old
+// leftovers. One duty at a time; what
 // fails is logged and does not stop the next.
-import { type CharterBody, memberById, signEvent } from '@cloister/contract';
+import { awaitsTick, type CharterBody, memberById, signEvent } from '@cloister/contract';
 import { equal, fromHex } from '@cloister/core';
 import { type Gateway, publish } from './context.ts';
 import { resealDatasets } from './datasets/seal.ts';
+import { Consents } from './keepers/consent.ts';
 import type { EntryRecord } from './ledger/follower.ts';
 import { keyReused } from './ledger/open-witness.ts';
 import { declineIfForbidden } from './tasks/tasks.ts';
@@ -28,6 +30,7 @@ export class Duties {
   readonly #options: DutyOptions;
   /** Ticks of ours before this time are from an earlier life. */
   readonly #began: number;
+  readonly #consents: Consents;
   readonly #timers = new Map<string, () => void>();
   #work: Promise<void> = Promise.resolve();
   #stopped = false;
@@ -41,6 +44,7 @@ export class Duties {
     this.#gateway = gateway;
     this.#options = options;
     this.#began = gateway.clock.now();
+    this.#consents = new Consents(gateway);
   }
 
   start(): void {
@@ -57,7 +61,10 @@ export class Duties {
     this.#every('handover', HANDOVER_EVERY_MS, () => {
       if (this.#owesHandovers) this.#queue('handover', () => this.#handOver());
     });
-    this.#every('tick', this.#options.tickMs, tick);
+    this.#every('tick', this.#options.tickMs, () => {
+      tick();
+      this.#consider();
+    });
     this.#every('sweep', SWEEP_EVERY_MS, clean);
   }
 
@@ -74,6 +81,14 @@ export class Duties {
         break;
       case 'task':
         this.#queue('judge', () => this.#judge(event.id));
+        break;
+      case 'epoch':
+      case 'join':
+        this.#consider();
+        this.#tickIfAwaited();
+        break;
+      case 'consent':
+        this.#tickIfAwaited();
         break;
       case 'ack':
         this.#queue('reseal', () => this.#reseal());
@@ -116,6 +131,17 @@ export class Duties {
         this.#gateway.log.warn({ err: error, duty: name }, 'a duty failed');
       }
     });
+  }
+
+  #consider(): void {
+    if (this.#gateway.follower.state.proposals.size === 0) return;
+    this.#queue('consent', () => this.#consents.consider());
+  }
+
+  /** An epoch that members want forms once q witnesses have ticked after that. */
+  #tickIfAwaited(): void {
+    const { follower, card } = this.#gateway;
+    if (awaitsTick(follower.state, card.id)) this.#queueTick();
   }
 
   /** One tick says as much as several that wait together. */

@@ -4,6 +4,7 @@
 export { appendAndFold, type Gateway } from './context.ts';
 export { Duties } from './duties.ts';
 export { followAndWitness, type GatewayParts } from './follow-and-witness.ts';
+export { consentTo } from './keepers/consent.ts';
 export type { EntryRecord } from './ledger/follower.ts';
 export type { NoteStore } from './ledger/handovers.ts';
 export type { WitnessMemory } from './ledger/open-witness.ts';

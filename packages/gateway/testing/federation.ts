@@ -92,6 +92,14 @@ export class Federation {
     await Promise.all(fresh.map((event) => this.ledger.ledger.append(event)));
   }
 
+  /** The world knows what is on the ledger, gateways' own events too, and goes on from there. */
+  async catchUp(): Promise<void> {
+    await this.publish();
+    const { events } = await this.ledger.ledger.read(0, 10_000);
+    await this.world.follow(events);
+    this.#published = this.world.log.length;
+  }
+
   /** As after an earlier life of the gateway in which it signed nothing. */
   async beginWitness(id: MemberId): Promise<void> {
     const { genesis } = this.world;

@@ -117,7 +117,7 @@ describe('a reshare', () => {
     const seats = [fresh, insurer, hospital];
     const joins = seats.map((keeper) => keeper.join as Uint8Array);
     const { world } = committee;
-    const id = await world.must(world.identity('bank'), 'epoch', { joins, from });
+    const id = await world.nameEpoch({ joins, from }, 'bank');
     await until(() => epochOf(committee, id).status === 'active', 'the reshared epoch');
     const all = () => seats.every((k) => toHex(k.seat?.epoch ?? new Uint8Array()) === toHex(id));
     await until(all, 'everybody to hold it');
@@ -143,7 +143,7 @@ describe('a reshare', () => {
     const joins = [insurer, hospital, wrong].map((keeper) => keeper.join as Uint8Array);
     const { world } = committee;
     const body = { joins, from: before };
-    const id = await world.must(world.identity('bank'), 'epoch', body);
+    const id = await world.nameEpoch(body, 'bank');
     await until(() => epochOf(committee, id).status === 'ended', 'the end of the attempt');
     expect(epochOf(committee, id).end?.code).toBe('measurement-not-allowed');
     expect(insurer.seat?.epoch).toEqual(before);
@@ -222,7 +222,7 @@ describe.each<[string, Parameters<typeof playDealer>[1]]>([
     const dealer = await playDealer(committee, how);
     const joins = [...honest.map((keeper) => keeper.join as Uint8Array), dealer.id];
     const { world } = committee;
-    const id = await world.must(world.identity('bank'), 'epoch', { joins });
+    const id = await world.nameEpoch({ joins }, 'bank');
     await dealer.play(id);
     await until(() => epochOf(committee, id).status === 'ended', 'the end of the attempt');
     const { end } = epochOf(committee, id);

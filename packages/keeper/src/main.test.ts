@@ -68,7 +68,7 @@ function clientOf(node: RunningNode, signer: Signer): KeeperClient {
 describe('three keeper processes', () => {
   it('form an epoch and open for an approved worker over HTTP', async () => {
     const joins = nodes.map((node) => fromHex(String(node.ready['join'])));
-    await committee.world.must(committee.world.identity('bank'), 'epoch', { joins });
+    await committee.world.nameEpoch({ joins }, 'bank');
     await until(() => committee.world.state.activeEpoch !== null, 'an active epoch', 20_000);
     const hospital = await addDataset(committee, 'hospital');
     const task = await proposeTask(committee, [hospital]);

@@ -197,7 +197,7 @@ describe('a joiner that differs from the charter gets no deal', () => {
     const from = holders[0]?.seat?.epoch as Uint8Array;
     const blobs = committee.blobs.blobs.size;
     const { world } = committee;
-    const id = await world.must(world.identity('bank'), 'epoch', { joins, from });
+    const id = await world.nameEpoch({ joins, from }, 'bank');
     const epoch = () => world.state.epochs.get(toHex(id));
     await until(() => epoch()?.status === 'ended', 'the end of the attempt');
     expect(epoch()?.end).toMatchObject({ code, faults: [] });

@@ -221,7 +221,7 @@ export class Committee {
 
   async proposeEpoch(keepers: readonly Keeper[], by = 'bank'): Promise<Uint8Array> {
     const joins = keepers.map((keeper) => keeper.join as Uint8Array);
-    return this.world.must(this.world.identity(by), 'epoch', { joins });
+    return this.world.nameEpoch({ joins }, by);
   }
 
   async stop(): Promise<void> {

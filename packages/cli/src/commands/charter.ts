@@ -22,6 +22,12 @@ export function charterCommands(program: Command): void {
     .option('--keepers <n>', 'keeper seats', count, 3)
     .option('--threshold <t>', 'how many keepers open together', count, 2)
     .option('--vendors <v>', 'any v-1 root families together stay below the threshold', count, 2)
+    .option(
+      '--spare <operator>',
+      'whose keeper may replace one without consent; repeat',
+      collect,
+      [],
+    )
     .option('--faulty <f>', 'witnesses that may lie; by default 1 of three or more', count)
     .requiredOption('--out <file>', 'where to write the charter file')
     .action(async (options, command: Command) => {
@@ -34,7 +40,12 @@ export function charterCommands(program: Command): void {
           options.operator.map((p: string) => readShape(p, operatorCard)),
         ),
         hardware: await Promise.all(options.hardware.map(readCard)),
-        keepers: { seats: options.keepers, threshold: options.threshold, vendors: options.vendors },
+        keepers: {
+          seats: options.keepers,
+          threshold: options.threshold,
+          vendors: options.vendors,
+          spares: options.spare,
+        },
         ...(options.faulty === undefined ? {} : { faulty: options.faulty }),
       });
       await writeDurably(options.out, utf8(formatCharterFile(file)));

@@ -9,6 +9,7 @@ import { epochEnded } from '../epoch-ended.ts';
 import { cliError } from '../errors.ts';
 import { print, progress, table } from '../output.ts';
 import { isPassing, patiently } from '../patience.ts';
+import { consentCommand } from './keeper-consent.ts';
 import { holdingLine, rotateCommand } from './keeper-rotate.ts';
 import { collect, count, withExample, withHome } from './options.ts';
 
@@ -63,7 +64,7 @@ function keeperCommands(program: Command): void {
     });
   withExample(verify, 'cloister keeper verify --home bank');
   const epoch = withHome(keeper.command('epoch'))
-    .description('name the keepers of an epoch; they make the group key among themselves')
+    .description('propose the keepers of an epoch; they make the group key among themselves')
     .option(
       '--join <id>',
       'join ids in seat order; by default the newest of each machine',
@@ -81,6 +82,7 @@ function keeperCommands(program: Command): void {
     });
   withExample(epoch, 'cloister keeper epoch --home bank');
   rotateCommand(keeper);
+  consentCommand(keeper);
 }
 
 /** Keepers that are still starting are waited for, and so is the key that they make. */
@@ -96,7 +98,7 @@ async function formEpoch(
     (error) => isPassing(error) || isCoded(error, 'epoch-impossible'),
   );
   if (recorded === undefined) throw new Error('unreachable: an epoch is recorded or refused');
-  progress(command, 'epoch named; the keepers make the key');
+  progress(command, 'epoch proposed; once enough members want it the keepers make the key');
   const left = options.wait - (performance.now() - started) / 1_000;
   const formed = await patiently(left, async () => {
     const { epoch, endedEpoch } = await admin.status();

@@ -61,6 +61,7 @@ const CASES: [string, (draft: Draft) => void, string, string | undefined, boolea
   ['a lower threshold', keepers({ threshold: 1 }), 'widens', 'keepers', true],
   ['more seats', keepers({ seats: 4 }), 'widens', 'keepers', true],
   ['a weaker vendor rule', keepers({ vendors: 1 }), 'widens', 'keepers', true],
+  ['a spare', keepers({ spares: ['bank'] }), 'widens', 'keepers', true],
   ['a higher threshold', keepers({ threshold: 3 }), 'narrows', undefined, false],
   ['fewer liars', (d) => (d.witnesses = { faulty: 0, quorum: 3 }), 'widens', 'witnesses', true],
   [

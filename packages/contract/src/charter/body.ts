@@ -85,6 +85,8 @@ export const charterBody = z.strictObject({
     seats: z.number().int().min(1).max(99),
     threshold: z.number().int().min(1).max(99),
     vendors: z.number().int().min(1).max(99),
+    /** Operators whose keeper may take one seat without members' consent (fold/proposals.ts). */
+    spares: z.array(slug).max(200),
   }),
   /** Ledger milliseconds that an epoch's phase, a run and the release of its result may take. */
   deadlines: z.strictObject({ epochPhase: positive, run: positive, release: positive }),

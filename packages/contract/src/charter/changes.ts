@@ -237,12 +237,24 @@ function levels(was: Environment, now: Environment): CharterChange[] {
 function keeperChanges(before: CharterBody, after: CharterBody): CharterChange[] {
   const { seats: n, threshold: t, vendors: v } = before.keepers;
   const now = after.keepers;
-  if (n === now.seats && t === now.threshold && v === now.vendors) return [];
+  const spares = spareChanges(before, after);
+  if (n === now.seats && t === now.threshold && v === now.vendors) return spares;
   const says =
     `keepers: ${now.threshold} of ${now.seats} open, vendor rule ${now.vendors}, ` +
     `from the next epoch on (before: ${t} of ${n}, vendor rule ${v})`;
   const weaker = now.threshold < t || now.vendors < v || now.seats > n;
-  return [weaker ? widens(says, KEEPERS_RULE) : narrows(says)];
+  return [weaker ? widens(says, KEEPERS_RULE) : narrows(says), ...spares];
+}
+
+/** A spare's keeper may take a seat that members have not agreed to. */
+function spareChanges(before: CharterBody, after: CharterBody): CharterChange[] {
+  const [was, now] = [before.keepers.spares, after.keepers.spares];
+  const gained = now.filter((id) => !was.includes(id));
+  const lost = was.filter((id) => !now.includes(id));
+  return [
+    ...gained.map((id) => widens(`a keeper of ${id} may replace one by itself`, KEEPERS_RULE)),
+    ...lost.map((id) => narrows(`a keeper of ${id} replaces none without consent any more`)),
+  ];
 }
 
 function otherChanges(before: CharterBody, after: CharterBody): CharterChange[] {

@@ -99,6 +99,8 @@ const CASES: [CharterErrorCode, string, (c: Draft) => void][] = [
   ['charter-tee', 'no kind', (c) => (first(c.environments).tee = 'toString')],
   ['charter-tee', 'a kind that binds nothing', (c) => (first(c.environments).tee = 'sev')],
   ['charter-simulated', 'not accepted', (c) => (c.simulated = false)],
+  ['charter-spares', 'a stranger', (c) => (c.keepers.spares = ['nobody'])],
+  ['charter-spares', 'one twice', (c) => (c.keepers.spares = ['bank', 'bank'])],
 ];
 
 describe('charter rules', () => {

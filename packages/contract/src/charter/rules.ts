@@ -28,6 +28,7 @@ export function charterProblems(body: CharterBody): Problem[] {
     ...threshold(body),
     ...environments(body),
     ...seats(body),
+    ...spares(body),
   ];
 }
 
@@ -139,6 +140,16 @@ function seats(body: CharterBody): Problem[] {
   const got = `${who} fill ${most} seats`;
   const rule = `with t = ${t}, vendors = ${v}`;
   return [problem('charter-seats-unfillable', `${got} ${rule}; wanted ${n}`)];
+}
+
+function spares(body: CharterBody): Problem[] {
+  const operators = new Set(body.operators.map((o) => o.id));
+  const named = body.keepers.spares;
+  const strangers = named.filter((id) => !operators.has(id));
+  return [
+    ...strangers.map((id) => `got the spare ${id}, who is no operator; wanted one of this charter`),
+    ...repeats(named).map((id) => `got the spare ${id} twice; wanted every name once`),
+  ].map((got) => problem('charter-spares', got));
 }
 
 function measurementsOf(body: CharterBody, role: 'keeper' | 'worker'): string[] {

@@ -90,12 +90,18 @@ export const joinBody = z.strictObject({
   ...landing,
 });
 
-/** Names n joins in seat order. `from` is the epoch reshared; without it a new key is made. */
+/** A proposal: n joins in seat order. `from` is the epoch reshared; without it the key is new. */
 export const epochBody = z.strictObject({
   joins: z.array(digest).min(1).max(99),
   from: digest.optional(),
   ...landing,
 });
+
+/**
+ * A member wants exactly the epoch that this event proposed, and its gateway holds and has
+ * appraised what a judgement of its joins waits for: their evidence, root documents, collateral.
+ */
+export const consentBody = z.strictObject({ epoch: digest, ...landing });
 
 /**
  * What every seat begins an attempt with: the key that deals to it are sealed to. A seat that deals
@@ -290,6 +296,7 @@ export const EVENT_KINDS = {
   collateral: { body: collateralBody, signer: 'member' },
   join: { body: joinBody, signer: 'operator' },
   epoch: { body: epochBody, signer: 'member' },
+  consent: { body: consentBody, signer: 'member' },
   commit: { body: commitBody, signer: 'keeper' },
   reveal: { body: revealBody, signer: 'keeper' },
   ack: { body: ackBody, signer: 'keeper' },

@@ -96,17 +96,20 @@ describe('an amendment', () => {
     expect(world.inForce.version).toBe(1);
   });
 
-  it('ends an attempt at a key', async () => {
+  it('ends an attempt at a key, and what members wanted under the charter before', async () => {
     const world = await World.create();
     const joins = [];
     for (const { id } of world.charter.operators) joins.push((await world.joinKeeper(id)).id);
-    const epoch = toHex(await world.must(world.identity('bank'), 'epoch', { joins }));
+    const epoch = toHex(await world.nameEpoch({ joins }));
     await amend(world, renamed('x'));
     expect(world.state.formingEpoch).toBeNull();
     expect(world.state.epochs.get(epoch)?.end).toMatchObject({
       code: 'charter-amended',
       faults: [],
     });
+    await world.must(world.identity('bank'), 'epoch', { joins });
+    await amend(world, renamed('y'));
+    expect(world.state.proposals.size).toBe(0);
   });
 
   it('that asks for unknown rules is folded, and nothing after it', async () => {

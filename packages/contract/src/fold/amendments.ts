@@ -134,6 +134,7 @@ function enter(state: FoldState, key: string, { body, digest, signed }: Amendmen
   const after = body.charter;
   const gone = removedMembers(before, after);
   endEpoch(state, { code: 'charter-amended', faults: [], wanted: 'one charter', got: 'the next' });
+  state.proposals.clear();
   for (const id of [...gone, ...replaces]) forgetMember(state, id);
   for (const id of gone) state.former.members.add(id);
   const now = charterIndex(after).keys;

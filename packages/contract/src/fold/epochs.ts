@@ -1,110 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Key epochs: a member names n keepers' joins in seat order; all seats publish a key to receive
-// deals under and the dealers commit by hash, then reveal with their sealed deals, and all seats
-// acknowledge one transcript and group key. When the last acknowledgement is here and
-// all are equal the epoch is active and the one before it superseded. One epoch forms at a time. In
-// a reshare (`from`) the dealers are the seats of the active epoch whose joins are named again, at
-// least t of them, and the group key must stay. spec/events.md, "epoch".
+// Key epochs as they form: all seats publish a key to receive deals under and the dealers commit by
+// hash, then reveal with their sealed deals, and all seats acknowledge one transcript and group
+// key. When the last acknowledgement is here and all are equal the epoch is active and the one
+// before it superseded. One epoch forms at a time (proposals.ts). In a reshare (`from`) the dealers
+// are the seats of the active epoch whose joins are named again, at least t of them, and the group
+// key must stay. spec/events.md, "epoch".
 import { equal, toHex } from '@cloister/core';
-import { vendorBreach } from '../charter/vendor-rule.ts';
 import type { AdmittedEvent } from '../events/event.ts';
-import { epochNotAccepted, ownersOfKey } from './acceptance.ts';
 import { dealerJoin, dealerNumber, endEpoch, holds } from './epoch-ends.ts';
-import { activeEpochOf, charterOf, indexOf, memberByIdentity } from './lookup.ts';
-import { judgePlace } from './places.ts';
+import { activeEpochOf, charterOf } from './lookup.ts';
 import type { Epoch, EpochPhase, FoldState } from './state.ts';
 import { type Verdict, type Voided, voided } from './void-codes.ts';
 
-export function foldEpoch(state: FoldState, event: AdmittedEvent<'epoch'>): Verdict {
-  if (memberByIdentity(state, event.signer) === undefined) return voided('not-a-member');
-  if (state.clock === 0) return voided('clock-not-set');
-  if (state.formingEpoch !== null) return voided('epoch-forming', state.formingEpoch.slice(0, 16));
-  const joins = event.body.joins.map(toHex);
-  const wrong = judgeSeats(state, joins);
-  if (wrong !== undefined) return wrong;
-  const from = event.body.from === undefined ? null : toHex(event.body.from);
-  const dealers = dealersOf(state, joins, from);
-  if (!Array.isArray(dealers)) return dealers;
-  const unaccepted = from === null ? undefined : judgeOwners(state, joins);
-  if (unaccepted !== undefined) return unaccepted;
-  state.epochs.set(event.key, {
-    status: 'forming',
-    phase: 'commit',
-    joins,
-    from,
-    threshold: charterOf(state).keepers.threshold,
-    dealers,
-    deadline: phaseDeadline(state),
-    commits: new Map(),
-    receiving: new Map(),
-    reveals: new Map(),
-    acks: new Map(),
-    groupKey: null,
-    transcript: null,
-    activeSeq: null,
-    supersededSeq: null,
-    end: null,
-  });
-  state.formingEpoch = event.key;
-  return undefined;
-}
-
 function phaseDeadline(state: FoldState): number {
   return state.clock + charterOf(state).deadlines.epochPhase;
-}
-
-function judgeSeats(state: FoldState, joins: readonly string[]): Verdict {
-  const { seats, threshold, vendors } = charterOf(state).keepers;
-  if (joins.length !== seats) return voided('epoch-seats', `got ${joins.length}, wanted ${seats}`);
-  if (new Set(joins).size !== joins.length) return voided('epoch-join-repeated');
-  const taken = [];
-  for (const [i, key] of joins.entries()) {
-    const where = `seat ${i + 1}`;
-    const join = state.joins.get(key);
-    if (join === undefined) return voided('epoch-join-unknown', where);
-    if (join.body.role !== 'keeper') return voided('epoch-join-not-keeper', where);
-    if (join.excluded !== null) return voided('epoch-join-excluded', `${where}: ${join.excluded}`);
-    const outdated = judgePlace(state, join.body);
-    if (outdated !== undefined) return voided('epoch-join-outdated', `${where}: ${outdated.code}`);
-    const environment = indexOf(state).environments.get(join.body.environment);
-    taken.push({ operator: join.body.operator, family: environment?.family ?? '' });
-  }
-  const breach = vendorBreach(taken, { threshold, vendors });
-  if (breach === undefined) return undefined;
-  const who = breach.who.join(' and ');
-  const got = `${who}: got ${breach.seats} seats, wanted at most ${breach.most}`;
-  return voided(`epoch-${breach.code}`, got);
-}
-
-/** The running key goes to nobody whom an owner of data under it has not accepted. */
-function judgeOwners(state: FoldState, joins: string[]): Verdict {
-  const groupKey = activeEpochOf(state)?.groupKey;
-  for (const owner of groupKey === undefined ? [] : ownersOfKey(state, groupKey)) {
-    const item = epochNotAccepted(state, owner, { joins });
-    if (item !== undefined) return voided('epoch-owner-not-accepted', `${owner}: ${item}`);
-  }
-  return undefined;
-}
-
-function dealersOf(
-  state: FoldState,
-  joins: readonly string[],
-  from: string | null,
-): number[] | Voided {
-  if (from === null) return seatNumbers(joins);
-  const old = state.epochs.get(from);
-  if (from !== state.activeEpoch || old === undefined) return voided('epoch-from-not-active');
-  const dealers = seatNumbers(old.joins).filter((seat) =>
-    joins.includes(old.joins[seat - 1] as string),
-  );
-  if (dealers.length < old.threshold) {
-    return voided('epoch-dealers-few', `got ${dealers.length}, wanted ${old.threshold}`);
-  }
-  return dealers;
-}
-
-function seatNumbers(joins: readonly string[]): number[] {
-  return joins.map((_, i) => i + 1);
 }
 
 /** The forming epoch in the wanted phase, if `seat` of it is the signer's. */

@@ -15,10 +15,11 @@ import { FOLD_VERSION, foldCharter, foldUnknown, underGenesis } from './charter.
 import { foldCollateral } from './collateral.ts';
 import { foldDataset } from './datasets.ts';
 import { foldComplaint, foldEpochAbort } from './epoch-ends.ts';
-import { foldAck, foldCommit, foldEpoch, foldReveal } from './epochs.ts';
+import { foldAck, foldCommit, foldReveal } from './epochs.ts';
 import { foldApprove, foldDecline } from './grants.ts';
 import { foldJoin } from './joins.ts';
 import { worthProving } from './proofs.ts';
+import { foldConsent, foldEpoch } from './proposals.ts';
 import { foldRefusal, foldReleased, foldRunFailed, foldUsage } from './runs.ts';
 import type { FoldState } from './state.ts';
 import { judgeLanding, LANDING_MAX, STATEMENTS } from './statements.ts';
@@ -47,6 +48,7 @@ const HANDLERS: Handlers = {
   collateral: foldCollateral,
   join: foldJoin,
   epoch: foldEpoch,
+  consent: foldConsent,
   commit: foldCommit,
   reveal: foldReveal,
   ack: foldAck,

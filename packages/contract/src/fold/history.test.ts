@@ -168,7 +168,7 @@ describe('epochs', () => {
     expect(ended?.end?.faults).toEqual(nodes.slice(1).map((node) => toHex(node.id)));
     const again = [first, await world.joinKeeper('hospital'), await world.joinKeeper('bank')];
     const joins = again.map((node) => node.id);
-    const next = await world.must(world.identity('bank'), 'epoch', { joins });
+    const next = await world.nameEpoch({ joins }, 'bank');
     await world.runEpoch(next, again);
     expect(world.state.activeEpoch).toBe(toHex(next));
   });
@@ -177,7 +177,7 @@ describe('epochs', () => {
     const world = await World.create();
     const formed = await world.formEpoch();
     const joins = formed.nodes.map((node) => node.id);
-    const id = await world.must(world.identity('bank'), 'epoch', { joins, from: formed.id });
+    const id = await world.nameEpoch({ joins, from: formed.id }, 'bank');
     await world.tickAll(START_MS + EPOCH_PHASE_MS + 1);
     const ended = world.state.epochs.get(toHex(id));
     expect(ended).toMatchObject({ status: 'ended', end: { code: 'deadline' } });
@@ -185,7 +185,7 @@ describe('epochs', () => {
     const [first, second] = formed.nodes as [Node, Node];
     const dud = await world.joinKeeper('bank');
     const seats = [first.id, second.id, dud.id];
-    const anew = await world.must(world.identity('bank'), 'epoch', { joins: seats });
+    const anew = await world.nameEpoch({ joins: seats }, 'bank');
     await world.tickAll(START_MS + 2 * EPOCH_PHASE_MS + 2);
     expect(world.state.epochs.get(toHex(anew))?.end?.faults).toHaveLength(3);
     expect(world.state.joins.get(toHex(dud.id))?.excluded).toBe('deadline');

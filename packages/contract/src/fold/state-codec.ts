@@ -32,6 +32,7 @@ import type {
   Grant,
   Join,
   KeptPart,
+  Proposal,
   Run,
   Task,
 } from './state.ts';
@@ -69,6 +70,15 @@ const join = record<Join>({
   excluded: nullable(text),
 });
 
+const proposal = record<Proposal>({
+  member: text,
+  joins: list(text),
+  from: nullable(text),
+  within: whole,
+  consents: setOf(text),
+  agreed: nullable(whole),
+});
+
 const epoch = record<Epoch>({
   status: choice('forming', 'active', 'superseded', 'ended'),
   phase: choice('commit', 'reveal', 'ack'),
@@ -76,6 +86,7 @@ const epoch = record<Epoch>({
   from: nullable(text),
   threshold: whole,
   dealers: list(whole),
+  maySwap: flag,
   deadline: whole,
   commits: numbered(bytes),
   receiving: numbered(bytes),
@@ -164,6 +175,7 @@ const state = record<Omit<FoldState, 'recent' | 'forgotten'>>({
   collateral: mapOf(part),
   joins: mapOf(join),
   nodeKeys: mapOf(text),
+  proposals: mapOf(proposal),
   epochs: mapOf(epoch),
   activeEpoch: nullable(text),
   formingEpoch: nullable(text),

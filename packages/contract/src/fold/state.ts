@@ -38,6 +38,8 @@ export interface FoldState {
   joins: Map<string, Join>;
   /** Every key that a node ever brought (signing, TLS digest, HPKE), to its join. */
   nodeKeys: Map<string, string>;
+  /** By event id, what members want and has not begun to form; one a member (proposals.ts). */
+  proposals: Map<string, Proposal>;
   epochs: Map<string, Epoch>;
   activeEpoch: string | null;
   formingEpoch: string | null;
@@ -108,6 +110,20 @@ export interface Join {
   excluded: string | null;
 }
 
+/** An epoch that a member wants. */
+export interface Proposal {
+  /** The id of the member who proposed it. */
+  member: string;
+  joins: string[];
+  from: string | null;
+  /** The ledger's size that it dies at. */
+  within: number;
+  /** Ids of members who want it, the proposer's among them. */
+  consents: Set<string>;
+  /** The position at which it had what it needs of members. */
+  agreed: number | null;
+}
+
 export type EpochPhase = 'commit' | 'reveal' | 'ack';
 export type EpochStatus = 'forming' | 'active' | 'superseded' | 'ended';
 
@@ -124,6 +140,8 @@ export interface Epoch {
    * joins are named again here. Commits, reveals and complaints count dealers by these numbers.
    */
   dealers: number[];
+  /** Whether one of its seats may still go to a spare without members' consent. */
+  maySwap: boolean;
   /** Clock at which the phase's time is over. */
   deadline: number;
   commits: Map<number, Uint8Array>;
@@ -233,6 +251,7 @@ export function emptyState(genesis: Uint8Array): FoldState {
     collateral: new Map(),
     joins: new Map(),
     nodeKeys: new Map(),
+    proposals: new Map(),
     epochs: new Map(),
     activeEpoch: null,
     formingEpoch: null,

@@ -24,6 +24,7 @@ export const STATEMENTS: ReadonlySet<EventKind> = new Set([
   'amend',
   'sign',
   'epoch',
+  'consent',
   'dataset',
   'withdraw',
   'task',

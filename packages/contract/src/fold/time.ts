@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Time enters by ticks alone. The clock is the second largest newest tick, or the (f+1)-th where
 // more than one witness may lie, so no single witness moves it; it never goes back, a tick may.
-// When it moves, a forming epoch whose phase is overdue ends. spec/events.md, "tick".
+// When it moves, a forming epoch whose phase is overdue ends. A tick may be what an epoch that
+// members want has waited for. spec/events.md, "tick".
 import { toHex } from '@cloister/core';
 import type { CharterBody } from '../charter/body.ts';
 import type { AdmittedEvent } from '../events/event.ts';
 import { endDue } from './due.ts';
 import { endOverdueEpoch } from './epoch-ends.ts';
 import { charterOf, indexOf } from './lookup.ts';
+import { formAgreed } from './proposals.ts';
 import type { FoldState } from './state.ts';
 import { type Verdict, voided } from './void-codes.ts';
 
@@ -22,6 +24,7 @@ export function foldTick(state: FoldState, event: AdmittedEvent<'tick'>): Verdic
   }
   state.ticks.set(witness.id, { time, size });
   advanceClock(state);
+  formAgreed(state);
   return undefined;
 }
 

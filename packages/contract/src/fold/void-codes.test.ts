@@ -209,7 +209,9 @@ async function resharing(s: Stage, stay = 2) {
   const joins = nodes.map((node) => node.id);
   const body = { joins, from: epoch.id };
   const submitted = await world.put(world.identity('bank'), 'epoch', body);
-  return { world, nodes, submitted, id: submitted.event?.id ?? ID };
+  const id = submitted.event?.id ?? ID;
+  if (submitted.outcome.status === 'accepted') await world.agreeTo(id, 'bank');
+  return { world, nodes, submitted, id };
 }
 
 /** A fresh attempt whose first keeper is excluded for an unfounded complaint. */
@@ -525,6 +527,24 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
       return named(s, (joins) => ({ joins: [...joins.slice(1), twice.id] }));
     },
   ],
+  [
+    'epoch-second-seat',
+    async () => {
+      const world = await World.create({ members: [...'abcde'], threshold: 3, vendors: 2 });
+      const joins = [];
+      for (const id of 'aabbcd') joins.push((await world.joinKeeper(id)).id);
+      return world.put(world.identity('a'), 'epoch', { joins: joins.slice(0, 5) });
+    },
+  ],
+  ['consent-unknown', ({ world }) => world.put(world.identity('bank'), 'consent', { epoch: ID })],
+  [
+    'consent-repeated',
+    async (s) => {
+      const { event } = await named(s, () => ({}));
+      return s.world.put(s.world.identity('bank'), 'consent', { epoch: event?.id ?? ID });
+    },
+  ],
+  ['not-a-member', ({ world }) => world.put(stranger, 'consent', { epoch: ID })],
   ['epoch-from-not-active', (s) => named(s, () => ({ from: ID }))],
   ['epoch-dealers-few', async (s) => (await resharing(s, 1)).submitted],
   [

@@ -76,8 +76,12 @@ export const VOID_CODES = {
     'An owner of data under this key has not accepted a seat or rule; it signs, or make a new key.',
   'epoch-vendor-rule': 'The seats break the vendor rule: some root families hold too many.',
   'epoch-operator-rule': 'The seats break the operator rule: one operator holds too many.',
+  'epoch-second-seat':
+    'An operator has a second seat that the keeper of an operator without one could take.',
   'epoch-from-not-active': 'Only the active epoch can be reshared.',
   'epoch-dealers-few': 'Too few of these joins hold a share of the epoch to reshare it.',
+  'consent-unknown': 'No open proposal of this id is here; it is over, late or was replaced.',
+  'consent-repeated': 'This member wants this epoch already.',
   'epoch-unknown': 'No epoch of this id was accepted.',
   'epoch-not-forming': 'This epoch is not forming any more.',
   'epoch-phase': 'The epoch is in another phase.',

@@ -16,6 +16,7 @@ import { z } from 'zod';
 import type { Gateway } from '../context.ts';
 import { resealing } from '../datasets/resealing.ts';
 import { publishCollateral } from '../keepers/collateral.ts';
+import { consentTo, openProposals } from '../keepers/consent.ts';
 import { attemptOf, formEpoch, listKeepers } from '../keepers/keepers.ts';
 import { planRotation } from '../keepers/rotation-plan.ts';
 import { recordedAnswer } from '../ledger/recorded.ts';
@@ -127,6 +128,10 @@ function ledgerRoutes(app: FastifyInstance, gateway: Gateway): void {
   app.post('/admin/v1/epochs', async (request) => {
     return recordedAnswer(await formEpoch(gateway, parseBody(epochRequest, request)));
   });
+  app.get('/admin/v1/epochs', async () => openProposals(gateway));
+  app.post('/admin/v1/epochs/:epoch/consent', async (request) =>
+    recordedAnswer(await consentTo(gateway, epochOf(request))),
+  );
   app.post('/admin/v1/epochs/plan', (request) =>
     planRotation(gateway, parseBody(rotationRequest, request)),
   );

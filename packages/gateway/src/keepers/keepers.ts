@@ -4,12 +4,13 @@
 // goes.
 
 import type { Attempt, KeepersAnswer } from '@cloister/api';
-import type { Epoch, JoinAppraisal, Said } from '@cloister/contract';
+import type { Epoch, Proposal, Said } from '@cloister/contract';
 import { activeEpochOf, environmentById, silentJoins, voidError } from '@cloister/contract';
 import { type CodedError, fromHex, isCoded, toHex } from '@cloister/core';
 import { type Gateway, publishAccepted, stateInForce } from '../context.ts';
 import type { EntryRecord } from '../ledger/follower.ts';
-import { checkKey, holdingsOf, type KeyCheck } from './key-check.ts';
+import { agreementOf, assertHeld } from './consent.ts';
+import { checkKey, holdingsOf, type KeyCheck, notHad } from './key-check.ts';
 import { cardOf, keeperJoins, planRotation } from './rotation-plan.ts';
 
 /** Every keeper that has joined, newest last, and the active key, each judged anew. */
@@ -76,12 +77,6 @@ async function checklist(
   };
 }
 
-function notHad(error: unknown): JoinAppraisal {
-  if (!isCoded(error)) throw error;
-  const mismatch = { code: error.code, wanted: 'evidence to appraise', got: error.message };
-  return { ok: false, mismatch };
-}
-
 /** Reveals and acknowledgements, by who dealt and who acknowledged. */
 function ceremonyOf(
   gateway: Gateway,
@@ -106,9 +101,11 @@ function ceremonyOf(
 }
 
 /**
- * Names the joins of an epoch: those given, or the newest of each machine that stand. With `from`,
- * the active epoch, its key is dealt again; otherwise the keepers make another one.
- * @throws CodedError those of `planRotation` when no joins are given; `event-void`
+ * Proposes an epoch: the joins given, or the newest of each machine that stand. With `from`, the
+ * active epoch, its key is dealt again; otherwise the keepers make another one. A proposal is a
+ * consent, too: what a judgement of the joins waits for is here when it is signed.
+ * @throws CodedError those of `planRotation` when no joins are given, `keeper-not-standing`,
+ *   `event-void`
  */
 export async function formEpoch(
   gateway: Gateway,
@@ -119,6 +116,7 @@ export async function formEpoch(
     named.joins.length > 0
       ? named.joins
       : (await planRotation(gateway, wish)).seats.map((seat) => seat.join);
+  await assertHeld(gateway, joins);
   const from = named.from === null ? {} : { from: fromHex(named.from, 32) };
   const body: Said<'epoch'> = { joins: joins.map((key) => fromHex(key, 32)), ...from };
   return publishAccepted(gateway, 'epoch', body);
@@ -128,6 +126,8 @@ export async function formEpoch(
 export async function attemptOf(gateway: Gateway, id: string): Promise<Attempt> {
   const state = stateInForce(gateway);
   const epoch = state.epochs.get(id);
+  const proposal = state.proposals.get(id);
+  if (epoch === undefined && proposal !== undefined) return proposed(gateway, id, proposal);
   if (epoch === undefined) {
     const message = `no epoch ${id.slice(0, 16)} here: the gateway may not have followed so far`;
     throw voidError('epoch-unknown', message);
@@ -141,6 +141,7 @@ export async function attemptOf(gateway: Gateway, id: string): Promise<Attempt> 
     deadline,
     clock: state.clock,
     waitsFor: waitsFor.map((join) => cardOf(gateway, join)),
+    agreed: null,
     groupKey: groupKey === null ? null : toHex(groupKey),
     end:
       end === null
@@ -153,6 +154,14 @@ export async function attemptOf(gateway: Gateway, id: string): Promise<Attempt> 
             found: await foundWrong(gateway, epoch),
           },
   };
+}
+
+/** An epoch that members have still to agree to. */
+function proposed(gateway: Gateway, id: string, proposal: Proposal): Attempt {
+  const { clock } = stateInForce(gateway);
+  const waits = { deadline: 0, clock, waitsFor: [], groupKey: null, end: null };
+  const agreed = agreementOf(gateway, proposal);
+  return { id, status: 'proposed', phase: 'commit', ...waits, agreed };
 }
 
 /** Seats of an attempt whose evidence this gateway refuses too. */

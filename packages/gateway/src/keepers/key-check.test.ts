@@ -51,6 +51,7 @@ async function another(
 ) {
   const honest = world.evidenceOf;
   if (bend !== undefined) world.evidenceOf = bend;
+  await federation.catchUp();
   const formed = await form();
   world.evidenceOf = honest;
   await federation.publish();
@@ -144,7 +145,7 @@ async function sworn(groupKey: Uint8Array) {
   const nodes: Node[] = [];
   for (const { id } of world.charter.operators) nodes.push(await world.joinKeeper(id));
   const joins = nodes.map((node) => node.id);
-  const id = await world.must(world.identity('bank'), 'epoch', { joins });
+  const id = await world.nameEpoch({ joins }, 'bank');
   const dealings = world.deal(id, nodes.length);
   for (const [i, node] of nodes.entries()) {
     await world.must(node.signer, 'commit', world.commitBody(id, i + 1, dealings[i]));

@@ -107,6 +107,13 @@ function fallen(seats: readonly CheckedSeat[]): CodedError | undefined {
   return undefined;
 }
 
+/** Evidence that cannot be had, as an appraisal: it hides no other keeper. */
+export function notHad(error: unknown): JoinAppraisal {
+  if (!isCoded(error)) throw error;
+  const mismatch = { code: error.code, wanted: 'evidence to appraise', got: error.message };
+  return { ok: false, mismatch };
+}
+
 export function notStanding(who: string, { code, wanted, got }: Mismatch): CodedError {
   const message = `the evidence of ${who} does not stand (${code}): wanted ${wanted}, got ${got}`;
   const details = { code, wanted, got };

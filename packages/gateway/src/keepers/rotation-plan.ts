@@ -10,11 +10,11 @@
 
 import type { RotationPlan } from '@cloister/api';
 import type { Epoch, FoldState, Join, Mismatch } from '@cloister/contract';
-import { activeEpochOf, environmentById, voidError } from '@cloister/contract';
-import { toHex } from '@cloister/core';
+import { activeEpochOf, environmentById, judgeSeats, voidError } from '@cloister/contract';
+import { type CodedError, toHex } from '@cloister/core';
 import { type Gateway, stateInForce } from '../context.ts';
 import { gatewayError } from '../errors.ts';
-import { breach, holdingsOf, notStanding } from './key-check.ts';
+import { breach, holdingsOf, notHad, notStanding } from './key-check.ts';
 
 export interface RotationWish {
   /** Joins for the seats, or none: then the newest that stand, holders of a share first. */
@@ -33,7 +33,8 @@ const EXCLUDED = 'one at fault in an attempt that failed';
  * Plans a rotation as the ledger stands; nothing is appended.
  * @throws CodedError `epoch-forming`, `epoch-impossible` (wait, or start keepers),
  *   `epoch-holders-few` (wanted `newKey`), `keeper-not-standing`, `epoch-vendor-rule`,
- *   `epoch-operator-rule`; of kind `unavailable` while evidence cannot be had
+ *   `epoch-operator-rule`, `epoch-second-seat`; of kind `unavailable` or `not-found` while the
+ *   evidence of a named join cannot be had
  */
 export async function planRotation(gateway: Gateway, wish: RotationWish): Promise<RotationPlan> {
   const state = stateInForce(gateway);
@@ -52,10 +53,10 @@ export async function planRotation(gateway: Gateway, wish: RotationWish): Promis
   const staying = active?.joins.filter((join) => chosen.includes(join)) ?? [];
   const gone = (join: string) => goneBecause(gateway, join, leftOut);
   const holdings = holdingsOf(gateway, chosen);
-  const fault = breach(holdings);
+  const fault = breach(holdings) ?? refused(state, chosen);
   if (fault !== undefined) throw fault;
   const kind = kindOf({ active, from, staying, chosen, wish });
-  const joins = kind === 'none' ? chosen : freshOrder(gateway, chosen, from);
+  const joins = inPlace(chosen, from === null ? undefined : active?.joins);
   return {
     kind,
     why: whyOf({
@@ -76,6 +77,12 @@ export async function planRotation(gateway: Gateway, wish: RotationWish): Promis
     holdings: holdings.map(({ who, seats, most }) => ({ who: [...who], seats, most })),
     reseal: kind === 'new-key' ? ownersOf(gateway) : [],
   };
+}
+
+/** What else the ledger would say of these seats. */
+function refused(state: FoldState, chosen: readonly string[]): CodedError | undefined {
+  const wrong = judgeSeats(state, chosen);
+  return wrong === undefined ? undefined : voidError(wrong.code, wrong.sentence);
 }
 
 function kindOf(of: {
@@ -140,7 +147,7 @@ async function candidates(gateway: Gateway, named: readonly string[]): Promise<C
       leftOut.push({ join, mismatch });
       continue;
     }
-    const result = await gateway.appraiser.appraise(state, join);
+    const result = await gateway.appraiser.appraise(state, join).catch(notHad);
     if (result.ok) stands.push(join);
     else leftOut.push({ join, mismatch: result.mismatch });
   }
@@ -165,7 +172,8 @@ function chooseSeats(
   { stands, leftOut }: Candidates,
   active: Epoch | undefined,
 ): string[] {
-  const { seats } = stateInForce(gateway).charter.keepers;
+  const state = stateInForce(gateway);
+  const { seats } = state.charter.keepers;
   if (stands.length < seats) {
     const got = `${stands.length} keepers have joined and stand, the charter wants ${seats}`;
     const why = leftOut.map(({ join, mismatch: { code, wanted, got } }) => {
@@ -183,7 +191,7 @@ function chooseSeats(
   const ranked = [...stands.filter(holds), ...stands.filter((join) => !holds(join)).reverse()];
   let tries = 0;
   for (const choice of choices(ranked, seats)) {
-    if (breach(holdingsOf(gateway, choice)) === undefined) {
+    if (judgeSeats(state, choice) === undefined) {
       return stands.filter((join) => choice.includes(join));
     }
     tries += 1;
@@ -201,29 +209,11 @@ function* choices(from: readonly string[], size: number): Generator<string[]> {
   }
 }
 
-/**
- * An order of the seats that no epoch had: the same joins in the same order from the same origin
- * would be the same event, and the ledger takes an event once.
- * @throws CodedError `epoch-impossible`
- */
-function freshOrder(gateway: Gateway, joins: readonly string[], from: string | null): string[] {
-  const had = new Set(
-    [...stateInForce(gateway).epochs.values()]
-      .filter((epoch) => epoch.from === from)
-      .map((epoch) => epoch.joins.join()),
-  );
-  for (const order of orders(joins)) if (!had.has(order.join())) return order;
-  const message = 'these keepers have made a key in every order of seats: start one of them again';
-  throw gatewayError('epoch-impossible', message);
-}
-
-/** Every order, the given one first. */
-function* orders(of: readonly string[]): Generator<string[]> {
-  if (of.length <= 1) yield [...of];
-  for (let i = 0; of.length > 1 && i < of.length; i++) {
-    const others = [...of.slice(0, i), ...of.slice(i + 1)];
-    for (const rest of orders(others)) yield [of[i] as string, ...rest];
-  }
+/** In a reshare whoever stays keeps its seat, and the others take those that are left. */
+function inPlace(chosen: readonly string[], before: readonly string[] | undefined): string[] {
+  if (before?.length !== chosen.length) return [...chosen];
+  const fresh = chosen.filter((join) => !before.includes(join));
+  return before.map((join) => (chosen.includes(join) ? join : (fresh.shift() as string)));
 }
 
 /** The newest join of each machine, oldest first. */

@@ -205,6 +205,8 @@ function summaryOf(event: AnyEvent): string {
       return `${event.body.role} in ${event.body.environment}`;
     case 'epoch':
       return `${event.body.joins.length} seats`;
+    case 'consent':
+      return `epoch ${short(event.body.epoch)}`;
     case 'dataset':
       return `${short(event.body.dataset)} version ${event.body.version}, ${event.body.rows} rows`;
     case 'withdraw':

@@ -34,6 +34,12 @@ export const ADVERSARIES = [
   'future-tick',
   // A member that names seats for the running key by itself.
   'moves-key',
+  // A member that proposes epochs without end.
+  'rubbish-epochs',
+  // A member that consents to a keeper whose evidence nobody has.
+  'consents-blindly',
+  // A member that gives one seat after another to a spare.
+  'spare-chain',
 ] as const satisfies readonly (Dropper | BadKeeper | string)[];
 export type Adversary = (typeof ADVERSARIES)[number];
 
@@ -44,6 +50,11 @@ export const NORMAL: readonly Adversary[] = [
   ...CARRIERS,
   'future-tick',
   'withholds-deals',
+  'withholds-evidence',
+  'moves-key',
+  'rubbish-epochs',
+  'consents-blindly',
+  'spare-chain',
 ];
 
 export function isDropper(adversary: Adversary | undefined): adversary is Dropper {

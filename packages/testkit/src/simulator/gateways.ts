@@ -19,10 +19,9 @@ import { logOrigin, parseNote } from '@cloister/tlog';
 import { namedBytes, namedSecret } from '../world/index.ts';
 import { Disk } from './disk.ts';
 import { Endpoint, passing, type Route } from './endpoint.ts';
-import { stubAppraiser } from './evidence.ts';
 import type { Appended } from './ledger.ts';
 import { LedgerLink, type News } from './ledger-link.ts';
-import { admissionOf } from './mutants.ts';
+import { admissionOf, appraisersOf } from './mutants.ts';
 import { gatewayPeer } from './peers.ts';
 import { planner } from './planner.ts';
 import { MEMBERS, type Stage } from './stage.ts';
@@ -171,7 +170,7 @@ export class Gateway {
       blobs: blobs as GatewayParts['blobs'],
       allBlobs: blobs,
       engine: planner(stage),
-      appraiser: stubAppraiser(blobs),
+      appraiser: appraisersOf(stage, blobs).seats,
       crypto: stage.shared.crypto,
       clock: stage.clock,
       timers,

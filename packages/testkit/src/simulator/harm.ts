@@ -6,7 +6,7 @@
 import type { AdmittedEvent, AnyEvent, Outcome } from '@cloister/contract';
 import { equal, toHex } from '@cloister/core';
 import { START_MS } from '../world/index.ts';
-import type { Stage } from './stage.ts';
+import { MEMBERS, type Stage } from './stage.ts';
 
 /** A keeper as it is looked at. */
 interface Player {
@@ -23,6 +23,8 @@ interface Watched {
   size(): number;
 }
 
+/** Operators whose keepers honest members name. */
+const SEATED: ReadonlySet<string> = new Set(MEMBERS.slice(0, 3));
 const LOOK_MS = 500;
 /** How long a head may be cosigned before every node that follows has it. */
 const PINNED_MS = 2_000;
@@ -47,7 +49,11 @@ export class Harm {
   readonly #ticks = new Map<string, number>();
   /** Joins whose exclusion has been judged. */
   readonly #out = new Set<string>();
+  /** By epoch, the identity keys of members who want it. */
+  readonly #wants = new Map<string, Set<string>>();
   #active: string | null = null;
+  /** Whether a spare took a seat since members last agreed to an epoch. */
+  #swapped = false;
 
   /** `liars` are members whose witness signs anything. */
   constructor(stage: Stage, liars: ReadonlySet<string>) {
@@ -68,6 +74,7 @@ export class Harm {
 
   ordered(event: AnyEvent | undefined, outcome: Outcome): void {
     this.#excluded();
+    if (event !== undefined) this.#wanted(event, outcome);
     this.#moved();
     this.#clock();
     if (event === undefined) return;
@@ -138,13 +145,44 @@ export class Harm {
     }
   }
 
-  /** "One member alone must not move the key." */
+  /** Who wants an epoch: its proposer, and who consented to it. */
+  #wanted(event: AnyEvent, outcome: Outcome): void {
+    if (outcome.status === 'void') return;
+    if (event.kind !== 'epoch' && event.kind !== 'consent') return;
+    const key = event.kind === 'epoch' ? event.key : toHex(event.body.epoch);
+    this.#wants.set(key, (this.#wants.get(key) ?? new Set()).add(toHex(event.signer)));
+  }
+
+  /**
+   * "One member alone must not move the key": q members wanted the epoch, or it gave one seat to a
+   * spare of the charter, for the first time since q members wanted one.
+   */
   #moved(): void {
     const { world, wanted } = this.#stage;
-    const { activeEpoch } = world.state;
+    const { activeEpoch, epochs } = world.state;
     if (activeEpoch === null || activeEpoch === this.#active) return;
+    const before = epochs.get(this.#active ?? '')?.joins ?? [];
     this.#active = activeEpoch;
-    if (!wanted.has(activeEpoch)) this.#stage.violate('one member alone moved the key');
+    const joins = epochs.get(activeEpoch)?.joins ?? [];
+    const agreed = (this.#wants.get(activeEpoch)?.size ?? 0) >= world.charter.witnesses.quorum;
+    const operators = joins
+      .filter((key) => !before.includes(key))
+      .map((key) => this.#operatorOf(key));
+    const spares = operators.length === 1 && operators.every((id) => this.#isSpare(id));
+    const swap = spares && !this.#swapped;
+    this.#swapped = !agreed;
+    if (!agreed && !swap) this.#stage.violate('one member alone moved the key');
+    // By themselves gateways want nothing that no honest member would propose.
+    const strange = !wanted.has(activeEpoch) && operators.some((id) => !SEATED.has(id));
+    if (strange && !swap) this.#stage.violate('honest members let the key go to a stranger');
+  }
+
+  #operatorOf(join: string): string {
+    return this.#stage.world.state.joins.get(join)?.body.operator ?? '';
+  }
+
+  #isSpare(operator: string): boolean {
+    return this.#stage.world.charter.keepers.spares.includes(operator);
   }
 
   /** "Time enters by ticks alone", and no single witness makes it. */

@@ -27,13 +27,6 @@ export const KNOWN_HOLES: readonly Hole[] = [
     closedBy: 'a follower that asks several members at once and takes the highest cosigned head',
   },
   {
-    name: 'withheld evidence excludes who would judge it',
-    adversary: 'withholds-evidence',
-    sees: /an honest keeper was excluded: deadline/,
-    why: 'evidence is a blob: a keeper joins though nobody has it, and all others miss a phase',
-    closedBy: 'evidence in the event, or members’ signed word that they hold it',
-  },
-  {
     name: 'a repeated request refuses an honest run',
     adversary: 'repeats-requests',
     sees: /an honest keeper refused an honest run on record|had no keys/,
@@ -46,13 +39,6 @@ export const KNOWN_HOLES: readonly Hole[] = [
     sees: /an honest keeper refused an honest run on record|had no keys/,
     why: 'a worker’s request names no receiver, so a keeper can carry it to the others',
     closedBy: AUDIENCE,
-  },
-  {
-    name: 'one member moves the key',
-    adversary: 'moves-key',
-    sees: /one member alone moved the key/,
-    why: 'an epoch counts with one member’s signature',
-    closedBy: 'epochs that count with a majority of the charter’s members',
   },
 ];
 

@@ -3,10 +3,13 @@
 // an epoch that nobody else wants, and what it may carry of a maker's collateral, old, early, half
 // or another maker's; and a network that repeats what workers ask of keepers.
 import type { EventKind, Said } from '@cloister/contract';
+import { toHex } from '@cloister/core';
 import type { CollateralPart } from '@cloister/evidence';
 import { mintParts } from '@cloister/evidence/mint';
 import { namedMaker } from '../world/index.ts';
 import { CARRIERS } from './adversaries.ts';
+import type { Committee } from './committee.ts';
+import type { KeeperNode } from './keeper-node.ts';
 import type { Message } from './network.ts';
 import { fromHexKey, MEMBERS, type Stage } from './stage.ts';
 
@@ -17,19 +20,31 @@ const YEARS_MS = 10 * 365 * 86_400_000;
 const DAY_MS = 86_400_000;
 /** Dates of makers are whole seconds. */
 const LATER_MS = 2_000;
+/** The operator that has no seat. */
+const OUTSIDER = 'lab';
+const CHAIN = [
+  { spare: OUTSIDER, leaves: 'insurer' },
+  { spare: 'insurer', leaves: 'hospital' },
+] as const;
+const MOVES = 6;
+const RUBBISH = 60;
+/** Time enough for an epoch to form, should it. */
+const CHAIN_MS = 2_500;
 
 /** Begins what the seed's adversary does by itself, if it is such a one. */
-export function scheme(stage: Stage): void {
+export function scheme(stage: Stage, committee: Committee): void {
   const { network, adversary } = stage;
   if (adversary === 'repeats-requests') network.onDelivered = (message) => repeat(stage, message);
   // Collateral is there before keepers are: an epoch does not wait for it.
   const carries = (CARRIERS as readonly (string | undefined)[]).includes(adversary);
   const at = carries ? 0 : Math.floor(network.choose() * LATEST_MS);
   const work = WORK[adversary ?? ''];
-  if (work !== undefined) network.after(at, () => network.go(work(stage)));
+  if (work !== undefined) network.after(at, () => network.go(work(stage, committee)));
 }
 
-const WORK: Readonly<Record<string, (stage: Stage) => Promise<void>>> = {
+type Work = (stage: Stage, committee: Committee) => Promise<void>;
+
+const WORK: Readonly<Record<string, Work>> = {
   'old-parts': (stage) =>
     around(stage, async (made) => {
       for (const days of [1, 20]) await carry(stage, minted(stage, made - days * DAY_MS));
@@ -53,19 +68,75 @@ const WORK: Readonly<Record<string, (stage: Stage) => Promise<void>>> = {
     const time = stage.clock.now() + YEARS_MS;
     await put(stage, stage.traitor, 'tick', { time });
   },
-  'moves-key': async (stage) => {
+  'moves-key': async (stage, committee) => {
     const { state } = stage.world;
-    while (state.activeEpoch === null || state.formingEpoch !== null) {
-      await stage.network.sleep(POLL_MS);
+    await settled(stage);
+    // A keeper of the fourth operator, whom nobody else wants.
+    const join = await joined(stage, committee.extra(OUTSIDER));
+    for (let tries = 0; tries < MOVES; tries++) {
+      await settled(stage);
+      const active = state.activeEpoch as string;
+      const { joins } = state.epochs.get(active) as { joins: readonly string[] };
+      const seats = [...joins.slice(1).map(fromHexKey), join];
+      const from = tries % 2 === 0 ? { from: fromHexKey(active) } : {};
+      await put(stage, stage.traitor, 'epoch', { joins: seats, ...from });
+      await stage.network.sleep(10 * POLL_MS);
     }
-    const { joins } = state.epochs.get(state.activeEpoch) as { joins: readonly string[] };
-    const turned = [...joins.slice(1), joins[0] as string].map(fromHexKey);
-    await put(stage, stage.traitor, 'epoch', {
-      joins: turned,
-      from: fromHexKey(state.activeEpoch),
-    });
+  },
+  'rubbish-epochs': async (stage) => {
+    const { state } = stage.world;
+    for (let i = 0; i < RUBBISH; i++) {
+      await stage.network.sleep(POLL_MS);
+      const keepers = [...state.joins].filter(([, { body }]) => body.role === 'keeper');
+      const names = keepers.map(([key]) => fromHexKey(key));
+      const { seats } = stage.world.charter.keepers;
+      if (names.length < seats || state.clock === 0) continue;
+      const first = i % (names.length - seats + 1);
+      const from =
+        state.activeEpoch === null || i % 3 === 0 ? {} : { from: fromHexKey(state.activeEpoch) };
+      const joins = names.slice(first, first + seats).reverse();
+      await put(stage, stage.traitor, 'epoch', { joins, ...from });
+    }
+  },
+  'consents-blindly': async (stage) => {
+    const { state } = stage.world;
+    for (;;) {
+      await stage.network.sleep(POLL_MS);
+      for (const [key, { consents }] of state.proposals) {
+        if (consents.has(stage.traitor)) continue;
+        await put(stage, stage.traitor, 'consent', { epoch: fromHexKey(key) });
+      }
+    }
   },
 };
+
+/** Waits until a key is in force and no epoch forms. */
+async function settled({ world: { state }, network }: Stage): Promise<void> {
+  while (state.activeEpoch === null || state.formingEpoch !== null) await network.sleep(POLL_MS);
+}
+
+async function joined({ network, world }: Stage, node: KeeperNode): Promise<Uint8Array> {
+  const there = () => world.state.joins.has(toHex(node.keeper.join ?? new Uint8Array()));
+  while (!there()) await network.sleep(POLL_MS);
+  return node.keeper.join as Uint8Array;
+}
+
+/** One seat goes to a spare, as the charter allows; then another to the next, which it does not. */
+export async function spareChain(stage: Stage, committee: Committee): Promise<void> {
+  const { state } = stage.world;
+  for (const { spare, leaves } of CHAIN) {
+    await settled(stage);
+    const before = state.activeEpoch as string;
+    const join = await joined(stage, committee.extra(spare));
+    const { joins } = state.epochs.get(before) as { joins: readonly string[] };
+    const seats = joins.map((key) => {
+      return state.joins.get(key)?.body.operator === leaves ? join : fromHexKey(key);
+    });
+    await put(stage, stage.traitor, 'epoch', { joins: seats, from: fromHexKey(before) });
+    await stage.network.sleep(CHAIN_MS);
+    stage.network.count(state.activeEpoch === before ? 'spare-waits' : 'spare-seated');
+  }
+}
 
 async function put<K extends EventKind>(
   stage: Stage,

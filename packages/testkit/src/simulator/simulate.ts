@@ -13,7 +13,7 @@ import { Committee } from './committee.ts';
 import { Gateway } from './gateways.ts';
 import { startLedger } from './ledger.ts';
 import { LyingGateway } from './liars.ts';
-import { scheme } from './schemes.ts';
+import { scheme, spareChain } from './schemes.ts';
 import { END_MS, type Flaw, MEMBERS, Stage } from './stage.ts';
 import { addDataset, addTask, asRecorded, copyDataset, OWNER, withdraw } from './tasks.ts';
 import type { Dataset, Task } from './truth.ts';
@@ -99,7 +99,7 @@ class Play {
     const liar = network.pick([...MEMBERS, 'nobody', 'nobody']);
     this.#gateways = MEMBERS.map((name) => gatewayOf(stage, name, liar));
     this.#checker = new Checker(stage, this.#gateways);
-    this.#committee = new Committee(stage, this.#checker);
+    this.#committee = new Committee(stage, this.#checker, this.#gateways);
   }
 
   async run(): Promise<Report> {
@@ -129,7 +129,7 @@ class Play {
     const { network } = this.#stage;
     await this.#found();
     this.#trouble();
-    scheme(this.#stage);
+    scheme(this.#stage, this.#committee);
     const formed = this.#committee.form();
     network.go(formed);
     await this.#seal();
@@ -141,6 +141,7 @@ class Play {
     if (whole || this.#committee.live().some(({ byzantine }) => byzantine === 'other-constant')) {
       await this.#loseKeeper();
     }
+    if (this.#stage.adversary === 'spare-chain') await spareChain(this.#stage, this.#committee);
     this.#scene = 'last words';
     await network.sleep(CURTAIN_MS);
     this.#over = true;

@@ -80,7 +80,7 @@ export class Stage {
   readonly dead = new Set<string>();
   /** Signing keys of workers that do what a worker does, for tasks that are what they say. */
   readonly honestWorkers = new Set<string>();
-  /** Epochs that more than one member wanted. */
+  /** Epochs that an honest member proposed. */
   readonly wanted = new Set<string>();
   /** Names of all keepers so far. */
   readonly keepers: string[] = [];
@@ -125,7 +125,9 @@ export class Stage {
     this.shared = new SharedWork(this.label, (work) => this.network.hold(work));
     this.tree = new MerkleTree(this.shared.crypto);
     const plain = { seed: this.label, members: MEMBERS, seats: 3, threshold: 2, vendors: 2 };
-    const options = this.adversary === 'future-tick' ? { ...plain, faulty: 0 } : plain;
+    const spares = this.adversary === 'spare-chain' ? ['lab', 'insurer'] : [];
+    const faulty = this.adversary === 'future-tick' ? { faulty: 0 } : {};
+    const options = { ...plain, ...faulty, spares };
     const deadlines = { epochPhase: EPOCH_PHASE_MS, run: RUN_MS, release: RELEASE_MS };
     this.world = new World(options, { ...withOtherEngine(options), deadlines });
   }

@@ -36,6 +36,11 @@ export const KINDS: readonly string[] = [
   'dropped: usage',
   'adversary: tick',
   'adversary: withholds-deals',
+  'adversary: withholds-evidence',
+  'adversary: epoch',
+  'adversary: consent',
+  'spare-seated',
+  'spare-waits',
 ];
 
 export interface Counts {

@@ -15,6 +15,7 @@ export interface CharterOptions {
   readonly seats?: number;
   readonly threshold?: number;
   readonly vendors?: number;
+  readonly spares?: string[];
 }
 
 const MAKES = [
@@ -35,6 +36,7 @@ export function charterSpecimen(options: CharterOptions = {}): CharterBody {
   const faulty = options.faulty ?? (ids.length >= 3 ? Math.max(1, (ids.length - 1) / 3) | 0 : 0);
   const seats = options.seats ?? ids.length;
   const threshold = options.threshold ?? Math.min(2, seats);
+  const vendors = options.vendors ?? (threshold > 1 ? 2 : 1);
   return {
     name: 'Specimen',
     version: 1,
@@ -59,7 +61,7 @@ export function charterSpecimen(options: CharterOptions = {}): CharterBody {
       ...MAKES.map((make) => environment(seed, 'keeper', make, ids)),
       environment(seed, 'worker', MAKES[0], ids),
     ],
-    keepers: { seats, threshold, vendors: options.vendors ?? (threshold > 1 ? 2 : 1) },
+    keepers: { seats, threshold, vendors, spares: options.spares ?? [] },
     deadlines: { epochPhase: EPOCH_PHASE_MS, run: RUN_MS, release: RELEASE_MS },
     fold: 1,
     simulated: true,

@@ -131,7 +131,6 @@ export async function startEpoch(world: World): Promise<{ id: Uint8Array; nodes:
   for (const { id } of world.charter.operators.slice(0, world.charter.keepers.seats)) {
     nodes.push(await world.joinKeeper(id));
   }
-  const proposer = world.identity(world.charter.members[0]?.id ?? '');
   const joins = nodes.map((node) => node.id);
-  return { id: await world.must(proposer, 'epoch', { joins }), nodes };
+  return { id: await world.nameEpoch({ joins }), nodes };
 }

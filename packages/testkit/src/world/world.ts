@@ -176,6 +176,14 @@ export class World {
     return event === undefined ? { outcome, bytes } : { outcome, bytes, event };
   }
 
+  /** Begins anew from these entries, in their order. */
+  async follow(entries: readonly Uint8Array[]): Promise<void> {
+    this.state = emptyState(this.genesis);
+    this.log.length = 0;
+    this.outcomes.length = 0;
+    for (const entry of entries) await this.submit(entry);
+  }
+
   /** Signs and submits. */
   async put<K extends EventKind>(signer: Signer, kind: K, body: Said<K>): Promise<Submitted> {
     return this.submit(await this.sign(signer, kind, body));
@@ -283,10 +291,27 @@ export class World {
     const { seats } = this.charter.keepers;
     const names = operators ?? this.charter.operators.map((o) => o.id).slice(0, seats);
     for (const operator of names) nodes.push(await this.joinKeeper(operator));
-    const proposer = this.charter.members[0]?.id ?? '';
     const joins = nodes.map((node) => node.id);
-    const id = await this.must(this.identity(proposer), 'epoch', { joins });
-    return this.runEpoch(id, nodes);
+    return this.runEpoch(await this.nameEpoch({ joins }), nodes);
+  }
+
+  /** A member proposes an epoch, others agree, and it begins to form. */
+  async nameEpoch(
+    body: Said<'epoch'>,
+    by = this.charter.members[0]?.id ?? '',
+  ): Promise<Uint8Array> {
+    const id = await this.must(this.identity(by), 'epoch', body);
+    await this.agreeTo(id, by);
+    return id;
+  }
+
+  /** As many members as must want an epoch do, and their witnesses tick. */
+  async agreeTo(epoch: Uint8Array, by: string): Promise<void> {
+    const { members, witnesses } = this.charter;
+    const others = members.map(({ id }) => id).filter((id) => id !== by);
+    const some = [by, ...others].slice(0, witnesses.quorum);
+    for (const id of some.slice(1)) await this.must(this.identity(id), 'consent', { epoch });
+    for (const id of some) await this.must(this.witness(id), 'tick', { time: this.state.clock });
   }
 
   /** The three phases of an accepted epoch event for a new key. */
@@ -313,9 +338,8 @@ export class World {
    * with `from`, the dealers' commits and reveals, everyone's acknowledgement.
    */
   async reshare(formed: FormedEpoch, nodes: readonly Node[]): Promise<FormedEpoch> {
-    const proposer = this.identity(this.charter.members[0]?.id ?? '');
     const joins = nodes.map((node) => node.id);
-    const id = await this.must(proposer, 'epoch', { joins, from: formed.id });
+    const id = await this.nameEpoch({ joins, from: formed.id });
     const dealings = this.dealAgain(formed, nodes, id);
     for (const [i, node] of nodes.entries()) {
       const old = formed.nodes.findIndex((one) => toHex(one.id) === toHex(node.id)) + 1;

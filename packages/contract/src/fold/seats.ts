@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which keepers' joins may take the seats of an epoch: as many as the charter says, each once, each
+// with a place in the charter in force, none at fault, under the vendor rule; and no operator takes
+// a second seat while another could take it. spec/events.md, "epoch".
+import type { Seat } from '../charter/vendor-rule.ts';
+import { vendorBreach } from '../charter/vendor-rule.ts';
+import { epochNotAccepted, ownersOfKey } from './acceptance.ts';
+import { activeEpochOf, charterOf, indexOf } from './lookup.ts';
+import { judgePlace } from './places.ts';
+import type { FoldState } from './state.ts';
+import { type Verdict, type Voided, voided } from './void-codes.ts';
+
+/** Whether these joins may be the seats of the next epoch, in this order. */
+export function judgeSeats(state: FoldState, joins: readonly string[]): Verdict {
+  const { seats, threshold, vendors } = charterOf(state).keepers;
+  if (joins.length !== seats) return voided('epoch-seats', `got ${joins.length}, wanted ${seats}`);
+  if (new Set(joins).size !== joins.length) return voided('epoch-join-repeated');
+  const taken: Seat[] = [];
+  for (const [i, key] of joins.entries()) {
+    const where = `seat ${i + 1}`;
+    const join = state.joins.get(key);
+    if (join === undefined) return voided('epoch-join-unknown', where);
+    if (join.body.role !== 'keeper') return voided('epoch-join-not-keeper', where);
+    if (join.excluded !== null) return voided('epoch-join-excluded', `${where}: ${join.excluded}`);
+    const outdated = judgePlace(state, join.body);
+    if (outdated !== undefined) return voided('epoch-join-outdated', `${where}: ${outdated.code}`);
+    taken.push(seatOf(state, join.body));
+  }
+  const breach = vendorBreach(taken, { threshold, vendors });
+  if (breach === undefined) return judgeSecondSeats(state, taken);
+  const who = breach.who.join(' and ');
+  const got = `${who}: got ${breach.seats} seats, wanted at most ${breach.most}`;
+  return voided(`epoch-${breach.code}`, got);
+}
+
+function seatOf(state: FoldState, body: { operator: string; environment: string }): Seat {
+  const family = indexOf(state).environments.get(body.environment)?.family ?? '';
+  return { operator: body.operator, family };
+}
+
+/**
+ * No operator has two seats while the newest live keeper of another, who has none, could take one
+ * of them under the vendor rule: otherwise one member names seats that two operators hold alone.
+ */
+function judgeSecondSeats(state: FoldState, taken: readonly Seat[]): Verdict {
+  const seats = new Map<string, number>();
+  for (const { operator } of taken) seats.set(operator, (seats.get(operator) ?? 0) + 1);
+  const doubles = taken.filter(({ operator }) => (seats.get(operator) as number) > 1);
+  if (doubles.length === 0) return undefined;
+  const { keepers } = charterOf(state);
+  for (const candidate of without(state, seats)) {
+    // What the rule says of an exchange depends on the two families alone.
+    const families = new Map(doubles.map((seat) => [seat.family, seat]));
+    for (const given of families.values()) {
+      const changed = taken.map((seat) => (seat === given ? candidate : seat));
+      if (vendorBreach(changed, keepers) !== undefined) continue;
+      const got = `${given.operator} has ${seats.get(given.operator)}, ${candidate.operator} none`;
+      return voided('epoch-second-seat', got);
+    }
+  }
+  return undefined;
+}
+
+/** What live keepers of operators without a seat would hold, each family once. */
+function without(state: FoldState, seats: ReadonlyMap<string, number>): Seat[] {
+  const found = new Map<string, Seat>();
+  for (const [operator, key] of newestKeepers(state)) {
+    if (seats.has(operator) || !isLive(state, key)) continue;
+    const body = state.joins.get(key)?.body;
+    const seat = body === undefined ? undefined : seatOf(state, body);
+    if (seat !== undefined && !found.has(seat.family)) found.set(seat.family, seat);
+  }
+  return [...found.values()];
+}
+
+/** By operator, its newest keeper's join. */
+function newestKeepers(state: FoldState): Map<string, string> {
+  const newest = new Map<string, string>();
+  for (const [key, { body, seq }] of state.joins) {
+    if (body.role !== 'keeper') continue;
+    const known = state.joins.get(newest.get(body.operator) ?? '');
+    if (known === undefined || known.seq < seq) newest.set(body.operator, key);
+  }
+  return newest;
+}
+
+/** Whether a keeper may take a seat and has not been at fault in an attempt. */
+function isLive(state: FoldState, key: string): boolean {
+  const join = state.joins.get(key);
+  if (join === undefined || join.excluded !== null) return false;
+  if (judgePlace(state, join.body) !== undefined) return false;
+  return ![...state.epochs.values()].some(({ end }) => end?.faults.includes(key) === true);
+}
+
+/** Whether these seats may form an epoch now; if so, who deals. */
+export function judgeEpoch(
+  state: FoldState,
+  joins: readonly string[],
+  from: string | null,
+): number[] | Voided {
+  const wrong = judgeSeats(state, joins);
+  if (wrong !== undefined) return wrong;
+  const dealers = dealersOf(state, joins, from);
+  if (!Array.isArray(dealers) || from === null) return dealers;
+  return judgeOwners(state, joins) ?? dealers;
+}
+
+/** The running key goes to nobody whom an owner of data under it has not accepted. */
+function judgeOwners(state: FoldState, joins: readonly string[]): Verdict {
+  const groupKey = activeEpochOf(state)?.groupKey;
+  for (const owner of groupKey === undefined ? [] : ownersOfKey(state, groupKey)) {
+    const item = epochNotAccepted(state, owner, { joins: [...joins] });
+    if (item !== undefined) return voided('epoch-owner-not-accepted', `${owner}: ${item}`);
+  }
+  return undefined;
+}
+
+/** Who deals: all seats for a new key; in a reshare the seats of `from` that are named again. */
+function dealersOf(
+  state: FoldState,
+  joins: readonly string[],
+  from: string | null,
+): number[] | Voided {
+  if (from === null) return seatNumbers(joins);
+  const old = state.epochs.get(from);
+  if (from !== state.activeEpoch || old === undefined) return voided('epoch-from-not-active');
+  const dealers = seatNumbers(old.joins).filter((seat) =>
+    joins.includes(old.joins[seat - 1] as string),
+  );
+  if (dealers.length < old.threshold) {
+    return voided('epoch-dealers-few', `got ${dealers.length}, wanted ${old.threshold}`);
+  }
+  return dealers;
+}
+
+function seatNumbers(joins: readonly string[]): number[] {
+  return joins.map((_, i) => i + 1);
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// This member's consent to epochs that others propose. It says two things: that these seats are
+// what this member wants, and that its gateway holds and has appraised what a judgement of them
+// waits for (their evidence, roots, collateral), so that nobody can have the others miss a deadline
+// by keeping it back. By itself a gateway consents only to what it would plan as the ledger stands:
+// a rotation that is due, or fresh shares for the same seats once an hour. Anything else, another
+// key while t holders live above all, waits for a person (`consentTo`).
+// docs/design/epochs-by-consent.md, "Who consents to what".
+import type { OpenProposal } from '@cloister/api';
+import { activeEpochOf, type Proposal, voidError } from '@cloister/contract';
+import { fromHex, isCoded } from '@cloister/core';
+import { type Gateway, publish, publishAccepted, stateInForce } from '../context.ts';
+import type { EntryRecord } from '../ledger/follower.ts';
+import { notStanding } from './key-check.ts';
+import { cardOf, planRotation } from './rotation-plan.ts';
+
+/** Fresh shares for the same seats are consented to unasked this often. */
+const REFRESH_MS = 3_600_000;
+
+/** Consents to what this gateway would do itself; one for a gateway's life. */
+export class Consents {
+  readonly #gateway: Gateway;
+  #refreshed = Number.NEGATIVE_INFINITY;
+
+  constructor(gateway: Gateway) {
+    this.#gateway = gateway;
+  }
+
+  /**
+   * Looks at the open proposals and consents to those that may be.
+   * @throws CodedError of kind `unavailable` or `not-found` while evidence cannot be had
+   */
+  async consider(): Promise<void> {
+    const gateway = this.#gateway;
+    const { proposals } = stateInForce(gateway);
+    const open = [...proposals].filter(([, { consents }]) => !consents.has(gateway.card.id));
+    if (open.length === 0) return;
+    const own = await ownPlan(gateway);
+    const chosen = open.find(([, proposal]) => own !== undefined && isSame(own, proposal));
+    if (own === undefined || chosen === undefined) return;
+    const now = gateway.timers.elapsed();
+    if (own.refresh && now - this.#refreshed < REFRESH_MS) return;
+    const [epoch] = chosen;
+    const { status, code } = await publish(gateway, 'consent', { epoch: fromHex(epoch) });
+    if (own.refresh && status === 'accepted') this.#refreshed = now;
+    gateway.log.info({ epoch, status, code }, 'consented to an epoch');
+  }
+}
+
+interface OwnPlan {
+  readonly joins: ReadonlySet<string>;
+  readonly from: string | null;
+  /** Nothing is due: the same seats would get fresh shares. */
+  readonly refresh: boolean;
+}
+
+/** What this gateway would name by itself now, every seat appraised; undefined: nothing. */
+async function ownPlan(gateway: Gateway): Promise<OwnPlan | undefined> {
+  const wish = { joins: [], newKey: false, refresh: true };
+  try {
+    const { seats, from } = await planRotation(gateway, wish).catch((error: unknown) => {
+      // A key that too few hold cannot be dealt again.
+      if (!isCoded(error, 'epoch-holders-few')) throw error;
+      return planRotation(gateway, { ...wish, newKey: true });
+    });
+    const joins = new Set(seats.map(({ join }) => join));
+    const held = activeEpochOf(stateInForce(gateway))?.epoch.joins ?? [];
+    return { joins, from, refresh: from !== null && held.every((join) => joins.has(join)) };
+  } catch (error) {
+    if (isCoded(error) && error.kind !== 'unavailable' && error.kind !== 'not-found') {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+function isSame({ joins, from }: OwnPlan, proposal: Proposal): boolean {
+  return proposal.from === from && proposal.joins.every((join) => joins.has(join));
+}
+
+/** What members want and has not begun to form. */
+export function openProposals(gateway: Gateway): OpenProposal[] {
+  const { proposals } = stateInForce(gateway);
+  return [...proposals].map(([id, proposal]) => ({
+    id,
+    member: proposal.member,
+    from: proposal.from,
+    seats: proposal.joins.map((join) => cardOf(gateway, join)),
+    agreed: agreementOf(gateway, proposal),
+  }));
+}
+
+/** Who wants it, and how many must. */
+export function agreementOf(gateway: Gateway, { consents }: Proposal): OpenProposal['agreed'] {
+  return { by: [...consents].sort(), wanted: stateInForce(gateway).charter.witnesses.quorum };
+}
+
+/**
+ * Consents because a person says so. The seats' evidence must stand here all the same.
+ * @throws CodedError `consent-unknown`, `keeper-not-standing`, `event-void`; of kind `unavailable`
+ *   or `not-found` while evidence cannot be had
+ */
+export async function consentTo(gateway: Gateway, id: string): Promise<EntryRecord> {
+  const proposal = stateInForce(gateway).proposals.get(id);
+  if (proposal === undefined) {
+    const message = `no open proposal ${id.slice(0, 16)}: it has begun to form, or was replaced`;
+    throw voidError('consent-unknown', message);
+  }
+  await assertHeld(gateway, proposal.joins);
+  return publishAccepted(gateway, 'consent', { epoch: fromHex(id, 32) });
+}
+
+/**
+ * Appraises the joins, and so has what that takes on this gateway's disk.
+ * @throws CodedError `keeper-not-standing`; of kind `unavailable` or `not-found`
+ */
+export async function assertHeld(gateway: Gateway, joins: readonly string[]): Promise<void> {
+  const state = stateInForce(gateway);
+  for (const join of joins.filter((key) => state.joins.has(key))) {
+    const result = await gateway.appraiser.appraise(state, join);
+    if (!result.ok) throw notStanding(cardOf(gateway, join).operator, result.mismatch);
+  }
+}
