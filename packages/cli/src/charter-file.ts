@@ -117,6 +117,8 @@ function environmentOf(
     tcb: 'any',
     advisories: 'any',
     minimumSvn: 'any',
+    signers: [],
+    cage: role === 'worker' ? 'process' : 'none',
     engines: role === 'worker' ? ['duckdb'] : [],
     also: [],
   };

@@ -37,6 +37,11 @@ export const contractError = errorTable({
     kind: 'policy',
     says: 'A charter lacks an environment for a role, or names a wrong one.',
   },
+  'charter-programs': {
+    kind: 'policy',
+    says: 'A charter gives an environment neither measurements nor signers, or both.',
+  },
+  'charter-cage': { kind: 'policy', says: 'A charter gives a keeper a cage for code.' },
   'charter-engines': {
     kind: 'policy',
     says: "A charter gives a worker's environment no engine, or a keeper's one.",
@@ -146,6 +151,10 @@ export const contractError = errorTable({
   'code-in-files': {
     kind: 'unsupported',
     says: 'The code of a task is files, which this version does not run.',
+  },
+  'statements-differ': {
+    kind: 'verification',
+    says: 'The code has another number of statements than its task says.',
   },
   'engine-other': {
     kind: 'unsupported',

@@ -2,7 +2,7 @@
 // Events that use what no rule judges yet, or what another part of the charter does not have: each
 // is void by a code of its own. Scenarios of fold/void-codes.test.ts.
 import type { CharterBody, EventBody, Said, VoidCode } from '@cloister/contract';
-import { accepted, type Submitted, type World } from '@cloister/testkit/world';
+import { accepted, type Node, type Submitted, type World } from '@cloister/testkit/world';
 
 type Environment = CharterBody['environments'][number];
 
@@ -11,6 +11,8 @@ export interface Told {
   readonly world: World;
   readonly claims: Said<'dataset'>;
   readonly task: Uint8Array;
+  /** Joined for that task. */
+  readonly worker: Node;
 }
 
 type Scenario = (told: Told) => Promise<Submitted>;
@@ -75,7 +77,58 @@ const reseals: Scenario = async ({ world, claims }) => {
   return world.put(world.identity('insurer'), 'dataset', { ...claims, policy });
 };
 
+/** The charter asks something of an environment's programs; the worker of the told history acts. */
+function inEnvironment(change: Partial<Environment>, then: Scenario = joins): Scenario {
+  return async (told) => {
+    environmentChanged(told.world, 'worker', change);
+    return then(told);
+  };
+}
+
+function approves({ world, claims, task }: Told, change: Partial<Said<'approve'>>) {
+  const body = { ...world.approveBody(task, [claims]), ...change };
+  return world.put(world.identity('insurer'), 'approve', body);
+}
+
+function registers({ world }: Told, change: Partial<Said<'dataset'>>): Promise<Submitted> {
+  return world.put(world.identity('insurer'), 'dataset', world.datasetBody(change));
+}
+
+async function records(
+  { world, worker }: Told,
+  cage: EventBody<'usage'>['cage'],
+): Promise<Submitted> {
+  return world.put(worker.signer, 'usage', await world.usageBody(worker, { cage }));
+}
+
+/** A task of two statements, and a grant for one. */
+const forOne: Scenario = async ({ world, claims }) => {
+  const task = await world.propose('bank', [claims], { statements: 2 });
+  const grant = { ...world.approveBody(task, [claims]), statements: 1 };
+  return world.put(world.identity('insurer'), 'approve', grant);
+};
+
+const ID = new Uint8Array(32);
+const SIGNER = { key: ID, tag: 'v1' };
+const STANDING = { dataset: ID.slice(16), schema: ID, policy: ID, columns: [1] };
+
 export const ROOM_SCENARIOS: [VoidCode, Scenario][] = [
+  ['field-reserved', (told) => registers(told, { kind: 'images' })],
+  ['field-reserved', (told) => registers(told, { unique: [{ columns: [1], proof: ID }] })],
+  ['field-reserved', (told) => asked(told, { budget: 1 })],
+  ['field-reserved', (told) => approves(told, { budget: 1 })],
+  ['field-reserved', (told) => approves(told, { standing: [STANDING] })],
+  ['field-reserved', (told) => approves(told, { only: {} })],
+  ['field-reserved', (told) => approves(told, { only: { recipients: ['bank'] } })],
+  ['field-reserved', (told) => approves(told, { only: { parameters: ID } })],
+  ['field-reserved', (told) => approves(told, { only: { windows: [{ from: 0, until: 1 }] } })],
+  ['field-reserved', (told) => records(told, 'sandbox')],
+  ['field-reserved', (told) => records(told, 'machine')],
+  ['usage-cage', (told) => records(told, 'none')],
+  ['approve-statements', forOne],
+  ['join-cage', inEnvironment({ cage: 'sandbox' })],
+  ['join-cage', inEnvironment({ cage: 'machine' })],
+  ['join-signers', inEnvironment({ signers: [SIGNER] })],
   ['dataset-not-owner', (told) => withdrawn(told, {}, 'bank')],
   ['dataset-not-owner', (told) => withdrawn(told, { dataset: new Uint8Array(16) })],
   ['withdraw-version-unknown', (told) => withdrawn(told, { version: 2 })],

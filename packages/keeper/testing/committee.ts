@@ -89,6 +89,8 @@ function environment(
     tcb: make === 'sgx' ? ['UpToDate'] : ['UpToDate', 'Unrated'],
     advisories: [],
     minimumSvn: minimumSvn[make] ?? 'any',
+    signers: [],
+    cage: role === 'worker' ? 'process' : 'none',
     engines: role === 'worker' ? ['duckdb'] : [],
     also: [],
   };

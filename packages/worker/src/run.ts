@@ -261,6 +261,8 @@ function usageOf(
       return { ...opened, rows, bytes };
     }),
     result: sealed.result,
+    // The engine is a process of its own under limits (engine-duckdb/child-limits.ts).
+    cage: 'process',
     ...of.said,
     receipts: [...of.receipts],
   };

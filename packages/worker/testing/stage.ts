@@ -239,6 +239,7 @@ export class Stage {
       uses: parts.uses.commitment,
       purpose: parts.purpose.commitment,
       inputs,
+      statements: (outputs.at(-1)?.statement ?? 0) + 1,
       outputs: [
         ...about.outputs.map(({ recipients }, i) => ({ id: i + 1, recipients })),
         ...(about.moreOutputs ?? []),

@@ -100,6 +100,7 @@ async function record(
     join,
     inputs,
     result: systemRandom.bytes(32),
+    cage: 'process',
     measures: systemRandom.bytes(32),
     classes: { rowsOut: 4, bytesOut: 10, milliseconds: 8, peakMemoryBytes: 24 },
     openings: systemRandom.bytes(200),

@@ -14,7 +14,18 @@ export const member = z.strictObject({
   identity: ed25519Key,
   witness: ed25519Key,
   hpke: point,
+  /** Its keys on other chains, and certificates about it: no rule uses them yet. */
+  chains: z
+    .array(z.strictObject({ chain: slug, key: bytesUpTo(128, 16) }))
+    .max(8)
+    .optional(),
+  certificates: z.array(bytesUpTo(8_192)).max(4).optional(),
 });
+
+/** What may hold a task's code, weakest first: nothing, a process with limits, and stronger. */
+export const CAGES = ['none', 'process', 'sandbox', 'machine'] as const;
+export type Cage = (typeof CAGES)[number];
+export const cage = z.enum(CAGES);
 
 /** Who runs machines; `key` signs joins, `hardware` lists the enrolled hardware identities. */
 export const operator = z.strictObject({
@@ -60,14 +71,17 @@ export const environment = z.strictObject({
         recipe: title,
       }),
     )
-    .min(1)
     .max(100),
+  /** In the place of measurements, programs that somebody signs under a tag: no rule yet. */
+  signers: z.array(z.strictObject({ key: ed25519Key, tag: title })).max(16),
   /** Accepted TCB statuses and advisories; the least security version, where the kind has one. */
   tcb: accepted,
   advisories: accepted,
   minimumSvn: z.union([count, z.literal('any')]),
   /** The engines that a worker's programs hold, as tasks name them; a keeper's hold none. */
   engines: z.array(slug).max(16),
+  /** The least that a task's code is held by; keepers run none. */
+  cage,
   /** What a machine must show besides `tee`, as a GPU's evidence: no rule judges it yet. */
   also: z.array(furtherEvidence).max(4),
 });

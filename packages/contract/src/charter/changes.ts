@@ -4,7 +4,7 @@
 // asked for it (fold/acceptance.ts). Pure, and the same for the fold, the command line and audits.
 // docs/design/charters-that-live.md.
 import { type Cbor, encodeCbor, toHex } from '@cloister/core';
-import type { CharterBody, Environment, Operator } from './body.ts';
+import type { CharterBody, Environment, Member, Operator } from './body.ts';
 
 export type Effect = 'widens' | 'narrows' | 'neutral';
 
@@ -143,7 +143,15 @@ function memberChanges(before: CharterBody, after: CharterBody): CharterChange[]
       return { effect: 'neutral', says: `member ${id} has other keys`, quorum: false } as const;
     }),
     ...renamed(before.members, after.members).map((id) => neutral(`member ${id} is renamed`)),
+    ...after.members
+      .filter((now) => was.has(now.id) && papers(now) !== papers(was.get(now.id) as Member))
+      .map(({ id }) => neutral(`member ${id} has other certificates, or keys on other chains`)),
   ];
+}
+
+/** What the charter says of a member that no rule uses yet. */
+function papers({ chains = [], certificates = [] }: Member): string {
+  return toHex(encodeCbor([chains.map(({ chain, key }) => [chain, key]), certificates]));
 }
 
 function witnessChanges(before: CharterBody, after: CharterBody): CharterChange[] {

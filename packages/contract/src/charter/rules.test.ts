@@ -76,6 +76,35 @@ const CASES: [CharterErrorCode, string, (c: Draft) => void][] = [
   ['charter-family', 'unknown enroller', (c) => (first(c.environments).family = 'optee:nobody')],
   ['charter-family', 'empty part', (c) => (first(c.environments).family = 'amd+')],
   [
+    'charter-programs',
+    'neither measurements nor signers',
+    (c) => {
+      first(c.environments).measurements = [];
+    },
+  ],
+  [
+    'charter-programs',
+    'both',
+    (c) => {
+      first(c.environments).signers = [{ key: new Uint8Array(32), tag: 'v1' }];
+    },
+  ],
+  [
+    'charter-cage',
+    "a keeper's",
+    (c) => {
+      first(c.environments).cage = 'process';
+    },
+  ],
+  [
+    'charter-key-repeated',
+    'on another chain',
+    (c) => {
+      const { identity } = first(c.members);
+      first(c.members).chains = [{ chain: 'ethereum', key: identity }];
+    },
+  ],
+  [
     'charter-engines',
     'a worker without one',
     (c) => {

@@ -43,6 +43,7 @@ function uniqueness(body: CharterBody): Problem[] {
       [m.identity, `${m.id}'s identity`],
       [m.witness, `${m.id}'s witness`],
       [m.hpke, `${m.id}'s HPKE key`],
+      ...(m.chains ?? []).map(({ chain, key }) => [key, `${m.id}'s on ${chain}`]),
     ]),
     ...body.operators.map((o) => [o.key, `operator ${o.id}'s key`]),
   ] as [Uint8Array, string][];
@@ -93,6 +94,17 @@ function environments(body: CharterBody): Problem[] {
     const got = `environment ${id}, a ${role}'s, has the engines ${engines.join(', ') || 'none'}`;
     const wanted = 'wanted one at least for a worker, each once, and none for a keeper';
     found.push(problem('charter-engines', `${got}; ${wanted}`));
+  }
+  for (const { id, role, cage, measurements, signers } of body.environments) {
+    if (measurements.length > 0 === signers.length > 0) {
+      const got = `environment ${id} has ${measurements.length} measurements`;
+      const wanted = 'wanted measurements or signers, not both';
+      found.push(problem('charter-programs', `${got}, ${signers.length} signers; ${wanted}`));
+    }
+    if (role === 'keeper' && cage !== 'none') {
+      const got = `environment ${id} is a keeper's and has a cage for code`;
+      found.push(problem('charter-cage', `${got}; wanted none`));
+    }
   }
   const keeper = measurementsOf(body, 'keeper');
   for (const shared of measurementsOf(body, 'worker').filter((m) => keeper.includes(m))) {

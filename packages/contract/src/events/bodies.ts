@@ -4,13 +4,15 @@
 // name lies in blobs. One table at the end says who may sign what. spec/events.md.
 import { MAX_LINK_BYTES, MAX_STATEMENT_BYTES, PART_NAMES } from '@cloister/evidence';
 import { z } from 'zod';
-import { charterBody } from '../charter/body.ts';
+import { cage, charterBody } from '../charter/body.ts';
 import { FILES_MAX } from '../dataset-files/file-manifest.ts';
+import { STATEMENTS_MAX } from '../ports/engine.ts';
 import {
   ascendingColumns,
   bytesUpTo,
   code,
   columnId,
+  columnIds,
   commitment,
   count,
   datasetVersion,
@@ -153,6 +155,8 @@ const files = z.strictObject({
 export const datasetBody = z.strictObject({
   dataset: id16,
   version: positive,
+  /** What it is: `table`. Others are reserved. */
+  kind: slug,
   groupKey: point,
   rows: count,
   files,
@@ -165,6 +169,12 @@ export const datasetBody = z.strictObject({
       (columns) => columns[0]?.id === 0 && strictlyAscending(columns.map((column) => column.id)),
       'wanted ascending, distinct column ids from 0, the footer key',
     ),
+  /** Columns that hold every value once together, each with its proof's blob: reserved. */
+  unique: z
+    .array(z.strictObject({ columns: columnIds, proof: digest }))
+    .min(1)
+    .max(16)
+    .optional(),
   schema: commitment,
   policy: commitment,
   /** Blob of the openings, sealed to each member. */
@@ -184,6 +194,10 @@ export const withdrawBody = z.strictObject({
 
 export const taskBody = z.strictObject({
   engine: slug,
+  /** How many statements the code has: each is an answer. */
+  statements: z.number().int().min(1).max(STATEMENTS_MAX),
+  /** Units of a budget that it asks for: 0, others are reserved. */
+  budget: count,
   code: commitment,
   parameters: commitment,
   uses: commitment,
@@ -225,6 +239,30 @@ export const taskBody = z.strictObject({
 export const approveBody = z.strictObject({
   task: digest,
   inputs,
+  /** The most statements that its code may have. */
+  statements: z.number().int().min(1).max(STATEMENTS_MAX),
+  /** Units of a budget that are granted: 0, others are reserved. */
+  budget: count,
+  /** Reserved: any version of these datasets of one schema and policy. */
+  standing: z
+    .array(
+      z.strictObject({ dataset: id16, schema: commitment, policy: commitment, columns: columnIds }),
+    )
+    .min(1)
+    .max(100)
+    .optional(),
+  /** Reserved: what it holds for only, of parameters, recipients and times. */
+  only: z
+    .strictObject({
+      parameters: commitment.optional(),
+      recipients: distinctSlugs.optional(),
+      windows: z
+        .array(z.strictObject({ from: time, until: time }))
+        .min(1)
+        .max(100)
+        .optional(),
+    })
+    .optional(),
   runs: z.number().int().min(1).max(1_000_000),
   from: time,
   until: time,
@@ -264,6 +302,8 @@ export const usageBody = z.strictObject({
     .refine(distinctVersions, 'wanted every dataset version once'),
   /** The list of the sealed result's blobs: digests of ciphertext, which hide what they hash. */
   result: digest,
+  /** What held the task's code. */
+  cage,
   measures: commitment,
   /** Of each measure in clear: the power of two that it is below. */
   classes: z.strictObject({

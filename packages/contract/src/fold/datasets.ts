@@ -7,6 +7,7 @@ import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
 import { epochNotAccepted } from './acceptance.ts';
 import { activeEpochOf, memberByIdentity } from './lookup.ts';
+import { judgeReserved } from './reserved.ts';
 import type { DatasetVersion, FoldState } from './state.ts';
 import { judgeTurn } from './statements.ts';
 import { type Verdict, voided } from './void-codes.ts';
@@ -21,6 +22,11 @@ export function foldDataset(state: FoldState, event: AdmittedEvent<'dataset'>): 
   if (dataset !== undefined && dataset.owner !== member.id) {
     return voided('dataset-not-owner', `owner is ${dataset.owner}, signer is ${member.id}`);
   }
+  const later = judgeReserved({
+    'dataset.kind': body.kind !== 'table',
+    'dataset.unique': body.unique !== undefined,
+  });
+  if (later !== undefined) return later;
   if (isRetired(state, body)) return voided('dataset-retired');
   const newest = dataset?.newest ?? 0;
   if (body.version > newest + 1) {

@@ -19,6 +19,7 @@ import {
   versionKey,
   versionOf,
 } from './lookup.ts';
+import { judgeReserved } from './reserved.ts';
 import { endRun, openRunsOf } from './runs.ts';
 import type { FoldState, Grant, Run, Task } from './state.ts';
 import { judgeTurn } from './statements.ts';
@@ -40,6 +41,12 @@ export function foldApprove(state: FoldState, event: AdmittedEvent<'approve'>): 
   const taskKey = toHex(body.task);
   const task = state.tasks.get(taskKey);
   if (task === undefined) return voided('task-unknown', taskKey.slice(0, 16));
+  const later = judgeReserved({
+    'approve.budget': body.budget !== 0,
+    'approve.standing': body.standing !== undefined,
+    'approve.only': body.only !== undefined,
+  });
+  if (later !== undefined) return later;
   const ended = judgeOpenTask(state, task);
   if (ended !== undefined) return ended;
   const outOfTurn = judgeTurn(body, task.said.get(owner.id));
@@ -47,6 +54,10 @@ export function foldApprove(state: FoldState, event: AdmittedEvent<'approve'>): 
   for (const granted of body.inputs) {
     const wrong = judgeGranted(state, task, owner.id, granted);
     if (wrong !== undefined) return wrong;
+  }
+  if (body.statements < task.body.statements) {
+    const got = `got ${body.statements}, the task has ${task.body.statements}`;
+    return voided('approve-statements', got);
   }
   if (body.until <= body.from) return voided('approve-window-empty', `${body.from}..${body.until}`);
   if (body.until <= state.clock) {

@@ -5,6 +5,7 @@
 import { equal, toHex } from '@cloister/core';
 import type { EventBody } from '../events/bodies.ts';
 import { indexOf } from './lookup.ts';
+import { isBuilt } from './reserved.ts';
 import type { FoldState } from './state.ts';
 import { type Verdict, voided } from './void-codes.ts';
 
@@ -20,6 +21,8 @@ export function judgePlace(state: FoldState, body: EventBody<'join'>): Verdict {
     return voided('join-environment-role', got);
   }
   if (environment.also.length > 0) return voided('join-evidence-also', environment.id);
+  if (environment.signers.length > 0) return voided('join-signers', environment.id);
+  if (!isBuilt(environment.cage)) return voided('join-cage', environment.cage);
   const hardware = toHex(body.hardware);
   if (!operator.hardware.some((h) => h.tee === environment.tee && toHex(h.id) === hardware)) {
     const got = `${environment.tee} ${hardware.slice(0, 32)} under ${operator.id}`;

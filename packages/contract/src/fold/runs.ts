@@ -6,8 +6,9 @@ import { equal, toHex } from '@cloister/core';
 import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
 import { firstUnknown } from '../shapes.ts';
-import { joinBySigner, versionKey } from './lookup.ts';
+import { indexOf, joinBySigner, versionKey } from './lookup.ts';
 import { judgeStanding } from './places.ts';
+import { cageHolds, isBuilt, judgeReserved } from './reserved.ts';
 import type { Epoch, FoldState, Join, Run, Task } from './state.ts';
 import { type Verdict, type Voided, voided } from './void-codes.ts';
 
@@ -18,6 +19,8 @@ export function foldUsage(state: FoldState, event: AdmittedEvent<'usage'>): Verd
   if (toHex(event.body.join) !== run.join) return voided('run-unknown', 'another join');
   const ended = judgeOpen(run);
   if (ended !== undefined) return ended;
+  const loose = judgeCage(state, join, event.body);
+  if (loose !== undefined) return loose;
   const wanted = task.body.inputs.map(versionKey).sort().join();
   if (event.body.inputs.map(versionKey).sort().join() !== wanted) {
     return voided('usage-inputs-differ');
@@ -37,6 +40,15 @@ export function foldUsage(state: FoldState, event: AdmittedEvent<'usage'>): Verd
   found.task.open.delete(toHex(event.body.run));
   run.usage = { event: event.key, body: event.body, seq: state.seq, at: state.clock };
   return undefined;
+}
+
+/** Whether the code was held at least as its environment wants, and by what is built. */
+function judgeCage(state: FoldState, join: Join, { cage }: EventBody<'usage'>): Verdict {
+  const later = judgeReserved({ 'usage.cage': !isBuilt(cage) });
+  if (later !== undefined) return later;
+  const least = indexOf(state).environments.get(join.body.environment)?.cage ?? 'machine';
+  if (cageHolds(cage, least)) return undefined;
+  return voided('usage-cage', `got ${cage}, wanted ${least}`);
 }
 
 /** Whether what was opened of each input is what the task asked for, or less. */

@@ -8,6 +8,7 @@ import type { AdmittedEvent } from '../events/event.ts';
 import { firstUnknown, type Input, type Price } from '../shapes.ts';
 import { restsAt, schedule } from './due.ts';
 import { charterOf, indexOf, isMember, memberByIdentity, versionKey, versionOf } from './lookup.ts';
+import { judgeReserved } from './reserved.ts';
 import type { FoldState } from './state.ts';
 import { type Verdict, voided } from './void-codes.ts';
 import { isRetired } from './withdrawals.ts';
@@ -21,6 +22,8 @@ export function foldTask(state: FoldState, event: AdmittedEvent<'task'>): Verdic
   const { body } = event;
   const proposer = memberByIdentity(state, event.signer);
   if (proposer === undefined) return voided('not-a-member');
+  const later = judgeReserved({ 'task.budget': body.budget !== 0 });
+  if (later !== undefined) return later;
   if (state.clock === 0) return voided('clock-not-set');
   if (body.until <= state.clock || body.until > state.clock + TASK_MAX_MS) {
     return voided('task-window', `ends at ${body.until}, the clock is ${state.clock}`);

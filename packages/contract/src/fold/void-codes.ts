@@ -17,6 +17,7 @@ export const VOID_CODES = {
   'statement-window': 'The statement may land among too many entries; sign it for fewer.',
   'statement-not-next':
     "The statement does not follow on its author's newest one about this subject; sign a new one.",
+  'field-reserved': 'The event uses a field that no rule of this version judges.',
   // charter
   'charter-not-a-founder': 'The signing key is no identity key of a member whom the charter names.',
   'charter-already-signed': 'This member has signed this charter before.',
@@ -54,6 +55,9 @@ export const VOID_CODES = {
   'join-operator-key': 'The outer signature is not by the key of the operator that the join names.',
   'join-environment-unknown': "The join's environment is not in the charter.",
   'join-environment-role': 'The environment is for the other role.',
+  'join-signers':
+    'The environment takes programs by their signer, which no rule of this version judges.',
+  'join-cage': 'The environment asks for a stronger cage than any that is built.',
   'join-evidence-also':
     'The environment asks for further evidence, which no rule of this version judges.',
   'join-hardware-not-enrolled': 'The hardware is not enrolled under this operator for this TEE.',
@@ -129,6 +133,7 @@ export const VOID_CODES = {
   'approve-not-owner': 'Only the owner of a dataset grants its columns.',
   'approve-not-asked': 'The grant names columns that the task does not ask for.',
   'approve-persons-many': 'As many persons as an input takes have approved it.',
+  'approve-statements': 'The grant is for fewer statements than the task has.',
   'approve-window-empty': 'The grant ends before it begins.',
   'approve-expired': 'The grant has ended before it is here.',
   'decline-not-owner': 'Only the owner of an input declines a task.',
@@ -165,6 +170,7 @@ export const VOID_CODES = {
   'run-already-failed': 'This run has ended as failed.',
   'run-already-released': 'The result of this run has been released.',
   'usage-inputs-differ': 'The inputs recorded are not those of the task.',
+  'usage-cage': 'The code was held by less than its environment asks for.',
   'usage-columns-not-asked': 'The run opened a column that its task does not ask for.',
   'usage-receipt-wrong':
     'A receipt is not by the seat that it names, for the nodes of this run, since its join.',

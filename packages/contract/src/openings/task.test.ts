@@ -50,6 +50,7 @@ const policies = SCHEMAS.map(() => commitTo(encodePolicy(POLICY), ports));
 const events = {
   task: {
     engine: 'duckdb',
+    statements: 1,
     code: code.commitment,
     parameters: parameters.commitment,
     uses: uses.commitment,
@@ -160,6 +161,11 @@ describe('task openings', () => {
       const wrong = () => read({ [part]: opening }, by);
       expect(wrong).toThrow(expect.objectContaining({ name: 'CodedError' }));
     }
+  });
+
+  it('are refused where they have another number of statements than the task says', () => {
+    const by = { ...events, task: { ...events.task, statements: 2 } };
+    expect(() => read({}, by)).toThrow(expect.objectContaining({ code: 'statements-differ' }));
   });
 
   it('are refused where the code is files, which nothing here runs', () => {

@@ -164,8 +164,8 @@ export function decodeTaskOpenings(bytes: Uint8Array): TaskOpenings {
 /**
  * Checks each opening against the commitments of the task and of its inputs' dataset events, in
  * input order, then parses all of it.
- * @throws CodedError `task-opening-mismatch`, `task-openings-malformed`, `code-in-files`, and the
- * policy codes
+ * @throws CodedError `task-opening-mismatch`, `task-openings-malformed`, `statements-differ`,
+ * `code-in-files`, and the policy codes
  */
 export function readTaskOpenings(
   openings: TaskOpenings,
@@ -193,6 +193,11 @@ export function readTaskOpenings(
   const parameters = decodeParameters(openings.parameters.value);
   if (parameters.tables.length !== datasets.length)
     throw malformed('a table name an input is wanted');
+  const statements = (parameters.outputs.at(-1)?.statement ?? -1) + 1;
+  if (statements !== task.statements) {
+    const message = `the code has ${statements} statements, its task says ${task.statements}`;
+    throw contractError('statements-differ', message);
+  }
   return {
     engine: task.engine,
     code,

@@ -84,5 +84,5 @@ export async function sealDataset(
   }
   const members = stateInForce(gateway).charter.members;
   const openings = await sealForMembers(gateway, members, { schema, policy });
-  return { dataset, version, ...parts, columns, ...commitments, openings };
+  return { dataset, version, kind: 'table', ...parts, columns, ...commitments, openings };
 }

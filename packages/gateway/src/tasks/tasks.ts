@@ -75,6 +75,8 @@ export async function proposeTask(
   ]);
   const body: Said<'task'> = {
     engine: planned.request.engine,
+    statements: new Set(outputs.map(({ statement }) => statement)).size,
+    budget: 0,
     code: code.commitment,
     parameters: parameters.commitment,
     uses: uses.commitment,
@@ -125,11 +127,17 @@ export async function approveTask(
   return publishAccepted(gateway, 'approve', {
     task,
     inputs,
+    statements: statementsOf(gateway, task),
+    budget: 0,
     runs: grant.runs,
     from,
     until,
     person,
   });
+}
+
+function statementsOf(gateway: Gateway, task: Uint8Array): number {
+  return stateInForce(gateway).tasks.get(toHex(task))?.body.statements ?? 1;
 }
 
 /** Each statement is an answer, so it counts as a run. @throws `grant-exceeds-policy` */

@@ -179,6 +179,7 @@ export class Attacker {
       join,
       inputs,
       result: namedBytes(this.name, 'result'),
+      cage: 'process' as const,
       ...(await world.sealed(MEASURED)),
       receipts: await Promise.all(receipts),
     };

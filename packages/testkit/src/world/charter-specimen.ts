@@ -112,6 +112,8 @@ function environment(
     tcb: ['up-to-date'],
     advisories: [],
     minimumSvn: 1,
+    signers: [],
+    cage: role === 'worker' ? 'process' : 'none',
     engines: role === 'worker' ? ['duckdb'] : [],
     also: [],
   };

@@ -415,6 +415,7 @@ export class World {
     return {
       dataset: this.freshBytes(16),
       version: 1,
+      kind: 'table',
       groupKey: active?.groupKey ?? namedPoint(this.seed, 'no-group-key'),
       rows: 1_000,
       files: { manifest: this.freshBytes(32), count: 1, length: 65_536 },
@@ -446,6 +447,8 @@ export class World {
     const measurement = namedBytes(this.seed, 'measurement/worker/sgx');
     return {
       engine: 'duckdb',
+      statements: 1,
+      budget: 0,
       code: this.freshBytes(32),
       parameters: this.freshBytes(32),
       uses: this.freshBytes(32),
@@ -480,6 +483,8 @@ export class World {
     return {
       task,
       inputs: datasets.map(({ dataset, version }) => ({ dataset, version, columns: [1, 2] })),
+      statements: this.state.tasks.get(toHex(task))?.body.statements ?? 1,
+      budget: 0,
       runs: 2,
       from: this.state.clock,
       until: this.state.clock + 3_600_000,
@@ -515,6 +520,7 @@ export class World {
       epoch: hexBytes(this.state.activeEpoch ?? ''),
       inputs,
       result: namedBytes(this.seed, 'result'),
+      cage: 'process' as const,
       ...(await this.sealed(measures)),
       ...change,
     };
