@@ -195,6 +195,15 @@ export const runJson = z.object({
   code: z.string().optional(),
   rowsOut: count.optional(),
   bytesIn: count.optional(),
+  /** This member's own appraisal of the worker, once recorded, where the run concerns it. */
+  appraised: z
+    .object({
+      status: z.enum(['yes', 'no', 'not-yet']),
+      code: z.string().optional(),
+      wanted: z.string().optional(),
+      got: z.string().optional(),
+    })
+    .optional(),
 });
 
 export const taskJson = z.object({
@@ -257,6 +266,8 @@ export const billLine = z.object({
   price: decimal,
   amount: decimal.nullable(),
   counted: z.enum(['inside', 'host']),
+  /** Whether this member has appraised the run's worker itself. */
+  appraised: z.enum(['yes', 'no', 'not-yet']),
 });
 
 /** GET /admin/v1/bill?task: one bill a payer, payee and currency; amounts in millionths. */
@@ -268,8 +279,9 @@ export const billAnswer = z.array(
     lines: z.array(billLine),
     /** Of the lines whose amounts are known. */
     total: decimal,
-    /** How many lines are not in it. */
+    /** How many lines are not in it because they are sealed, and because of unproved workers. */
     sealed: count,
+    unproved: count,
     simulated: z.boolean(),
   }),
 );

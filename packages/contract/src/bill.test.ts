@@ -4,10 +4,13 @@ import { toHex } from '@cloister/core';
 import { MEASURED, START_MS, World } from '@cloister/testkit/world';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { bills, formatAmount, type MeasuresOf } from './bill.ts';
+import { bills, formatAmount, type Known, type MeasuresOf } from './bill.ts';
 
 /** Everyone whom the runs concern has their openings. */
 const opened: MeasuresOf = () => MEASURED;
+
+/** The reader has appraised every worker itself. */
+const proved: Known = { appraisedOf: () => 'yes' };
 
 let world: World;
 let taskKey: string;
@@ -31,7 +34,7 @@ beforeAll(async () => {
 
 describe('bills', () => {
   it('bill the proposer for each input, rounded down to a millionth', () => {
-    const [visits, claims] = bills(world.state, {}, opened);
+    const [visits, claims] = bills(world.state, {}, { ...proved, measuresOf: opened });
     expect(claims).toMatchObject({
       payer: 'bank',
       payee: 'insurer',
@@ -53,6 +56,16 @@ describe('bills', () => {
     expect(line?.usage).toBe([...world.state.runs.values()][0]?.usage?.event);
   });
 
+  it('count nothing of a worker that the reader has not found good itself', () => {
+    for (const found of ['no', 'not-yet'] as const) {
+      const [visits, claims] = bills(world.state, {}, { appraisedOf: () => found });
+      expect([visits?.total, claims?.total]).toEqual([0n, 0n]);
+      expect(claims).toMatchObject({ unproved: 4, sealed: 0 });
+      expect(new Set(claims?.lines.map(({ appraised }) => appraised))).toEqual(new Set([found]));
+    }
+    expect(bills(world.state)[0]?.total).toBe(0n);
+  });
+
   it('leave out what is sealed to the reader, and say so', async () => {
     const dear = world.fork();
     const free = { currency: 'EUR', run: 1, row: 1, gigabyte: 1, second: 0 };
@@ -60,7 +73,7 @@ describe('bills', () => {
     const task = await dear.propose('bank', [gift]);
     await dear.approve('hospital', task, [gift]);
     await dear.recordUsage(await dear.joinWorker('bank', task));
-    const [visits, claims] = bills(dear.state);
+    const [visits, claims] = bills(dear.state, {}, proved);
     expect(claims?.lines.map((l) => [l.quantity, l.amount]).at(-1)).toEqual([null, null]);
     expect(claims).toMatchObject({ total: 2_100_327n, sealed: 1 });
     // What costs nothing is known to cost nothing.
@@ -76,7 +89,7 @@ describe('bills', () => {
     await own.approve('bank', task, [accounts]);
     await own.approve('insurer', task, [claims]);
     await own.recordUsage(await own.joinWorker('bank', task));
-    const mine = bills(own.state, { task: toHex(task) });
+    const mine = bills(own.state, { task: toHex(task) }, proved);
     expect(mine.map(({ payer, payee }) => [payer, payee])).toEqual([['bank', 'insurer']]);
     expect(mine[0]?.lines.every((line) => line.dataset === toHex(claims.dataset))).toBe(true);
     expect(bills(own.state, { payee: 'bank' })).toEqual([]);
@@ -105,7 +118,7 @@ describe('bills', () => {
     for (const input of usage.body.inputs) input.rows = Number.MAX_SAFE_INTEGER;
     for (const price of task.body.prices) price.row = Number.MAX_SAFE_INTEGER;
     const most = BigInt(Number.MAX_SAFE_INTEGER);
-    const [first] = bills(state, {}, opened);
+    const [first] = bills(state, {}, { ...proved, measuresOf: opened });
     expect(first?.lines[1]?.amount).toBe(most * most);
     expect(first?.total).toBe((first?.lines ?? []).reduce((sum, l) => sum + (l.amount ?? 0n), 0n));
   });

@@ -7,7 +7,8 @@
 // lines. Rows and bytes were counted inside the TEE; seconds can be influenced by the host, and
 // their lines say so. Seconds are sealed to those whom the run concerns: without their opening a
 // line's quantity and amount are null, and the total leaves it out and says that it did. A recorded
-// run is billed whether or not it was released.
+// run is billed whether or not it was released; one whose worker the reader has not appraised
+// itself has lines, and they are in no total.
 import { toHex } from '@cloister/core';
 import { charterOf, indexOf, ownerOf, versionKey } from './fold/lookup.ts';
 import type { FoldState, Run, Task } from './fold/state.ts';
@@ -18,6 +19,9 @@ export type Metric = 'run' | 'row' | 'gigabyte' | 'second';
 
 /** Where a quantity was counted: by attested code, or where a host can influence it. */
 export type Counted = 'inside' | 'host';
+
+/** What the reader found of a run's worker. */
+export type Appraised = 'yes' | 'no' | 'not-yet';
 
 export interface BillLine {
   readonly task: string;
@@ -36,6 +40,8 @@ export interface BillLine {
   /** Millionths of the currency unit: quantity * price / unit, rounded down; null where sealed. */
   readonly amount: bigint | null;
   readonly counted: Counted;
+  /** Whether the reader has appraised the run's worker itself; only then was it counted inside. */
+  readonly appraised: Appraised;
 }
 
 export interface Bill {
@@ -49,6 +55,8 @@ export interface Bill {
   readonly total: bigint;
   /** How many lines it leaves out, because their quantities are sealed. */
   readonly sealed: number;
+  /** How many lines it leaves out, because their workers have not been appraised by the reader. */
+  readonly unproved: number;
   /** True where the charter accepts simulated hardware, or a worker ran on it. */
   readonly simulated: boolean;
 }
@@ -75,12 +83,16 @@ export interface BillFilter {
 /** What the usage record of this event id came to, where the reader has its opening. */
 export type MeasuresOf = (usage: string) => Pick<Measures, 'milliseconds'> | undefined;
 
+/** What a reader knows of usage records, by their event ids. */
+export interface Known {
+  /** Nothing where absent. */
+  readonly measuresOf?: MeasuresOf;
+  /** Of no run where absent. */
+  readonly appraisedOf?: (usage: string) => Appraised;
+}
+
 /** Every bill by payer, payee and currency, sorted by these; lines in the ledger's order. */
-export function bills(
-  state: FoldState,
-  filter: BillFilter = {},
-  measuresOf: MeasuresOf = () => undefined,
-): Bill[] {
+export function bills(state: FoldState, filter: BillFilter = {}, known: Known = {}): Bill[] {
   if (state.charter === null) return [];
   const byParties = new Map<string, Bill & { lines: BillLine[] }>();
   const recorded = [...state.runs].filter(([, run]) => isAsked(run, filter));
@@ -89,15 +101,17 @@ export function bills(
     const task = state.tasks.get(run.task);
     if (task === undefined) continue;
     if (filter.payer !== undefined && filter.payer !== task.proposer) continue;
-    const measures = measuresOf(run.usage?.event ?? '');
-    addRun(state, byParties, { runKey, run, task, measures }, filter.payee);
+    const measures = known.measuresOf?.(run.usage?.event ?? '');
+    const appraised = known.appraisedOf?.(run.usage?.event ?? '') ?? 'not-yet';
+    addRun(state, byParties, { runKey, run, task, measures, appraised }, filter.payee);
   }
   return [...byParties.entries()]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([, bill]) => {
-      const total = bill.lines.reduce((sum, { amount }) => sum + (amount ?? 0n), 0n);
-      const sealed = bill.lines.filter(({ amount }) => amount === null).length;
-      return { ...bill, total, sealed };
+      const proved = bill.lines.filter(({ appraised }) => appraised === 'yes');
+      const total = proved.reduce((sum, { amount }) => sum + (amount ?? 0n), 0n);
+      const sealed = proved.filter(({ amount }) => amount === null).length;
+      return { ...bill, total, sealed, unproved: bill.lines.length - proved.length };
     });
 }
 
@@ -107,6 +121,7 @@ interface Billed {
   readonly run: Run;
   readonly task: Task;
   readonly measures: ReturnType<MeasuresOf>;
+  readonly appraised: Appraised;
 }
 
 function isAsked(run: Run, { from, until, task }: BillFilter): boolean {
@@ -137,6 +152,7 @@ function addRun(
       lines: [],
       total: 0n,
       sealed: 0,
+      unproved: 0,
       simulated: charterOf(state).simulated,
     };
     bill.lines.push(...linesOf(of, versionKey(input), price));
@@ -145,7 +161,8 @@ function addRun(
   }
 }
 
-function linesOf({ runKey, run, measures }: Billed, version: string, price: Price): BillLine[] {
+function linesOf(of: Billed, version: string, price: Price): BillLine[] {
+  const { runKey, run, measures, appraised } = of;
   const usage = run.usage;
   const input = usage?.body.inputs.find((one) => versionKey(one) === version);
   if (usage == null || input === undefined) return [];
@@ -172,6 +189,7 @@ function linesOf({ runKey, run, measures }: Billed, version: string, price: Pric
       price: each,
       amount: amountOf(quantity, each, unit),
       counted,
+      appraised,
     };
   });
 }

@@ -74,5 +74,6 @@ export * from './reading/appraise-join.ts';
 export * from './reading/checkpoint-follower.ts';
 export * from './reading/epoch-transcript.ts';
 export * from './reading/handover.ts';
+export * from './reading/part-history.ts';
 export * from './reading/report-data.ts';
 export type { Input, Price } from './shapes.ts';

@@ -23,6 +23,7 @@ import type { EntryRecord, Follower } from './ledger/follower.ts';
 import type { Handovers } from './ledger/handovers.ts';
 import type { WitnessService } from './ledger/witness-service.ts';
 import type { Vault } from './vault.ts';
+import type { RunAppraisals } from './verdicts/own-appraisals.ts';
 
 /** Another member's gateway. */
 export type GatewayPeer = Pick<GatewayClient, 'cosign' | 'health'> &
@@ -46,6 +47,8 @@ export interface Gateway {
   readonly allBlobs: BlobStore;
   readonly engine: EnginePort;
   readonly appraiser: Appraiser;
+  /** Our own verdicts on recorded runs that concern us. */
+  readonly appraisals: RunAppraisals;
   readonly crypto: CryptoPort;
   readonly clock: Clock;
   readonly timers: Timers;

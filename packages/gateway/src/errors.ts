@@ -127,6 +127,10 @@ export const gatewayError = errorTable({
     kind: 'verification',
     says: 'The evidence of the worker does not stand.',
   },
+  'worker-not-appraised': {
+    kind: 'unavailable',
+    says: 'The worker of the run could not be appraised here yet; try again.',
+  },
   'result-not-found': { kind: 'not-found', says: 'No released result of this run is here.' },
   'result-not-for-you': { kind: 'policy', says: 'The result is sealed to other recipients.' },
   'result-in-parts': {

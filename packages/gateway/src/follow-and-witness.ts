@@ -2,7 +2,7 @@
 // The heart of a gateway over its ports: the ledger followed into a durable copy, and this member's
 // witness over the tree. Files, HTTP and duties are put around it (start.ts); the simulator puts
 // other things around it.
-import type { Admission, Ledger } from '@cloister/contract';
+import type { Admission, FoldState, Ledger } from '@cloister/contract';
 import { Lane } from '@cloister/core';
 import { logOrigin } from '@cloister/tlog';
 import type { Gateway } from './context.ts';
@@ -21,7 +21,7 @@ export interface GatewayParts extends Omit<Gateway, Made> {
   readonly memory: WitnessMemory;
   /** Where handovers are kept. */
   readonly notes: NoteStore;
-  readonly onEntry: (record: EntryRecord) => void;
+  readonly onEntry: (record: EntryRecord, state: FoldState) => void;
   /** `admit` where absent. */
   readonly admission?: Admission;
   readonly soon?: () => Promise<void>;

@@ -8,6 +8,7 @@ import { GatewayClient, HttpBlobs, HttpJson } from '@cloister/api';
 import {
   type CharterBody,
   decodeFoundingCharter,
+  type FoldState,
   JoinAppraiser,
   memberById,
 } from '@cloister/contract';
@@ -41,6 +42,8 @@ import { notesIn } from './ledger/handover-notes.ts';
 import { witnessMemoryIn } from './ledger/open-witness.ts';
 import { RunBook } from './tasks/runs.ts';
 import { vaultIn } from './vault.ts';
+import { OwnAppraisals } from './verdicts/own-appraisals.ts';
+import { verdictsIn } from './verdicts/verdict-store.ts';
 
 export interface RunningGateway {
   readonly url: string;
@@ -105,8 +108,9 @@ async function assemble(
   const ledger = openLedger(config.ledger, { origin, genesis, card, keys, held, retryMs });
   const named = new NamedBlobs();
   let duties: Duties | undefined;
-  const onEntry = (record: EntryRecord) => {
+  const onEntry = (record: EntryRecord, state: FoldState) => {
     named.add(record);
+    appraisals.heard(record, state);
     duties?.heard(record);
   };
   const time = { clock: systemClock, timers: backgroundTimers };
@@ -118,8 +122,10 @@ async function assemble(
   const engine = openEngine(config.engine);
   undo.push(() => engine.close());
   const appraiser = new JoinAppraiser({ crypto: nodeCrypto, blobs: allBlobs });
+  const judging = { me: card.id, store: verdictsIn(home), appraiser, timers: ports.timers, log };
+  const appraisals = await OwnAppraisals.open(judging);
   const own = { home, card, keys, genesis, ledger, peers, vault: vaultIn(home), ...ports };
-  const parts = { ...own, blobs, allBlobs, engine, appraiser };
+  const parts = { ...own, blobs, allBlobs, engine, appraiser, appraisals };
   const memory = witnessMemoryIn(home);
   const notes = notesIn(home);
   const { gateway, fresh } = await followAndWitness({ ...parts, copy, memory, notes, onEntry });
@@ -142,7 +148,9 @@ async function assemble(
   duties = started;
   follower.start();
   started.start();
+  appraisals.start(gateway.witness);
   undo.push(async () => {
+    appraisals.stop();
     // First what ends waiting: a duty or a request may wait for the ledger.
     const done = Promise.all([started.stop(), jobs.stop()]);
     await follower.stop();

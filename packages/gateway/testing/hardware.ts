@@ -55,6 +55,12 @@ export function charterOnHardware(options: CharterOptions) {
   };
 }
 
+/** The maker of the machines of workers. */
+export function workerMaker(world: World): DevelopmentRoot {
+  const { tee = '' } = world.charter.environments.find(({ role }) => role === 'worker') ?? {};
+  return rootOf(tee, world.charter.operators[0]?.id ?? '');
+}
+
 /** As many bytes as this kind measures. */
 function asLongAs(kind: EvidenceKind, bytes: Uint8Array): Uint8Array {
   const out = new Uint8Array(MEASUREMENT_LENGTH[kind]);

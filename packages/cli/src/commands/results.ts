@@ -95,15 +95,17 @@ function billLines(
   return bills.flatMap((bill) => [
     `${bill.payer} owes ${bill.payee} ${money(bill.total, bill.currency)}` +
       (bill.sealed === 0 ? '' : ` and ${bill.sealed} sealed lines`) +
+      (bill.unproved === 0 ? '' : `; ${bill.unproved} lines of workers not appraised here`) +
       (bill.simulated ? '  SIMULATED' : ''),
     ...table([
-      ['  run', 'metric', 'quantity', 'amount', 'counted'],
+      ['  run', 'metric', 'quantity', 'amount', 'counted', 'appraised here'],
       ...bill.lines.map((l) => [
         `  ${l.run.slice(0, 12)}`,
         l.metric,
         quantityOf(l.metric, l.quantity),
         l.amount === null ? 'sealed' : money(l.amount, bill.currency),
         l.counted === 'inside' ? 'inside the TEE' : 'host-influenced',
+        l.appraised,
       ]),
     ]),
   ]);

@@ -219,7 +219,18 @@ function taskLines(task: TaskJson): string[] {
     ...task.declines.map((d) => `declined by ${d.by}: ${d.code}`),
     ...task.refusals.map((r) => `refused by the keeper of ${r.by}: ${r.code}`),
     ...task.runs.map(
-      (r) => `run ${r.run}: ${r.state}${r.code === undefined ? '' : ` (${r.code})`}`,
+      (r) => `run ${r.run}: ${r.state}${inBrackets(r.code)}${appraisedHere(r.appraised)}`,
     ),
   ];
+}
+
+function inBrackets(code: string | undefined): string {
+  return code === undefined ? '' : ` (${code})`;
+}
+
+/** Whether this member has found the worker good itself. */
+function appraisedHere(found: TaskJson['runs'][number]['appraised']): string {
+  if (found === undefined) return '';
+  const why = found.wanted === undefined ? '' : `: wanted ${found.wanted}, got ${found.got}`;
+  return `, appraised here: ${found.status}${inBrackets(found.code)}${why}`;
 }

@@ -108,7 +108,10 @@ function partKey({ rootKey, part, subject, evaluation }: Slot): string {
 }
 
 /** Parts of the same root, name and subject, under whatever evaluation numbers. */
-function siblingsOf(state: FoldState, slot: Omit<Slot, 'evaluation'>): KeptPart[] {
+function siblingsOf(
+  state: Pick<FoldState, 'collateral'>,
+  slot: Omit<Slot, 'evaluation'>,
+): KeptPart[] {
   const { rootKey, part, subject } = slot;
   return [...state.collateral.values()].filter((kept) => {
     return kept.body.part === part && kept.subject === subject && equal(kept.rootKey, rootKey);
@@ -131,7 +134,7 @@ function broughtBy(state: FoldState, member: string, { rootKey, part }: PartFact
  * the other back from nobody. `missing` names the first part of which none is in force.
  */
 export function chooseParts(
-  state: FoldState,
+  state: Pick<FoldState, 'collateral' | 'clock'>,
   environment: Environment,
   needs: readonly PartNeed[],
 ): { parts: KeptPart[] } | { missing: PartNeed } {

@@ -31,7 +31,6 @@ import {
   EvidenceCache,
   type EvidenceKind,
   evidenceError,
-  type PartNeed,
   type Policy,
   partDigest,
   partsNeeded,
@@ -66,17 +65,16 @@ export type JoinAppraisal =
     }
   | { readonly ok: false; readonly mismatch: Mismatch };
 
-/** Where the parts come from that evidence is judged with: the state's, or those of receipts. */
-export type ChooseParts = (
-  environment: Environment,
-  needs: readonly PartNeed[],
-) => ReturnType<typeof chooseParts>;
+/** What an appraisal looks at of a state. */
+export type AppraisedState = Pick<
+  FoldState,
+  'genesis' | 'charter' | 'clock' | 'collateral' | 'joins' | 'tasks'
+>;
 
 interface JudgedBy {
   readonly environment: Environment;
   readonly evidence: Evidence;
   readonly root: Root;
-  readonly choose: ChooseParts;
 }
 
 /** Who appraises joins, as far as a node needs one. */
@@ -93,11 +91,10 @@ export class JoinAppraiser {
   }
 
   /**
-   * Appraises the join `key` as the state stands, with the parts that the state has in force or
-   * those that `choose` gives.
+   * Appraises the join `key` as the state stands.
    * @throws CodedError of kind `unavailable` or `not-found` when a blob cannot be had
    */
-  async appraise(state: FoldState, key: string, choose?: ChooseParts): Promise<JoinAppraisal> {
+  async appraise(state: AppraisedState, key: string): Promise<JoinAppraisal> {
     const join = state.joins.get(key);
     if (join === undefined) {
       throw contractError('join-unknown', `no accepted join has the id ${key}`);
@@ -118,12 +115,7 @@ export class JoinAppraiser {
     const bytes = await this.#blobs.get(join.body.evidence);
     const root = await this.#root(environment);
     try {
-      return await this.#judge(state, join, {
-        environment,
-        evidence: { kind, bytes },
-        root,
-        choose: choose ?? ((of, needs) => chooseParts(state, of, needs)),
-      });
+      return await this.#judge(state, join, { environment, evidence: { kind, bytes }, root });
     } catch (error) {
       if (!isCoded(error)) throw error;
       const looks = detectKind(bytes);
@@ -132,13 +124,13 @@ export class JoinAppraiser {
     }
   }
 
-  async #judge(state: FoldState, join: Join, by: JudgedBy): Promise<JoinAppraisal> {
-    const { environment, evidence, root, choose } = by;
+  async #judge(state: AppraisedState, join: Join, by: JudgedBy): Promise<JoinAppraisal> {
+    const { environment, evidence, root } = by;
     const crypto = this.#crypto;
     if (!equal(crypto.digest('sha256', root.key), environment.rootKey)) {
       return refuse('root-untrusted', toHex(environment.rootKey), `the key of ${root.source}`);
     }
-    const chosen = choose(environment, partsNeeded(evidence, { root, crypto }));
+    const chosen = chooseParts(state, environment, partsNeeded(evidence, { root, crypto }));
     const options = { crypto, roots: [root], at: state.clock, cache: this.#cache };
     if ('missing' in chosen) {
       await this.#verifyAlone(evidence, options);
@@ -170,7 +162,7 @@ export class JoinAppraiser {
     return this.#cache.remember(`root-document:${toHex(root)}`, read);
   }
 
-  #policy(state: FoldState, join: Join, environment: Environment): Policy {
+  #policy(state: AppraisedState, join: Join, environment: Environment): Policy {
     const kind = environment.tee as EvidenceKind;
     const length = REPORT_DATA_LENGTH[kind] === 32 ? 32 : 64;
     const genesis = state.genesis;
@@ -198,7 +190,11 @@ export class JoinAppraiser {
 }
 
 /** What the environment takes, and of it what the join says it is; a worker's task may insist. */
-function measurementsFor(state: FoldState, join: Join, environment: Environment): Uint8Array[] {
+function measurementsFor(
+  state: Pick<FoldState, 'tasks'>,
+  join: Join,
+  environment: Environment,
+): Uint8Array[] {
   const pinned = environment.measurements.map((m) => m.measurement);
   const { task, measurement } = join.body;
   const insists =

@@ -53,7 +53,7 @@ export interface FollowerOptions {
   /** Resolves after whatever is ready now; an immediate of Node's where absent. */
   readonly soon?: () => Promise<void>;
   /** Called after each entry is folded. */
-  readonly onEntry?: (record: EntryRecord) => void;
+  readonly onEntry?: (record: EntryRecord, state: FoldState) => void;
 }
 
 const PAGE = 500;
@@ -233,7 +233,7 @@ export class Follower {
     this.#records.push(record);
     if (event !== undefined && !this.#byKey.has(toHex(event.id)))
       this.#byKey.set(toHex(event.id), outcome.seq);
-    this.#options.onEntry?.(record);
+    this.#options.onEntry?.(record, this.state);
     for (const waiter of this.#waiting) {
       if (waiter.size > this.size) continue;
       this.#waiting.delete(waiter);

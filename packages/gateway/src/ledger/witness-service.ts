@@ -41,6 +41,8 @@ export interface WitnessServiceOptions {
 export interface WitnessRule {
   readonly witnesses: readonly WitnessKey[];
   readonly quorum: number;
+  /** Names of witnesses that must be among them. */
+  readonly required?: readonly string[];
 }
 
 /** A checkpoint with at least a quorum of cosignatures. */
@@ -110,6 +112,24 @@ export class WitnessService {
   }
 
   /**
+   * A checkpoint of at least `least` entries that a quorum has signed, and each of these members'
+   * own witnesses as far as they are witnesses of the charter.
+   * @throws CodedError `quorum-unreachable`
+   */
+  async checkpointOf(least: number, members: readonly string[]): Promise<GatheredCheckpoint> {
+    const { follower } = this.#options;
+    if (!(await follower.reached(least, CATCH_UP_MS))) throw behind(least, follower.size);
+    const rule = () => {
+      const { witnesses, quorum } = this.#rule();
+      const required = members.filter((id) => witnesses.some(({ name }) => name === id));
+      return { witnesses, quorum, required };
+    };
+    const newest = this.#newest;
+    const signed = newest !== undefined && newest.size >= least && isEnough(newest.signers, rule());
+    return signed ? newest : this.#gather(rule);
+  }
+
+  /**
    * A head of now with the signatures of so many of these witnesses, who need not be the charter's.
    * @throws CodedError `quorum-unreachable`
    */
@@ -131,7 +151,7 @@ export class WitnessService {
       if (own === undefined) continue;
       const { note, times, stale, ahead } = await this.#ask(head, own.checkpoint, ruleNow());
       signers = times.map(({ name }) => name);
-      if (note !== undefined && signers.length >= ruleNow().quorum) {
+      if (note !== undefined && isEnough(signers, ruleNow())) {
         const gathered: GatheredCheckpoint = { ...head, note, signers };
         return gathered;
       }
@@ -144,7 +164,9 @@ export class WitnessService {
       } else if (!stale) break;
     }
     const names = signers.length === 0 ? 'none' : signers.join(', ');
-    const wanted = `${signers.length} of ${ruleNow().quorum} witnesses signed (${names})`;
+    const { quorum, required = [] } = ruleNow();
+    const among = required.length === 0 ? '' : `, ${required.join(' and ')} among them`;
+    const wanted = `${signers.length} of ${quorum} witnesses signed (${names})${among}`;
     const message = `${wanted}: are the other gateways running?`;
     const details = { signers };
     throw gatewayError('quorum-unreachable', message, {
@@ -153,9 +175,9 @@ export class WitnessService {
   }
 
   /** Asks all peers at once and answers as soon as a quorum has signed, or all have answered. */
-  #ask(head: TreeHead, own: string, { witnesses, quorum }: WitnessRule) {
+  #ask(head: TreeHead, own: string, rule: WitnessRule) {
     const { origin, peers, crypto } = this.#options;
-    const expect = { checkpoint: { origin, ...head }, witnesses };
+    const expect = { checkpoint: { origin, ...head }, witnesses: rule.witnesses };
     const notes = [own];
     let [stale, ahead] = [false, false];
     const count = async () => {
@@ -172,7 +194,8 @@ export class WitnessService {
           return;
         }
         const gathered = await count();
-        if (gathered.times.length >= quorum) resolve(gathered);
+        const names = gathered.times.map(({ name }) => name);
+        if (isEnough(names, rule)) resolve(gathered);
       });
       Promise.all(asked).then(count).then(resolve, reject);
     });
@@ -207,6 +230,10 @@ export class WitnessService {
         throw gatewayError('witness-refused', `the witness refused: ${answer.reason}`);
     }
   }
+}
+
+function isEnough(signers: readonly string[], { quorum, required = [] }: WitnessRule): boolean {
+  return signers.length >= quorum && required.every((name) => signers.includes(name));
 }
 
 function stale(head: TreeHead): CodedError<GatewayErrorCode> {

@@ -19,6 +19,7 @@ import { deriveHpkeKeyPair, hpkeSeal } from '@cloister/threshold/node';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Gateway } from '../context.ts';
+import type { RunVerdict } from '../verdicts/own-appraisals.ts';
 import { type AsText, openResult, type ResultFormat } from './results.ts';
 
 const genesis = new Uint8Array(32).fill(1);
@@ -51,7 +52,10 @@ interface Forged {
 }
 
 /** A gateway whose ledger has a released run, with the file that an attacker made of `sql`. */
-async function gatewayWith({ sql, named, bend = (bytes) => bytes, more = [] }: Forged) {
+async function gatewayWith(
+  { sql, named, bend = (bytes) => bytes, more = [] }: Forged,
+  verdict: RunVerdict | undefined = { status: 'yes', at: 0 },
+) {
   const run = systemRandom.bytes(16);
   const path = join(home, `plain-${toHex(run)}`);
   await db.run(`COPY (${sql}) TO '${path}' (FORMAT parquet, COMPRESSION zstd)`);
@@ -82,13 +86,14 @@ async function gatewayWith({ sql, named, bend = (bytes) => bytes, more = [] }: F
   const list = encodeResultParts({ statements: [parts], bundle: idOf(2) });
   const blobs = [list, bytes, bundle];
   const body = { result: idOf(0) };
-  const folded = { status: 'released', task: toHex(task), usage: { body } };
+  const folded = { status: 'released', task: toHex(task), usage: { body, event: 'recorded' } };
   const gateway = {
     home,
     genesis,
     card: { id: 'bank' },
     keys: { hpke },
     random: systemRandom,
+    appraisals: { settled: async () => verdict },
     allBlobs: { get: async ([at]: Uint8Array) => blobs[at ?? 0] },
     follower: {
       archive: new Archive(),
@@ -99,8 +104,12 @@ async function gatewayWith({ sql, named, bend = (bytes) => bytes, more = [] }: F
 }
 
 /** What is opened as text, or the code of the refusal; nothing plain stays behind. */
-async function opened(forged: Forged, format: ResultFormat = 'csv'): Promise<string> {
-  const { gateway, run } = await gatewayWith(forged);
+async function opened(
+  forged: Forged,
+  format: ResultFormat = 'csv',
+  verdict: RunVerdict | undefined = { status: 'yes', at: 0 },
+): Promise<string> {
+  const { gateway, run } = await gatewayWith(forged, verdict);
   try {
     const bytes = await openResult(gateway, run, { format, asText });
     return new TextDecoder().decode(bytes);
@@ -118,6 +127,14 @@ describe('a released result', () => {
     expect(await opened({ sql })).toBe('a,b\n1,x\n');
     expect(JSON.parse(await opened({ sql }, 'json'))).toEqual({ a: 1, b: 'x' });
     expect(await opened({ sql }, 'parquet')).toMatch(/^PAR1/);
+  });
+
+  it('is not opened before its worker has been found good here', async () => {
+    const wrong = { code: 'measurement-not-allowed', wanted: 'a', got: 'b' };
+    const no = { status: 'no', at: 0, ...wrong } as const;
+    const later = { status: 'not-yet', code: 'blob-not-found' } as const;
+    expect(await opened({ sql }, 'csv', no)).toBe('worker-not-accepted');
+    expect(await opened({ sql }, 'csv', later)).toBe('worker-not-appraised');
   });
 
   it('whose file lacks a column that its keys are for is refused', async () => {

@@ -127,6 +127,7 @@ async function findResult(
     const status = run?.status ?? 'not on the ledger';
     throw notFound(`run ${runKey} has no released result: it is ${status}`);
   }
+  await checkAppraised(gateway, runKey, run.usage?.event ?? '');
   const parts = decodeResultParts(await gateway.allBlobs.get(list));
   const bundle = decodeKeyBundle(await gateway.allBlobs.get(parts.bundle));
   const sealed = bundle.get(gateway.card.id);
@@ -140,6 +141,23 @@ async function findResult(
     hpkeOpen({ keyPair: gateway.keys.hpke, info, aad: NO_AAD, sealed }),
   );
   return { parts, keys, task: run.task };
+}
+
+/**
+ * Nothing of a run is opened whose worker does not stand here, whatever keepers signed.
+ * @throws CodedError `worker-not-accepted`, `worker-not-appraised`
+ */
+async function checkAppraised(gateway: Gateway, run: string, usage: string): Promise<void> {
+  const verdict = await gateway.appraisals.settled(usage);
+  if (verdict?.status === 'yes') return;
+  if (verdict?.status === 'no') {
+    const { code, wanted, got } = verdict;
+    const message = `run ${run}: its worker does not stand (${code}): wanted ${wanted}, got ${got}`;
+    throw gatewayError('worker-not-accepted', message, { details: { code, wanted, got } });
+  }
+  const why = verdict?.code ?? 'it does not concern this member';
+  const message = `the worker of run ${run} has not been appraised here yet: ${why}`;
+  throw gatewayError('worker-not-appraised', message, { details: { code: why } });
 }
 
 function notFound(message: string): CodedError {

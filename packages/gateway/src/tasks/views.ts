@@ -26,6 +26,7 @@ import {
 import { equal, isCoded, toHex } from '@cloister/core';
 import { logOrigin, MerkleTree, verifyCheckpoint } from '@cloister/tlog';
 import { type Gateway, historyOf, stateInForce } from '../context.ts';
+import type { RunVerdict } from '../verdicts/own-appraisals.ts';
 import { measuresOfRun } from './measures.ts';
 import { readTask, taskNotFound } from './tasks.ts';
 
@@ -131,6 +132,7 @@ async function runView(gateway: Gateway, id: string): Promise<TaskJson['runs'][n
   const run = state.runs.get(id);
   if (run === undefined) return { run: id, state: 'unknown' };
   const measures = await measuresOfRun(gateway, id);
+  const verdict = gateway.appraisals.known(run.usage?.event ?? '');
   const bytesIn = run.usage?.body.inputs.reduce((sum, { bytes }) => sum + bytes, 0);
   return {
     run: id,
@@ -138,7 +140,16 @@ async function runView(gateway: Gateway, id: string): Promise<TaskJson['runs'][n
     ...(run.failure === null ? {} : { code: run.failure }),
     ...(measures === undefined ? {} : { rowsOut: measures.rowsOut }),
     ...(bytesIn === undefined ? {} : { bytesIn }),
+    ...(verdict === undefined ? {} : { appraised: appraisedJson(verdict) }),
   };
+}
+
+/** A verdict of ours as the API tells it. */
+function appraisedJson(verdict: RunVerdict): NonNullable<TaskJson['runs'][number]['appraised']> {
+  if (verdict.status === 'yes') return { status: 'yes' };
+  if (verdict.status === 'not-yet') return { status: 'not-yet', code: verdict.code };
+  const { status, code, wanted, got } = verdict;
+  return { status, code, wanted, got };
 }
 
 function runsLeft(task: Task, input: Input): number {

@@ -171,6 +171,7 @@ export class Gateway {
       allBlobs: blobs,
       engine: planner(stage),
       appraiser: appraisersOf(stage, blobs).seats,
+      appraisals: { known: () => undefined, settled: async () => undefined },
       crypto: stage.shared.crypto,
       clock: stage.clock,
       timers,

@@ -262,7 +262,9 @@ export class World {
     const signer = namedSigner(this.seed, name);
     const asked = { task, run: this.freshBytes(16), operator, ...change } as RunTicket;
     const ticket = await this.ticket(asked);
-    const own = { ...this.joinBody(operator, 'worker', name, asked), ticket, ...change };
+    const plain = { ...this.joinBody(operator, 'worker', name, asked), ticket, ...change };
+    const shown = change.evidence ?? (await this.evidenceOf?.(signer.key, plain));
+    const own = shown === undefined ? plain : { ...plain, evidence: shown };
     const body = change.ticket === undefined && 'ticket' in change ? without(own, 'ticket') : own;
     const submitted = await this.submit(await this.joinBytes(signer, body));
     const id = submitted.event?.id ?? new Uint8Array(32);
