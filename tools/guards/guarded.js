@@ -6,6 +6,11 @@
 export const GUARDED = [
   'packages/keeper/src/open.ts',
   'packages/contract/src/fold/rights.ts',
+  'packages/contract/src/fold/proofs.ts',
+  'packages/contract/src/fold/due.ts',
+  'packages/contract/src/fold/statements.ts',
+  'packages/contract/src/fold/grants.ts',
+  'packages/contract/src/fold/runs.ts',
   'packages/contract/src/reading/appraise-join.ts',
   'packages/contract/src/openings/opened-columns.ts',
   'packages/contract/src/openings/planned-again.ts',

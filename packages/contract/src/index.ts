@@ -42,6 +42,7 @@ export {
   memberById,
   memberByIdentity,
   memberByKey,
+  newestEpochOf,
   operatorById,
   operatorByKey,
   ownerOf,

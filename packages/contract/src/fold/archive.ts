@@ -14,7 +14,7 @@ export class Archive {
   take({ forgotten }: FoldState): void {
     this.#whole = undefined;
     for (const { task, runs, joins } of forgotten) {
-      this.#tasks.set(...task);
+      if (task !== null) this.#tasks.set(...task);
       for (const run of runs) this.#runs.set(...run);
       for (const join of joins) this.#joins.set(...join);
     }
@@ -22,7 +22,7 @@ export class Archive {
 
   /** Everything that ever was, as a state to read from until the next entry: never to fold on. */
   over<S extends FoldState>(state: S): S {
-    if (this.#tasks.size === 0) return state;
+    if (this.#tasks.size + this.#joins.size === 0) return state;
     this.#whole ??= {
       ...state,
       tasks: new Map([...this.#tasks, ...state.tasks]),

@@ -27,7 +27,13 @@ export function endEpoch(
     const join = state.joins.get(key);
     if (join !== undefined && !seated.includes(key)) join.excluded = end.code;
   }
+  forgetDealings(epoch);
   state.formingEpoch = null;
+}
+
+/** Keeps who sat where and how it came out: nothing is dealt from it, or computed over it, again. */
+export function forgetDealings(epoch: Epoch): void {
+  for (const table of [epoch.commits, epoch.receiving, epoch.reveals, epoch.acks]) table.clear();
 }
 
 /** Called when the clock has moved: an overdue phase ends the attempt and excludes the silent. */

@@ -7,7 +7,7 @@
 // key must stay. spec/events.md, "epoch".
 import { equal, toHex } from '@cloister/core';
 import type { AdmittedEvent } from '../events/event.ts';
-import { dealerJoin, dealerNumber, endEpoch, holds } from './epoch-ends.ts';
+import { dealerJoin, dealerNumber, endEpoch, forgetDealings, holds } from './epoch-ends.ts';
 import { activeEpochOf, charterOf } from './lookup.ts';
 import type { Epoch, EpochPhase, FoldState } from './state.ts';
 import { type Verdict, type Voided, voided } from './void-codes.ts';
@@ -128,6 +128,9 @@ function activate(
     before.status = 'superseded';
     before.supersededSeq = state.seq;
   }
+  // A new key begins a lineage of its own; that of a reshare is computed again from its first.
+  if (epoch.from === null)
+    for (const old of state.epochs.values()) if (old !== epoch) forgetDealings(old);
   epoch.status = 'active';
   epoch.activeSeq = state.seq;
   epoch.groupKey = agreed.groupKey;

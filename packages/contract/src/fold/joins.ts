@@ -7,6 +7,7 @@ import { equal, toHex } from '@cloister/core';
 import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
 import { runNotAccepted } from './acceptance.ts';
+import { restsAt, schedule } from './due.ts';
 import { consumeRun, DRIVER, judgeRun } from './grants.ts';
 import { charterOf, indexOf, ownerOf } from './lookup.ts';
 import { judgePlace, judgeStanding } from './places.ts';
@@ -26,6 +27,7 @@ export function foldJoin(state: FoldState, event: AdmittedEvent<'join'>): Verdic
     if ((body.place ?? DRIVER) === DRIVER) consumeRun(state, event);
     else runOf(state, body)?.roster.set(body.place as number, event.key);
   }
+  if (body.role === 'keeper') scheduleSuccession(state, body);
   for (const key of keysOf(event)) state.nodeKeys.set(key, event.key);
   state.joins.set(event.key, {
     body,
@@ -35,6 +37,16 @@ export function foldJoin(state: FoldState, event: AdmittedEvent<'join'>): Verdic
     excluded: null,
   });
   return undefined;
+}
+
+/** The machine's keepers before this one go, once nothing of theirs can count any more. */
+function scheduleSuccession(state: FoldState, { operator, hardware }: EventBody<'join'>): void {
+  const leaving = new Set(state.due.flatMap(({ what, key }) => (what === 'join' ? key : [])));
+  for (const [key, { body }] of state.joins) {
+    const same = body.role === 'keeper' && body.operator === operator;
+    if (!same || leaving.has(key) || !equal(body.hardware, hardware)) continue;
+    schedule(state, { at: restsAt(state, state.clock), what: 'join', key });
+  }
 }
 
 function judgeNode(state: FoldState, event: AdmittedEvent<'join'>): Verdict {

@@ -108,3 +108,42 @@ describe('a task', () => {
     expect(state.tasks.size).toBe(0);
   });
 });
+
+describe("a keeper's join", () => {
+  it('goes some time after its machine has joined anew, but for one with a seat', async () => {
+    const world = await World.create();
+    const { state } = world;
+    const spare = await world.joinKeeper('bank');
+    const formed = await world.formEpoch();
+    const again = await world.joinKeeper('bank');
+    const seat = formed.nodes[2] as (typeof formed.nodes)[number];
+    const known = () => [spare, seat, again].map(({ id }) => state.joins.has(toHex(id)));
+    const rests = state.clock + RUN_MS + RELEASE_MS + 1;
+    await world.tickAll(rests - 1);
+    expect(known()).toEqual([true, true, true]);
+    await world.tickAll(rests);
+    expect(known()).toEqual([false, true, true]);
+    expect([...state.nodeKeys.values()]).not.toContain(toHex(spare.id));
+    // Its seat over, it goes the next time.
+    await world.formEpoch();
+    await world.tickAll(rests + RUN_MS + RELEASE_MS + 1);
+    expect(known()[1]).toBe(false);
+  });
+});
+
+describe('an epoch', () => {
+  it('that ended, or whose key is nobody’s any more, keeps its seats and nothing of its making', async () => {
+    const world = await World.create();
+    const first = await world.formEpoch();
+    const second = await world.reshare(first, first.nodes);
+    const of = (id: Uint8Array) => world.state.epochs.get(toHex(id));
+    expect(of(first.id)?.reveals.size).toBe(3);
+    await world.formEpoch();
+    for (const { id, nodes } of [first, second]) {
+      expect(of(id)).toMatchObject({ status: 'superseded', joins: nodes.map((n) => toHex(n.id)) });
+      const epoch = of(id);
+      const tables = [epoch?.commits, epoch?.receiving, epoch?.reveals, epoch?.acks];
+      expect(tables.map((table) => table?.size)).toEqual([0, 0, 0, 0]);
+    }
+  });
+});

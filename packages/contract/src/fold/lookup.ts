@@ -125,6 +125,15 @@ export function inputsOwnedBy(
   return task.body.inputs.filter((input) => ownerOf(state, input) === owner);
 }
 
+/** The attempt at a key that began last, whatever became of it. */
+export function newestEpochOf(state: FoldState): { key: string; epoch: Epoch } | undefined {
+  let newest: { key: string; epoch: Epoch } | undefined;
+  for (const [key, epoch] of state.epochs) {
+    if (newest === undefined || newest.epoch.seq < epoch.seq) newest = { key, epoch };
+  }
+  return newest;
+}
+
 /** The epoch whose keepers hold the group key, under its id; none before the first is active. */
 export function activeEpochOf(
   state: FoldState,

@@ -135,6 +135,7 @@ function newEpoch(
   const { keepers, deadlines } = charterOf(state);
   return {
     status: 'forming',
+    seq: state.seq,
     phase: 'commit',
     ...of,
     threshold: keepers.threshold,

@@ -81,6 +81,7 @@ const proposal = record<Proposal>({
 
 const epoch = record<Epoch>({
   status: choice('forming', 'active', 'superseded', 'ended'),
+  seq: whole,
   phase: choice('commit', 'reveal', 'ack'),
   joins: list(text),
   from: nullable(text),
@@ -182,7 +183,7 @@ const state = record<Omit<FoldState, 'recent' | 'forgotten'>>({
   datasets: mapOf(dataset),
   tasks: mapOf(task),
   runs: mapOf(run),
-  due: list(record<Due>({ at: whole, what: choice('run', 'task'), key: text })),
+  due: list(record<Due>({ at: whole, what: choice('run', 'task', 'join'), key: text })),
   seen: mapOf(whole),
   voids: mapOf(whole),
 });

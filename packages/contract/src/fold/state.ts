@@ -59,9 +59,9 @@ export interface FoldState {
   forgotten: Forgotten[];
 }
 
-/** A task whose time is over, with its runs and their nodes. */
+/** A task whose time is over, with its runs and their nodes; or joins that went by themselves. */
 export interface Forgotten {
-  task: [key: string, task: Task];
+  task: [key: string, task: Task] | null;
   runs: [key: string, run: Run][];
   joins: [key: string, join: Join][];
 }
@@ -69,7 +69,7 @@ export interface Forgotten {
 /** Something that ends once the clock has reached `at`. */
 export interface Due {
   at: number;
-  what: 'run' | 'task';
+  what: 'run' | 'task' | 'join';
   key: string;
 }
 
@@ -129,6 +129,8 @@ export type EpochStatus = 'forming' | 'active' | 'superseded' | 'ended';
 
 export interface Epoch {
   status: EpochStatus;
+  /** Position at which it began to form. */
+  seq: number;
   phase: EpochPhase;
   /** Joins in seat order: seat 1 is the first. */
   joins: string[];

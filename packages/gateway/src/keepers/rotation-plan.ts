@@ -10,7 +10,13 @@
 
 import type { RotationPlan } from '@cloister/api';
 import type { Epoch, FoldState, Join, Mismatch } from '@cloister/contract';
-import { activeEpochOf, environmentById, judgeSeats, voidError } from '@cloister/contract';
+import {
+  activeEpochOf,
+  environmentById,
+  judgeSeats,
+  newestEpochOf,
+  voidError,
+} from '@cloister/contract';
 import { type CodedError, toHex } from '@cloister/core';
 import { type Gateway, stateInForce } from '../context.ts';
 import { gatewayError } from '../errors.ts';
@@ -156,7 +162,7 @@ async function candidates(gateway: Gateway, named: readonly string[]): Promise<C
 
 /** How the newest attempt at a key ended, if it failed: it excludes no holder of a key. */
 function lastFailure(state: FoldState): Epoch['end'] {
-  return [...state.epochs.values()].at(-1)?.end ?? null;
+  return newestEpochOf(state)?.epoch.end ?? null;
 }
 
 function namedSeats(gateway: Gateway, named: readonly string[]): string[] {

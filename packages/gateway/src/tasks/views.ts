@@ -64,7 +64,7 @@ export function statusOf(gateway: Gateway): Status {
 
 function endedEpoch(gateway: Gateway): Status['endedEpoch'] {
   const ended = [...stateInForce(gateway).epochs].filter(([, epoch]) => epoch.end !== null);
-  const [id, epoch] = ended.at(-1) ?? [];
+  const [id, epoch] = ended.sort(([, a], [, b]) => a.seq - b.seq).at(-1) ?? [];
   return id === undefined || epoch?.end == null ? null : { id, ...epoch.end };
 }
 

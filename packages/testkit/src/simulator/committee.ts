@@ -2,6 +2,7 @@
 // Operators and members around the keepers: start them, replace those that died, were at fault or
 // never joined, propose the seats of an epoch, reshare while t live, give the key up when fewer do.
 // Gateways consent by themselves; to give a key up, people do.
+import { newestEpochOf } from '@cloister/contract';
 import { toHex } from '@cloister/core';
 import { consentTo } from '@cloister/gateway/protocol';
 import { isBadKeeper } from './adversaries.ts';
@@ -102,7 +103,7 @@ export class Committee {
 
   /** Whether the newest attempt failed by it: gateways leave it out then. */
   #atFault(join: Uint8Array | undefined): boolean {
-    const newest = [...this.#stage.world.state.epochs.values()].at(-1);
+    const newest = newestEpochOf(this.#stage.world.state)?.epoch;
     return join !== undefined && newest?.end?.faults.includes(toHex(join)) === true;
   }
 

@@ -3,7 +3,7 @@
 // kept out, held back or refused on record, what an honest member states stands, the clock is
 // nobody's alone, the key stays where a majority put it, and no witness goes back. What nodes give
 // away is checker.ts's.
-import type { AdmittedEvent, AnyEvent, Outcome } from '@cloister/contract';
+import { type AdmittedEvent, type AnyEvent, newestEpochOf, type Outcome } from '@cloister/contract';
 import { equal, toHex } from '@cloister/core';
 import { START_MS } from '../world/index.ts';
 import { MEMBERS, type Stage } from './stage.ts';
@@ -134,7 +134,7 @@ export class Harm {
   #excluded(): void {
     const { world, network, honestKeepers, sound, dead } = this.#stage;
     const { epochPhase } = world.charter.deadlines;
-    const { deadline = 0 } = [...world.state.epochs.values()].at(-1) ?? {};
+    const { deadline = 0 } = newestEpochOf(world.state)?.epoch ?? {};
     const calm = deadline - epochPhase >= START_MS + network.calmAt;
     for (const [key, { excluded, signer }] of world.state.joins) {
       if (excluded === null || this.#out.has(key)) continue;
