@@ -31,7 +31,7 @@ export function endEpoch(
   state.formingEpoch = null;
 }
 
-/** Keeps who sat where and how it came out: nothing is dealt from it, or computed over it, again. */
+/** Keeps who sat where and how it came out: nothing is dealt from it or computed over it again. */
 export function forgetDealings(epoch: Epoch): void {
   for (const table of [epoch.commits, epoch.receiving, epoch.reveals, epoch.acks]) table.clear();
 }

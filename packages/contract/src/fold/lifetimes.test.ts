@@ -132,7 +132,7 @@ describe("a keeper's join", () => {
 });
 
 describe('an epoch', () => {
-  it('that ended, or whose key is nobody’s any more, keeps its seats and nothing of its making', async () => {
+  it('whose key is nobody’s any more keeps its seats and nothing of its making', async () => {
     const world = await World.create();
     const first = await world.formEpoch();
     const second = await world.reshare(first, first.nodes);
