@@ -176,6 +176,11 @@ export class AdminClient {
     return this.#post('/ledger/verify', {}, admin.verifyAnswer);
   }
 
+  /** Says that the ledger ends; it does once as many members as sign heads say the same. */
+  closeLedger(request: z.input<typeof admin.closeRequest>) {
+    return this.#post('/ledger/close', request, admin.recorded);
+  }
+
   keepers() {
     return this.http.json(keepers.keepersAnswer, {
       path: '/admin/v1/keepers',

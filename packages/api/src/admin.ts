@@ -32,7 +32,8 @@ export const status = z.object({
   charter: z.string(),
   genesis: hex(32),
   simulated: z.boolean(),
-  ledger: z.object({ size: count, root: hex(32), clock: count }),
+  /** `closed`: the genesis that goes on, `none`, or null while it is open. */
+  ledger: z.object({ size: count, root: hex(32), clock: count, closed: z.string().nullable() }),
   epoch: z
     .object({
       id: hex(32),
@@ -301,6 +302,9 @@ export const eventsAnswer = z.object({
     }),
   ),
 });
+
+/** POST /admin/v1/ledger/close: the genesis of the ledger that goes on, if one does */
+export const closeRequest = z.strictObject({ next: hex(32).optional() });
 
 /** POST /admin/v1/ledger/verify */
 export const verifyAnswer = z.object({

@@ -2,7 +2,7 @@
 // Events that use what no rule judges yet, or what another part of the charter does not have: each
 // is void by a code of its own. Scenarios of fold/void-codes.test.ts.
 import type { CharterBody, EventBody, Said, VoidCode } from '@cloister/contract';
-import { accepted, type Node, type Submitted, type World } from '@cloister/testkit/world';
+import { accepted, type Node, START_MS, type Submitted, type World } from '@cloister/testkit/world';
 
 type Environment = CharterBody['environments'][number];
 
@@ -108,11 +108,37 @@ const forOne: Scenario = async ({ world, claims }) => {
   return world.put(world.identity('insurer'), 'approve', grant);
 };
 
+/** These members say that the ledger ends, on in the ledger of this genesis. */
+function closing(members: readonly string[], next?: Uint8Array): Scenario {
+  return async ({ world }) => {
+    let last: Submitted | undefined;
+    const said = next === undefined ? {} : { next };
+    for (const id of members) last = await world.put(world.identity(id), 'close', said);
+    return last as Submitted;
+  };
+}
+
+const ALL = ['insurer', 'hospital', 'bank'];
+const closed = (then: Scenario): Scenario => {
+  return async (told) => {
+    accepted(await closing(ALL)(told));
+    return then(told);
+  };
+};
+
 const ID = new Uint8Array(32);
 const SIGNER = { key: ID, tag: 'v1' };
 const STANDING = { dataset: ID.slice(16), schema: ID, policy: ID, columns: [1] };
 
 export const ROOM_SCENARIOS: [VoidCode, Scenario][] = [
+  ['close-repeated', closing(['bank', 'bank'])],
+  ['close-repeated', closing(['bank', 'bank'], ID)],
+  ['ledger-ended', closed(joins)],
+  ['ledger-ended', closed(closing(['bank'], ID))],
+  [
+    'ledger-ended',
+    closed(({ world }) => world.put(world.witness('bank'), 'tick', { time: START_MS })),
+  ],
   ['field-reserved', (told) => registers(told, { kind: 'images' })],
   ['field-reserved', (told) => registers(told, { unique: [{ columns: [1], proof: ID }] })],
   ['field-reserved', (told) => asked(told, { budget: 1 })],

@@ -171,6 +171,7 @@ export class Duties {
     const { follower, witness, card, keys } = this.#gateway;
     const { charter } = follower.state;
     if (charter === null || witness.stopped !== undefined) return;
+    if (follower.state.closed !== null) return;
     const mine = memberById(charter, card.id)?.witness;
     if (mine === undefined || !equal(mine, keys.witness.key)) return;
     await publish(this.#gateway, 'tick', { time: this.#gateway.clock.now() });

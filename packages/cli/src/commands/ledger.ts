@@ -11,6 +11,20 @@ import { patiently } from '../patience.ts';
 import { stopSignal } from '../stop-signal.ts';
 import { collect, count, pairs, withExample, withHome } from './options.ts';
 
+function closeCommand(ledger: Command): void {
+  const close = withHome(ledger.command('close'))
+    .description('say that the ledger ends; as many members as sign heads must say the same')
+    .option('--next <genesis>', 'the genesis of the ledger that goes on; none when absent')
+    .action(async (options, command: Command) => {
+      const admin = await adminOf(options.home);
+      const done = await admin.closeLedger(options.next ? { next: options.next } : {});
+      const { closed } = (await admin.status()).ledger;
+      const lines = closed === null ? 'said; others have to say the same' : 'the ledger is closed';
+      print(command, { ...done, closed }, [lines]);
+    });
+  withExample(close, 'cloister ledger close --home bank');
+}
+
 /** Events asked for at once when a list is filtered. */
 const PAGE = 1_000;
 
@@ -50,6 +64,7 @@ export function ledgerCommands(program: Command): void {
       if (!report.ok) throw cliError('verification-failed', report.findings.join('; '));
     });
   withExample(verify, 'cloister ledger verify --home bank');
+  closeCommand(ledger);
   const list = withHome(ledger.command('list'))
     .description('print entries, void ones with their codes')
     .option('--from <seq>', 'first position', count, 0)

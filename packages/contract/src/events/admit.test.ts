@@ -26,6 +26,7 @@ const ONE_OF: Record<string, readonly string[]> = {
   join: ['task', 'run', 'place', 'ticket'],
   dataset: ['previous'],
   withdraw: ['version', 'previous'],
+  close: ['next'],
   approve: ['previous'],
   decline: ['previous'],
   epoch: ['from'],

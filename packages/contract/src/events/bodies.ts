@@ -324,6 +324,9 @@ export const releasedBody = z.strictObject({ task: digest, run: id16, usage: dig
 
 export const runFailedBody = z.strictObject({ task: digest, run: id16, join: digest, code });
 
+/** The ledger ends, as far as its author is concerned; `next` is the genesis that goes on. */
+export const closeBody = z.strictObject({ next: digest.optional(), ...landing });
+
 /** Who signs an event kind. A `node` is one whose join the fold has accepted. */
 export type SignerRole = 'founder' | 'witness' | 'member' | 'operator' | 'keeper' | 'worker';
 
@@ -351,6 +354,7 @@ export const EVENT_KINDS = {
   usage: { body: usageBody, signer: 'worker' },
   released: { body: releasedBody, signer: 'worker' },
   'run-failed': { body: runFailedBody, signer: 'worker' },
+  close: { body: closeBody, signer: 'member' },
 } as const satisfies Record<string, { body: z.ZodType; signer: SignerRole }>;
 
 export type EventKind = keyof typeof EVENT_KINDS;

@@ -12,6 +12,7 @@ import type { EventKind } from '../events/bodies.ts';
 import type { AdmittedEvent, AnyEvent } from '../events/event.ts';
 import { foldAmend, foldSign } from './amendments.ts';
 import { FOLD_VERSION, foldCharter, foldUnknown, underGenesis } from './charter.ts';
+import { foldClose, judgeClosed } from './closing.ts';
 import { foldCollateral } from './collateral.ts';
 import { foldDataset } from './datasets.ts';
 import { foldComplaint, foldEpochAbort } from './epoch-ends.ts';
@@ -63,11 +64,13 @@ const HANDLERS: Handlers = {
   usage: foldUsage,
   released: foldReleased,
   'run-failed': foldRunFailed,
+  close: foldClose,
 };
 
 /** Verdicts on who signs and where: they burn no id, so strangers cannot fill the memory. */
 const NOT_A_STATEMENT: ReadonlySet<VoidCode> = new Set([
   'not-founded',
+  'ledger-ended',
   'wrong-genesis',
   'not-a-member',
   'duplicate',
@@ -144,6 +147,8 @@ function judge(state: FoldState, event: AnyEvent): Verdict {
     if (state.charter === null) return voided('not-founded', `got a ${event.kind}`);
     if (!underGenesis(state, event.genesis)) return voided('wrong-genesis');
   }
+  const closed = judgeClosed(state);
+  if (closed !== undefined) return closed;
   if (state.seen.has(event.key) || state.voids.has(event.key)) return voided('duplicate');
   const late = judgeLanding(state, event);
   if (late !== undefined) return late;

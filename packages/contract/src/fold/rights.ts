@@ -8,6 +8,7 @@ import { toHex } from '@cloister/core';
 import type { EventBody } from '../events/bodies.ts';
 import type { Input } from '../shapes.ts';
 import { foldUnknown } from './charter.ts';
+import { judgeClosed } from './closing.ts';
 import { judgeRun } from './grants.ts';
 import { judgeAgainstTask, judgeConsent } from './joins.ts';
 import { activeEpochOf, indexOf, ownerOf, versionOf } from './lookup.ts';
@@ -66,6 +67,8 @@ export function rightsOfJoin(state: FoldState, joinKey: string): Rights {
   const task = state.tasks.get(taskKey);
   const run = state.runs.get(runKey);
   if (task === undefined || run === undefined) return refuse('join-not-accepted');
+  const ended = judgeClosed(state);
+  if (ended !== undefined) return { ok: false, ...ended };
   if (run.status !== 'joined') return refuse('run-ended', run.status);
   const nodes = task.body.worker.nodes ?? 1;
   if (run.roster.size < nodes) return refuse('roster-incomplete', `${run.roster.size} of ${nodes}`);

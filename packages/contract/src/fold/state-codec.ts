@@ -171,6 +171,8 @@ const state = record<Omit<FoldState, 'recent' | 'forgotten'>>({
   gained: mapOf(whole),
   former: record({ members: setOf(text), keys: setOf(text) }),
   founders: setOf(text),
+  closings: mapOf(text),
+  closed: nullable(record({ seq: whole, next: text })),
   ticks: mapOf(record({ time: whole, size: whole })),
   clock: whole,
   collateral: mapOf(part),

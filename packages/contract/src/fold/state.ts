@@ -29,6 +29,10 @@ export interface FoldState {
   former: { members: Set<string>; keys: Set<string> };
   /** Founders who have signed the first charter. */
   founders: Set<string>;
+  /** Member to the ledger that it says goes on after this one (closing.ts). */
+  closings: Map<string, string>;
+  /** Where the ledger ended, and what goes on; null while it is open. */
+  closed: { seq: number; next: string } | null;
   /** Newest tick by member id. */
   ticks: Map<string, { time: number; size: number }>;
   /** The time, which no single witness sets (time.ts); 0 at first; never goes back. */
@@ -248,6 +252,8 @@ export function emptyState(genesis: Uint8Array): FoldState {
     gained: new Map(),
     former: { members: new Set(), keys: new Set() },
     founders: new Set(),
+    closings: new Map(),
+    closed: null,
     ticks: new Map(),
     clock: 0,
     collateral: new Map(),

@@ -32,6 +32,7 @@ export const STATEMENTS: ReadonlySet<EventKind> = new Set([
   'decline',
   'join',
   'usage',
+  'close',
 ]);
 
 /** Kinds that follow on their author's newest one on the same subject. */

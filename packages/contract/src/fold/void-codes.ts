@@ -7,6 +7,7 @@ export const VOID_CODES = {
   // any event
   'not-founded': 'No charter is in force; until every founder has signed one, only charters count.',
   'wrong-genesis': 'The event names another genesis than the charter in force.',
+  'ledger-ended': 'The ledger is closed; what comes after its end counts nowhere.',
   duplicate: 'This very event has been judged before; a statement counts once.',
   'clock-not-set':
     'Too few witnesses have ticked, so the ledger has no time; let f+1 of them tick.',
@@ -180,6 +181,8 @@ export const VOID_CODES = {
   'released-usage-unknown': "The usage named is not this run's.",
   'refusal-not-seated': 'Only a keeper with a seat in an epoch that was active refuses.',
   'refusal-repeated': 'This keeper has refused this join before.',
+  // close
+  'close-repeated': 'This member has said that the ledger ends there.',
   // entries that are no event
   inadmissible: 'The bytes are no event.',
 } as const;

@@ -4,6 +4,7 @@
 // another site's page gets no answer: the Host must be one of ours and an Origin that of the Host.
 import {
   approveRequest,
+  closeRequest,
   declineRequest,
   epochRequest,
   rotationRequest,
@@ -13,7 +14,7 @@ import {
 import { type CodedError, equal, fromHex, requestError, toHex, utf8 } from '@cloister/core';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Gateway } from '../context.ts';
+import { type Gateway, publishAccepted } from '../context.ts';
 import { resealing } from '../datasets/resealing.ts';
 import { publishCollateral } from '../keepers/collateral.ts';
 import { consentTo, openProposals } from '../keepers/consent.ts';
@@ -123,6 +124,11 @@ function ledgerRoutes(app: FastifyInstance, gateway: Gateway): void {
   app.get('/admin/v1/events', async (request) => {
     const { from, limit } = parseQuery(eventsQuery, request);
     return eventsPage(gateway, from, limit);
+  });
+  app.post('/admin/v1/ledger/close', async (request) => {
+    const { next } = parseBody(closeRequest, request);
+    const said = next === undefined ? {} : { next: fromHex(next) };
+    return recordedAnswer(await publishAccepted(gateway, 'close', said));
   });
   app.post('/admin/v1/ledger/verify', () => verifyLedger(gateway));
   app.post('/admin/v1/epochs', async (request) => {

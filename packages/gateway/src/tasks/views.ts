@@ -46,6 +46,7 @@ export function statusOf(gateway: Gateway): Status {
       size: gateway.follower.size,
       root: toHex(gateway.follower.tree.root()),
       clock: state.clock,
+      closed: state.closed?.next ?? null,
     },
     epoch:
       active === undefined
@@ -220,6 +221,8 @@ function summaryOf(event: AnyEvent): string {
       return `epoch ${short(event.body.epoch)}`;
     case 'dataset':
       return `${short(event.body.dataset)} version ${event.body.version}, ${event.body.rows} rows`;
+    case 'close':
+      return event.body.next === undefined ? 'for good' : `on in ${short(event.body.next)}`;
     case 'withdraw':
       return `${short(event.body.dataset)} ${event.body.version ?? 'whole'}`;
     case 'task':

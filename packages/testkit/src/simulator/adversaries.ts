@@ -32,6 +32,8 @@ export const ADVERSARIES = [
   'repeats-requests',
   // A witness that ticks once far in the future, in a charter that counts on no faulty one.
   'future-tick',
+  // A member that says again and again that the ledger is over.
+  'closes-alone',
   // A member that names seats for the running key by itself.
   'moves-key',
   // A member that proposes epochs without end.
@@ -49,6 +51,7 @@ export const NORMAL: readonly Adversary[] = [
   'drops-worker-events',
   ...CARRIERS,
   'future-tick',
+  'closes-alone',
   'withholds-deals',
   'withholds-evidence',
   'moves-key',

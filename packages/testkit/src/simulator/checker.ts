@@ -196,6 +196,7 @@ export class Checker {
     if (event.kind === 'run-failed' || event.kind === 'usage') {
       this.#over(world.state.runs.get(toHex(event.body.run)), seq);
     }
+    if (world.state.closed !== null) this.#stage.violate('one member closed the ledger');
     // "What is withdrawn opens no more": the runs that would read it are over.
     if (event.kind === 'withdraw')
       for (const run of world.state.runs.values()) this.#over(run, seq);

@@ -6,7 +6,7 @@ import type { EventKind, Said } from '@cloister/contract';
 import { toHex } from '@cloister/core';
 import type { CollateralPart } from '@cloister/evidence';
 import { mintParts } from '@cloister/evidence/mint';
-import { namedMaker } from '../world/index.ts';
+import { namedBytes, namedMaker } from '../world/index.ts';
 import { CARRIERS } from './adversaries.ts';
 import type { Committee } from './committee.ts';
 import type { KeeperNode } from './keeper-node.ts';
@@ -67,6 +67,13 @@ const WORK: Readonly<Record<string, Work>> = {
   'future-tick': async (stage) => {
     const time = stage.clock.now() + YEARS_MS;
     await put(stage, stage.traitor, 'tick', { time });
+  },
+  'closes-alone': async (stage) => {
+    for (let i = 0; i < MOVES; i++) {
+      const next = namedBytes(stage.label, `next/${i % 2}`);
+      await put(stage, stage.traitor, 'close', i % 3 === 0 ? {} : { next });
+      await stage.network.sleep(POLL_MS);
+    }
   },
   'moves-key': async (stage, committee) => {
     const { state } = stage.world;

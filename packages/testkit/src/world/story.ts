@@ -2,7 +2,7 @@
 // One history in which every kind of event occurs and is accepted: a charter, an aborted attempt at
 // a key, one that a complaint ends, one that succeeds, datasets, a task with two runs (one
 // released, one failed after a refusal), a distributed one that an executor ends, one that is
-// declined, and a dataset that is withdrawn.
+// declined, a dataset that is withdrawn, and a member's word that the ledger should end.
 
 import type { Said } from '@cloister/contract';
 import { complain, type Dealing, hpkeKeyPairFrom, sealDeal } from '@cloister/threshold/node';
@@ -48,6 +48,7 @@ export async function wholeStory(options: CharterOptions = {}): Promise<Story> {
   await world.must(world.identity(first), 'withdraw', { dataset, version: 1 });
   await world.must(world.identity(first), 'withdraw', { dataset });
   await newWitnessKey(world, first, third);
+  await world.must(world.identity(first), 'close', { next: world.freshBytes(32) });
   return { world, epoch, task };
 }
 
