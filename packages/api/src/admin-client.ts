@@ -2,6 +2,7 @@
 // The typed client of a gateway's admin API.
 import { z } from 'zod';
 import * as admin from './admin.ts';
+import * as charter from './admin-charter.ts';
 import * as jobs from './admin-dataset-jobs.ts';
 import * as keepers from './admin-keepers.ts';
 import { fromErrorBody } from './errors.ts';
@@ -191,6 +192,28 @@ export class AdminClient {
   /** Proposes an epoch; with `from`, the active epoch, its key is dealt again. */
   formEpoch(joins: readonly string[] = [], from: string | null = null) {
     return this.#post('/epochs', { joins, from }, admin.recorded);
+  }
+
+  /** The charter in force, those before it, and the amendments that wait. */
+  charter() {
+    return this.http.json(charter.charterAnswer, { path: '/admin/v1/charter' });
+  }
+
+  /** Proposes the next charter, or says what it would do. */
+  amend(request: z.input<typeof charter.amendRequest>) {
+    return this.#post('/charter/amend', request, charter.amendAnswer);
+  }
+
+  /** Signs an amendment, or puts a signature on the ledger that was made elsewhere. */
+  signAmendment(request: z.input<typeof charter.charterSignRequest>) {
+    return this.#post('/charter/sign', request, charter.signAnswer);
+  }
+
+  /** An amendment for a member who signs without a gateway. */
+  amendmentFile(id: string) {
+    return this.http.json(charter.amendmentFile, {
+      path: `/admin/v1/charter/amendments/${id}`,
+    });
   }
 
   /** What a rotation would do; nothing is appended. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Schemas of every API and the typed clients over them.
 export * from './admin.ts';
+export * from './admin-charter.ts';
 export * from './admin-client.ts';
 export * from './admin-dataset-jobs.ts';
 export * from './admin-keepers.ts';

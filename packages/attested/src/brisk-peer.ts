@@ -28,5 +28,6 @@ export function briskPeer(peer: CheckpointedPeer, timers: Timers): CheckpointedP
     entries: (from, options) =>
       bounded(ANSWER_MS + (options?.waitMs ?? 0), () => peer.entries(from, options)),
     checkpoint: (least) => bounded(2 * ANSWER_MS, () => peer.checkpoint(least)),
+    handovers: (from) => bounded(ANSWER_MS, () => peer.handovers(from)),
   };
 }

@@ -6,8 +6,10 @@ import type { Follower } from '@cloister/contract';
 import type { CryptoPort, Timers } from '@cloister/core';
 
 /** A gateway, as far as every attested node needs one; `GatewayClient` is one over HTTP. */
-export type LedgerPeer = Pick<GatewayClient, 'entries' | 'checkpoint' | 'append' | 'cosign'> &
-  Partial<Pick<GatewayClient, 'handovers'>>;
+export type LedgerPeer = Pick<
+  GatewayClient,
+  'entries' | 'checkpoint' | 'handovers' | 'append' | 'cosign'
+>;
 
 export interface LedgerPorts {
   readonly genesis: Uint8Array;

@@ -6,13 +6,14 @@
 import { measureFiles } from '@cloister/attester';
 import {
   type CharterBody,
+  charterFromReadable,
   checkCharter,
   type Environment,
-  EVENT_KINDS,
   encodeFoundingCharter,
+  readableCharter,
   smallestQuorum,
 } from '@cloister/contract';
-import { fromBase64, fromHex, toHex } from '@cloister/core';
+import { fromBase64, fromHex, isCoded, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { decodeRoot } from '@cloister/evidence';
 import type { MemberCard, OperatorCard } from '@cloister/gateway/home';
@@ -54,14 +55,8 @@ export interface CharterDraft {
 
 /** Drafts a charter over simulated hardware: each machine may be keeper and worker. */
 export async function draftCharter(draft: CharterDraft): Promise<CharterFile> {
-  const measured = {
-    keeper: (await measureFiles({ role: 'keeper' })).encoded,
-    worker: (await measureFiles({ role: 'worker' })).encoded,
-  };
   const faulty = draft.faulty ?? (draft.members.length >= 3 ? 1 : 0);
-  const environments = draft.hardware.flatMap((card) =>
-    (['keeper', 'worker'] as const).map((role) => environmentOf(card, role, measured[role])),
-  );
+  const environments = (await Promise.all(draft.hardware.map(environmentsOf))).flat();
   const body: CharterBody = {
     name: draft.name,
     version: 1,
@@ -91,6 +86,13 @@ export async function draftCharter(draft: CharterDraft): Promise<CharterFile> {
     body,
     roots: draft.hardware.map(rootDocument),
   };
+}
+
+/** The environments of a machine that may be keeper and worker, measured as this build is. */
+export async function environmentsOf(card: HardwareCard): Promise<Environment[]> {
+  const of = async (role: 'keeper' | 'worker') =>
+    environmentOf(card, role, (await measureFiles({ role })).encoded);
+  return Promise.all([of('keeper'), of('worker')]);
 }
 
 function environmentOf(
@@ -131,11 +133,7 @@ export function environmentId(card: Pick<HardwareCard, 'operator' | 'make'>, rol
 
 /** The file's text. */
 export function formatCharterFile(file: CharterFile): string {
-  const charter = JSON.parse(
-    JSON.stringify(file.body, (_key, value: unknown) =>
-      value instanceof Uint8Array ? { hex: toHex(value) } : value,
-    ),
-  ) as unknown;
+  const charter = readableCharter(file.body);
   const roots = file.roots.map((root) => Buffer.from(root).toString('base64'));
   return `${JSON.stringify({ genesis: toHex(file.genesis), roots, charter }, null, 2)}\n`;
 }
@@ -147,32 +145,26 @@ export function formatCharterFile(file: CharterFile): string {
 export async function readCharterFile(path: string): Promise<CharterFile> {
   const parsed = fileShape.safeParse(await readJson(path));
   if (!parsed.success) throw malformed(path, parsed.error.issues[0]?.message ?? 'malformed');
-  const body = EVENT_KINDS.charter.body.safeParse(fromReadable(parsed.data.charter));
-  if (!body.success) {
-    const issue = body.error.issues[0];
-    throw malformed(path, `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'malformed'}`);
-  }
-  checkCharter(body.data);
-  const { payload, genesis } = encodeFoundingCharter(body.data, nodeCrypto);
+  const body = readBody(path, parsed.data.charter);
+  checkCharter(body);
+  const { payload, genesis } = encodeFoundingCharter(body, nodeCrypto);
   if (toHex(genesis) !== parsed.data.genesis) {
     throw malformed(path, `its charter gives genesis ${toHex(genesis)}, not the one it states`);
   }
   const roots = parsed.data.roots.map(fromBase64);
   const known = new Set(roots.map((root) => toHex(nodeCrypto.digest('sha256', root))));
-  const missing = body.data.environments.find((e) => !known.has(toHex(e.root)));
+  const missing = body.environments.find((e) => !known.has(toHex(e.root)));
   if (missing !== undefined) throw malformed(path, `the root document of ${missing.id} is missing`);
-  return { genesis, payload, body: body.data, roots };
+  return { genesis, payload, body, roots };
 }
 
-/** {"hex": "..."} back to bytes, everywhere. */
-function fromReadable(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(fromReadable);
-  if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value);
-  const [only] = entries;
-  if (entries.length === 1 && only?.[0] === 'hex' && typeof only[1] === 'string')
-    return fromHex(only[1]);
-  return Object.fromEntries(entries.map(([key, inner]) => [key, fromReadable(inner)]));
+function readBody(path: string, value: unknown): CharterBody {
+  try {
+    return charterFromReadable(value);
+  } catch (error) {
+    if (!isCoded(error, 'charter-unreadable')) throw error;
+    throw malformed(path, error.message);
+  }
 }
 
 function malformed(path: string, what: string) {

@@ -20,10 +20,6 @@ export const cliError = errorTable({
     kind: 'malformed',
     says: 'The charter or the home has no hardware for this node.',
   },
-  'environment-missing': {
-    kind: 'not-found',
-    says: 'The charter has no environment for this node.',
-  },
   'option-malformed': { kind: 'usage', says: 'An option has not the form that --help tells.' },
   'id-unknown': { kind: 'not-found', says: 'Nothing that begins with these digits is known.' },
   'id-ambiguous': { kind: 'usage', says: 'Several begin with these digits: give more.' },

@@ -3,13 +3,11 @@
 // on minted makes, stands for the hardware), the node is a child that never holds its keys.
 
 import { type Platform, type RunningNode, startNode } from '@cloister/attester';
-import { environmentById } from '@cloister/contract';
 import { toBase64, toHex } from '@cloister/core';
 import { readOperator, readOperatorSigner } from '@cloister/gateway/home';
 import type { KeeperConfigInput } from '@cloister/keeper';
 import type { WorkerConfigInput } from '@cloister/worker';
 import { type CharterFile, environmentId } from './charter-file.ts';
-import { cliError } from './errors.ts';
 import { cardPath, type MachineMake, platformOf, readCard } from './hardware.ts';
 
 export interface NodeOptions {
@@ -20,6 +18,8 @@ export interface NodeOptions {
   readonly gateways: readonly string[];
   readonly host: string;
   readonly port: number;
+  /** Root of another build's repository or installation, whose program is started. */
+  readonly build?: string;
   /** A file descriptor for the node's log, or this process's stderr. */
   readonly log?: number | 'inherit' | 'ignore';
   /** Another entry file than the role's own. */
@@ -61,11 +61,8 @@ async function nodeFacts(options: NodeOptions, role: 'keeper' | 'worker') {
     readOperator(home),
     readOperatorSigner(home),
   ]);
+  // The charter in force may have it though the first one had not: the node looks, and says so.
   const environment = environmentId(card, role);
-  if (environmentById(charter.body, environment) === undefined) {
-    const message = `no environment ${environment} in the charter: was the hardware in its draft?`;
-    throw cliError('environment-missing', message);
-  }
   const log = options.log ?? 'inherit';
   return {
     config: {
@@ -84,6 +81,7 @@ async function nodeFacts(options: NodeOptions, role: 'keeper' | 'worker') {
       operator: { id: operator.id, signer },
       genesis: charter.genesis,
       environment,
+      ...(options.build === undefined ? {} : { root: options.build }),
       stdio: { stdout: log, stderr: log },
     },
   };

@@ -89,6 +89,7 @@ export const contractError = errorTable({
     kind: 'malformed',
     says: 'The body of an event has not the form of its kind.',
   },
+  'charter-unreadable': { kind: 'malformed', says: 'JSON is not the body of a charter.' },
   'charter-key-malformed': {
     kind: 'malformed',
     says: "A witness key's word is not about this amendment and signer: let it sign again.",

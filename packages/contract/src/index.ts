@@ -12,6 +12,7 @@ export {
 } from './charter/body.ts';
 export * from './charter/changes.ts';
 export * from './charter/quorum.ts';
+export * from './charter/readable.ts';
 export * from './charter/rules.ts';
 export * from './charter/vendor-rule.ts';
 export * from './dataset-files/checked-ranges.ts';
@@ -26,7 +27,7 @@ export * from './events/founding-charter.ts';
 export * from './events/opening-receipt.ts';
 export * from './events/run-ticket.ts';
 export * from './fold/acceptance.ts';
-export { needsOf } from './fold/amendments.ts';
+export * from './fold/amendment-effects.ts';
 export { Archive } from './fold/archive.ts';
 export { FOLD_VERSION } from './fold/charter.ts';
 export * from './fold/collateral.ts';
@@ -35,6 +36,7 @@ export * from './fold/fold.ts';
 export { grantsOf } from './fold/grants.ts';
 export {
   activeEpochOf,
+  charterIndex,
   environmentById,
   inputsOwnedBy,
   isMember,
@@ -55,7 +57,7 @@ export * from './fold/rights.ts';
 export { judgeSeats } from './fold/seats.ts';
 export * from './fold/state.ts';
 export { decodeState, encodeState, STATE_SCHEMA } from './fold/state-codec.ts';
-export { LANDING_MAX, placed } from './fold/statements.ts';
+export { LANDING_MAX, placed, STATEMENT_LANDING } from './fold/statements.ts';
 export * from './fold/task-state.ts';
 export { agreedTime } from './fold/time.ts';
 export * from './fold/void-codes.ts';

@@ -26,8 +26,7 @@ import type { Vault } from './vault.ts';
 import type { RunAppraisals } from './verdicts/own-appraisals.ts';
 
 /** Another member's gateway. */
-export type GatewayPeer = Pick<GatewayClient, 'cosign' | 'health'> &
-  Partial<Pick<GatewayClient, 'handovers'>>;
+export type GatewayPeer = Pick<GatewayClient, 'cosign' | 'health' | 'handovers'>;
 
 export interface Gateway {
   readonly home: string;

@@ -28,6 +28,10 @@ export const gatewayError = errorTable({
     kind: 'unavailable',
     says: 'The gateway cannot listen on its address: is another running?',
   },
+  'amendment-unknown': {
+    kind: 'not-found',
+    says: 'No amendment of this id waits for signatures here (cloister charter status).',
+  },
   'keys-not-prepared': {
     kind: 'usage',
     says: 'There are no new keys to be taken into use: make some first (cloister org rotate).',

@@ -88,6 +88,10 @@ export class MemoryLedger implements LedgerPeer {
     return run;
   }
 
+  async handovers(): Promise<string[]> {
+    return [];
+  }
+
   async checkpoint(least = 0) {
     this.#reach();
     const size = this.world.outcomes.length;

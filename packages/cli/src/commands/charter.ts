@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// charter: the rules that all founders sign, drafted and checked as a file.
+// charter: the rules that all founders sign, drafted and checked as a file; how they change is in
+// charter-amend.ts.
 import { toHex, utf8 } from '@cloister/core';
 import { writeDurably } from '@cloister/core/node';
 import { memberCard, operatorCard } from '@cloister/gateway/home';
 import type { Command } from 'commander';
 import type { CharterFile } from '../charter-file.ts';
+import { charterLines } from '../charter-lines.ts';
 import { cliError } from '../errors.ts';
 import { readJson } from '../named-files.ts';
 import { print } from '../output.ts';
+import { amendCommands } from './charter-amend.ts';
 import { collect, count, withExample } from './options.ts';
 
 export function charterCommands(program: Command): void {
-  const charter = program.command('charter').description('the rules that all founders sign');
+  const charter = program
+    .command('charter')
+    .description('the rules that all founders sign, and how they change');
   const draft = charter
     .command('draft')
     .description('write a charter file over simulated hardware')
@@ -79,30 +84,7 @@ export function charterCommands(program: Command): void {
       ]);
     });
   withExample(show, 'cloister charter show charter.json');
-}
-
-function charterLines(body: CharterFile['body'], genesis: string): string[] {
-  const { seats, threshold, vendors } = body.keepers;
-  const families =
-    vendors === 2 ? 'no root family' : `no ${vendors - 1} root families taken together`;
-  const { quorum, faulty } = body.witnesses;
-  const rule = `${families} and no operator holds more than ${threshold - 1}`;
-  const measured = (e: (typeof body.environments)[number]) =>
-    toHex(e.measurements[0]?.measurement ?? new Uint8Array()).slice(0, 16);
-  return [
-    `${body.name}, version ${body.version}`,
-    `genesis      ${genesis}`,
-    `members      ${body.members.map((m) => `${m.id} (${m.name})`).join(', ')}`,
-    `witnesses    ${quorum} of ${body.members.length} must sign; ${faulty} may lie`,
-    `operators    ${body.operators.map((o) => `${o.id} (${o.name})`).join(', ')}`,
-    `keepers      ${threshold} of ${seats} open; ${rule}`,
-    'environments',
-    ...body.environments.map(
-      (e) =>
-        `  ${e.id}: ${e.role} on ${e.tee}, roots of ${e.family}, ${e.trust}, ` +
-        `measurement ${measured(e)}...`,
-    ),
-  ];
+  amendCommands(charter);
 }
 
 function summary(body: CharterFile['body']) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // keeper, worker: the nodes inside (simulated) hardware, and what one may ask of them.
+import { resolve } from 'node:path';
 import type { AdminClient, Status } from '@cloister/api';
 import type { runUntilSignal } from '@cloister/attester';
 import { isCoded, toHex } from '@cloister/core';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { adminOf } from '../admin-client.ts';
 import { epochEnded } from '../epoch-ended.ts';
 import { cliError } from '../errors.ts';
@@ -214,7 +215,15 @@ function nodeOptions(command: Command): Command {
     .requiredOption('--charter <file>', 'the charter file')
     .requiredOption('--gateway <url>', 'address of a gateway; repeat', collect)
     .option('--host <address>', 'address to listen on', '127.0.0.1')
-    .option('--port <port>', 'port to listen on; 0 for any', count, 0);
+    .option('--port <port>', 'port to listen on; 0 for any', count, 0)
+    .addOption(buildOption());
+}
+
+/** An upgrade has two builds side by side. */
+function buildOption(): Option {
+  return new Option('--build <folder>', 'root of another build, whose program is meant').argParser(
+    (text: string) => resolve(text),
+  );
 }
 
 function measureCommand(parent: Command, role: 'keeper' | 'worker'): void {
@@ -222,10 +231,14 @@ function measureCommand(parent: Command, role: 'keeper' | 'worker'): void {
     .command('measure')
     .description('print what a charter pins: the measurement of this build in each make')
     .option('--card <file>', 'and on the machine of this hardware card; repeat', collect, [])
+    .addOption(buildOption())
     .action(async (options, command: Command) => {
       const { measureProgram } = await import('@cloister/attester');
       const { measurementOn, readCard } = await import('../hardware.ts');
-      const { measurements, manifest, encoded } = await measureProgram({ role });
+      const { measurements, manifest, encoded } = await measureProgram({
+        role,
+        ...(options.build === undefined ? {} : { root: options.build }),
+      });
       const cards = await Promise.all((options.card as string[]).map(readCard));
       const named = [
         ...Object.entries(measurements),

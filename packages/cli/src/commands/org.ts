@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // org, hardware: who takes part, and on which simulated machines.
-import { isCoded } from '@cloister/core';
+import { isCoded, utf8 } from '@cloister/core';
 import { writeDurably } from '@cloister/core/node';
-import { createOperator, createOrg, readOperator, readOrg } from '@cloister/gateway/home';
+import {
+  createOperator,
+  createOrg,
+  prepareKeys,
+  readOperator,
+  readOrg,
+  takeKeys,
+} from '@cloister/gateway/home';
 import type { Command } from 'commander';
 import { adminOf } from '../admin-client.ts';
 import { cliError } from '../errors.ts';
@@ -39,6 +46,36 @@ export function orgCommands(program: Command): void {
       print(command, card, [`added operator ${card.id} to ${options.home}`]);
     });
   withExample(operator, 'cloister org operator --home dc --id dc --name "Data centre"');
+  const rotate = withHome(org.command('rotate'))
+    .description("make new keys of a member's for the next charter, or take them into use")
+    .option('--identity', 'a new identity key', false)
+    .option('--witness', 'a new witness key', false)
+    .option('--out <file>', 'where to write the card for `charter amend --rekey`')
+    .option('--take', 'the amendment is in force and the gateway stopped: use the new keys', false)
+    .action(async (options, command: Command) => {
+      if (options.take) {
+        const card = await takeKeys(options.home);
+        return print(command, card, ['the new keys are in use: start the gateway']);
+      }
+      const which = (['identity', 'witness'] as const).filter((key) => options[key]);
+      if (which.length === 0 || options.out === undefined) {
+        const message = 'say --identity, --witness or both, and --out <file>; or --take';
+        throw cliError('option-malformed', message);
+      }
+      const card = await prepareKeys(options.home, which);
+      await writeDurably(options.out, utf8(`${JSON.stringify(card, null, 2)}\n`));
+      print(command, card, [
+        `wrote ${options.out}: a member proposes it (charter amend --rekey)`,
+        'the old keys are in use until the amendment is in force',
+      ]);
+    });
+  withExample(
+    rotate,
+    [
+      'cloister org rotate --home bank --witness --out next.json',
+      'cloister org rotate --home bank --take',
+    ].join('\n  '),
+  );
   const show = withHome(org.command('show'))
     .description("print a folder's public cards")
     .action(async (options, command: Command) => {

@@ -92,13 +92,13 @@ export function refusals(opened: () => Theatre): void {
       expect(status).toMatchObject({ state: 'failed', code: 'join-unapproved' });
     });
 
-    it('a worker of another measurement than the task names', async () => {
+    it('a worker of another environment than the task names', async () => {
       const { task } = await theatre.propose(HONEST, { workers: ['hospital-ops-snp-worker'] });
       await theatre.approve(task, { runs: 1 });
       const status = await theatre.run(task);
-      expect(status).toMatchObject({ state: 'failed', code: 'join-measurement-not-allowed' });
-      expect(status.sentence).toMatch(/no measurement that the task allows/);
-      await voidJoin('join-measurement-not-allowed');
+      expect(status).toMatchObject({ state: 'failed', code: 'join-environment-not-allowed' });
+      expect(status.sentence).toMatch(/does not allow this worker's environment/);
+      await voidJoin('join-environment-not-allowed');
     });
 
     it('a run after the grant expired by the clock of the ledger', async () => {

@@ -57,6 +57,13 @@ const CASES: [string, (draft: Draft) => void, string, string | undefined, boolea
     true,
   ],
   ['a higher level', worker(() => ({ minimumSvn: 2 })), 'narrows', undefined, false],
+  [
+    'a later evaluation',
+    worker(() => ({ evaluation: { least: 99 } })),
+    'narrows',
+    undefined,
+    false,
+  ],
   ['no engine', worker(() => ({ engines: [] })), 'narrows', undefined, false],
   ['a lower threshold', keepers({ threshold: 1 }), 'widens', 'keepers', true],
   ['more seats', keepers({ seats: 4 }), 'widens', 'keepers', true],
@@ -135,6 +142,19 @@ describe('changes of a charter', () => {
       expect(widenedEnvironment(bounded, down)).toBe('worker-sgx');
     }
     expect(widenedEnvironment(before, changed(worker(taking)))).toBeUndefined();
+    const evaluated = worker(() => ({ evaluation: { least: 18 } }));
+    const from = changed(evaluated);
+    const back = changed(
+      worker(() => ({ evaluation: { least: 17 } })),
+      from,
+    );
+    expect(widenedEnvironment(from, back)).toBe('worker-sgx');
+    const caged = changed(worker(() => ({ cage: 'machine' })));
+    const free = changed(
+      worker(() => ({ cage: 'none' })),
+      caged,
+    );
+    expect(widenedEnvironment(caged, free)).toBe('worker-sgx');
   });
 
   it('name whose keys are others, and which are new', () => {

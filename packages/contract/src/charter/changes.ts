@@ -4,7 +4,7 @@
 // asked for it (fold/acceptance.ts). Pure, and the same for the fold, the command line and audits.
 // docs/design/charters-that-live.md.
 import { type Cbor, encodeCbor, toHex } from '@cloister/core';
-import type { CharterBody, Environment, Member, Operator } from './body.ts';
+import { CAGES, type CharterBody, type Environment, type Member, type Operator } from './body.ts';
 
 export type Effect = 'widens' | 'narrows' | 'neutral';
 
@@ -52,11 +52,13 @@ export function rekeyed(before: CharterBody, after: CharterBody): string[] {
   return before.members.flatMap((was) => {
     const is = now.get(was.id);
     if (is === undefined) return [];
-    const same = (['identity', 'witness', 'hpke'] as const).every(
-      (key) => toHex(was[key]) === toHex(is[key]),
-    );
-    return same ? [] : [was.id];
+    return keysOf(was) === keysOf(is) ? [] : [was.id];
   });
+}
+
+/** All of a member but what people read. */
+function keysOf({ id: _id, name: _name, ...keys }: Member): string {
+  return canonical(keys);
 }
 
 /** Ids of members of `before` that `after` does not have. */
@@ -94,22 +96,20 @@ function narrower(was: Environment, now: Environment): boolean {
     within(was.advisories, now.advisories) &&
     within(was.engines, now.engines) &&
     risesOnly(was.evaluation, now.evaluation) &&
-    atLeast(was.minimumSvn, now.minimumSvn)
+    atLeast(was.minimumSvn, now.minimumSvn) &&
+    CAGES.indexOf(now.cage) >= CAGES.indexOf(was.cage)
   );
 }
 
 /** The terms that stay as long as the environment's name does. */
 function fixed(environment: Environment): string {
-  const {
-    measurements: _m,
-    tcb: _t,
-    advisories: _a,
-    minimumSvn: _s,
-    engines: _e,
-    evaluation: _n,
-    ...rest
-  } = environment;
-  const kept = Object.entries(rest).filter(([, value]) => value !== undefined);
+  const { measurements: _m, ...terms } = environment;
+  const rest = Object.entries(terms).filter(([name]) => !LEVELS.includes(name as 'tcb'));
+  return canonical(Object.fromEntries(rest));
+}
+
+function canonical(value: object): string {
+  const kept = Object.entries(value).filter(([, inner]) => inner !== undefined);
   return toHex(encodeCbor(Object.fromEntries(kept) as Cbor));
 }
 
@@ -233,7 +233,7 @@ function measurementChanges(was: Environment, now: Environment): CharterChange[]
   ];
 }
 
-const LEVELS = ['tcb', 'advisories', 'minimumSvn', 'engines', 'evaluation'] as const;
+const LEVELS = ['tcb', 'advisories', 'minimumSvn', 'evaluation', 'engines', 'cage'] as const;
 
 function levels(was: Environment, now: Environment): CharterChange[] {
   const changed = LEVELS.filter((key) => JSON.stringify(was[key]) !== JSON.stringify(now[key]));

@@ -107,7 +107,7 @@ function accept(state: FoldState, event: AdmittedEvent<'sign'>): Verdict {
 }
 
 /** What an open amendment still needs. */
-export function needsOf(state: FoldState, { body, signed, shown }: Amendment): AmendmentNeeds {
+function needsOf(state: FoldState, { body, signed, shown }: Amendment): AmendmentNeeds {
   const { charter: after, replaces = [] } = body;
   return amendmentNeeds({ before: charterOf(state), after, replaces, signed, shown });
 }

@@ -14,7 +14,7 @@ import { type Verdict, voided } from './void-codes.ts';
 /** A statement may land among at most this many entries; after them its id can be forgotten. */
 export const LANDING_MAX = 65_536;
 /** What authors here allow: half a minute on a busy ledger, days on a quiet one. */
-const LANDING = 16_384;
+export const STATEMENT_LANDING = 16_384;
 
 /**
  * Kinds that say what they must land within, and may be judged once: members' statements, and a
@@ -93,7 +93,7 @@ function placeOf(
 ): object {
   if (kind === 'tick') return { size: state.seq };
   if (!STATEMENTS.has(kind)) return {};
-  const within = state.seq + LANDING;
+  const within = state.seq + STATEMENT_LANDING;
   if (!IN_TURN.has(kind)) return { within };
   const author = state.charter === null ? undefined : memberByIdentity(state, signer);
   const newest = author === undefined ? undefined : newestOf(state, author.id, said);

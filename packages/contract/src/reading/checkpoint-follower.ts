@@ -31,7 +31,7 @@ export interface CheckpointedPeer {
   ): Promise<{ events: Uint8Array[]; size: number }>;
   checkpoint(least?: number): Promise<{ note: string; size: number; root: string }>;
   /** Signed notes that hand over from charters of this version and later ones, in order. */
-  handovers?(from: number): Promise<string[]>;
+  handovers(from: number): Promise<string[]>;
 }
 
 /** What a node asks of its follower. */
@@ -162,7 +162,7 @@ export class CheckpointFollower {
   /** Crosses as many changes of witnesses as the peer has handovers for; answers whether any. */
   async #cross(peer: CheckpointedPeer): Promise<boolean> {
     const from = this.charter.version;
-    for (const note of (await peer.handovers?.(from)) ?? []) {
+    for (const note of await peer.handovers(from)) {
       await this.#lane.run(() => this.#crossBy(note, peer));
     }
     return this.charter.version > from;

@@ -63,7 +63,7 @@ function peerOf(
       return { events: of.log.slice(from, from + limit), size: of.log.length };
     },
     checkpoint: async () => ({ note: shown.head, size: shown.size, root: '' }),
-    ...(shown.handovers && { handovers: async () => shown.handovers as string[] }),
+    handovers: async () => shown.handovers ?? [],
   };
 }
 

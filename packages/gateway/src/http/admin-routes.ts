@@ -3,7 +3,9 @@
 // in the organisation's folder, opens it; it is compared in constant time. A browser that shows
 // another site's page gets no answer: the Host must be one of ours and an Origin that of the Host.
 import {
+  amendRequest,
   approveRequest,
+  charterSignRequest,
   closeRequest,
   declineRequest,
   epochRequest,
@@ -11,9 +13,26 @@ import {
   startRunRequest,
   taskRequest,
 } from '@cloister/api';
-import { type CodedError, equal, fromHex, requestError, toHex, utf8 } from '@cloister/core';
+import {
+  type CodedError,
+  equal,
+  fromBase64,
+  fromHex,
+  requestError,
+  toHex,
+  utf8,
+} from '@cloister/core';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import {
+  amendmentFileOf,
+  charterView,
+  forwardSignature,
+  lookAt,
+  openAmendment,
+  proposeAmendment,
+  signAmendment,
+} from '../charter/amendments.ts';
 import { type Gateway, publishAccepted } from '../context.ts';
 import { resealing } from '../datasets/resealing.ts';
 import { publishCollateral } from '../keepers/collateral.ts';
@@ -29,6 +48,7 @@ import { eventsPage, listTasks, statusOf, taskView, verifyLedger } from '../task
 import { type DatasetRoutesOptions, datasetRoutes } from './dataset-routes.ts';
 import { bytesOf, parseBody, parseQuery, pollQuery } from './parse.ts';
 
+const MAX_CHARTER_BYTES = 1024 * 1024;
 const MAX_COLLATERAL_BYTES = 4 * 1024 * 1024;
 
 const hex = (bytes: number) =>
@@ -116,6 +136,7 @@ function taskRoutes(
 }
 
 function ledgerRoutes(app: FastifyInstance, gateway: Gateway): void {
+  charterRoutes(app, gateway);
   app.get('/admin/v1/status', async () => statusOf(gateway));
   app.get('/admin/v1/keepers', () => listKeepers(gateway));
   app.get('/admin/v1/bill', async (request) =>
@@ -146,6 +167,33 @@ function ledgerRoutes(app: FastifyInstance, gateway: Gateway): void {
   app.post('/admin/v1/collateral', { bodyLimit: MAX_COLLATERAL_BYTES }, (request) =>
     publishCollateral(gateway, bytesOf(request)),
   );
+}
+
+function charterRoutes(app: FastifyInstance, gateway: Gateway): void {
+  app.get('/admin/v1/charter', async () => charterView(gateway));
+  app.get('/admin/v1/charter/amendments/:id', async (request) => {
+    const { id } = request.params as { id: string };
+    return amendmentFileOf(gateway, toHex(fromHex(id, 32)));
+  });
+  app.post('/admin/v1/charter/amend', { bodyLimit: MAX_CHARTER_BYTES }, async (request) => {
+    const { dryRun, ...wish } = parseBody(amendRequest, request);
+    const looked = lookAt(gateway, wish);
+    if (dryRun) return { amendment: looked, seq: null, inForce: false };
+    const { seq, event } = await proposeAmendment(gateway, wish);
+    const id = event?.key ?? '';
+    const inForce = gateway.follower.state.amendment === id;
+    const amendment = inForce ? { ...looked, id } : openAmendment(gateway, id);
+    return { amendment, seq, inForce };
+  });
+  app.post('/admin/v1/charter/sign', { bodyLimit: MAX_CHARTER_BYTES }, async (request) => {
+    const { amend, event } = parseBody(charterSignRequest, request);
+    const before = gateway.follower.state.charter?.version;
+    const { seq } = await (event === undefined
+      ? signAmendment(gateway, amend ?? '')
+      : forwardSignature(gateway, fromBase64(event)));
+    const version = gateway.follower.state.charter?.version ?? 0;
+    return { seq, inForce: version !== before, version };
+  });
 }
 
 function taskOf(request: FastifyRequest): { key: string; id: Uint8Array } {

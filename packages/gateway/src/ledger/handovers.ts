@@ -25,7 +25,7 @@ export interface HandoversOptions {
   readonly crypto: CryptoPort;
   readonly follower: Follower;
   readonly witness: WitnessService;
-  readonly peers: ReadonlyMap<string, Partial<Pick<GatewayClient, 'handovers'>>>;
+  readonly peers: ReadonlyMap<string, Pick<GatewayClient, 'handovers'>>;
   readonly notes: NoteStore;
 }
 
@@ -79,7 +79,7 @@ export class Handovers {
 
   async #ask(crossing: Crossing): Promise<string | undefined> {
     for (const peer of this.#options.peers.values()) {
-      const shown = await peer.handovers?.(crossing.before.version).catch(nothing);
+      const shown = await peer.handovers(crossing.before.version).catch(nothing);
       for (const note of shown ?? []) if (await this.#hands(note, crossing)) return note;
     }
     return undefined;

@@ -217,6 +217,7 @@ export class Gateway {
         stage.gathered(this.name, size);
         return { note, size, root: toHex(root) };
       },
+      handovers: async (_, { from }) => ({ notes: await this.real.handovers.list(from) }),
       append: async (_, { bytes }) => recordedAnswer(await appendAndFold(this.real, bytes)),
       cosign: async (_, { size, root }) => {
         const note = await this.real.witness.cosign({ size, root });
@@ -247,6 +248,7 @@ export interface Routes {
     from: string,
     body: { least: number },
   ): Promise<{ note: string; size: number; root: string }>;
+  handovers(from: string, body: { from: number }): Promise<{ notes: string[] }>;
   append(from: string, body: { bytes: Uint8Array }): Promise<Appended>;
   cosign(from: string, body: Head): Promise<{ note: string }>;
   freshness(

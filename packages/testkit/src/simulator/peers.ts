@@ -17,6 +17,7 @@ export function gatewayPeer(
     entries: (from, { limit = 500, waitMs = 0 } = {}) =>
       call(name, 'entries', { from, limit, waitMs }, waitMs + 1_500),
     checkpoint: (least = 1) => call(name, 'checkpoint', { least }),
+    handovers: async (from) => (await call<{ notes: string[] }>(name, 'handovers', { from })).notes,
     append: (bytes) => call<Appended>(name, 'append', { bytes }),
     cosign: async (head) => (await call<{ note: string }>(name, 'cosign', { ...head })).note,
     freshness: async ({ size, root }, challenges) =>
