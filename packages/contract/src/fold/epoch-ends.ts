@@ -33,7 +33,10 @@ export function endEpoch(
 
 /** Keeps who sat where and how it came out: nothing is dealt from it or computed over it again. */
 export function forgetDealings(epoch: Epoch): void {
-  for (const table of [epoch.commits, epoch.receiving, epoch.reveals, epoch.acks]) table.clear();
+  epoch.commits = new Map();
+  epoch.receiving = new Map();
+  epoch.reveals = new Map();
+  epoch.acks = new Map();
 }
 
 /** Called when the clock has moved: an overdue phase ends the attempt and excludes the silent. */

@@ -42,6 +42,8 @@ export class Checker {
   /** By join, the keepers that opened for it. */
   readonly #openedBy = new Map<string, Set<string>>();
   readonly #ended = new Map<string, number>();
+  /** By epoch, what its dealers committed to and revealed. */
+  readonly #dealings = new Map<string, Pick<Epoch, 'commits' | 'reveals'>>();
 
   constructor(stage: Stage, gateways: readonly Gateway[]) {
     this.#stage = stage;
@@ -206,6 +208,7 @@ export class Checker {
       const uninvited = this.#stage.uninvited.has(toHex(event.signer));
       if (uninvited) this.#stage.violate('a run was used that its proposer never asked for');
     }
+    if (event.kind === 'commit') this.#begun(event);
     if (event.kind === 'reveal') this.#dealt(event);
     if (event.kind === 'ack') this.#acknowledged(event);
     // "A gateway seals only to a key that it has verified": one that all seats acknowledged alike.
@@ -235,6 +238,15 @@ export class Checker {
     });
   }
 
+  /** The fold forgets how a key was made once it is over; who acknowledged may be judged later. */
+  #begun({ body }: AdmittedEvent<'commit'>): void {
+    const key = toHex(body.epoch);
+    const epoch = this.#stage.world.state.epochs.get(key);
+    if (epoch?.status !== 'forming' || this.#dealings.has(key)) return;
+    const { commits, reveals } = epoch;
+    this.#dealings.set(key, { commits, reveals });
+  }
+
   /** What an honest keeper puts its name to must be a key generation as it should be. */
   #acknowledged({ signer, body }: AdmittedEvent<'ack'>): void {
     if (!this.#stage.honestKeepers.has(toHex(signer))) return;
@@ -251,8 +263,9 @@ export class Checker {
 
   #wrongWith(key: string, epoch: Epoch, dealer: number, seat: number): string | undefined {
     const { world, wrongDeals } = this.#stage;
-    const commit = epoch.commits.get(dealer);
-    const revealed = epoch.reveals.get(dealer);
+    const dealing = this.#dealings.get(key);
+    const commit = dealing?.commits.get(dealer);
+    const revealed = dealing?.reveals.get(dealer);
     // "Dealers commit by hash, then reveal": the ledger has no reveal that fits the commit, or one
     // whose proof does not hold, where the true fold has taken none.
     if (revealed === undefined) return 'no reveal of it that fits is on the ledger';
@@ -263,7 +276,7 @@ export class Checker {
     // "A proof of knowledge of the constant term."
     if (!verifySchnorr(pokStatement(reveal), reveal.pok, opensslCurve)) return 'it proves nothing';
     // "In a reshare the constant commitment must be the dealer's old public share."
-    const old = epoch.from === null ? undefined : world.state.epochs.get(epoch.from);
+    const old = epoch.from === null ? undefined : this.#dealings.get(epoch.from);
     if (old !== undefined) {
       const reveals = [...old.reveals.values()].map((one) => parseReveal(one.reveal));
       const share = seatPublicShare(reveals, dealer);
