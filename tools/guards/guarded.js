@@ -11,6 +11,7 @@ export const GUARDED = [
   'packages/contract/src/fold/statements.ts',
   'packages/contract/src/fold/grants.ts',
   'packages/contract/src/fold/runs.ts',
+  'packages/contract/src/fold/collateral.ts',
   'packages/contract/src/reading/appraise-join.ts',
   'packages/contract/src/openings/opened-columns.ts',
   'packages/contract/src/openings/planned-again.ts',
@@ -24,5 +25,8 @@ export const GUARDED = [
   'packages/tlog/src/freshness.ts',
   'packages/tlog/src/checkpoint.ts',
   'packages/tlog/src/cosignature.ts',
+  'packages/evidence/src/parts.ts',
   'packages/gateway/src/ledger/witness-service.ts',
+  'packages/gateway/src/tasks/results.ts',
+  'packages/gateway/src/verdicts/own-appraisals.ts',
 ];

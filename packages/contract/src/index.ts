@@ -34,6 +34,7 @@ export * from './fold/collateral.ts';
 export { silentJoins } from './fold/epoch-ends.ts';
 export * from './fold/fold.ts';
 export { grantsOf } from './fold/grants.ts';
+export { LASTING_REFUSALS } from './fold/lasting-refusals.ts';
 export {
   activeEpochOf,
   charterIndex,

@@ -8,7 +8,8 @@
 // - It acts on nothing but its own fold of entries under cosigned checkpoints
 //   (contract/reading/checkpoint-follower.ts).
 // - A join may ask again and is judged again; answers go to the key in the join and no other.
-// - A refusal that judges (not one that could not reach somebody) is put on the ledger by its code.
+// - A refusal that asking again cannot change is put on the ledger by its code (contract,
+//   lasting-refusals.ts), and never one of a join that this keeper has opened to.
 import { encodeOpened, openAnswerInfo, openProofRequest } from '@cloister/api';
 import {
   Appender,
@@ -30,6 +31,7 @@ import {
   contractError,
   type Follower,
   JoinAppraiser,
+  LASTING_REFUSALS,
   type RightInput,
   rightsOfJoin,
   signReceipt,
@@ -97,6 +99,7 @@ export class Keeper {
   readonly tls: TlsKey;
   readonly #decisions = new Map<string, Decision>();
   readonly #refused = new Set<string>();
+  readonly #openedTo = new Set<string>();
   readonly #background = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
   readonly #appender: Appender;
@@ -244,7 +247,7 @@ export class Keeper {
 
   /**
    * Judges a request and answers with sealed partial openings.
-   * @throws CodedError the refusal, whose code goes on the ledger unless it is a matter of reach
+   * @throws CodedError the refusal, whose code goes on the ledger if it lasts
    */
   async open(
     request: OpenRequest,
@@ -291,12 +294,21 @@ export class Keeper {
     const ports = { ...this.#parts, crypto, genesis, hpke: this.#hpke };
     const decision = await this.#parts.decide(ports, share, request);
     this.#remember(decisionKey(share, request.join), decision);
+    this.#opened(toHex(request.join));
     const { length: keys } = decision.partials;
     this.metrics.count('cloister_keeper_opens_total', {});
     this.metrics.count('cloister_keeper_columns_total', {}, keys);
     const milliseconds = Math.round(timers.elapsed() - began);
     log.info('opened', { join: toHex(request.join), keys, milliseconds });
     return decision;
+  }
+
+  /** Joins that the ledger has forgotten are forgotten here. */
+  #opened(join: string): void {
+    this.#openedTo.add(join);
+    if (this.#openedTo.size <= MAX_DECISIONS) return;
+    const { joins } = this.follower.state;
+    for (const key of this.#openedTo) if (!joins.has(key)) this.#openedTo.delete(key);
   }
 
   /** What was answered last is what `prove` proves. */
@@ -323,12 +335,15 @@ export class Keeper {
     return { epoch, seat, sealed };
   }
 
-  /** Puts a judged refusal on the ledger, once a join, without keeping the caller. */
+  /**
+   * Puts a verdict that lasts on the ledger, once a join, without keeping the caller; none of a
+   * join that was opened to.
+   */
   #refuse(join: Uint8Array, error: unknown): void {
     const { code } = errorFields(error);
     this.metrics.count('cloister_keeper_refusals_total', { code });
     this.#ports.log.warn('refused', { join: toHex(join), ...errorFields(error) });
-    if (!isCoded(error) || error.kind === 'unavailable' || error.kind === 'not-found') return;
+    if (!LASTING_REFUSALS.has(code) || this.#openedTo.has(toHex(join))) return;
     const body = this.follower.state.joins.get(toHex(join))?.body;
     if (body?.task === undefined || body.run === undefined) return;
     const key = toHex(join);

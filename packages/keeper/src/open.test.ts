@@ -183,8 +183,16 @@ describe('a refused request', () => {
     worker = await joinTask(committee, task);
   });
 
-  /** The refusal's code, which must be on the ledger too. */
+  /** The code of a refusal of now, which leaves nothing on the ledger. */
   async function refused(change: Asking, by = worker, of = task): Promise<string> {
+    const code = await codeOf(ask(keeper, of, by, change));
+    await keeper.settled();
+    expect(refusalsOf(by)).toEqual([]);
+    return code;
+  }
+
+  /** The code of a refusal for good, which is on the ledger, too. */
+  async function refusedForGood(change: Asking, by = worker, of = task): Promise<string> {
     const code = await codeOf(ask(keeper, of, by, change));
     await keeper.settled();
     expect(refusalsOf(by)).toEqual([code]);
@@ -229,7 +237,7 @@ describe('a refused request', () => {
     expect(await asked([mine])).toBe('no error');
     expect(await asked([mine])).toBe('challenge-unknown');
     await keeper.settled();
-    expect(refusalsOf(worker)).toEqual(['challenge-unknown']);
+    expect(refusalsOf(worker)).toEqual([]);
   });
 
   it('has notes over different heads', async () => {
@@ -288,7 +296,7 @@ describe('a refused request', () => {
   ])('comes from %s', async (_what, change, code) => {
     const of = await proposeTask(committee, [hospital]);
     const by = await joinTask(committee, of, change);
-    expect(await refused({}, by, of)).toBe(code);
+    expect(await refusedForGood({}, by, of)).toBe(code);
   });
 
   it('shows forged evidence', async () => {
@@ -299,7 +307,7 @@ describe('a refused request', () => {
       return bent;
     };
     const by = await joinTask(committee, of, { bendEvidence });
-    expect(await refused({}, by, of)).toBe('signature-invalid');
+    expect(await refusedForGood({}, by, of)).toBe('signature-invalid');
   });
 
   it.each(['code', 'parameters', 'uses', 'purpose'] as const)(
@@ -329,13 +337,13 @@ describe('a refused request', () => {
   it('uses a column that its policy hides', async () => {
     const of = await proposeTask(committee, [hospital], { columns: [1, 2, 3], used: [1, 2] });
     const by = await joinTask(committee, of);
-    expect(await refused({}, by, of)).toBe('column-hidden');
+    expect(await refusedForGood({}, by, of)).toBe('column-hidden');
   });
 
   it('uses a column that it did not ask for', async () => {
     const of = await proposeTask(committee, [hospital], { columns: [1], used: [1, 3] });
     const by = await joinTask(committee, of);
-    expect(await refused({}, by, of)).toBe('column-not-granted');
+    expect(await refusedForGood({}, by, of)).toBe('column-not-granted');
   });
 
   it('meets a sealed key whose proof is for another label', async () => {
@@ -353,12 +361,25 @@ describe('a refused request', () => {
   });
 
   it('is put on the ledger once, by its code alone', async () => {
-    const freshness = { signers: ['hospital'] };
+    const of = await proposeTask(committee, [hospital]);
+    const by = await joinTask(committee, of, { program: new Uint8Array([1]) });
     const before = committee.world.log.length;
-    for (let i = 0; i < 3; i++) await codeOf(ask(keeper, task, worker, { freshness }));
+    for (let i = 0; i < 3; i++) await codeOf(ask(keeper, of, by));
     await keeper.settled();
     expect(committee.world.log.length - before).toBe(1);
-    expect(refusalsOf(worker)).toEqual(['quorum-not-met']);
+    expect(refusalsOf(by)).toEqual(['measurement-not-allowed']);
+  });
+
+  it('is not put there once the keeper has opened to the join', async () => {
+    expect(await codeOf(ask(keeper, task, worker))).toBe('no error');
+    const inFold = keeper.follower.state.charter?.environments.find((e) => e.role === 'worker');
+    const environment = inFold as { trust: string };
+    environment.trust = 'hardware';
+    try {
+      expect(await refused({})).toBe('trust-not-allowed');
+    } finally {
+      environment.trust = 'simulated';
+    }
   });
 });
 

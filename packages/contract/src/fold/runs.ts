@@ -6,6 +6,7 @@ import { equal, toHex } from '@cloister/core';
 import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
 import { firstUnknown } from '../shapes.ts';
+import { LASTING_REFUSALS } from './lasting-refusals.ts';
 import { indexOf, joinBySigner, versionKey } from './lookup.ts';
 import { judgeStanding } from './places.ts';
 import { cageHolds, isBuilt, judgeReserved } from './reserved.ts';
@@ -36,6 +37,8 @@ export function foldUsage(state: FoldState, event: AdmittedEvent<'usage'>): Verd
   const unproved =
     judgeColumns(task, event.body) ?? judgeReceipts(state, { run, task, join, epoch }, event);
   if (unproved !== undefined) return unproved;
+  // Who opened did not refuse: its receipt is its word.
+  for (const { seat } of event.receipts ?? []) run.refusals.delete(epoch.joins[seat - 1] ?? '');
   run.status = 'recorded';
   found.task.open.delete(toHex(event.body.run));
   run.usage = { event: event.key, body: event.body, seq: state.seq, at: state.clock };
@@ -129,6 +132,11 @@ export function foldRefusal(state: FoldState, event: AdmittedEvent<'refusal'>): 
   if (!seated) return voided('refusal-not-seated');
   const run = findRun(state, event.body);
   if (run === undefined || !inRoster(run, toHex(event.body.join))) return voided('run-unknown');
+  const ended = judgeOpen(run);
+  if (ended !== undefined) return ended;
+  if (!LASTING_REFUSALS.has(event.body.code)) {
+    return voided('refusal-not-lasting', event.body.code);
+  }
   if (run.refusals.has(keeper.key)) return voided('refusal-repeated');
   run.refusals.set(keeper.key, event.body.code);
   return undefined;

@@ -246,7 +246,7 @@ function flipped(bytes: Uint8Array): Uint8Array {
 
 function refusal(s: Stage, change: Partial<EventBody<'refusal'>>, signer = signerOf(s.epoch, 1)) {
   const { task, run = ID } = s.worker.body;
-  const body = { task: task ?? ID, run, join: s.worker.id, code: 'stale', ...change };
+  const body = { task: task ?? ID, run, join: s.worker.id, code: 'debug-refused', ...change };
   return s.world.put(signer, 'refusal', body);
 }
 
@@ -1048,9 +1048,10 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
     'refusal-repeated',
     async (s) => {
       accepted(await refusal(s, {}));
-      return refusal(s, { code: 'again' });
+      return refusal(s, { code: 'measurement-not-allowed' });
     },
   ],
+  ['refusal-not-lasting', (s) => refusal(s, { code: 'quorum-not-met' })],
   ['inadmissible', ({ world }) => world.submit(Uint8Array.of(1, 2, 3))],
   ...ROOM_SCENARIOS,
   ...AMEND_SCENARIOS,

@@ -180,6 +180,8 @@ export const VOID_CODES = {
   'usage-epoch': 'The epoch named was not active at any time during the run.',
   'released-usage-unknown': "The usage named is not this run's.",
   'refusal-not-seated': 'Only a keeper with a seat in an epoch that was active refuses.',
+  'refusal-not-lasting':
+    'The code is no verdict for good; what is missing, late or used up is asked again.',
   'refusal-repeated': 'This keeper has refused this join before.',
   // close
   'close-repeated': 'This member has said that the ledger ends there.',

@@ -54,6 +54,8 @@ export const NORMAL: readonly Adversary[] = [
   'closes-alone',
   'withholds-deals',
   'withholds-evidence',
+  'forwards-requests',
+  'repeats-requests',
   'moves-key',
   'rubbish-epochs',
   'consents-blindly',

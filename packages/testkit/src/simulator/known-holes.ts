@@ -14,10 +14,6 @@ export interface Hole {
   readonly closedBy: string;
 }
 
-const AUDIENCE =
-  'requests that name their receiver, challenges that only a request which decrypts spends, and ' +
-  'repeats that are answered from memory';
-
 export const KNOWN_HOLES: readonly Hole[] = [
   {
     name: 'an old head pins a node',
@@ -25,20 +21,6 @@ export const KNOWN_HOLES: readonly Hole[] = [
     sees: /is held at \d+ of \d+ entries|an honest keeper was excluded/,
     why: 'a follower asks the gateway that answered last first, and content with it asks no other',
     closedBy: 'a follower that asks several members at once and takes the highest cosigned head',
-  },
-  {
-    name: 'a repeated request refuses an honest run',
-    adversary: 'repeats-requests',
-    sees: /an honest keeper refused an honest run on record|had no keys/,
-    why: 'a request that the network sends again is judged again, and its refusal recorded',
-    closedBy: AUDIENCE,
-  },
-  {
-    name: 'a forwarded request spends the others’ challenges',
-    adversary: 'forwards-requests',
-    sees: /an honest keeper refused an honest run on record|had no keys/,
-    why: 'a worker’s request names no receiver, so a keeper can carry it to the others',
-    closedBy: AUDIENCE,
   },
 ];
 

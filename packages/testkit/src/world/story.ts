@@ -39,7 +39,7 @@ export async function wholeStory(options: CharterOptions = {}): Promise<Story> {
   const { run = new Uint8Array(16) } = failing.body;
   const of = { task, run, join: failing.id };
   const keeper = (epoch.nodes[0] as Node).signer;
-  await world.must(keeper, 'refusal', { ...of, code: 'evidence-stale' });
+  await world.must(keeper, 'refusal', { ...of, code: 'debug-refused' });
   await world.must(failing.signer, 'run-failed', { ...of, code: 'keys-refused' });
   await distributedRun(world, { proposer: third, owner: first, dataset: claims });
   const unwanted = await world.propose(third, datasets);
