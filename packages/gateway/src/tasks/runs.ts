@@ -4,6 +4,7 @@
 // schemas, so the evidence is appraised anew and the openings are sealed to the attested key only.
 import { HttpJson, type RunStatus, WorkerClient } from '@cloister/api';
 import {
+  contractError,
   encodeTaskOpenings,
   openingsInfo,
   rightsOfJoin,
@@ -96,6 +97,8 @@ export async function openingsForWorker(
   if (!appraisal.ok) {
     const { code, wanted, got } = appraisal.mismatch;
     const message = `the worker's evidence does not stand (${code}): wanted ${wanted}, got ${got}`;
+    // What is only not there yet is asked again.
+    if (code === 'collateral-not-in-force') throw contractError(code, message);
     throw gatewayError('worker-not-accepted', message);
   }
   const { openings } = await readTask(gateway, rights.taskKey);
