@@ -2,6 +2,7 @@
 // Gathering cosignatures among peers of whom some lie, stall or are gone: only signatures that hold
 // count, whoever delivers them, and nobody honest waits for a liar.
 import type { GatewayClient } from '@cloister/api';
+import { witnessesOf } from '@cloister/contract';
 import { CodedError, systemClock, systemTimers as timers } from '@cloister/core';
 import { nodeCrypto as crypto } from '@cloister/core/node';
 import { namedSigner, World } from '@cloister/testkit/world';
@@ -104,6 +105,33 @@ const lies: [string, Cosign][] = [
     },
   ],
 ];
+
+describe('a head that certain members must have signed', () => {
+  const rule = () => {
+    const witnesses = witnessesOf(world.charter);
+    return { witnesses, quorum: 2, required: ['hospital'] };
+  };
+
+  it('is not there before they have, though a quorum has', async () => {
+    hospitalAnswers(absent);
+    await expect(insurer.gatherUnder(rule())).rejects.toMatchObject({
+      code: 'quorum-unreachable',
+      details: { signers: ['insurer', 'bank'] },
+    });
+    hospitalAnswers(honest('hospital'));
+    const { signers } = await insurer.gatherUnder(rule());
+    expect(signers).toContain('hospital');
+  });
+
+  it('has the entries that were asked for, and needs no witness that is none', async () => {
+    hospitalAnswers(honest('hospital'));
+    const { size, signers } = await insurer.checkpointOf(world.log.length, ['hospital', 'gone']);
+    expect(size).toBe(world.log.length);
+    expect(signers).toContain('hospital');
+    const beyond = insurer.checkpointOf(world.log.length + 1, ['hospital']);
+    expect(await codeOf(beyond)).toBe('gateway-behind');
+  });
+});
 
 describe('a peer that lies', () => {
   it.each(lies)('with %s does not count, and the others are named', async (_, lie) => {
