@@ -2,7 +2,14 @@
 // Events that use what no rule judges yet, or what another part of the charter does not have: each
 // is void by a code of its own. Scenarios of fold/void-codes.test.ts.
 import type { CharterBody, EventBody, Said, VoidCode } from '@cloister/contract';
-import { accepted, type Node, START_MS, type Submitted, type World } from '@cloister/testkit/world';
+import {
+  accepted,
+  type Node,
+  namedSigner,
+  START_MS,
+  type Submitted,
+  type World,
+} from '@cloister/testkit/world';
 
 type Environment = CharterBody['environments'][number];
 
@@ -130,7 +137,14 @@ const ID = new Uint8Array(32);
 const SIGNER = { key: ID, tag: 'v1' };
 const STANDING = { dataset: ID.slice(16), schema: ID, policy: ID, columns: [1] };
 
+const stranger = namedSigner('room', 'stranger');
+
 export const ROOM_SCENARIOS: [VoidCode, Scenario][] = [
+  [
+    'not-a-member',
+    ({ world, claims: { dataset } }) => world.put(stranger, 'withdraw', { dataset }),
+  ],
+  ['not-a-member', ({ world }) => world.put(stranger, 'close', {})],
   ['close-repeated', closing(['bank', 'bank'])],
   ['close-repeated', closing(['bank', 'bank'], ID)],
   ['ledger-ended', closed(joins)],

@@ -51,6 +51,7 @@ describe('a list of files', () => {
     ['a file too few', FILES.slice(1)],
     ['a file more', [...FILES, fileAt(3)]],
     ['no file', []],
+    ['one file of that length', [fileAt(5)]],
     ['another length', [{ ...fileAt(0), length: 9 }, ...FILES.slice(1)]],
   ])('with %s is not the event’s', (_what, files) => {
     expect(codeOf(encodeFileManifest(files))).toBe('file-manifest-differs');
@@ -72,12 +73,15 @@ describe('a list of files', () => {
     'an entry too short': [1, [entry.slice(1)]],
     'an entry too long': [1, [[...entry, 1]]],
     'a digest too short': [1, [[entry[0], 1, entry[2], new Uint8Array(31)]]],
+    'a root too short': [1, [[entry[0], 1, new Uint8Array(31), entry[3]]]],
+    'a blob too short': [1, [[new Uint8Array(31), 1, entry[2], entry[3]]]],
     'a digest that is text': [1, [['a', 1, entry[2], entry[3]]]],
     'a length of nothing': [1, [[entry[0], 0, entry[2], entry[3]]]],
     'a length below nothing': [1, [[entry[0], -1, entry[2], entry[3]]]],
     'a length that is broken': [1, [[entry[0], 1.5, entry[2], entry[3]]]],
     'a length past all numbers': [1, [[entry[0], 2n ** 60n, entry[2], entry[3]]]],
     'a map': { files: [entry] },
+    nothing: null,
   };
   it.each(Object.entries(wrong))('with %s is malformed', (_what, value) => {
     expect(codeOf(encodeCbor(value as Cbor))).toBe('file-manifest-malformed');

@@ -78,14 +78,16 @@ function readEntry(entry: unknown): DatasetFile {
   if (!isDigest(blob) || !isDigest(root) || !isDigest(leaves)) {
     throw malformed('an entry is not [blob, length, root, leaves]');
   }
-  if (typeof length !== 'number' || !Number.isSafeInteger(length) || length < 1) {
-    throw malformed('a file has no length');
-  }
+  if (!isLength(length)) throw malformed('a file has no length');
   return { blob, length, root, leaves };
 }
 
 function totalOf(files: readonly DatasetFile[]): number {
   return files.reduce((sum, { length }) => sum + length, 0);
+}
+
+function isLength(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) > 0;
 }
 
 function isDigest(value: unknown): value is Uint8Array {

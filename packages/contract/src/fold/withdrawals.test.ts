@@ -11,14 +11,15 @@ beforeAll(async () => {
   await world.formEpoch();
 });
 
-/** Two versions, and a task over the first of them and one over the second, each with a run. */
+/** Two versions and another dataset, and a task over each with a run. */
 async function told() {
   const w = world.fork();
   const first = await w.addDataset('insurer');
   const { dataset } = first;
   const second = await w.addDataset('insurer', { dataset, version: 2 });
   const nodes: Node[] = [];
-  for (const version of [first, second]) {
+  const other = await w.addDataset('insurer');
+  for (const version of [first, second, other]) {
     const task = await w.propose('bank', [version]);
     await w.approve('insurer', task, [version]);
     nodes.push(await w.joinWorker('bank', task));
@@ -41,9 +42,14 @@ it('of a version ends its open runs and no others; nothing opens for them', asyn
   expect(states()).toEqual([
     ['failed', 'dataset-withdrawn'],
     ['joined', null],
+    ['joined', null],
   ]);
   const rights = nodes.map(({ id }) => rightsOfJoin(w.state, toHex(id)));
-  expect(rights.map((right) => (right.ok ? 'opens' : right.code))).toEqual(['run-ended', 'opens']);
+  expect(rights.map((right) => (right.ok ? 'opens' : right.code))).toEqual([
+    'run-ended',
+    'opens',
+    'opens',
+  ]);
   const [node] = nodes;
   const late = await w.put(node?.signer as never, 'usage', await w.usageBody(node as Node));
   expect(late.outcome).toMatchObject({ code: 'run-already-failed' });
@@ -55,7 +61,7 @@ it('of a dataset ends all of it, for good; a version after a version may follow'
   const third = await w.addDataset('insurer', { dataset, version: 3 });
   expect(third.version).toBe(3);
   await withdraw();
-  expect(states().map(([status]) => status)).toEqual(['failed', 'failed']);
+  expect(states().map(([status]) => status)).toEqual(['failed', 'failed', 'joined']);
   const more = w.datasetBody({ dataset, version: 4 });
   const { outcome } = await w.put(w.identity('insurer'), 'dataset', more);
   expect(outcome).toMatchObject({ code: 'dataset-retired' });

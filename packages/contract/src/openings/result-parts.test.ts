@@ -29,13 +29,13 @@ describe('the parts of a result', () => {
     expect(codeOf(encodeResultParts({ statements: [many], bundle }))).toBe('result-malformed');
   });
 
-  const [one, two, three] = [idOf(1), idOf(2), idOf(3)];
+  const [one, two, three, keys] = [idOf(1), idOf(2), idOf(3), idOf('keys')];
   const wrong: Record<string, unknown> = {
     'another version': [2, [[one]], two],
     'no bundle': [1, [[one]]],
     'something more': [1, [[one]], two, 0],
     'no statement': [1, [], two],
-    'more statements than a code has': [1, Array.from({ length: 101 }, (_, i) => [idOf(i)]), two],
+    'more statements than a code has': [1, Array.from({ length: 101 }, (_, i) => [idOf(i)]), keys],
     'a statement without a part': [1, [[one], []], two],
     'a part that is short': [1, [[one.slice(1)]], two],
     'a part that is text': [1, [['x']], two],
@@ -44,6 +44,8 @@ describe('the parts of a result', () => {
     'a part of two statements': [1, [[one], [three, one]], two],
     'a part that is the bundle': [1, [[one]], one],
     'a map': { statements: [[one]], bundle: two },
+    nothing: null,
+    'statements that are a map': [1, { a: [one] }, two],
   };
   it.each(Object.entries(wrong))('with %s are refused', (_what, value) => {
     expect(codeOf(encodeCbor(value as Cbor))).toBe('result-malformed');
