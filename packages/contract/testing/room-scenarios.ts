@@ -166,6 +166,7 @@ export const ROOM_SCENARIOS: [VoidCode, Scenario][] = [
   ['field-reserved', (told) => records(told, 'machine')],
   ['usage-cage', (told) => records(told, 'none')],
   ['approve-statements', forOne],
+  ['join-hardware-not-enrolled', inEnvironment({ tee: 'sev-snp' })],
   ['join-cage', inEnvironment({ cage: 'sandbox' })],
   ['join-cage', inEnvironment({ cage: 'machine' })],
   ['join-signers', inEnvironment({ signers: [SIGNER] })],

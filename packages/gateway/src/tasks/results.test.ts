@@ -49,11 +49,15 @@ interface Forged {
   readonly bend?: (bytes: Uint8Array) => Uint8Array;
   /** Further parts of its file. */
   readonly more?: readonly number[];
+  /** Lengths of parts that are not in the list. */
+  readonly other?: readonly number[];
+  /** A statement that is not in the list, for which the keys are. */
+  readonly missing?: number;
 }
 
 /** A gateway whose ledger has a released run, with the file that an attacker made of `sql`. */
 async function gatewayWith(
-  { sql, named, bend = (bytes) => bytes, more = [] }: Forged,
+  { sql, named, bend = (bytes) => bytes, more = [], missing, other = [] }: Forged,
   verdict: RunVerdict | undefined = { status: 'yes', at: 0 },
 ) {
   const run = systemRandom.bytes(16);
@@ -77,7 +81,13 @@ async function gatewayWith(
   const bytes = bend(sink.bytes());
   const info = resultKeysInfo({ genesis, task, run, member: 'bank' });
   const plaintext = encodeResultKeys({
-    files: [{ statement: 0, lengths: [bytes.length, ...more.map(() => 9)], columns: keys }],
+    files: [
+      {
+        statement: missing ?? 0,
+        lengths: [bytes.length, ...more.map(() => 9), ...other],
+        columns: keys,
+      },
+    ],
   });
   const sealed = hpkeSeal({ publicKey: hpke.publicKey, info, aad: NO_AAD, plaintext });
   const bundle = encodeKeyBundle(new Map([['bank', sealed]]));
@@ -145,6 +155,11 @@ describe('a released result', () => {
     expect(await opened({ sql, bend: (bytes) => bytes.slice(0, -9) })).toMatch(/^parquet-/);
     const bend = (bytes: Uint8Array) => bytes.fill(7, 20, 21);
     expect(await opened({ sql, bend })).toBe('tag-invalid');
+  });
+
+  it('whose keys are for other parts, or for another statement, is refused', async () => {
+    expect(await opened({ sql, other: [9] })).toBe('result-not-found');
+    expect(await opened({ sql, missing: 1 })).toBe('result-not-found');
   });
 
   it('in several parts is not put together', async () => {

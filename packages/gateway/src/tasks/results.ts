@@ -93,13 +93,12 @@ function onlyPart(
   run: string,
 ): { blob: Uint8Array; length: number } {
   const [blob, ...more] = parts ?? [];
-  const [length] = lengths;
-  if (blob === undefined || length === undefined || lengths.length !== 1 + more.length) {
+  if (blob === undefined || lengths.length !== 1 + more.length) {
     throw notFound(
       `run ${run} has no file of its statement, or not the parts that its keys are for`,
     );
   }
-  if (more.length === 0) return { blob, length };
+  if (more.length === 0) return { blob, length: lengths[0] as number };
   const message = `a file of run ${run} has ${1 + more.length} parts: this gateway opens one`;
   throw gatewayError('result-in-parts', message);
 }
