@@ -39,6 +39,8 @@ export const amendmentJson = z.object({
 
 /** GET /admin/v1/charter */
 export const charterAnswer = z.object({
+  /** Whose gateway answers. */
+  member: z.string(),
   genesis: hex(32),
   charter: readable,
   version: count,
@@ -92,7 +94,14 @@ export const amendAnswer = z.object({
   inForce: z.boolean(),
 });
 
-export const signAnswer = z.object({ seq: count, inForce: z.boolean(), version: count });
+export const signAnswer = z.object({
+  seq: count,
+  /** Whether this signature brought it into force. */
+  inForce: z.boolean(),
+  /** Whether it was in force before. */
+  late: z.boolean(),
+  version: count,
+});
 
 export type AmendmentJson = z.infer<typeof amendmentJson>;
 export type CharterAnswer = z.infer<typeof charterAnswer>;

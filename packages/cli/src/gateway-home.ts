@@ -16,6 +16,7 @@ export async function prepareGateway(
     ledger: string;
     peers: Readonly<Record<string, string>>;
     tickSeconds: number;
+    later?: boolean;
   },
 ): Promise<void> {
   const blobs = new FileBlobs(join(home, 'blobs'));

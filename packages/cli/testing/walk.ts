@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// For tests: walks through docs/walkthrough.md. The page's shell blocks run as they stand, in
+// For tests: walks through a page of docs/, the walkthrough first. Its shell blocks run as they stand, in
 // order, in one shell, and are held to the output that the page states ("…" stands for anything).
 // Only the ports are exchanged for free ones, and `cloister` is this build. A test may walk a
 // changed page.
@@ -9,11 +9,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePorts } from '../src/demo/stage.ts';
+import { anotherBuild } from './another-build.ts';
 
 const COMMAND = fileURLToPath(new URL('../bin/cloister.js', import.meta.url));
-export const PAGE = fileURLToPath(new URL('../../../docs/walkthrough.md', import.meta.url));
+export const PAGE = pageOf('walkthrough');
+export const OPERATIONS = pageOf('operations');
 export const LIMIT_MS = 150_000;
 const PORT = /\b76\d\d\b/g;
+
+function pageOf(name: string): string {
+  return fileURLToPath(new URL(`../../../docs/${name}.md`, import.meta.url));
+}
 
 export interface Block {
   readonly script: string;
@@ -29,8 +35,8 @@ export class Walk {
   #group = 0;
   #outputs: { exit: number; lines: string[] }[] = [];
 
-  constructor(change: (page: string) => string = (page) => page) {
-    const text = change(readFileSync(PAGE, 'utf8'));
+  constructor(change: (page: string) => string = (page) => page, page = PAGE) {
+    const text = change(readFileSync(page, 'utf8'));
     const blocks: { script: string; expected: string[] }[] = [];
     for (const [, kind, body = ''] of text.matchAll(/```(sh|text)\n([\s\S]*?)```/g)) {
       if (kind === 'sh') blocks.push({ script: body, expected: [] });
@@ -48,6 +54,8 @@ export class Walk {
     });
     const [bin, work] = [join(this.#folder, 'bin'), join(this.#folder, 'walk')];
     for (const path of [bin, work]) mkdirSync(path);
+    // The build that the page upgrades to.
+    anotherBuild(join(work, 'next-build'), 'next');
     const command = `#!/bin/sh\nexec "${process.execPath}" "${COMMAND}" "$@"\n`;
     writeFileSync(join(bin, 'cloister'), command);
     writeFileSync(join(bin, 'npx'), '#!/bin/sh\nexec "$@"\n');

@@ -163,6 +163,7 @@ export class Duties {
     const { follower, keys, card } = this.#gateway;
     const founder = memberById(this.#options.charter, card.id);
     if (follower.state.charter !== null || founder === undefined) return;
+    if (!equal(founder.identity, keys.identity.key)) return;
     const event = { genesis: null, kind: 'charter', body: this.#options.charter } as const;
     await this.#gateway.ledger.append(await signEvent(keys.identity, card.id, event));
   }

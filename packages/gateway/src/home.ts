@@ -80,6 +80,8 @@ export const gatewayConfig = z.strictObject({
   peers: z.record(slug, z.string().url()),
   /** Host names besides loopback and `host` under which the admin API may be called. */
   hosts: z.array(z.string().min(1).max(253)).default([]),
+  /** Whether this member, or its keys, came into the charter by an amendment. */
+  later: z.boolean().default(false),
   /** Seconds between the witness's ticks. */
   tickSeconds: z.number().min(0.2).max(86_400).default(30),
 });

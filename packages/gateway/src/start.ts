@@ -130,7 +130,7 @@ async function assemble(
   const notes = notesIn(home);
   const { gateway, fresh } = await followAndWitness({ ...parts, copy, memory, notes, onEntry });
   const { follower } = gateway;
-  checkMember(gateway, charter);
+  checkMember(gateway, { founding: charter, later: config.later });
   const hosts = [config.host, ...config.hosts];
   const uploads = new Uploads(home, ports);
   const jobs = await DatasetJobs.open(gateway, uploads);
@@ -182,7 +182,10 @@ async function readCharter(home: string, genesis: Uint8Array): Promise<CharterBo
  * A founder's keys are those of the first charter, until one is in force here. After that a member
  * may be named with other keys, later, or not any more: it follows all the same.
  */
-function checkMember({ card, keys, follower, log }: Gateway, founding: CharterBody): void {
+function checkMember(
+  { card, follower, log }: Gateway,
+  { founding, later }: { founding: CharterBody; later: boolean },
+): void {
   const inForce = follower.state.charter;
   const mine = memberById(inForce ?? founding, card.id);
   const same =
@@ -192,7 +195,7 @@ function checkMember({ card, keys, follower, log }: Gateway, founding: CharterBo
     equal(mine.hpke, fromHex(card.hpke));
   if (same) return;
   const message = `the charter does not name ${card.id} with the keys of this folder`;
-  if (inForce === null && mine !== undefined && !keys.witnessFresh) {
+  if (inForce === null && !later) {
     throw gatewayError('charter-mismatch', message);
   }
   log.warn({ version: (inForce ?? founding).version }, message);

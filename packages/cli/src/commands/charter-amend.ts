@@ -12,6 +12,7 @@ import { charterLines } from '../charter-lines.ts';
 import { cliError } from '../errors.ts';
 import { readBytes, readJson } from '../named-files.ts';
 import { print, table } from '../output.ts';
+import { patiently } from '../patience.ts';
 import { collect, count, withExample, withHome } from './options.ts';
 
 export function amendCommands(charter: Command): void {
@@ -118,11 +119,15 @@ function signCommand(charter: Command): void {
     .description(
       'agree to an amendment; late, to the charter in force: it may touch your data then',
     )
-    .argument('[amendment]', 'its id; by default the only one that is open')
+    .argument(
+      '[amendment]',
+      'its id; by default the only one that is open, or else the one in force',
+    )
     .option('--for <file>', 'write it to a file, for a member who signs without a gateway')
     .option('--offline <file>', 'sign the amendment in such a file, without a gateway')
     .option('--out <file>', 'where to write a signature that was made offline')
     .option('--event <file>', 'put a signature that was made offline on the ledger')
+    .option('--wait <seconds>', 'how long to wait for the amendment to be known here', count, 10)
     .action(async (id: string | undefined, options, command: Command) => {
       if (options.offline !== undefined) return signOffline(options, command);
       const admin = await adminOf(options.home);
@@ -130,7 +135,10 @@ function signCommand(charter: Command): void {
         const event = toBase64(await readBytes(options.event));
         return printSigned(command, await admin.signAmendment({ event }));
       }
-      const amend = await amendmentOf(await admin.charter(), id);
+      const amend = await patiently(options.wait, async () =>
+        amendmentOf(await admin.charter(), id),
+      );
+      if (amend === undefined) return none(await admin.charter());
       if (options.for !== undefined) {
         const file = await admin.amendmentFile(amend);
         await writeDurably(options.for, utf8(`${JSON.stringify(file, null, 2)}\n`));
@@ -151,10 +159,11 @@ function signCommand(charter: Command): void {
 
 function printSigned(
   command: Command,
-  signed: { seq: number; inForce: boolean; version: number },
+  signed: { seq: number; inForce: boolean; late: boolean; version: number },
 ): void {
-  const outcome = signed.inForce ? `version ${signed.version} is in force` : 'others have to sign';
-  print(command, signed, [`signed at ${signed.seq}: ${outcome}`]);
+  const outcome = signed.inForce ? `version ${signed.version} is in force` : 'more is missing';
+  const late = signed.late ? `version ${signed.version} may touch your data` : outcome;
+  print(command, signed, [`signed at ${signed.seq}: ${late}`]);
 }
 
 async function signOffline(
@@ -175,14 +184,21 @@ async function signOffline(
   ]);
 }
 
-async function amendmentOf(answer: CharterAnswer, id: string | undefined): Promise<string> {
+/** The one that is meant, if it is known; with no id the only one that is open. */
+function amendmentOf(answer: CharterAnswer, id: string | undefined): string | undefined {
   if (id !== undefined) {
     const found = answer.open.find((one) => one.id?.startsWith(id));
-    return found?.id ?? (/^[0-9a-f]{64}$/.test(id) ? id : none(answer));
+    return (
+      found?.id ??
+      answer.history.find((one) => one.amendment?.startsWith(id))?.amendment ??
+      undefined
+    );
   }
   const [only, ...more] = answer.open;
-  if (only?.id == null || more.length > 0) return none(answer);
-  return only.id;
+  if (only !== undefined || more.length > 0)
+    return more.length > 0 ? undefined : (only?.id ?? undefined);
+  const mine = answer.accepted.find(({ member }) => member === answer.member)?.version ?? 0;
+  return mine < answer.version ? (answer.history.at(-1)?.amendment ?? undefined) : undefined;
 }
 
 function none(answer: CharterAnswer): never {

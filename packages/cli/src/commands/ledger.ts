@@ -140,12 +140,20 @@ export function gatewayCommands(program: Command): void {
     .requiredOption('--port <port>', 'port to listen on', count)
     .option('--peer <id=url>', "another member's gateway; repeat", pairs, {})
     .option('--tick-seconds <n>', 'seconds between ticks of the witness', count, 30)
+    .option('--later', 'this member, or its keys, came by an amendment', false)
     .action(async (options, command: Command) => {
       const { readCharterFile } = await import('../charter-file.ts');
       const { prepareGateway } = await import('../gateway-home.ts');
       const charter = await readCharterFile(options.charter);
-      const { host, port, ledger, peer: peers, tickSeconds } = options;
-      await prepareGateway(options.home, charter, { host, port, ledger, peers, tickSeconds });
+      const { host, port, ledger, peer: peers, tickSeconds, later } = options;
+      await prepareGateway(options.home, charter, {
+        host,
+        port,
+        ledger,
+        peers,
+        tickSeconds,
+        later,
+      });
       const genesis = toHex(charter.genesis);
       print(command, { genesis }, [`ready to serve genesis ${genesis} on ${host}:${port}`]);
     });

@@ -30,6 +30,7 @@ import {
   stateInForce,
 } from '../context.ts';
 import { gatewayError } from '../errors.ts';
+import { readKeys } from '../home.ts';
 import type { EntryRecord } from '../ledger/follower.ts';
 
 /** What is asked for, as parsed from a request. */
@@ -45,6 +46,7 @@ export function charterView(gateway: Gateway): CharterAnswer {
   const state = stateInForce(gateway);
   const { follower, genesis } = gateway;
   return {
+    member: gateway.card.id,
     genesis: toHex(genesis),
     charter: readableCharter(state.charter),
     version: state.charter.version,
@@ -103,14 +105,16 @@ export async function signAmendment(gateway: Gateway, id: string): Promise<Entry
   const open = state.amendments.get(id);
   if (open === undefined && state.amendment !== id) throw unknown(id);
   if (open === undefined) return publishAccepted(gateway, 'sign', { amend });
-  const { identity, next } = gateway.keys;
+  const { identity } = gateway.keys;
+  // They may have been made since this process began.
+  const { next } = await readKeys(gateway.home);
   const { identities } = charterIndex(open.body.charter);
   const signers = [identity, ...(equal(identity.key, next.identity.key) ? [] : [next.identity])];
   let last: EntryRecord | undefined;
   for (const signer of signers) {
     const listed = identities.has(toHex(signer.key));
     if (memberByIdentity(state, signer.key) === undefined && !listed) continue;
-    const record = await signAs(gateway, { amend, open, signer });
+    const record = await signAs(gateway, { amend, open, signer, witness: next.witness });
     if (record.status === 'accepted' || last === undefined) last = record;
     if (!state.amendments.has(id)) break;
   }
@@ -121,13 +125,12 @@ export async function signAmendment(gateway: Gateway, id: string): Promise<Entry
 
 async function signAs(
   gateway: Gateway,
-  of: { amend: Uint8Array; open: Amendment; signer: Signer },
+  of: { amend: Uint8Array; open: Amendment; signer: Signer; witness: Signer },
 ): Promise<EntryRecord> {
-  const { amend, open, signer } = of;
-  const { card, keys, genesis, follower } = gateway;
+  const { amend, open, signer, witness } = of;
+  const { card, genesis, follower } = gateway;
   const { charter: after } = open.body;
   const named = charterIndex(after).identities.get(toHex(signer.key));
-  const { witness } = keys.next;
   const fresh = newKeys(stateInForce(gateway).charter, after);
   const speaks =
     named !== undefined && equal(named.witness, witness.key) && fresh.includes(toHex(witness.key));

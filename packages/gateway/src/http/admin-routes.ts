@@ -187,12 +187,14 @@ function charterRoutes(app: FastifyInstance, gateway: Gateway): void {
   });
   app.post('/admin/v1/charter/sign', { bodyLimit: MAX_CHARTER_BYTES }, async (request) => {
     const { amend, event } = parseBody(charterSignRequest, request);
-    const before = gateway.follower.state.charter?.version;
+    const { state } = gateway.follower;
+    const before = state.charter?.version;
+    const late = amend !== undefined && state.amendment === amend;
     const { seq } = await (event === undefined
       ? signAmendment(gateway, amend ?? '')
       : forwardSignature(gateway, fromBase64(event)));
-    const version = gateway.follower.state.charter?.version ?? 0;
-    return { seq, inForce: version !== before, version };
+    const version = state.charter?.version ?? 0;
+    return { seq, inForce: version !== before, late, version };
   });
 }
 
