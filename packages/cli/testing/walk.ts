@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// For tests: walks through a page of docs/, the walkthrough first. Its shell blocks run as they stand, in
-// order, in one shell, and are held to the output that the page states ("…" stands for anything).
-// Only the ports are exchanged for free ones, and `cloister` is this build. A test may walk a
-// changed page.
+// For tests: walks through a page of docs/. Its shell blocks run as they stand, in order, in one
+// shell, and are held to the output that the page states ("…" stands for anything). Only the ports
+// are exchanged for free ones, `cloister` is this build, and `next-build` in the folder another
+// one. A test may walk a changed page.
 import { spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
