@@ -153,6 +153,10 @@ describe('the plan of a rotation', () => {
     await expect(bank.admin.planRotation({ newKey: true })).rejects.toThrow(
       /0 keepers have joined and stand.*bank was excluded \(deadline\)/,
     );
+    // A holder that is started again has lost its share: nobody is told to.
+    await expect(bank.admin.planRotation({ newKey: true })).rejects.toThrow(
+      /that of hospital was at fault \(deadline\) and holds a share.*let it run/,
+    );
     for (const { id: operator } of world.charter.operators) await joinAgain(operator);
     expect(await kindOf({ newKey: true })).toBe('new-key');
     expect(await codeOf(bank.admin.attempt('00'.repeat(32)))).toBe('epoch-unknown');

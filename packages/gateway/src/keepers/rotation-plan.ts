@@ -34,6 +34,7 @@ export interface RotationWish {
 /** More choices of seats than this are not tried: the joins must be named. */
 const MOST_CHOICES = 20_000;
 const EXCLUDED = 'one at fault in an attempt that failed';
+const LET_THEM_RUN = 'let it run, mend what kept it from its part, and name the joins (--join)';
 
 /**
  * Plans a rotation as the ledger stands; nothing is appended.
@@ -61,7 +62,8 @@ export async function planRotation(gateway: Gateway, wish: RotationWish): Promis
   const holdings = holdingsOf(gateway, chosen);
   const fault = breach(holdings) ?? refused(state, chosen);
   if (fault !== undefined) throw fault;
-  const kind = kindOf({ active, from, staying, chosen, wish });
+  const holders = active?.joins.filter((join) => isNewest(gateway, join)) ?? [];
+  const kind = kindOf({ active, from, staying, holders, chosen, wish });
   const joins = inPlace(chosen, from === null ? undefined : active?.joins);
   return {
     kind,
@@ -95,14 +97,20 @@ function kindOf(of: {
   active: Epoch | undefined;
   from: string | null;
   staying: readonly string[];
+  /** Seats of the active epoch that still have their share, for all that is known. */
+  holders: readonly string[];
   chosen: readonly string[];
   wish: RotationWish;
 }): RotationPlan['kind'] {
-  const { active, from, staying, chosen, wish } = of;
+  const { active, from, staying, holders, chosen, wish } = of;
   if (active === undefined || from === null) return 'new-key';
   if (staying.length < active.threshold) {
     const left = `${staying.length} of these keepers hold a share of the group key`;
     const needs = `${active.threshold} are needed to deal it again`;
+    if (holders.length >= active.threshold) {
+      const message = `${left}, ${needs}, and ${holders.length} have one: ${LET_THEM_RUN}`;
+      throw gatewayError('epoch-impossible', message);
+    }
     const message = `${left}, ${needs}: make another (--new-key); every gateway seals to it`;
     throw gatewayError('epoch-holders-few', message);
   }
@@ -185,7 +193,7 @@ function chooseSeats(
     const why = leftOut.map(({ join, mismatch: { code, wanted, got } }) => {
       const { operator } = cardOf(gateway, join);
       return got === EXCLUDED
-        ? `; that of ${operator} was excluded (${code}): start it again`
+        ? `; that of ${operator} ${atFault(gateway, { join, code }, active)}`
         : `; the newest of ${operator} does not stand (${code}): wanted ${wanted}, got ${got}`;
     });
     throw gatewayError(
@@ -205,6 +213,17 @@ function chooseSeats(
   }
   // Let the rule's own sentence say what is wrong with the best of them.
   return ranked.slice(0, seats);
+}
+
+/** What to do about a keeper at fault; whoever starts a holder again makes it lose its share. */
+function atFault(
+  gateway: Gateway,
+  { join, code }: { join: string; code: string },
+  active: Epoch | undefined,
+): string {
+  const holds = active?.joins.includes(join) === true && isNewest(gateway, join);
+  if (!holds) return `was excluded (${code}): start it again`;
+  return `was at fault (${code}) and holds a share of the running key: ${LET_THEM_RUN}`;
 }
 
 /** Every choice of `size`, those of the first ones first. */
@@ -234,6 +253,11 @@ function newestJoins(gateway: Gateway): [string, Join][] {
 
 export function keeperJoins(gateway: Gateway): [string, Join][] {
   return [...stateInForce(gateway).joins].filter(([, join]) => join.body.role === 'keeper');
+}
+
+/** Whether no newer keeper runs on the machine of this one. */
+function isNewest(gateway: Gateway, join: string): boolean {
+  return newestJoins(gateway).some(([key]) => key === join);
 }
 
 function machineOf({ body }: Join): string {
