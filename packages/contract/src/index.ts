@@ -31,6 +31,7 @@ export * from './fold/amendment-effects.ts';
 export { Archive } from './fold/archive.ts';
 export { FOLD_VERSION } from './fold/charter.ts';
 export * from './fold/collateral.ts';
+export { nextEdge } from './fold/edges.ts';
 export { silentJoins } from './fold/epoch-ends.ts';
 export * from './fold/fold.ts';
 export { grantsOf } from './fold/grants.ts';

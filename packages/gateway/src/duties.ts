@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a gateway does by itself: sign the charter, tick, decline what its policies forbid, consent
 // to rotations that are due, seal its datasets again when the keepers hold a new key, remove old
-// leftovers. One duty at a time; what
-// fails is logged and does not stop the next.
-import { awaitsTick, type CharterBody, memberById, signEvent } from '@cloister/contract';
+// leftovers. One duty at a time; what fails is logged and does not stop the next.
+import { type CharterBody, memberById, signEvent } from '@cloister/contract';
 import { equal, fromHex } from '@cloister/core';
 import { type Gateway, publish } from './context.ts';
 import { resealDatasets } from './datasets/seal.ts';
 import { Consents } from './keepers/consent.ts';
 import type { EntryRecord } from './ledger/follower.ts';
 import { keyReused } from './ledger/open-witness.ts';
+import { mayTick, type TickReason, wantsTick } from './ledger/ticking.ts';
 import { declineIfForbidden } from './tasks/tasks.ts';
 
 /** How often a handover that is missing here is asked for again. */
 const HANDOVER_EVERY_MS = 60_000;
 const SWEEP_EVERY_MS = 3_600_000;
+
+const URGENT: ReadonlySet<TickReason> = new Set(['first', 'awaited', 'asked']);
 
 export interface DutyOptions {
   readonly charter: CharterBody;
@@ -48,10 +50,9 @@ export class Duties {
   }
 
   start(): void {
-    const tick = () => this.#queueTick();
     const clean = () => this.#queue('sweep', () => this.#sweep());
     this.#queue('found', () => this.#found());
-    tick();
+    this.#tickIfWanted();
     clean();
     for (const key of this.#gateway.follower.state.tasks.keys()) {
       this.#queue('judge', () => this.#judge(fromHex(key)));
@@ -61,9 +62,10 @@ export class Duties {
     this.#every('handover', HANDOVER_EVERY_MS, () => {
       if (this.#owesHandovers) this.#queue('handover', () => this.#handOver());
     });
-    this.#every('tick', this.#options.tickMs, () => {
-      tick();
+    this.#every('look', this.#options.tickMs, () => {
+      this.#tickIfWanted();
       this.#consider();
+      if (this.#owesSeals) this.#queue('reseal', () => this.#reseal());
     });
     this.#every('sweep', SWEEP_EVERY_MS, clean);
   }
@@ -73,7 +75,7 @@ export class Duties {
     if (status !== 'accepted' || event === undefined) return;
     switch (event.kind) {
       case 'charter':
-        this.#queueTick();
+        this.#tickIfUrgent();
         break;
       case 'amend':
       case 'sign':
@@ -85,10 +87,10 @@ export class Duties {
       case 'epoch':
       case 'join':
         this.#consider();
-        this.#tickIfAwaited();
+        this.#tickIfUrgent();
         break;
       case 'consent':
-        this.#tickIfAwaited();
+        this.#tickIfUrgent();
         break;
       case 'ack':
         this.#queue('reseal', () => this.#reseal());
@@ -98,6 +100,7 @@ export class Duties {
         break;
       case 'tick':
         if (this.#owesSeals) this.#queue('reseal', () => this.#reseal());
+        this.#tickIfUrgent();
         if (this.#isForgotten(event.signer, event.body.time)) {
           this.#gateway.witness.stop(keyReused());
         }
@@ -138,10 +141,14 @@ export class Duties {
     this.#queue('consent', () => this.#consents.consider());
   }
 
-  /** An epoch that members want forms once q witnesses have ticked after that. */
-  #tickIfAwaited(): void {
-    const { follower, card } = this.#gateway;
-    if (awaitsTick(follower.state, card.id)) this.#queueTick();
+  /** An entry can ask for a tick at once; the rest is looked at now and then. */
+  #tickIfUrgent(): void {
+    const reason = this.#wantsTick();
+    if (reason !== undefined && URGENT.has(reason)) this.#queueTick();
+  }
+
+  #tickIfWanted(): void {
+    if (this.#wantsTick() !== undefined) this.#queueTick();
   }
 
   /** One tick says as much as several that wait together. */
@@ -152,6 +159,14 @@ export class Duties {
       this.#tickQueued = false;
       return this.#tick();
     });
+  }
+
+  #wantsTick(): TickReason | undefined {
+    const { follower, card, clock } = this.#gateway;
+    if (!mayTick(this.#gateway)) return undefined;
+    const { tickMs } = this.#options;
+    const of = { member: card.id, now: clock.now(), tickMs };
+    return wantsTick(follower.state, of);
   }
 
   #isForgotten(signer: Uint8Array, time: number): boolean {
@@ -169,12 +184,7 @@ export class Duties {
   }
 
   async #tick(): Promise<void> {
-    const { follower, witness, card, keys } = this.#gateway;
-    const { charter } = follower.state;
-    if (charter === null || witness.stopped !== undefined) return;
-    if (follower.state.closed !== null) return;
-    const mine = memberById(charter, card.id)?.witness;
-    if (mine === undefined || !equal(mine, keys.witness.key)) return;
+    if (this.#wantsTick() === undefined) return;
     await publish(this.#gateway, 'tick', { time: this.#gateway.clock.now() });
   }
 

@@ -28,7 +28,7 @@ import { charterOnHardware, giveEvidence } from './hardware.ts';
 
 const SEED = 'federation';
 /** The clock of the ledger when a history begins: gateways tick with the time of day. */
-const HISTORY_MS = Date.now() - 60_000;
+const HISTORY_MS = Date.now() - 1_000;
 const MEMBERS = ['insurer', 'hospital', 'bank'] as const;
 export type MemberId = (typeof MEMBERS)[number];
 

@@ -26,6 +26,7 @@ import type { BlobRelay } from '../blobs/blob-relay.ts';
 import type { NamedBlobs } from '../blobs/named-blobs.ts';
 import { appendAndFold, type Gateway } from '../context.ts';
 import { recordedAnswer } from '../ledger/recorded.ts';
+import { freshenClock } from '../ledger/ticking.ts';
 import { openingsForWorker } from '../tasks/runs.ts';
 import { blobRoutes, digestOf } from './blob-routes.ts';
 import { bytesOf, parseBody, parseQuery, rawBodyOf } from './parse.ts';
@@ -68,7 +69,10 @@ export function peerRoutes(
 
   app.post('/v1/events', { bodyLimit: MAX_EVENT_BYTES }, async (request) => {
     const bytes = bytesOf(request);
-    quota.take(toHex(await signerOf(gateway, bytes)), 1);
+    const signer = await signerOf(gateway, bytes);
+    quota.take(toHex(signer), 1);
+    // What an operator signs is a join, and joins are judged by time.
+    if (isOperator(gateway, signer)) await freshenClock(gateway);
     return recordedAnswer(await appendAndFold(gateway, bytes));
   });
 
@@ -186,6 +190,10 @@ async function signerOf(gateway: Gateway, bytes: Uint8Array): Promise<Uint8Array
   const { kid } = await verifyCose(gateway.crypto, bytes);
   if (isKnown(gateway, kid)) return kid;
   throw forbidden('the signer of this event is no member, operator or joined node');
+}
+
+function isOperator({ follower: { state } }: Gateway, key: Uint8Array): boolean {
+  return state.charter !== null && operatorByKey(state.charter, key) !== undefined;
 }
 
 function isKnown(gateway: Gateway, key: Uint8Array): boolean {

@@ -15,6 +15,7 @@ import { equal, toHex } from '@cloister/core';
 import { hpkeSeal } from '@cloister/threshold/node';
 import { type Gateway, stateInForce } from '../context.ts';
 import { gatewayError } from '../errors.ts';
+import { freshenClock } from '../ledger/ticking.ts';
 import { readTask } from './tasks.ts';
 
 const FOLLOW_MS = 5_000;
@@ -35,6 +36,7 @@ export class RunBook {
       const message = 'only the proposer of a task can have it run';
       throw gatewayError('task-not-yours', message);
     }
+    await freshenClock(gateway);
     const client = workerClient(gateway, address);
     const { operator } = await client.health();
     const run = gateway.random.bytes(16);

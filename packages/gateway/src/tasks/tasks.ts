@@ -32,6 +32,7 @@ import { readDataset } from '../datasets/datasets.ts';
 import { readDatasetOpenings, readTaskParts, sealForMembers } from '../datasets/openings.ts';
 import { gatewayError } from '../errors.ts';
 import type { EntryRecord } from '../ledger/follower.ts';
+import { freshenClock } from '../ledger/ticking.ts';
 import { answerOf, inputsOf, malformed, planTask } from './plan.ts';
 
 const DAY_MS = 86_400_000;
@@ -48,6 +49,7 @@ export async function proposeTask(
   request: TaskRequest,
 ): Promise<{ record: EntryRecord; check: CheckAnswer }> {
   const planned = await planTask(gateway, request);
+  await freshenClock(gateway);
   const { charter, clock } = stateInForce(gateway);
   const accepted = new Set(planned.request.workers);
   const workers = charter.environments.filter(
@@ -113,6 +115,7 @@ export async function approveTask(
 ): Promise<EntryRecord> {
   const inputs = ownInputs(gateway, task);
   const limits = await limitsOf(gateway, inputs);
+  await freshenClock(gateway);
   const from = grant.from ?? stateInForce(gateway).clock;
   // A grant that begins in the past has lasted since then.
   const begins = Math.max(from, gateway.clock.now());

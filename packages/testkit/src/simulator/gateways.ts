@@ -3,7 +3,7 @@
 // cosignatures, duties and openings, over a disk that a crash leaves as it was. Written out are the
 // routes that its HTTP server would have, and the adapter to the ledger (ledger-link.ts).
 import { emptyState, type FoldState } from '@cloister/contract';
-import { CodedError, isCoded, toHex } from '@cloister/core';
+import { type Clock, CodedError, isCoded, toHex } from '@cloister/core';
 import {
   appendAndFold,
   Duties,
@@ -173,7 +173,7 @@ export class Gateway {
       appraiser: appraisersOf(stage, blobs).seats,
       appraisals: { known: () => undefined, settled: async () => undefined },
       crypto: stage.shared.crypto,
-      clock: stage.clock,
+      clock: this.clock,
       timers,
       random: stage.random(`${name}/gateway/${life}`),
       log: { info: () => {}, warn: failed, error: failed } as unknown as GatewayParts['log'],
@@ -181,6 +181,11 @@ export class Gateway {
       admission: admissionOf(stage, { node: name, state: () => this.state }),
       soon: () => new Promise((resolve) => timers.after(0, resolve)),
     };
+  }
+
+  /** What it takes the time of day to be. */
+  protected get clock(): Clock {
+    return this.stage.clock;
   }
 
   /** Whether it stops when the ledger shows that its key has forgotten an earlier life. */

@@ -28,8 +28,8 @@ const SEATED: ReadonlySet<string> = new Set(MEMBERS.slice(0, 3));
 const LOOK_MS = 500;
 /** How long a head may be cosigned before every node that follows has it. */
 const PINNED_MS = 2_000;
-/** How long a witness that ticks all the time may go without one that counts. */
-const UNHEARD_MS = 5_000;
+/** How many ticks of an honest witness may be void one after another. */
+const UNHEARD = 4;
 const STATEMENTS: ReadonlySet<string> = new Set(['approve', 'decline', 'collateral']);
 /** The same again, and what a member says twice at once: here its people do not ask its gateway. */
 const OWN_RACES: ReadonlySet<string> = new Set(['duplicate', 'statement-not-next']);
@@ -45,8 +45,8 @@ export class Harm {
   readonly #following = new Map<string, number>();
   /** The largest size that each witness has signed. */
   readonly #heights = new Map<string, number>();
-  /** When a tick of each witness counted last. */
-  readonly #ticks = new Map<string, number>();
+  /** Ticks of each member's witness that were void since the last that counted. */
+  readonly #unheard = new Map<string, number>();
   /** Joins whose exclusion has been judged. */
   readonly #out = new Set<string>();
   /** By epoch, the identity keys of members who want it. */
@@ -113,7 +113,6 @@ export class Harm {
   #look(): void {
     const { network } = this.#stage;
     network.after(LOOK_MS, () => this.#look());
-    this.#heard();
     const { now, calmAt } = network;
     this.#heads.push({ at: now, size: this.#cosigned });
     const known = this.#heads.filter(({ at }) => at <= now - PINNED_MS).at(-1)?.size ?? 0;
@@ -202,20 +201,16 @@ export class Harm {
     this.#stage.violate(`a true ${event.kind} of an honest member was void: ${outcome.code}`);
   }
 
-  /** A witness that ticks is heard, whatever it has said before. */
+  /** A witness that ticks is heard, whatever it has said before: a race is lost once, or twice. */
   #ticked(event: AnyEvent, outcome: Outcome): void {
-    if (event.kind !== 'tick' || outcome.status !== 'accepted') return;
-    this.#ticks.set(toHex(event.signer), this.#stage.network.now);
-  }
-
-  #heard(): void {
-    const { world, network } = this.#stage;
-    const { now, calmAt } = network;
-    for (const { id, witness } of world.charter.members) {
-      const last = this.#ticks.get(toHex(witness)) ?? 0;
-      if (this.#liars.has(id) || now - Math.max(last, calmAt) <= UNHEARD_MS) continue;
-      this.#stage.violate(`the ticks of ${id} have not counted for ${UNHEARD_MS} ms`);
-    }
+    if (event.kind !== 'tick') return;
+    const { world } = this.#stage;
+    const member = world.charter.members.find(({ witness }) => equal(witness, event.signer));
+    if (member === undefined || this.#liars.has(member.id)) return;
+    const lost = outcome.status === 'void' ? (this.#unheard.get(member.id) ?? 0) + 1 : 0;
+    this.#unheard.set(member.id, lost);
+    if (lost < UNHEARD) return;
+    this.#stage.violate(`${lost} ticks of ${member.id} have not counted in a row`);
   }
 
   /** A keeper's refusal is for good and public: none of an honest run by an honest keeper. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The lying member's gateway: its witness signs whatever it is asked and says a time of its own; it
 // shows nodes a history that only it signed, or altered entries under a true head.
-import { toHex } from '@cloister/core';
+import { type Clock, toHex } from '@cloister/core';
 import {
   cosign,
   formatCheckpoint,
@@ -17,9 +17,9 @@ import { Gateway, type Head, type Routes } from './gateways.ts';
 /** How often it shows a node something else than it has. */
 const FORK = 0.3;
 const ALTERED = 0.3;
+const FROZEN_MS = 1_000;
 
 export class LyingGateway extends Gateway {
-  #ticks = 0;
   #fork: { size: number; root: Uint8Array; note: string; entry: Uint8Array } | undefined;
 
   /** Its own ticks are of another time. */
@@ -27,16 +27,18 @@ export class LyingGateway extends Gateway {
     return false;
   }
 
-  /** The fold takes the (f+1)-th largest time. */
+  /** It stands still; the fold takes the (f+1)-th largest time. */
+  protected override get clock(): Clock {
+    return { now: () => FROZEN_MS };
+  }
+
   protected override orders(ledger: ReturnType<Gateway['orders']>): ReturnType<Gateway['orders']> {
     const { stage } = this;
     const append = async (bytes: Uint8Array) => {
       const event = await stage.shared.admission(bytes, stage.shared.crypto).catch(passing);
       if (event?.kind !== 'tick') return ledger.append(bytes);
       stage.network.count('frozen-time');
-      const signer = stage.key(this.name, 'witness');
-      const time = 1_000 + this.#ticks++;
-      return ledger.append(await stage.world.sign(signer, 'tick', { time }));
+      return ledger.append(bytes);
     };
     return {
       append,
