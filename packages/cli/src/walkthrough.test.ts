@@ -13,7 +13,7 @@ describe('docs/walkthrough.md', () => {
   it('has blocks to run and says what they give', () => {
     expect(walk.blocks.length).toBeGreaterThan(10);
     expect(walk.blocks.filter((b) => b.expected.length > 0).length).toBeGreaterThan(9);
-    expect(walk.ports.length).toBe(7);
+    expect(walk.ports.length).toBe(8);
   });
 
   it.each(walk.blocks.map((_, i) => [i + 1]))('block %i gives what the page states', (number) => {
