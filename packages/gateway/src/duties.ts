@@ -9,8 +9,8 @@ import { resealDatasets } from './datasets/seal.ts';
 import { Consents } from './keepers/consent.ts';
 import type { EntryRecord } from './ledger/follower.ts';
 import { keyReused } from './ledger/open-witness.ts';
-import { mayTick, type TickReason, wantsTick } from './ledger/ticking.ts';
 import { declineIfForbidden } from './tasks/tasks.ts';
+import { mayTick, type TickReason, wantsTick } from './ticking.ts';
 
 /** How often a handover that is missing here is asked for again. */
 const HANDOVER_EVERY_MS = 60_000;

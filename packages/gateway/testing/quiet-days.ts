@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gateways' duties over virtual time, and a ledger in memory: days pass in a second. Every member of
-// a `World` has the real duties; what they publish is signed, admitted and folded as ever.
+// Gateways' duties over virtual time, and a ledger in memory: days pass in a second. Every member
+// of a `World` has the real duties; what they publish is signed, admitted and folded as ever.
 
 import { Lane, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';

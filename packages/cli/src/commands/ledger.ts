@@ -139,7 +139,7 @@ export function gatewayCommands(program: Command): void {
     .option('--host <address>', 'address to listen on', '127.0.0.1')
     .requiredOption('--port <port>', 'port to listen on', count)
     .option('--peer <id=url>', "another member's gateway; repeat", pairs, {})
-    .option('--tick-seconds <n>', 'seconds between ticks of the witness', count, 30)
+    .option('--tick-seconds <n>', 'how often to look whether the witness should tick, s', count, 30)
     .option('--later', 'this member, or its keys, came by an amendment', false)
     .action(async (options, command: Command) => {
       const { readCharterFile } = await import('../charter-file.ts');

@@ -15,7 +15,7 @@ import { equal, toHex } from '@cloister/core';
 import { hpkeSeal } from '@cloister/threshold/node';
 import { type Gateway, stateInForce } from '../context.ts';
 import { gatewayError } from '../errors.ts';
-import { freshenClock } from '../ledger/ticking.ts';
+import { freshenClock } from '../ticking.ts';
 import { readTask } from './tasks.ts';
 
 const FOLLOW_MS = 5_000;

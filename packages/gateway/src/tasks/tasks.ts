@@ -32,7 +32,7 @@ import { readDataset } from '../datasets/datasets.ts';
 import { readDatasetOpenings, readTaskParts, sealForMembers } from '../datasets/openings.ts';
 import { gatewayError } from '../errors.ts';
 import type { EntryRecord } from '../ledger/follower.ts';
-import { freshenClock } from '../ledger/ticking.ts';
+import { freshenClock } from '../ticking.ts';
 import { answerOf, inputsOf, malformed, planTask } from './plan.ts';
 
 const DAY_MS = 86_400_000;

@@ -163,7 +163,13 @@ async function around(stage: Stage, harm: (made: number) => Promise<void>): Prom
   const from = world.state.clock;
   await publishParts(stage, other, minted(stage, from - DAY_MS));
   await harm(from - DAY_MS);
-  while (world.state.clock < from + LATER_MS) await network.sleep(POLL_MS);
+  while (world.state.clock < from + LATER_MS) {
+    await network.sleep(10 * POLL_MS);
+    for (const member of MEMBERS) {
+      const time = stage.clock.now();
+      await stage.order(await world.sign(stage.key(member, 'witness'), 'tick', { time }));
+    }
+  }
   await publishParts(stage, other, minted(stage, from));
   await harm(from);
 }

@@ -5,6 +5,7 @@
 // seal everything again. Same seed and commit, same trace.
 
 import { equal } from '@cloister/core';
+import { START_MS } from '../world/index.ts';
 import { type Adversary, isDropper } from './adversaries.ts';
 import { Attacker, TRICKS, type Trick } from './attacker.ts';
 import { DroppingGateway, StaleGateway } from './bad-gateways.ts';
@@ -152,7 +153,8 @@ class Play {
     const drops = { count: Math.floor(network.choose() * 3), lies: network.choose() < 0.5 };
     startLedger(this.#stage, drops);
     for (const gateway of this.#gateways) gateway.start();
-    await this.#until(() => world.state.clock > 0);
+    // Two witnesses, of whom one lies, are a clock already.
+    await this.#until(() => world.state.clock >= START_MS);
   }
 
   /** A gateway is cut off and another crashes; both come back. */

@@ -5,8 +5,8 @@ import { runState, taskState } from '@cloister/contract';
 import { toHex } from '@cloister/core';
 import { START_MS, World } from '@cloister/testkit/world';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { QuietDays } from '../../testing/quiet-days.ts';
-import type { Gateway } from '../context.ts';
+import { QuietDays } from '../testing/quiet-days.ts';
+import type { Gateway } from './context.ts';
 import { freshenClock, wantsTick } from './ticking.ts';
 
 const MINUTE_MS = 60_000;
@@ -26,7 +26,7 @@ beforeEach(async () => {
 const behind = () => days.now - world.state.clock;
 
 describe('a day without anything to do', () => {
-  it('leaves at most 200 events of three members, and a clock that is an hour old at most', async () => {
+  it('leaves at most 200 events, and a clock that is an hour old at most', async () => {
     days.start();
     await days.pass(DAY_MS);
     expect(days.count()).toBeLessThanOrEqual(200);
@@ -147,7 +147,7 @@ describe('an event that is judged by time', () => {
 describe('a witness', () => {
   const at = (now: number) => wantsTick(world.state, { member: 'bank', now, tickMs: 10_000 });
 
-  it('ticks first of all, corrects a clock that was wrong, and otherwise once an hour', async () => {
+  it('ticks first of all, corrects a wrong clock, and otherwise once an hour', async () => {
     const fresh = new World();
     await fresh.found();
     expect(wantsTick(fresh.state, { member: 'bank', now: START_MS, tickMs: 1 })).toBe('first');

@@ -6,7 +6,7 @@
 // docs/design/ticks-when-needed.md.
 import { awaitsTick, type FoldState, memberById, nextEdge } from '@cloister/contract';
 import { equal } from '@cloister/core';
-import { type Gateway, publish } from '../context.ts';
+import { type Gateway, publish } from './context.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
