@@ -32,6 +32,20 @@ describe('patiently', () => {
     await expect(waiting).rejects.toMatchObject({ code: 'timed-out' });
   });
 
+  it('begins anew whenever something has moved, and gives up when nothing does', async () => {
+    let [moved, tries] = [0, 0];
+    const bounds = { timers, patienceMs: 60, progress: () => moved };
+    const slow = patiently('x', bounds, async () => {
+      await sleep(40);
+      tries += 1;
+      if (tries <= 6) moved += 1;
+      return tries === 7 ? 'done' : undefined;
+    });
+    expect(await slow).toBe('done');
+    const stuck = patiently('x', bounds, async () => undefined);
+    await expect(stuck).rejects.toMatchObject({ code: 'timed-out' });
+  });
+
   it('ends at once when it is told to, in an attempt and between two', async () => {
     for (const attempt of [() => never, async () => undefined]) {
       const stopping = new AbortController();

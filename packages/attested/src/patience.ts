@@ -18,6 +18,8 @@ export interface PatienceBounds {
   readonly patienceMs: number;
   /** Ends the waiting at once. */
   readonly signal?: AbortSignal;
+  /** A count that rises while something moves: patience begins anew with each rise. */
+  readonly progress?: () => number;
 }
 
 /**
@@ -30,8 +32,9 @@ export async function patiently<T>(
   bounds: PatienceBounds,
   attempt: () => Promise<T | undefined>,
 ): Promise<T> {
-  const { timers, patienceMs, signal } = bounds;
-  const until = timers.elapsed() + patienceMs;
+  const { timers, patienceMs, signal, progress = () => 0 } = bounds;
+  let until = timers.elapsed() + patienceMs;
+  let most = progress();
   let last: unknown;
   let pauseMs = FIRST_PAUSE_MS;
   do {
@@ -44,6 +47,9 @@ export async function patiently<T>(
     }
     await pause(timers, pauseMs, signal);
     pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+    const now = progress();
+    if (now > most) until = timers.elapsed() + patienceMs;
+    most = Math.max(most, now);
   } while (timers.elapsed() < until);
   throw last ?? timedOut(what, patienceMs);
 }

@@ -19,6 +19,9 @@ import { foundingCharter, type NodeConfig } from './config.ts';
 import type { HttpServer } from './http-server.ts';
 import { errorFields, jsonLog, type Log } from './log.ts';
 
+/** How often a node that starts says how far it has come. */
+const PROGRESS_MS = 2_000;
+
 /** What a node's process has around it. */
 export interface Surroundings<C extends NodeConfig> {
   readonly config: C;
@@ -38,6 +41,8 @@ export interface NodeProgram {
   readonly server: HttpServer;
   /** Resolves when it is of use, with what its launcher hears besides its name and address. */
   start(): Promise<Readonly<Record<string, string>>>;
+  /** How far a start has come: a count that rises while the ledger is followed. */
+  progress(): number;
   /** Called once the server is closed: ends what is under way and wipes every secret. */
   stop(): Promise<void>;
 }
@@ -68,7 +73,8 @@ export async function runNode<C extends NodeConfig>(
     process.on('SIGTERM', () => void end('SIGTERM', 0));
     process.on('SIGINT', () => void end('SIGINT', 0));
     void node.lost.then(() => end('the launcher is gone', 1));
-    const said = await program.start();
+    const telling = setInterval(() => node.progress(program.progress()), PROGRESS_MS);
+    const said = await program.start().finally(() => clearInterval(telling));
     await node.ready({ name: config.name, address, ...said });
     log.info('ready', { address, ...said });
   } catch (error) {

@@ -46,6 +46,8 @@ export interface LaunchedNode {
   readonly attester: Attester;
   /** Resolves when the launcher is gone. */
   readonly lost: Promise<void>;
+  /** Tells the launcher how far the start has come, as a count that rises; never throws. */
+  progress(count: number): void;
   /** Tells the launcher that the node serves; `info` is public (address, join id). */
   ready(info: Readonly<Record<string, unknown>>): Promise<void>;
   /** Tells the launcher why the node gives up; never throws. */
@@ -81,6 +83,9 @@ export async function launchedNode(stream?: Duplex): Promise<LaunchedNode> {
     config: JSON.parse(config) as unknown,
     attester,
     lost: channel.closed,
+    progress: (count) => {
+      void channel.request('progress', count, TIMEOUT_MS).catch(() => undefined);
+    },
     ready: async (info) => {
       await channel.request('ready', JSON.stringify(info), TIMEOUT_MS);
     },

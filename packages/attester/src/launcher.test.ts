@@ -152,9 +152,33 @@ describe('a launched node', () => {
     const silent = join(root, 'packages/keeper/dist/silent.js');
     await writeFile(silent, 'setInterval(() => undefined, 1000);');
     await expect(
-      startNode({ ...spec('optee'), program: silent, readyMs: 200 }),
+      startNode({ ...spec('optee'), program: silent, stallMs: 200 }),
     ).rejects.toMatchObject({ code: 'node-start-failed' });
     await rm(silent);
+  });
+
+  it('is waited for as long as it comes further, and no longer', async () => {
+    const slow = join(root, 'packages/keeper/dist/slow.js');
+    const starting = (steps: number, rest: string) => `
+      import { launchedNode } from '${DIST}';
+      const node = await launchedNode();
+      for (let i = 1; i <= ${steps}; i++) {
+        await new Promise((done) => setTimeout(done, 150));
+        node.progress(i);
+      }
+      ${rest}
+      setInterval(() => undefined, 1000);`;
+    await writeFile(slow, starting(8, "await node.ready({ name: 'slow' });"));
+    const patient = { ...spec('optee'), program: slow, stallMs: 800 };
+    const node = await startNode(patient);
+    started.push(node);
+    expect(node.ready).toEqual({ name: 'slow' });
+    await writeFile(slow, starting(3, 'setInterval(() => node.progress(3), 50);'));
+    await expect(startNode(patient)).rejects.toMatchObject({
+      code: 'node-start-failed',
+      message: expect.stringContaining('nothing has moved'),
+    });
+    await rm(slow);
   });
 
   it('lets go of its hardware when it ends, however it ends', async () => {

@@ -22,7 +22,7 @@ import type { Hardware, Platform } from './hardware.ts';
 import { type Duties, launcherHandlers } from './launcher-duties.ts';
 import { type Manifest, measureFiles, type NodeRole } from './measure.ts';
 
-const DEFAULT_READY_MS = 30_000;
+const DEFAULT_STALL_MS = 30_000;
 const DEFAULT_GRACE_MS = 5_000;
 
 /** What a node is started as. */
@@ -46,8 +46,11 @@ export interface NodeSpec {
     readonly stdout?: 'inherit' | 'ignore' | number;
     readonly stderr?: 'inherit' | 'ignore' | number;
   };
-  /** Milliseconds until the node must have said that it is ready; 30 s by default. */
-  readonly readyMs?: number;
+  /**
+   * Milliseconds in which a node that starts must become ready or come further; 30 s by default. A
+   * long ledger takes as long as it takes.
+   */
+  readonly stallMs?: number;
 }
 
 export interface NodeExit {
@@ -83,13 +86,13 @@ export async function startNode(spec: NodeSpec): Promise<RunningNode> {
     child.once('exit', (code, signal) => done({ code, signal }));
     child.once('error', () => done({ code: null, signal: null }));
   }).finally(() => hardware.close?.());
-  const ready = serve(child, spec, hardware);
+  const watch = new StallWatch(spec.stallMs ?? DEFAULT_STALL_MS);
+  const ready = serve(child, spec, { hardware, onProgress: (count) => watch.moved(count) });
   const stop = stopper(child, exited);
   try {
-    const info = await Promise.race([
-      within(ready, spec.readyMs ?? DEFAULT_READY_MS),
-      exited.then(failedEarly),
-    ]);
+    const info = await Promise.race([ready, watch.stalled, exited.then(failedEarly)]).finally(() =>
+      watch.stop(),
+    );
     return {
       pid: child.pid as number,
       role: spec.role,
@@ -137,7 +140,7 @@ function spawnProgram(entry: string, stdio: NodeSpec['stdio']): ChildProcess {
 function serve(
   child: ChildProcess,
   spec: NodeSpec,
-  hardware: Hardware,
+  { hardware, onProgress }: { hardware: Hardware; onProgress: (count: number) => void },
 ): Promise<Record<string, unknown>> {
   return new Promise((done, fail) => {
     const stream = child.stdio[3] as Duplex | null;
@@ -157,6 +160,10 @@ function serve(
         measurement: hardware.measurement,
         reportDataLength: hardware.reportDataLength,
       }),
+      progress: async (body: Cbor) => {
+        if (typeof body === 'number') onProgress(body);
+        return null;
+      },
       ready: async (body: Cbor) => {
         done(JSON.parse(String(body)) as Record<string, unknown>);
         return null;
@@ -190,17 +197,40 @@ function failedEarly(exit: NodeExit): never {
   throw attesterError('node-start-failed', message, { details: { silent: true } });
 }
 
-async function within<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, fail) => {
-    timer = setTimeout(() => {
-      const message = `the node was not ready within ${timeoutMs} ms`;
-      fail(attesterError('node-start-failed', message));
-    }, timeoutMs);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
+/** Fails a start in which nothing has moved for a while. */
+class StallWatch {
+  readonly stalled: Promise<never>;
+  readonly #stallMs: number;
+  #fail: (error: Error) => void = () => undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #most = 0;
+
+  constructor(stallMs: number) {
+    this.#stallMs = stallMs;
+    this.stalled = new Promise((_, fail) => {
+      this.#fail = fail;
+    });
+    this.stalled.catch(() => undefined);
+    this.#begin();
+  }
+
+  /** The node has come as far as `count`. */
+  moved(count: number): void {
+    if (this.#timer === undefined || count <= this.#most) return;
+    this.#most = count;
+    this.#begin();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #begin(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      const message = `the node is not ready, and nothing has moved for ${this.#stallMs} ms`;
+      this.#fail(attesterError('node-start-failed', message));
+    }, this.#stallMs);
   }
 }

@@ -156,7 +156,8 @@ export class Keeper {
   async start(): Promise<void> {
     const { timers, log } = this.#ports;
     const { patienceMs } = this.#options;
-    const bounds = { timers, patienceMs, signal: this.#stopping.signal };
+    const progress = () => this.follower.progress;
+    const bounds = { timers, patienceMs, signal: this.#stopping.signal, progress };
     const inForce = () => this.follower.state.charter !== null;
     const first = 'a cosigned checkpoint with the charter in force';
     await followUntil(first, this.follower, bounds, inForce);

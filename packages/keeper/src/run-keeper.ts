@@ -30,6 +30,7 @@ export async function runKeeper(partsOf: typeof keeperParts = keeperParts): Prom
         await keeper.start();
         return { join: toHex(keeper.join as Uint8Array) };
       },
+      progress: () => keeper.follower.progress,
       stop: () => keeper.stop(),
     };
   });

@@ -35,7 +35,8 @@ async function program(around: Surroundings<WorkerConfig>) {
   return {
     server: await serveWorker(worker),
     start: async () => {
-      const bounds = { timers, patienceMs: config.patienceMs, signal };
+      const { patienceMs } = config;
+      const bounds = { timers, patienceMs, signal, progress: () => follower.progress };
       const inForce = () => follower.state.charter !== null;
       await followUntil('the charter in force', follower, bounds, inForce);
       // Between runs the fold follows the ledger, so that a run need not catch up.
@@ -45,6 +46,7 @@ async function program(around: Surroundings<WorkerConfig>) {
       });
       return {};
     },
+    progress: () => follower.progress,
     stop: async () => {
       stopping.abort();
       await worker.idle(LAST_RUN_MS);

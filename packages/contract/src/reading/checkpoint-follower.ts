@@ -37,7 +37,7 @@ export interface CheckpointedPeer {
 /** What a node asks of its follower. */
 export type Follower = Pick<
   CheckpointFollower,
-  'state' | 'size' | 'note' | 'charter' | 'isAt' | 'step' | 'syncTo' | 'listen'
+  'state' | 'size' | 'note' | 'charter' | 'isAt' | 'step' | 'syncTo' | 'listen' | 'progress'
 >;
 
 export class CheckpointFollower {
@@ -55,6 +55,8 @@ export class CheckpointFollower {
   readonly #lane = new Lane();
   #hear: (event: AnyEvent) => void = () => {};
   #first = 0;
+  /** How far entries have been read, whether they were believed or not. */
+  #read = 0;
 
   constructor(options: {
     crypto: CryptoPort;
@@ -95,6 +97,11 @@ export class CheckpointFollower {
   /** Whether the entry that was followed at this position is these very bytes. */
   isAt(seq: number, entry: Uint8Array): boolean {
     return seq < this.size && equal(this.#tree.leaf(seq), leafHash(this.#crypto, entry));
+  }
+
+  /** How far it has read and how far it has folded, together: it rises while following goes on. */
+  get progress(): number {
+    return this.#read + this.#state.seq;
   }
 
   /** `hear` is told of every accepted event as soon as it is folded: what the state keeps not. */
@@ -173,7 +180,7 @@ export class CheckpointFollower {
     const about = { genesis, before: this.charter };
     const head = await mayHandOver(crypto, note, about);
     if (head === undefined || head.size <= this.size) return;
-    const entries = await fetchEntries(peer, this.size, head.size);
+    const entries = await this.#fetch(peer, this.size, head.size);
     const crossing = await this.#crossingIn(entries);
     if (crossing === undefined) return;
     const sure = await verifyHandover(crypto, note, { genesis, crossing });
@@ -203,7 +210,7 @@ export class CheckpointFollower {
     let last: unknown;
     for (const peer of peers) {
       try {
-        const entries = await fetchEntries(peer, this.size, head.size);
+        const entries = await this.#fetch(peer, this.size, head.size);
         await this.#accept(entries, head);
         return;
       } catch (error) {
@@ -236,31 +243,28 @@ export class CheckpointFollower {
     return foldEntry(this.#state, entry, this.#crypto, this.#admission);
   }
 
+  async #fetch(peer: CheckpointedPeer, from: number, to: number): Promise<Uint8Array[]> {
+    const entries: Uint8Array[] = [];
+    while (from + entries.length < to) {
+      const at = from + entries.length;
+      const limit = Math.min(PAGE, to - at);
+      const { events } = await peer.entries(at, { limit, waitMs: 2_000 });
+      if (events.length === 0) {
+        const message = `a gateway has only ${at} entries, wanted ${to}: ask another`;
+        throw contractError('ledger-unreachable', message);
+      }
+      entries.push(...events.slice(0, limit));
+      this.#read = Math.max(this.#read, from + entries.length);
+    }
+    return entries;
+  }
+
   /** Rare: entries that do not belong were appended, so the tree is built again without them. */
   #rewind(size: number): void {
     const clean = new MerkleTree(this.#crypto);
     for (let i = 0; i < size; i++) clean.appendHash(this.#tree.leaf(i));
     this.#tree = clean;
   }
-}
-
-async function fetchEntries(
-  peer: CheckpointedPeer,
-  from: number,
-  to: number,
-): Promise<Uint8Array[]> {
-  const entries: Uint8Array[] = [];
-  while (from + entries.length < to) {
-    const at = from + entries.length;
-    const limit = Math.min(PAGE, to - at);
-    const { events } = await peer.entries(at, { limit, waitMs: 2_000 });
-    if (events.length === 0) {
-      const message = `a gateway has only ${at} entries, wanted ${to}: ask another`;
-      throw contractError('ledger-unreachable', message);
-    }
-    entries.push(...events.slice(0, limit));
-  }
-  return entries;
 }
 
 function mismatch(size: number) {

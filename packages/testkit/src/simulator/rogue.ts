@@ -76,6 +76,9 @@ export class Rogue {
       get size() {
         return follower.size;
       },
+      get progress() {
+        return follower.progress;
+      },
       get note() {
         return follower.note;
       },

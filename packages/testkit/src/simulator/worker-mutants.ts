@@ -28,6 +28,9 @@ export function believing(
     get size() {
       return follower.size;
     },
+    get progress() {
+      return follower.progress;
+    },
     get note() {
       return follower.note;
     },
