@@ -40,17 +40,24 @@ function addressOf(member: MemberId): string {
   return theatre.world.keepers[CAST.findIndex((role) => role.id === member)] as string;
 }
 
-/** Two of three witnesses say that it is later than it is: as if the time had passed. */
-async function tickAhead(ms: number): Promise<void> {
+/**
+ * Two of three witnesses say that it is later than it is, as if the time had passed, until `there`
+ * is true: their gateways say the right time again as soon as they look.
+ */
+async function tickAhead(ms: number, there: () => Promise<boolean>): Promise<void> {
   const { world } = theatre;
-  const time = Date.now() + ms;
-  for (const [i, member] of (['insurer', 'hospital'] as const).entries()) {
-    const { witness } = await readKeys(world.homes[member]);
-    const gateway = new GatewayClient(new HttpJson({ base: world.gateways[i] as string }));
-    const { size } = await gateway.checkpoint();
-    const of = { genesis: world.charter.genesis, kind: 'tick' as const, body: { time, size } };
-    await gateway.append(await signEvent(witness, member, of));
-  }
+  await until('the time', async () => {
+    const time = Date.now() + ms;
+    const told = (['insurer', 'hospital'] as const).map(async (member, i) => {
+      const { witness } = await readKeys(world.homes[member]);
+      const gateway = new GatewayClient(new HttpJson({ base: world.gateways[i] as string }));
+      const { size } = await gateway.checkpoint();
+      const of = { genesis: world.charter.genesis, kind: 'tick' as const, body: { time, size } };
+      await gateway.append(await signEvent(witness, member, of));
+    });
+    await Promise.all(told);
+    return there();
+  });
 }
 
 async function rotate(...options: string[]) {
@@ -99,7 +106,10 @@ export function keyLife(opened: () => Theatre): void {
         return waitsFor.length === 1 && waitsFor[0]?.operator === 'bank-ops';
       });
       await startAgain('bank');
-      await tickAhead(theatre.world.charter.body.deadlines.epochPhase + 60_000);
+      const { epochPhase } = theatre.world.charter.body.deadlines;
+      await tickAhead(epochPhase + 60_000, async () => {
+        return (await theatre.admin('insurer').attempt(forming.id)).status === 'ended';
+      });
       const { exit, done } = await running;
       expect(exit).toBe(0);
       expect(done.attempts).toMatchObject([
