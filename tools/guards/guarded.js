@@ -34,6 +34,5 @@ export const GUARDED = [
   'packages/tlog/src/cosignature.ts',
   'packages/evidence/src/parts.ts',
   'packages/gateway/src/ledger/witness-service.ts',
-  'packages/gateway/src/tasks/results.ts',
   'packages/gateway/src/verdicts/own-appraisals.ts',
 ];

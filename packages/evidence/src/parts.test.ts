@@ -7,7 +7,15 @@ import { nodeCrypto } from '@cloister/core/node';
 import { describe, expect, it } from 'vitest';
 import { hasShared, SHARED } from '../testing/cases.ts';
 import { encodeCollateral } from './collateral.ts';
+import { name } from './mint/der.ts';
+import { mintSign, publicOf } from './mint/keys.ts';
 import type { DevelopmentRoot } from './mint/types.ts';
+import {
+  caExtensions,
+  leafExtensions,
+  type MintCertificate,
+  mintCertificate,
+} from './mint/x509.ts';
 import { createDevelopmentRoot, mintCollateral, mintEvidence, mintParts } from './minting.ts';
 import { collateralOfParts, partsNeeded } from './part-needs.ts';
 import {
@@ -113,11 +121,43 @@ describe('parts', () => {
     ['another field', { v: 1, parts: [{ ...cbor, number: 3 }] }],
     ['no chain', { v: 1, parts: [{ part: 'root-crl', statement: cbor.statement }] }],
     ['something', null],
+    ['a statement that is text', { v: 1, parts: [{ ...cbor, statement: 'text' }] }],
+    ['a signature that is text', { v: 1, parts: [{ ...cbor, signature: 'text' }] }],
+    ['more than a file may hold', { v: 1, parts: Array.from({ length: 65 }, () => cbor) }],
   ])('are not read from %s', (_what, value) => {
     const malformed = expect.objectContaining({ code: 'collateral-malformed' });
     expect(() => decodeParts(encodeCbor(value))).toThrow(malformed);
   });
 });
+
+/** The statement signed anew, by a key whose certificate the maker's root has really issued. */
+function signedUnder(
+  part: CollateralPart,
+  subject: string,
+  extensions: MintCertificate['extensions'],
+): CollateralPart {
+  const { keys } = rootOf('sgx-dcap');
+  const key = keys['pck'] as Uint8Array;
+  const at = { from: AT - DAY, to: AT + 365 * DAY };
+  const issuer = {
+    name: name('Intel SGX Root CA'),
+    key: keys['root'] as Uint8Array,
+    scheme: 'ecdsa-p256-sha256' as const,
+  };
+  const about = { issuer, publicKey: publicOf(key), serial: 7, extensions, ...at };
+  const certificate = mintCertificate({ ...about, subject: name(subject) });
+  const signature = mintSign('ecdsa-p256-sha256', key, part.statement);
+  return { ...part, signature, chain: [certificate, part.chain[1] as Uint8Array] };
+}
+
+/** The identity of Intel's enclave that verifies quotes and makes none, truly signed. */
+function quoteVerifier(): CollateralPart {
+  const identity = one('qe-identity');
+  const text = new TextDecoder().decode(identity.statement);
+  const statement = utf8(text.replace('"id":"QE"', '"id":"QVE"'));
+  const key = rootOf('sgx-dcap').keys['tcb-signer'] as Uint8Array;
+  return { ...identity, statement, signature: mintSign('ecdsa-p256-sha256', key, statement) };
+}
 
 describe('a part is refused', () => {
   const tcb = one('tcb-info');
@@ -127,6 +167,7 @@ describe('a part is refused', () => {
     at: AT,
     number: 99,
   });
+  const identity = one('qe-identity');
   const flipped = (bytes: Uint8Array, at: number) => bytes.map((b, i) => (i === at ? b ^ 1 : b));
   const [signer, root] = tcb.chain as [Uint8Array, Uint8Array];
   const [ca] = pck.chain as [Uint8Array];
@@ -165,6 +206,36 @@ describe('a part is refused', () => {
     ],
     ['without its root', { ...tcb, chain: [signer] }, 'collateral-malformed'],
     ['whose chain ends below a root', { ...tcb, chain: [signer, ca] }, 'collateral-malformed'],
+    [
+      'an identity that was changed',
+      { ...identity, statement: flipped(identity.statement, 60) },
+      'qe-identity-signature-invalid',
+    ],
+    ['an identity of what quotes nothing', quoteVerifier(), 'collateral-malformed'],
+    [
+      'signed by a certificate of another name',
+      signedUnder(tcb, 'Intel SGX Something', leafExtensions()),
+      'certificate-usage-invalid',
+    ],
+    [
+      'signed by a CA of that name',
+      signedUnder(tcb, 'Intel SGX TCB Signing', caExtensions(0)),
+      'certificate-usage-invalid',
+    ],
+    [
+      'a list that is signed by no CA',
+      { ...pck, chain: signedUnder(tcb, 'Intel SGX PCK Platform CA', leafExtensions()).chain },
+      'certificate-usage-invalid',
+    ],
+    [
+      'an intermediate that is no CA',
+      {
+        part: 'amd-chain',
+        statement: signedUnder(tcb, 'SEV-Genoa', leafExtensions()).chain[0] as Uint8Array,
+        chain: [root],
+      },
+      'certificate-usage-invalid',
+    ],
     [
       'that is TCB info called an identity',
       { ...tcb, part: 'qe-identity' },

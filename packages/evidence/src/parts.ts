@@ -10,7 +10,7 @@
 //   pck-crl      list, DER          PCK CA, root        who signs it, and its key thisUpdate
 //   root-crl     list, DER          root                who signs it, and its key thisUpdate
 //   amd-chain    certificate, DER   root                its own name             notBefore
-import { type Cbor, type CryptoPort, decodeCbor, encodeCbor, equal, toHex } from '@cloister/core';
+import { type Cbor, type CryptoPort, decodeCbor, encodeCbor, toHex } from '@cloister/core';
 import { parseEnclaveIdentity, parseTcbInfo } from './dcap/tcb-info.ts';
 import { TCB_SIGNER, verifySignature } from './dcap/verify.ts';
 import { evidenceError } from './errors.ts';
@@ -210,9 +210,4 @@ function partOf(value: unknown): CollateralPart {
 
 function cborOf({ part, statement, signature, chain }: CollateralPart): Cbor {
   return { part, statement, chain: [...chain], ...(signature === undefined ? {} : { signature }) };
-}
-
-/** Whether two parts are the same bytes. */
-export function samePart(a: CollateralPart, b: CollateralPart): boolean {
-  return equal(encodeCbor(cborOf(a)), encodeCbor(cborOf(b)));
 }

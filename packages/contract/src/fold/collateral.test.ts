@@ -4,7 +4,7 @@
 // dates, halves of early releases, a stranger's. Every day the platform is appraised.
 import { type BlobStore, CodedError, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
-import { type CollateralPart, encodeRoot } from '@cloister/evidence';
+import { type CollateralPart, encodeRoot, verifyPart } from '@cloister/evidence';
 import {
   createDevelopmentRoot,
   hardwareIdOf,
@@ -17,7 +17,7 @@ import { INTEL_ISSUES, type Issue } from '../../testing/intel-issues.ts';
 import type { Environment } from '../charter/body.ts';
 import { JoinAppraiser } from '../reading/appraise-join.ts';
 import { reportData } from '../reading/report-data.ts';
-import { EVALUATIONS_KEPT } from './collateral.ts';
+import { chooseParts, EVALUATIONS_KEPT, hasPart, SUBJECTS_A_MEMBER } from './collateral.ts';
 
 const DAY = 86_400_000;
 const FROM = Date.UTC(2025, 1, 10);
@@ -234,5 +234,88 @@ describe('what an environment takes', () => {
       expect(await bring(world, 'bank', part)).toBe('accepted');
     }
     expect(await appraise()).toBe('good');
+  });
+
+  it('is judged by parts of its own root, whoever else serves that subject', async () => {
+    const { world, appraise } = await platform({ least: 17 });
+    for (const part of all(17)) await bring(world, 'insurer', part);
+    const stranger = { ...namedMaker('a stranger'), subject: maker.subject };
+    const rootKey = nodeCrypto.digest('sha256', stranger.root.key);
+    const worker = world.state.charter?.environments.find(({ role }) => role === 'worker');
+    Object.assign(worker as Environment, { rootKey });
+    for (const part of mintParts(stranger, { at, number: 30, status: 'OutOfDate' })) {
+      expect(await bring(world, 'hospital', part)).toBe('accepted');
+    }
+    expect(await appraise()).toBe('good');
+  });
+});
+
+describe('a part', () => {
+  const at = FROM - DAY;
+  const info = (number: number, change: object = {}, subject = maker.subject) =>
+    mintParts({ ...maker, subject }, { at, number, ...change })[0] as CollateralPart;
+
+  it('is carried by members only', async () => {
+    const { world } = await platform({ least: 0 });
+    const { outcome } = await world.put(world.operator('bank'), 'collateral', info(1));
+    expect(outcome).toMatchObject({ status: 'void', code: 'not-a-member' });
+  });
+
+  it('is known to the ledger as long as no newer one is at hand', async () => {
+    const { world } = await platform({ least: 0 });
+    const made = (part: CollateralPart) => verifyPart(part, nodeCrypto);
+    expect(hasPart(world.state, await made(info(1)))).toBe(false);
+    await bring(world, 'bank', info(1));
+    expect(hasPart(world.state, await made(info(1)))).toBe(true);
+    expect(hasPart(world.state, await made(info(1, { at: at - DAY })))).toBe(true);
+    expect(hasPart(world.state, await made(info(1, { at: at + 60_000 })))).toBe(false);
+    expect(hasPart(world.state, await made(info(2)))).toBe(false);
+  });
+
+  it('is in force from its date to its end', async () => {
+    const { world } = await platform({ least: 0 });
+    await bring(world, 'bank', info(1));
+    const environment = world.state.charter?.environments[0] as Environment;
+    const need = { part: 'tcb-info', subject: `sgx ${maker.subject}` } as const;
+    const { collateral } = world.state;
+    const found = (clock: number) => chooseParts({ collateral, clock }, environment, [need]);
+    expect(found(at)).toMatchObject({ parts: [{ issued: at }] });
+    expect(found(at - 1)).toEqual({ missing: need });
+    expect(found(at + 30 * DAY)).toMatchObject({ parts: [{ issued: at }] });
+    expect(found(at + 30 * DAY + 1)).toEqual({ missing: need });
+  });
+
+  it('gives way when no environment takes its number any more', async () => {
+    const { world } = await platform({ least: 1 });
+    for (const n of [3, 4, 5, 6]) await bring(world, 'insurer', info(n));
+    for (const environment of world.state.charter?.environments ?? []) {
+      Object.assign(environment, { evaluation: { least: 1, most: 4 } });
+    }
+    expect(await bring(world, 'bank', info(2))).toBe('accepted');
+    const numbers = [...world.state.collateral.values()].map(({ evaluation }) => evaluation);
+    expect(numbers.sort()).toEqual([2, 3, 4]);
+  });
+
+  it('counts for its member, root and part alone', async () => {
+    const { world } = await platform({ least: 0 });
+    const other = (i: number) => info(1, {}, `cd${i.toString().padStart(10, '0')}`);
+    for (let i = 0; i < SUBJECTS_A_MEMBER; i++) {
+      expect(await bring(world, 'insurer', other(i))).toBe('accepted');
+    }
+    const stranger = namedMaker('a stranger');
+    const rootKey = nodeCrypto.digest('sha256', stranger.root.key);
+    const worker = world.state.charter?.environments.find(({ role }) => role === 'worker');
+    Object.assign(worker as Environment, { rootKey });
+    const [theirs] = mintParts(stranger, { at, number: 1 });
+    expect(await bring(world, 'bank', theirs as CollateralPart)).toBe('accepted');
+    for (const part of mintParts(maker, { at, number: 1 }).slice(1))
+      await bring(world, 'bank', part);
+    for (let i = 100; i < 100 + SUBJECTS_A_MEMBER; i++) {
+      expect(await bring(world, 'bank', other(i))).toBe('accepted');
+    }
+    expect(await bring(world, 'bank', other(200))).toBe('collateral-quota');
+    expect(await bring(world, 'bank', info(1, { at: at + 60_000 }, 'cd0000000003'))).toBe(
+      'accepted',
+    );
   });
 });

@@ -24,8 +24,8 @@ export const SUBJECTS_A_MEMBER = 16;
 export function foldCollateral(state: FoldState, event: AdmittedEvent<'collateral'>): Verdict {
   const member = memberByIdentity(state, event.signer);
   if (member === undefined) return voided('not-a-member');
-  const { made } = event;
-  if (made === undefined) throw new Error('assertion failed: admit has read the part');
+  // `admit` has read every part.
+  const made = event.made as PartFacts;
   const refused = judgeWanted(state, made) ?? judgeDates(state, made);
   if (refused !== undefined) return refused;
   const key = partKey(made);
@@ -112,10 +112,11 @@ function siblingsOf(
   state: Pick<FoldState, 'collateral'>,
   slot: Omit<Slot, 'evaluation'>,
 ): KeptPart[] {
-  const { rootKey, part, subject } = slot;
-  return [...state.collateral.values()].filter((kept) => {
-    return kept.body.part === part && kept.subject === subject && equal(kept.rootKey, rootKey);
-  });
+  const found: KeptPart[] = [];
+  for (const [key, kept] of state.collateral) {
+    if (key === partKey({ ...slot, evaluation: kept.evaluation })) found.push(kept);
+  }
+  return found;
 }
 
 function broughtBy(state: FoldState, member: string, { rootKey, part }: PartFacts): number {

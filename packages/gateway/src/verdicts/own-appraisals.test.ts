@@ -13,7 +13,7 @@ import {
   type KeptPart,
   type Said,
 } from '@cloister/contract';
-import { type BlobStore, CodedError, systemTimers, toHex } from '@cloister/core';
+import { type BlobStore, CodedError, systemTimers, type Timers, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { partDigest } from '@cloister/evidence';
 import { mintEvidence, mintParts } from '@cloister/evidence/mint';
@@ -39,7 +39,8 @@ const get: BlobStore['get'] = async (digest) => {
   if (found === undefined) throw new CodedError('blob-not-found', 'not-found', 'no such blob');
   return found;
 };
-const log = pino({ level: 'silent' });
+const told: string[] = [];
+const log = pino({ level: 'warn' }, { write: (line) => void told.push(line) });
 
 let base: World;
 let claims: Said<'dataset'>;
@@ -54,7 +55,11 @@ beforeAll(async () => {
   await base.formEpoch();
   claims = await base.addDataset('insurer');
 });
-afterAll(() => rm(home, { recursive: true }));
+const started: OwnAppraisals[] = [];
+afterAll(async () => {
+  for (const own of started) own.stop();
+  await rm(home, { recursive: true });
+});
 
 /** A run of the bank's on the insurer's data, joined on the hospital's machine. */
 async function joined(change: Partial<EventBody<'join'>> = {}): Promise<[World, Node]> {
@@ -90,6 +95,11 @@ async function recorded(
   return toHex(await world.must(node.signer, 'usage', { ...plain, receipts }));
 }
 
+async function until(holds: () => boolean): Promise<void> {
+  for (let i = 0; i < 500 && !holds(); i++) await new Promise((done) => setTimeout(done, 10));
+  expect(holds()).toBe(true);
+}
+
 interface Reader {
   readonly own: OwnAppraisals;
   readonly asked: () => number;
@@ -98,9 +108,9 @@ interface Reader {
 /** A member's gateway that follows this ledger, from its first entry. */
 async function reader(
   world: World,
-  as: { me?: string; store?: VerdictStore; signs?: () => boolean } = {},
+  as: { me?: string; store?: VerdictStore; signs?: () => boolean; timers?: Timers } = {},
 ): Promise<Reader> {
-  const { me = 'bank', store = memory(), signs = () => true } = as;
+  const { me = 'bank', store = memory(), signs = () => true, timers = systemTimers } = as;
   const real = new JoinAppraiser({ crypto: nodeCrypto, blobs: { get } as unknown as BlobStore });
   let asked = 0;
   const appraise: typeof real.appraise = (state, key) => {
@@ -111,7 +121,7 @@ async function reader(
     me,
     store,
     appraiser: { appraise },
-    timers: systemTimers,
+    timers,
     log,
   });
   const state = emptyState(world.genesis);
@@ -127,7 +137,7 @@ async function reader(
     return {} as never;
   };
   own.start({ checkpointOf });
-  own.stop();
+  started.push(own);
   return { own, asked: () => asked };
 }
 
@@ -163,6 +173,7 @@ describe('a run', () => {
     const { own } = await reader(world, { store });
     const no = { status: 'no', at: START, code: 'measurement-not-allowed' };
     expect(await own.settled(usage)).toMatchObject(no);
+    expect(told.join()).toContain('a worker does not appraise');
     const again = await reader(world, { store: verdictsIn(home) });
     expect(again.own.known(usage)).toMatchObject(no);
     expect(again.asked()).toBe(0);
@@ -183,6 +194,56 @@ describe('a run', () => {
     expect(await own.settled(usage)).toEqual({ status: 'not-yet', code: 'blob-not-found' });
     await put(bytes);
     expect(await own.settled(usage)).toMatchObject({ status: 'yes' });
+  });
+
+  it('is tried again by itself, until the gateway stops', async () => {
+    const [world, node] = await joined();
+    const usage = await recorded(world, node);
+    const { evidence } = node.body as EventBody<'join'>;
+    const bytes = blobs.get(toHex(evidence)) as Uint8Array;
+    blobs.delete(toHex(evidence));
+    const due = new Set<() => void>();
+    const after: Timers['after'] = (_ms, work) => {
+      due.add(work);
+      return () => due.delete(work);
+    };
+    const { own } = await reader(world, { timers: { ...systemTimers, after } });
+    await until(() => due.size === 1);
+    expect(own.known(usage)).toEqual({ status: 'not-yet', code: 'blob-not-found' });
+    await put(bytes);
+    for (const work of [...due]) {
+      due.delete(work);
+      work();
+    }
+    await until(() => own.known(usage)?.status === 'yes');
+    await until(() => due.size === 1);
+    own.stop();
+    expect(due.size).toBe(0);
+  });
+
+  it('is not blamed for a fault of ours, which is in the log', async () => {
+    const [world, node] = await joined();
+    const usage = await recorded(world, node);
+    const { own } = await reader(world, {
+      signs: () => {
+        throw new TypeError('ours');
+      },
+    });
+    expect(await own.settled(usage)).toEqual({ status: 'not-yet', code: 'internal-error' });
+    expect(told.join()).toContain('an appraisal failed');
+  });
+
+  it('needs one head whose receipt names what it was judged with', async () => {
+    const [world, node] = await joined();
+    const { receipts: _none, ...plain } = await world.usageBody(node);
+    const first = { size: world.state.seq, parts: [] };
+    await world.tickAll(START + 1_000);
+    const second = { size: world.state.seq, parts: partsOf(world) };
+    const [lies] = await world.receipts(plain, first);
+    const [, ...honest] = await world.receipts(plain, second);
+    const body = { ...plain, receipts: [lies as Uint8Array, ...honest] };
+    const usage = toHex(await world.must(node.signer, 'usage', body));
+    expect(await (await reader(world)).own.settled(usage)).toMatchObject({ status: 'yes' });
   });
 
   it('waits for a head that the owner of the data has signed', async () => {

@@ -159,7 +159,19 @@ export class Attacker {
     return this.#stage.world.ticket(asked, this.#signer);
   }
 
-  /** Asks no keeper, and records a usage with receipts that it signs itself. */
+  /** The signer of a seat that signs whatever an attacker wants, if it is such a one. */
+  #accomplice(join: string): Signer | undefined {
+    const { world, shared, honestKeepers } = this.#stage;
+    const key = toHex(world.state.joins.get(join)?.signer ?? new Uint8Array());
+    if (honestKeepers.has(key)) return undefined;
+    const signers = this.#keepers().map((name) => shared.signer(name));
+    return signers.find((signer) => toHex(signer.key) === key);
+  }
+
+  /**
+   * Asks no keeper, and records a usage with receipts of the keepers that are its accomplices,
+   * fewer than t, and others that it signs itself.
+   */
   async #invent(join: Uint8Array): Promise<void> {
     const { world, shared, network } = this.#stage;
     const { genesis, state } = world;
@@ -170,10 +182,23 @@ export class Attacker {
     const about = { task: this.#task.id, run: this.#run, epoch: fromHexKey(epoch[0]) };
     const columns = columnsDigest(inputs, shared.crypto);
     const judged = { roster: [join], columns, parts: [], size: state.seq };
-    const receipts = epoch[1].joins.map((_, i) => {
-      const receipt = { ...about, ...judged, seat: i + 1 };
-      return signReceipt(this.#signer, this.name, { genesis, receipt });
+    const receiptOf = (seat: number, signer: Signer) => {
+      const receipt = { ...about, ...judged, seat };
+      return signReceipt(signer, this.name, { genesis, receipt });
+    };
+    const seats = epoch[1].joins.map((key, i) => ({ seat: i + 1, vouches: this.#accomplice(key) }));
+    const vouched = seats.flatMap(({ seat, vouches }) => {
+      return vouches === undefined ? [] : [receiptOf(seat, vouches)];
     });
+    if (vouched.length > 0) network.count('attack: vouched-result');
+    const forged = seats.flatMap(({ seat, vouches }) => {
+      return vouches === undefined ? [receiptOf(seat, this.#signer)] : [];
+    });
+    const receipts = network.pick([
+      [...vouched, ...forged],
+      vouched.length > 0 ? vouched : forged,
+      [...vouched, ...vouched, ...forged].slice(0, seats.length),
+    ]);
     const body = {
       ...about,
       join,

@@ -6,7 +6,7 @@ import type { EventKind, Said } from '@cloister/contract';
 import { toHex } from '@cloister/core';
 import type { CollateralPart } from '@cloister/evidence';
 import { mintParts } from '@cloister/evidence/mint';
-import { namedBytes, namedMaker } from '../world/index.ts';
+import { namedBytes, namedMaker, START_MS } from '../world/index.ts';
 import { CARRIERS } from './adversaries.ts';
 import type { Committee } from './committee.ts';
 import type { KeeperNode } from './keeper-node.ts';
@@ -160,6 +160,8 @@ async function put<K extends EventKind>(
 async function around(stage: Stage, harm: (made: number) => Promise<void>): Promise<void> {
   const { world, network } = stage;
   const other = MEMBERS.find((member) => member !== stage.traitor) as string;
+  // A witness that lies may have set the first time.
+  while (world.state.clock < START_MS) await network.sleep(POLL_MS);
   const from = world.state.clock;
   await publishParts(stage, other, minted(stage, from - DAY_MS));
   await harm(from - DAY_MS);
