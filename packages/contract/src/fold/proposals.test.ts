@@ -103,10 +103,26 @@ describe('a proposal', () => {
     const id = await world.must(world.identity('a'), 'epoch', { joins: joins(), within });
     for (const by of 'bcd') await consent(by, id);
     expect(awaitsTick(world.state, 'a')).toBe(false);
+    expect((await consent('e', id)).outcome).toMatchObject({ code: 'consent-unknown' });
     for (const by of 'abcd') await tick(by);
     expect(forming()).toBeNull();
     const next = await propose('b');
     expect([...world.state.proposals.keys()]).toEqual([toHex(next)]);
+  });
+
+  it('forms before another where it was agreed to before it', async () => {
+    const one = await propose('a');
+    const two = await propose('b', { joins: joins().reverse() });
+    for (const by of 'cde') await consent(by, two);
+    for (const by of 'cde') await consent(by, one);
+    for (const by of 'abcd') await tick(by);
+    expect(forming()).toBe(toHex(two));
+  });
+
+  it('waits for nobody to tick before it is agreed to, though a witness never has', async () => {
+    await propose('a');
+    world.state.ticks.delete('b');
+    expect(awaitsTick(world.state, 'b')).toBe(false);
   });
 
   it('begins nothing that the charter has no place for any more', async () => {
@@ -149,16 +165,27 @@ describe('no operator has a second seat', () => {
     expect(await named('aabce')).toBe('accepted');
   });
 
-  it('unless the vendor rule leaves no other choice', async () => {
-    // Of one make too many: d and e cannot both stand beside a and b.
-    world.state.charter = {
-      ...world.charter,
-      environments: world.charter.environments.map((e) => {
-        return e.role === 'keeper' && e.id !== 'keeper-optee' ? { ...e, family: 'intel' } : e;
-      }),
-    };
-    expect(await named('aaccc')).toBe('epoch-operator-rule');
-    expect(await named('aabcc')).toBe('epoch-vendor-rule');
+  it('whatever workers the other has, too', async () => {
+    const body = { ...(nodes[3] as Node).body, role: 'worker' as const, within: 1 };
+    const of = { signer: new Uint8Array(32), seq: world.state.seq, at: 0, excluded: null };
+    world.state.joins.set('f'.repeat(64), { body, ...of });
+    expect(await named('aabce')).toBe('epoch-second-seat');
+  });
+
+  it('but for keepers without a place in the charter', async () => {
+    const operators = world.charter.operators.map((o) => {
+      return o.id === 'd' ? { ...o, hardware: [] } : o;
+    });
+    world.state.charter = { ...world.charter, operators };
+    expect(await named('aabce')).toBe('accepted');
+  });
+
+  it('where the vendor rule keeps the other from it', async () => {
+    // g is of the make of a and d, and two seats of a make are the most.
+    world = await World.create({ ...FIVE, members: [...'abcdefg'] });
+    nodes = [];
+    for (const id of 'abcdg') nodes.push(await world.joinKeeper(id));
+    expect(await named('adbbc')).toBe('accepted');
   });
 });
 
@@ -216,5 +243,10 @@ describe('a spare that the charter names', () => {
       await allTick();
       expect(forming()).toBeNull();
     }
+    // Where the charter has one seat more, the spare may not take it by itself.
+    world.state.charter = { ...world.charter, keepers: { ...world.charter.keepers, seats: 6 } };
+    await propose('a', { joins: [...nodes.map(({ id }) => id), spare.id], from: from() });
+    await allTick();
+    expect(forming()).toBeNull();
   });
 });

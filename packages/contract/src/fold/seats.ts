@@ -7,7 +7,7 @@ import { vendorBreach } from '../charter/vendor-rule.ts';
 import { epochNotAccepted, ownersOfKey } from './acceptance.ts';
 import { activeEpochOf, charterOf, indexOf } from './lookup.ts';
 import { judgePlace } from './places.ts';
-import type { FoldState } from './state.ts';
+import type { FoldState, Join } from './state.ts';
 import { type Verdict, type Voided, voided } from './void-codes.ts';
 
 /** Whether these joins may be the seats of the next epoch, in this order. */
@@ -65,10 +65,10 @@ function judgeSecondSeats(state: FoldState, taken: readonly Seat[]): Verdict {
 function without(state: FoldState, seats: ReadonlyMap<string, number>): Seat[] {
   const found = new Map<string, Seat>();
   for (const [operator, key] of newestKeepers(state)) {
-    if (seats.has(operator) || !isLive(state, key)) continue;
-    const body = state.joins.get(key)?.body;
-    const seat = body === undefined ? undefined : seatOf(state, body);
-    if (seat !== undefined && !found.has(seat.family)) found.set(seat.family, seat);
+    const join = state.joins.get(key) as Join;
+    if (seats.has(operator) || !isLive(state, key, join)) continue;
+    const seat = seatOf(state, join.body);
+    found.set(seat.family, seat);
   }
   return [...found.values()];
 }
@@ -84,10 +84,8 @@ function newestKeepers(state: FoldState): Map<string, string> {
   return newest;
 }
 
-/** Whether a keeper may take a seat and has not been at fault in an attempt. */
-function isLive(state: FoldState, key: string): boolean {
-  const join = state.joins.get(key);
-  if (join === undefined || join.excluded !== null) return false;
+/** Whether a keeper has its place and has not been at fault in an attempt. */
+function isLive(state: FoldState, key: string, join: Join): boolean {
   if (judgePlace(state, join.body) !== undefined) return false;
   return ![...state.epochs.values()].some(({ end }) => end?.faults.includes(key) === true);
 }
@@ -122,8 +120,8 @@ function dealersOf(
   from: string | null,
 ): number[] | Voided {
   if (from === null) return seatNumbers(joins);
-  const old = state.epochs.get(from);
-  if (from !== state.activeEpoch || old === undefined) return voided('epoch-from-not-active');
+  const old = from === state.activeEpoch ? state.epochs.get(from) : undefined;
+  if (old === undefined) return voided('epoch-from-not-active');
   const dealers = seatNumbers(old.joins).filter((seat) =>
     joins.includes(old.joins[seat - 1] as string),
   );
