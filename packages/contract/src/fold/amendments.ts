@@ -177,7 +177,6 @@ function forgetMember(state: FoldState, id: string): void {
   state.accepted.delete(id);
   state.ticks.delete(id);
   state.closings.delete(id);
-  state.closings.delete(id);
   for (const dataset of state.datasets.values()) if (dataset.owner === id) dataset.retired = true;
   for (const [taskKey, task] of state.tasks) {
     const receives = task.body.outputs.some(({ recipients }) => recipients.includes(id));

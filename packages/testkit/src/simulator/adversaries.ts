@@ -34,6 +34,8 @@ export const ADVERSARIES = [
   'future-tick',
   // A member that says again and again that the ledger is over.
   'closes-alone',
+  // A member that proposes charters: a program more, the owner gone, the owner's keys its own.
+  'amends-alone',
   // A member that names seats for the running key by itself.
   'moves-key',
   // A member that proposes epochs without end.
@@ -52,6 +54,7 @@ export const NORMAL: readonly Adversary[] = [
   ...CARRIERS,
   'future-tick',
   'closes-alone',
+  'amends-alone',
   'withholds-deals',
   'withholds-evidence',
   'forwards-requests',

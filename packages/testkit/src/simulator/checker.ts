@@ -199,6 +199,8 @@ export class Checker {
       this.#over(world.state.runs.get(toHex(event.body.run)), seq);
     }
     if (world.state.closed !== null) this.#stage.violate('one member closed the ledger');
+    // "One member alone is never enough": no seed has a quorum that wants another charter.
+    if (world.inForce.version > 1) this.#stage.violate('a minority changed the charter');
     // "What is withdrawn opens no more": the runs that would read it are over.
     if (event.kind === 'withdraw')
       for (const run of world.state.runs.values()) this.#over(run, seq);

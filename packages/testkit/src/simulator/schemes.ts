@@ -2,8 +2,9 @@
 // What one member does by itself against the others, with its own keys: a tick far in the future,
 // an epoch that nobody else wants, and what it may carry of a maker's collateral, old, early, half
 // or another maker's; and a network that repeats what workers ask of keepers.
-import type { EventKind, Said } from '@cloister/contract';
-import { toHex } from '@cloister/core';
+import { type CharterBody, charterDigest, type EventKind, type Said } from '@cloister/contract';
+import { type Signer, toHex } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
 import type { CollateralPart } from '@cloister/evidence';
 import { mintParts } from '@cloister/evidence/mint';
 import { namedBytes, namedMaker, START_MS } from '../world/index.ts';
@@ -11,7 +12,8 @@ import { CARRIERS } from './adversaries.ts';
 import type { Committee } from './committee.ts';
 import type { KeeperNode } from './keeper-node.ts';
 import type { Message } from './network.ts';
-import { fromHexKey, MEMBERS, type Stage } from './stage.ts';
+import { eventId, fromHexKey, MEMBERS, type Stage } from './stage.ts';
+import { OWNER } from './tasks.ts';
 
 const LATEST_MS = 4_000;
 const POLL_MS = 100;
@@ -75,6 +77,17 @@ const WORK: Readonly<Record<string, Work>> = {
       await stage.network.sleep(POLL_MS);
     }
   },
+  'amends-alone': async (stage) => {
+    for (let i = 0; i < MOVES; i++) {
+      const change = AMENDMENTS[i % AMENDMENTS.length] as (typeof AMENDMENTS)[number];
+      const { body, keys } = change(stage);
+      const amend = await put(stage, stage.traitor, 'amend', body);
+      for (const signer of [stage.key(stage.traitor, 'identity'), ...keys]) {
+        await stage.order(await stage.world.sign(signer, 'sign', { amend }));
+      }
+      await stage.network.sleep(POLL_MS);
+    }
+  },
   'moves-key': async (stage, committee) => {
     const { state } = stage.world;
     await settled(stage);
@@ -117,6 +130,36 @@ const WORK: Readonly<Record<string, Work>> = {
   },
 };
 
+/** The next charter as one member would have it, and keys of its own that sign for others. */
+const AMENDMENTS: readonly ((stage: Stage) => { body: Said<'amend'>; keys: Signer[] })[] = [
+  (stage) => {
+    const environments = stage.world.inForce.environments.map((one) => {
+      const measurement = namedBytes('other', 'program');
+      const more = { measurement, source: 'mine', recipe: 'none' };
+      return { ...one, measurements: [...one.measurements, more] };
+    });
+    return { body: amending(stage, { environments }), keys: [] };
+  },
+  (stage) => {
+    const members = stage.world.inForce.members.filter(({ id }) => id !== OWNER);
+    const witnesses = { faulty: 0, quorum: 2 };
+    return { body: amending(stage, { members, witnesses }), keys: [] };
+  },
+  (stage) => {
+    const own = stage.key(`${stage.traitor}/as-owner`, 'identity');
+    const members = stage.world.inForce.members.map((one) =>
+      one.id === OWNER ? { ...one, identity: own.key } : one,
+    );
+    return { body: { ...amending(stage, { members }), replaces: [OWNER] }, keys: [own] };
+  },
+];
+
+function amending({ world }: Stage, change: Partial<CharterBody>): Said<'amend'> {
+  const before = world.inForce;
+  const charter = { ...before, ...change, version: before.version + 1 };
+  return { before: charterDigest(before, nodeCrypto), charter };
+}
+
 /** Waits until a key is in force and no epoch forms. */
 async function settled({ world: { state }, network }: Stage): Promise<void> {
   while (state.activeEpoch === null || state.formingEpoch !== null) await network.sleep(POLL_MS);
@@ -150,10 +193,12 @@ async function put<K extends EventKind>(
   member: string,
   kind: K,
   said: Said<K>,
-): Promise<void> {
+): Promise<Uint8Array> {
   stage.network.count(`adversary: ${kind}`);
   const signer = stage.key(member, kind === 'tick' ? 'witness' : 'identity');
-  await stage.order(await stage.world.sign(signer, kind, said));
+  const event = await stage.world.sign(signer, kind, said);
+  await stage.order(event);
+  return eventId(event);
 }
 
 /** Honest members carry what the maker serves, before and after the one that does it harm. */
