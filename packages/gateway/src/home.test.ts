@@ -27,7 +27,7 @@ it('are the same when they are asked for again, and not in use', async () => {
   expect(card.identity).toBe((await readOrg(home)).identity);
 });
 
-it('are taken into use: the old witness memory is set aside, and people keep their tags', async () => {
+it('are taken into use: the old memory is set aside, people keep their tags', async () => {
   await markWitnessBegun(home);
   await writeFile(join(home, 'witness'), 'memory');
   const before = await readKeys(home);
