@@ -8,7 +8,8 @@
 import { emptyState, encodeState, foldEntry, rightsOfJoin } from '@cloister/contract';
 import { parseCose } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
-import { complaintOf, startEpoch, World } from '@cloister/testkit/world';
+import { mintParts } from '@cloister/evidence/mint';
+import { complaintOf, namedMaker, startEpoch, World } from '@cloister/testkit/world';
 
 const TIMES = 9;
 const BOUND_MS = 2;
@@ -88,6 +89,31 @@ async function signatureMs(bytes) {
   const each = (cpuMs() - from) / 20;
   checks.push(each);
   return each;
+}
+
+/** A maker's longest statements, where the ledger has parts of many platforms already. */
+async function collateral() {
+  const world = await World.create();
+  const maker = namedMaker(world.seed);
+  const at = world.state.clock - 60_000;
+  const bank = world.identity('bank');
+  const of = (part, change) => mintParts(maker, { at, ...change }).find((one) => one.part === part);
+  for (const [m, member] of ['bank', 'insurer', 'hospital'].entries()) {
+    for (let i = 0; i < 16; i++) {
+      const subject = `cd${(16 * m + i).toString().padStart(10, '0')}`;
+      for (const number of [1, 2, 3, 4]) {
+        const [info] = mintParts({ ...maker, subject }, { at, number });
+        await world.must(world.identity(member), 'collateral', info);
+      }
+    }
+  }
+  const ids = (count) => names(count, 'machine').map((name) => new TextEncoder().encode(name));
+  const list = of('pck-crl', { revoked: ids(500) });
+  await cost('collateral, a list of 500', world, await world.sign(bank, 'collateral', list));
+  const advisories = names(256, 'INTEL-SA-00000-and-more-of-it');
+  const info = of('tcb-info', { advisories });
+  const wanted = 'collateral-quota';
+  await cost('collateral, TCB info', world, await world.sign(bank, 'collateral', info), { wanted });
 }
 
 async function statements() {
@@ -199,6 +225,7 @@ async function keys(seats, threshold) {
 
 say('event                                         size    processor  x a signature');
 await statements();
+await collateral();
 await charters();
 await keys(15, 8);
 await keys(48, 24);

@@ -27,7 +27,7 @@ export const PART_NAMES = ['tcb-info', 'qe-identity', 'pck-crl', 'root-crl', 'am
 export type PartName = (typeof PART_NAMES)[number];
 
 /** The most bytes of a statement, and of a certificate; Intel's have up to 8,359 and 700. */
-export const MAX_STATEMENT_BYTES = 32_768;
+export const MAX_STATEMENT_BYTES = 20_480;
 export const MAX_LINK_BYTES = 4_096;
 const MAX_PARTS = 64;
 
