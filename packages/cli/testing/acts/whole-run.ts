@@ -188,6 +188,21 @@ export function wholeRun(opened: () => Theatre): void {
       expect(malformed.stderr).toContain('[policy-malformed]');
     });
 
+    it('is undone for good by dataset withdraw, which frees its name', async () => {
+      const at = ['--home', theatre.world.homes.bank];
+      expect((await cloister(['dataset', 'add', ...written('short', 50)])).exit).toBe(0);
+      const unknown = await cloister(['dataset', 'withdraw', ...at, 'bank/nothing']);
+      expect(unknown).toMatchObject({ exit: 6, stdout: '' });
+      const done = await cloister(['dataset', 'withdraw', ...at, 'bank/short']);
+      expect(done).toMatchObject({ exit: 0, stderr: expect.not.stringContaining('error') });
+      expect(done.stdout).toBe('bank/short and all its versions: withdrawn for good\n');
+      const list = await cloister(['dataset', 'list', ...at]);
+      expect(list.stdout).toMatch(/bank\/short +1 \(retired\)/);
+      const again = await cloister(['dataset', 'withdraw', ...at, 'bank/short']);
+      expect(again.exit).toBe(6);
+      expect((await cloister(['dataset', 'add', ...written('short', 50)])).exit).toBe(0);
+    });
+
     it('that is interrupted goes on; what a stopped gateway lost is said', async () => {
       const { homes, stage } = theatre.world;
       const at = ['--home', homes.bank];
