@@ -3,7 +3,8 @@
 // Keepers and other members are a test world; the gateways and the ledger are real.
 import { readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type FilesSaid, readFileManifest } from '@cloister/contract';
+import { HttpBlobs, HttpJson } from '@cloister/api';
+import { type DatasetFile, type FilesSaid, readFileManifest } from '@cloister/contract';
 import { isCoded, systemTimers as timers, toHex, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -293,18 +294,15 @@ describe('a new group key', () => {
 
 describe('a withdrawn dataset', () => {
   it('is shown as retired everywhere, is nobody’s to ask for, and frees its name', async () => {
-    const { dataset } = await add(bank, 'ended', policy());
-    const id = dataset.dataset;
-    const request = { dataset: id };
+    const request = { dataset: (await add(bank, 'ended', policy())).dataset.dataset };
     expect(await codeOf(hospital.admin.withdrawDataset(request))).toBe('event-void');
-    expect(await codeOf(bank.admin.withdrawDataset({ ...request, version: 2 }))).toBe(
-      'dataset-not-found',
-    );
+    const second = bank.admin.withdrawDataset({ ...request, version: 2 });
+    expect(await codeOf(second)).toBe('dataset-not-found');
     const recorded = await bank.admin.withdrawDataset(request);
     expect(recorded.status).toBe('accepted');
     await hospital.gateway.follower.reached(recorded.seq + 1, 5_000);
     const listed = await hospital.admin.datasets();
-    expect(listed.find((one) => one.dataset === id)?.retired).toBe(true);
+    expect(listed.find((one) => one.dataset === request.dataset)?.retired).toBe(true);
     const task = { code: 'SELECT id FROM t', purpose: 'any', inputs: { t: 'bank/ended' } };
     expect(await codeOf(hospital.admin.checkTask(task))).toBe('dataset-not-found');
     expect(await codeOf(bank.admin.withdrawDataset(request))).toBe('event-void');
@@ -325,6 +323,28 @@ describe('leftovers', () => {
     expect(await sweep(home, now, (name) => name === 'used')).toBe(1);
     expect(await namesIn(folder)).toEqual(['used', 'young']);
     expect(await readFile(young, 'utf8')).toBe(CSV);
+  });
+});
+
+describe('another member’s gateway', () => {
+  it('passes on the files of a dataset once it has their list, to strangers too', async () => {
+    const { dataset } = await add(bank, 'passed-on', policy());
+    const state = () => hospital.gateway.follower.state;
+    await eventually(() => state().datasets.has(dataset.dataset));
+    const said = state().datasets.get(dataset.dataset)?.versions.get(1)?.body.files as FilesSaid;
+    const blobs = new HttpBlobs([new HttpJson({ base: hospital.url })], nodeCrypto);
+    const [file] = readFileManifest(await bank.gateway.blobs.get(said.manifest), said);
+    const { blob, leaves } = file as DatasetFile;
+    expect(await codeOf(blobs.get(leaves))).toBe('blob-not-found');
+    readFileManifest(await blobs.get(said.manifest), said);
+    expect(await blobs.get(leaves)).toEqual(await bank.gateway.blobs.get(leaves));
+    // Also after a start, and what no list names is still not fetched.
+    await federation.stop('hospital');
+    hospital = await federation.start('hospital');
+    const later = new HttpBlobs([new HttpJson({ base: hospital.url })], nodeCrypto);
+    expect(await later.get(blob)).toEqual(await bank.gateway.blobs.get(blob));
+    const own = await bank.gateway.blobs.put(utf8('nobody names this'));
+    expect(await codeOf(later.get(own))).toBe('blob-not-found');
   });
 });
 

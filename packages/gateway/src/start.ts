@@ -130,6 +130,7 @@ async function assemble(
   const notes = notesIn(home);
   const { gateway, fresh } = await followAndWitness({ ...parts, copy, memory, notes, onEntry });
   const { follower } = gateway;
+  await named.lookHere(blobs);
   checkMember(gateway, { founding: charter, later: config.later });
   const hosts = [config.host, ...config.hosts];
   const uploads = new Uploads(home, ports);

@@ -53,6 +53,18 @@ export function filesSaid(files: readonly DatasetFile[], manifest: Uint8Array): 
  * @throws CodedError `file-manifest-malformed`, `file-manifest-differs`, core's CBOR codes
  */
 export function readFileManifest(bytes: Uint8Array, said: FilesSaid): DatasetFile[] {
+  const files = parseFileManifest(bytes);
+  if (files.length === said.count && totalOf(files) === said.length) return files;
+  const got = `got ${files.length} files of ${totalOf(files)} bytes`;
+  const wanted = `wanted ${said.count} of ${said.length}`;
+  throw contractError('file-manifest-differs', `a list is not its event's: ${got}, ${wanted}`);
+}
+
+/**
+ * The files of a list, whatever an event says of them: each once.
+ * @throws CodedError `file-manifest-malformed`, core's CBOR codes
+ */
+export function parseFileManifest(bytes: Uint8Array): DatasetFile[] {
   if (bytes.length > MAX_MANIFEST_BYTES) throw malformed(`it has ${bytes.length} bytes`);
   const value: unknown = decodeCbor(bytes);
   if (!Array.isArray(value) || value.length !== 2 || value[0] !== VERSION) {
@@ -61,11 +73,6 @@ export function readFileManifest(bytes: Uint8Array, said: FilesSaid): DatasetFil
   const entries: unknown = value[1];
   if (!Array.isArray(entries) || entries.length > FILES_MAX) throw malformed('it lists no files');
   const files = entries.map(readEntry);
-  if (files.length !== said.count || totalOf(files) !== said.length) {
-    const got = `got ${files.length} files of ${totalOf(files)} bytes`;
-    const wanted = `wanted ${said.count} of ${said.length}`;
-    throw contractError('file-manifest-differs', `a list is not its event's: ${got}, ${wanted}`);
-  }
   const blobs = files.map(({ blob }) => blob).sort(compare);
   if (blobs.some((blob, i) => i > 0 && compare(blob, blobs[i - 1] as Uint8Array) === 0)) {
     throw malformed('it names a file twice');

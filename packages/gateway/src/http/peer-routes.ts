@@ -86,7 +86,11 @@ export function peerRoutes(
   const stored = new SignerQuota(BLOB_QUOTA, gateway.clock);
   blobRoutes(app, {
     local: gateway.blobs,
-    fetch: async (digest) => options.named.has(digest) && (await options.relay.fetch(digest)),
+    fetch: async (digest) => {
+      if (!options.named.has(digest) || !(await options.relay.fetch(digest))) return false;
+      await options.named.cameHere(digest, gateway.blobs);
+      return true;
+    },
     authoriseWrite: async (request, length) => {
       // The digest in the path is that of the body, so the signature is judged before the body.
       const caller = await callerOf(gateway, request, { sha256: digestOf(request) });
