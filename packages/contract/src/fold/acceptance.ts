@@ -71,11 +71,13 @@ export function runNotAccepted(
   return joinsNotAccepted(state, owner, activeEpochOf(state)?.epoch.joins ?? []);
 }
 
-/** Owners whose data is sealed to this group key. */
+/**
+ * Owners whose data is sealed to this group key, withdrawn data and that of members who have left
+ * included: nothing opens it by right any more, and t seats of its key still could.
+ */
 export function ownersOfKey(state: FoldState, groupKey: Uint8Array): string[] {
   const key = toHex(groupKey);
   const owners = [...state.datasets.values()]
-    .filter((dataset) => !dataset.retired)
     .filter(({ versions }) => [...versions.values()].some((v) => toHex(v.body.groupKey) === key))
     .map(({ owner }) => owner);
   return [...new Set(owners)].sort();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Charters that change on a ledger: when an amendment is in force, what it voids, and whom a
 // widening touches.
-import { equal, toHex } from '@cloister/core';
+import { equal, fromHex, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { accepted, amending, START_MS, World } from '@cloister/testkit/world';
 import { describe, expect, it } from 'vitest';
@@ -21,6 +21,9 @@ const twoSign = (draft: Draft) => {
 };
 const withBranch = (world: World) => (draft: Draft) => {
   draft.members = [...draft.members, memberNamed(world, 'branch')];
+};
+const without = (member: string) => (draft: Draft) => {
+  draft.members = draft.members.filter(({ id }) => id !== member);
 };
 const OTHER = new Uint8Array(32).fill(9);
 
@@ -141,13 +144,7 @@ describe('members', () => {
   it('leave: data retired, grants and open runs gone, ticks count no more', async () => {
     const { world, task, claims } = await joint();
     const worker = await world.joinWorker('bank', task);
-    await amend(
-      world,
-      (draft) => {
-        draft.members = draft.members.filter(({ id }) => id !== 'insurer');
-      },
-      { signers: ['hospital', 'bank'] },
-    );
+    await amend(world, without('insurer'), { signers: ['hospital', 'bank'] });
     const run = toHex(worker.body.run as Uint8Array);
     expect(world.state.runs.get(run)).toMatchObject({ status: 'failed', failure: 'member-left' });
     expect(world.state.tasks.get(toHex(task))?.grants.size).toBe(0);
@@ -238,6 +235,50 @@ describe('a widening', () => {
     expect(voidCode(await reshare())).toBe('epoch-owner-not-accepted');
     accepted(await sign(world, amendment, { signer: world.identity('insurer') }));
     accepted(await reshare());
+  });
+
+  /** A keeper on the insurer's machine, of a program that only the bank and the hospital took. */
+  async function unaccepted(world: World) {
+    await amend(world, alsoTakes('keeper'), { signers: ['bank', 'hospital'] });
+    const name = world.fresh('keeper/insurer');
+    const body = { ...world.joinBody('insurer', 'keeper', name), measurement: OTHER };
+    return accepted(await world.submit(await world.joinBytes(keysNamed(world, name).signer, body)));
+  }
+
+  it('is asked about by data that comes while the running key is dealt again', async () => {
+    const world = await World.create();
+    await amend(world, twoSign);
+    const epoch = await world.formEpoch();
+    const joins = [await unaccepted(world), ...epoch.nodes.slice(1).map(({ id }) => id)];
+    await world.nameEpoch({ joins, from: epoch.id });
+    expect(world.state.formingEpoch).not.toBeNull();
+    const seal = (owner: string) =>
+      world.put(world.identity(owner), 'dataset', world.datasetBody());
+    expect(voidCode(await seal('insurer'))).toBe('dataset-key-not-accepted');
+    accepted(await seal('hospital'));
+  });
+
+  it.each([
+    [
+      'withdrawn',
+      async (world: World, dataset: Uint8Array) => {
+        await world.must(world.identity('insurer'), 'withdraw', { dataset });
+      },
+    ],
+    [
+      'of a member who has left',
+      async (world: World) => {
+        await amend(world, without('insurer'), { signers: ['bank', 'hospital'] });
+      },
+    ],
+  ])('is asked about for data that is %s: its key could still be computed', async (_what, over) => {
+    const { world, epoch } = await joint();
+    const [owned] = [...world.state.datasets].find(([, { owner }]) => owner === 'insurer') ?? [];
+    const join = await unaccepted(world);
+    await over(world, fromHex(owned ?? ''));
+    const joins = [join, ...epoch.nodes.slice(1).map(({ id }) => id)];
+    const reshare = await world.put(world.identity('bank'), 'epoch', { joins, from: epoch.id });
+    expect(voidCode(reshare)).toBe('epoch-owner-not-accepted');
   });
 
   it('may be answered by a new key, to which only consenting owners seal', async () => {

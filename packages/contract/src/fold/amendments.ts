@@ -174,7 +174,6 @@ function gain(state: FoldState, before: CharterBody, after: CharterBody): void {
 
 /** What was a member's is nobody's: its data, its grants, and what others granted to its tasks. */
 function forgetMember(state: FoldState, id: string): void {
-  state.accepted.delete(id);
   state.ticks.delete(id);
   state.closings.delete(id);
   for (const dataset of state.datasets.values()) if (dataset.owner === id) dataset.retired = true;

@@ -8,7 +8,7 @@ import type { AdmittedEvent } from '../events/event.ts';
 import { epochNotAccepted } from './acceptance.ts';
 import { activeEpochOf, memberByIdentity } from './lookup.ts';
 import { judgeReserved } from './reserved.ts';
-import type { DatasetVersion, FoldState } from './state.ts';
+import type { DatasetVersion, Epoch, FoldState } from './state.ts';
 import { judgeTurn } from './statements.ts';
 import { type Verdict, voided } from './void-codes.ts';
 import { isRetired } from './withdrawals.ts';
@@ -35,7 +35,7 @@ export function foldDataset(state: FoldState, event: AdmittedEvent<'dataset'>): 
   const active = activeEpochOf(state);
   if (active === undefined) return voided('no-active-epoch');
   if (!equal(active.groupKey, body.groupKey)) return voided('dataset-group-key');
-  const item = epochNotAccepted(state, member.id, active.epoch);
+  const item = keyNotAccepted(state, member.id, active.epoch);
   if (item !== undefined) return voided('dataset-key-not-accepted', item);
   const before = dataset?.versions.get(body.version);
   const outOfTurn = judgeTurn(body, before?.event);
@@ -51,6 +51,16 @@ export function foldDataset(state: FoldState, event: AdmittedEvent<'dataset'>): 
     dataset.newest = Math.max(dataset.newest, body.version);
   }
   return undefined;
+}
+
+/**
+ * What this owner has not accepted of the seats that hold the running key, or will: a reshare that
+ * forms asked the owners of data under the key as it began, and asks nobody again.
+ */
+function keyNotAccepted(state: FoldState, owner: string, active: Epoch): string | undefined {
+  const forming = state.epochs.get(state.formingEpoch ?? '');
+  const next = forming?.from == null ? undefined : epochNotAccepted(state, owner, forming);
+  return next ?? epochNotAccepted(state, owner, active);
 }
 
 function judgeReseal(before: DatasetVersion, now: EventBody<'dataset'>): Verdict {
