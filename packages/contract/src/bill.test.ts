@@ -56,6 +56,14 @@ describe('bills', () => {
     expect(line?.usage).toBe([...world.state.runs.values()][0]?.usage?.event);
   });
 
+  it('say SIMULATED of a run that was, whatever the charter says later', () => {
+    const later = world.fork();
+    const { charter } = later.state;
+    if (charter === null) throw new Error('a charter is in force');
+    later.state.charter = { ...charter, simulated: false, environments: [] };
+    expect(bills(later.state, {}, proved).map(({ simulated }) => simulated)).toEqual([true, true]);
+  });
+
   it('count nothing of a worker that the reader has not found good itself', () => {
     for (const found of ['no', 'not-yet'] as const) {
       const [visits, claims] = bills(world.state, {}, { appraisedOf: () => found });

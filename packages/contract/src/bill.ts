@@ -10,7 +10,7 @@
 // run is billed whether or not it was released; one whose worker the reader has not appraised
 // itself has lines, and they are in no total.
 import { toHex } from '@cloister/core';
-import { charterOf, indexOf, ownerOf, versionKey } from './fold/lookup.ts';
+import { ownerOf, versionKey } from './fold/lookup.ts';
 import type { FoldState, Run, Task } from './fold/state.ts';
 import type { Measures } from './openings/measures.ts';
 import type { Price } from './shapes.ts';
@@ -57,7 +57,7 @@ export interface Bill {
   readonly sealed: number;
   /** How many lines it leaves out, because their workers have not been appraised by the reader. */
   readonly unproved: number;
-  /** True where the charter accepts simulated hardware, or a worker ran on it. */
+  /** True where the charter took simulated hardware when a run joined, or its own was. */
   readonly simulated: boolean;
 }
 
@@ -153,10 +153,10 @@ function addRun(
       total: 0n,
       sealed: 0,
       unproved: 0,
-      simulated: charterOf(state).simulated,
+      simulated: false,
     };
     bill.lines.push(...linesOf(of, versionKey(input), price));
-    const simulated = bill.simulated || isSimulated(state, run);
+    const simulated = bill.simulated || run.simulated;
     byParties.set(parties, { ...bill, simulated });
   }
 }
@@ -198,12 +198,6 @@ function linesOf(of: Billed, version: string, price: Price): BillLine[] {
 function amountOf(quantity: bigint | null, each: bigint, unit: bigint): bigint | null {
   if (each === 0n) return 0n;
   return quantity === null ? null : (quantity * each) / unit;
-}
-
-function isSimulated(state: FoldState, run: Run): boolean {
-  const join = state.joins.get(run.join);
-  const environment = indexOf(state).environments.get(join?.body.environment ?? '');
-  return environment?.trust === 'simulated';
 }
 
 /** What one run over one input costs, in millionths, before it has happened. */

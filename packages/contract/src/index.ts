@@ -56,7 +56,7 @@ export {
 export { judgeStanding } from './fold/places.ts';
 export { awaitsTick } from './fold/proposals.ts';
 export * from './fold/rights.ts';
-export { judgeSeats } from './fold/seats.ts';
+export { judgeSeats, secondSeat } from './fold/seats.ts';
 export * from './fold/state.ts';
 export { decodeState, encodeState, STATE_SCHEMA } from './fold/state-codec.ts';
 export { LANDING_MAX, placed, STATEMENT_LANDING } from './fold/statements.ts';

@@ -97,7 +97,7 @@ export const AMEND_SCENARIOS: [VoidCode, Scenario][] = [
   [
     'amend-key-used',
     ({ world, worker }) => {
-      const named = { ...memberNamed(world, 'branch'), hpke: worker.body.hpke };
+      const named = { ...memberNamed(world, 'branch'), witness: worker.signer.key };
       const joins = (draft: Draft) => {
         draft.members = [...draft.members, named];
       };

@@ -22,6 +22,7 @@
 import type { PartialOpening } from '@cloister/api';
 import { attestedError, crossed } from '@cloister/attested';
 import {
+  type AppraisedState,
   type Appraiser,
   agreedTime,
   columnsDigest,
@@ -29,6 +30,7 @@ import {
   contractError,
   decodeTaskOpenings,
   evidenceRefused,
+  type FoldState,
   type Follower,
   judgeStanding,
   type OpenedColumn,
@@ -108,7 +110,8 @@ export async function decide(
 ): Promise<Decision> {
   const fresh = await checkFreshness(ports, request);
   const rights = checkRights(ports, share, request);
-  const parts = await checkTimes(ports, rights, fresh);
+  const head = headOf(ports.follower.state);
+  const parts = await checkTimes(ports, rights, { fresh, head });
   const contents = checkOpenings(ports, rights, request.openings);
   const suppression = checkPolicy(contents);
   const { genesis } = ports;
@@ -116,7 +119,7 @@ export async function decide(
   const wanted = openedColumns({ genesis, inputs, contents, suppression });
   const keys = await fetchKeys(ports, wanted);
   checkUnmoved(ports, request, rights);
-  const receipt = receiptFor(ports, share, { rights, wanted, parts });
+  const receipt = receiptFor(ports, share, { rights, wanted, parts, head });
   return { ...openColumns(ports, share, wanted, keys), receipt };
 }
 
@@ -209,11 +212,18 @@ function checkUnmoved(ports: OpenPorts, request: OpenRequest, before: Allowed): 
   throw keeperError('ledger-moved', message);
 }
 
+/** The head that evidence is judged at: the fold moves on meanwhile, and a receipt names this. */
+type Head = AppraisedState & Pick<FoldState, 'seq'>;
+
+function headOf({ seq, genesis, charter, clock, collateral, joins, tasks }: FoldState): Head {
+  return { seq, genesis, charter, clock, collateral: new Map(collateral), joins, tasks };
+}
+
 /** Steps 4 and 5. */
 async function checkTimes(
   ports: OpenPorts,
   rights: Allowed,
-  fresh: Freshness,
+  { fresh, head }: { fresh: Freshness; head: Head },
 ): Promise<Uint8Array[]> {
   const { charter } = ports.follower;
   const times = fresh.times.map((time) => time.timeSeconds * 1000);
@@ -224,7 +234,7 @@ async function checkTimes(
     throw keeperError('run-expired', message);
   }
   const used = new Map<string, Uint8Array>();
-  for (const key of rights.roster) await checkEvidence(ports, key, { now, used });
+  for (const key of rights.roster) await checkEvidence(ports, key, { now, used, head });
   return [...used.values()].sort(compare);
 }
 
@@ -232,12 +242,11 @@ async function checkTimes(
 async function checkEvidence(
   ports: OpenPorts,
   key: string,
-  { now, used }: { now: number; used: Map<string, Uint8Array> },
+  { now, used, head }: { now: number; used: Map<string, Uint8Array>; head: Head },
 ): Promise<void> {
-  const { state } = ports.follower;
-  const place = state.joins.get(key)?.body.place;
+  const place = head.joins.get(key)?.body.place;
   const whose = place === undefined ? "the worker's" : `the node's at place ${place}`;
-  const appraised = await ports.appraiser.appraise(state, key);
+  const appraised = await ports.appraiser.appraise(head, key);
   if (!appraised.ok) {
     const { wanted, got } = appraised.mismatch;
     const message = `evidence is refused, ${whose}: wanted ${wanted}, got ${got}`;
@@ -253,15 +262,16 @@ async function checkEvidence(
 
 /** What is opened, to whom, and as it was judged. Synchronous, as the opening is. */
 function receiptFor(
-  { crypto, follower }: OpenPorts,
+  { crypto }: OpenPorts,
   { epoch, seat }: KeyShare,
   of: {
     rights: Allowed;
     wanted: readonly OpenedColumn[];
     parts: readonly Uint8Array[];
+    head: Head;
   },
 ): OpeningReceipt {
-  const { rights, wanted, parts } = of;
+  const { rights, wanted, parts, head } = of;
   return {
     task: fromHex(rights.taskKey),
     run: fromHex(rights.runKey),
@@ -270,7 +280,7 @@ function receiptFor(
     roster: rights.roster.map((key) => fromHex(key)),
     columns: columnsDigest(columnsOpened(rights.inputs, wanted), crypto),
     parts,
-    size: follower.state.seq,
+    size: head.seq,
   };
 }
 

@@ -86,6 +86,15 @@ const CASES: [string, (draft: Draft) => void, string, string | undefined, boolea
   ['other rules', (d) => (d.fold = 2), 'widens', 'fold', true],
   ['another name', (d) => (d.name = 'x'), 'neutral', undefined, true],
   [
+    'another recipe of a measurement',
+    worker(({ measurements }) => ({
+      measurements: measurements.map((m) => ({ ...m, recipe: 'x' })),
+    })),
+    'neutral',
+    undefined,
+    true,
+  ],
+  [
     'other deadlines',
     (d) => (d.deadlines = { ...d.deadlines, run: 1 }),
     'neutral',

@@ -225,7 +225,15 @@ function measurementChanges(was: Environment, now: Environment): CharterChange[]
   const has = new Map(now.measurements.map((m) => [toHex(m.measurement), m.measurement]));
   const gained = [...has].filter(([hex]) => !had.has(hex));
   const lost = [...had].filter(([hex]) => !has.has(hex));
+  const told = was.measurements.flatMap(({ measurement, source, recipe }) => {
+    const is = now.measurements.find((m) => toHex(m.measurement) === toHex(measurement));
+    const same = is === undefined || (is.source === source && is.recipe === recipe);
+    if (same) return [];
+    const of = `measurement ${short(toHex(measurement))} of ${id}`;
+    return [neutral(`${of} is said to come from ${is.source} by ${is.recipe}`)];
+  });
   return [
+    ...told,
     ...gained.map(([hex, m]) =>
       widens(`${id} takes measurement ${short(hex)}, too`, measurementItem(id, m)),
     ),

@@ -50,7 +50,7 @@ export function vendorHoldings(seats: readonly Seat[], rule: VendorRule): Holdin
   const worst =
     families.length > EXACT_FAMILIES || perSeat.every((f) => f.length === 1)
       ? { who: names.slice(0, size), seats: sum(families.slice(0, size).map(([, n]) => n)) }
-      : worstSet(perSeat, names, size);
+      : worstSet(perSeat, families, size);
   return [...operators, { code: 'vendor-rule', ...worst, most }];
 }
 
@@ -74,28 +74,34 @@ export function mostSeats(rule: VendorRule, families: number, operators: number)
   return Math.min(byOperator, families * each + (most % together));
 }
 
-/** The set of `size` families that covers the most seats, by trying every one. */
+/**
+ * The set of `size` families that covers the most seats. Tries every one that could still be the
+ * worst: families come with most seats first, and what those that follow hold is the most that
+ * they can add. Seats of the same families are one line, with their number.
+ */
 function worstSet(
   perSeat: readonly (readonly string[])[],
-  names: readonly string[],
+  families: readonly (readonly [string, number])[],
   size: number,
 ): { who: string[]; seats: number } {
-  let worst = { who: [] as string[], seats: 0 };
-  const chosen: string[] = [];
-  const visit = (from: number): void => {
-    if (chosen.length === size) {
-      const held = perSeat.filter((families) => families.some((f) => chosen.includes(f))).length;
-      if (held > worst.seats) worst = { who: [...chosen], seats: held };
-      return;
-    }
-    for (let i = from; i < names.length; i++) {
-      chosen.push(names[i] as string);
-      visit(i + 1);
-      chosen.pop();
-    }
+  const place = new Map(families.map(([name], i) => [name, 1 << i]));
+  const lines = [...countBy(perSeat.map((names) => [names.join('+')]))].map(([names, seats]) => {
+    const mask = names.split('+').reduce((all, name) => all | (place.get(name) ?? 0), 0);
+    return { mask, seats };
+  });
+  const holding = (chosen: number) =>
+    sum(lines.map(({ mask, seats }) => ((mask & chosen) === 0 ? 0 : seats)));
+  let worst = { chosen: 0, seats: 0 };
+  const visit = (from: number, chosen: number, left: number): void => {
+    const seats = holding(chosen);
+    if (seats > worst.seats) worst = { chosen, seats };
+    const most = sum(families.slice(from, from + left).map(([, n]) => n));
+    if (left === 0 || seats + most <= worst.seats) return;
+    for (let i = from; i < families.length; i++) visit(i + 1, chosen | (1 << i), left - 1);
   };
-  visit(0);
-  return worst;
+  visit(0, 0, size);
+  const who = families.map(([name]) => name).filter((_, i) => (worst.chosen & (1 << i)) !== 0);
+  return { who, seats: worst.seats };
 }
 
 function countBy(groups: readonly (readonly string[])[]): Map<string, number> {

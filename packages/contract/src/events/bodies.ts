@@ -42,7 +42,7 @@ export const amendBody = z.strictObject({
   charter: charterBody,
   /** Members whose keys others replace, because they are lost: their old keys say nothing here. */
   replaces: distinctSlugs.optional(),
-  ...landing,
+  ...turn,
 });
 
 /** Agrees to an amendment, by event id: an open one, or late to the one in force. */
@@ -96,7 +96,7 @@ export const joinBody = z.strictObject({
 export const epochBody = z.strictObject({
   joins: z.array(digest).min(1).max(99),
   from: digest.optional(),
-  ...landing,
+  ...turn,
 });
 
 /**

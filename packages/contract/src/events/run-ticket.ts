@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A run's ticket: the proposer asks one operator to run its task once. A worker's join carries it,
 // so an operator burns only runs that it was asked for. A COSE_Sign1 under the proposer's identity
-// key, subject `run-ticket`, payload [1, genesis, task, run, operator, until]. spec/events.md,
+// key, subject `run-ticket`, payload [1, genesis, task, run, operator, until, place or null]. spec/events.md,
 // "Tickets and receipts".
 import type { CryptoPort, Signer } from '@cloister/core';
 import { contractError } from '../errors.ts';
@@ -19,6 +19,8 @@ export interface RunTicket {
   readonly operator: string;
   /** Ledger time, in milliseconds, from which it is worth nothing. */
   readonly until: number;
+  /** The place in a distributed run; absent where one worker runs the task alone. */
+  readonly place?: number;
 }
 
 /** A ticket whose signature holds, and the key that signed it. */
@@ -31,8 +33,8 @@ export function signRunTicket(
   issuer: string,
   { genesis, ticket }: { genesis: Uint8Array; ticket: RunTicket },
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { task, run, operator, until } = ticket;
-  const fields = [task, run, operator, until];
+  const { task, run, operator, until, place = null } = ticket;
+  const fields = [task, run, operator, until, place];
   return signCarried(proposer, issuer, { subject: TICKET_SUBJECT, genesis, fields });
 }
 
@@ -41,14 +43,18 @@ export async function readRunTicket(
   bytes: Uint8Array,
   { genesis, crypto }: { genesis: Uint8Array; crypto: CryptoPort },
 ): Promise<SignedTicket> {
-  const of = { subject: TICKET_SUBJECT, genesis, count: 4, crypto };
+  const of = { subject: TICKET_SUBJECT, genesis, count: 5, crypto };
   const { fields, signer } = await readCarried(bytes, of, malformed);
-  const [task, run, operator, until] = fields;
+  const [task, run, operator, until, place] = fields;
   if (!isBytes(task, 32) || !isBytes(run, 16)) throw malformed('task or run is no id');
   if (typeof operator !== 'string' || typeof until !== 'number' || !Number.isSafeInteger(until)) {
     throw malformed('operator or end is missing');
   }
-  return { task, run, operator, until, signer };
+  if (place !== null && !(Number.isSafeInteger(place) && (place as number) > 0)) {
+    throw malformed('the place is no number');
+  }
+  const at = place === null ? {} : { place: place as number };
+  return { task, run, operator, until, ...at, signer };
 }
 
 function malformed(why: string) {

@@ -127,6 +127,22 @@ describe('an amendment', () => {
   });
 });
 
+describe('an amendment of its author’s', () => {
+  it('that was kept back replaces no newer one, nor what others signed of it', async () => {
+    const world = await World.create();
+    const wish = (name: string) => ({
+      before: charterDigest(world.inForce, nodeCrypto),
+      charter: nextCharter(world, renamed(name)),
+    });
+    const kept = await world.sign(world.identity('bank'), 'amend', wish('old'));
+    const now = accepted(await world.put(world.identity('bank'), 'amend', wish('new')));
+    accepted(await sign(world, now, { signer: world.identity('insurer') }));
+    expect(voidCode(await world.submit(kept))).toBe('statement-not-next');
+    accepted(await sign(world, now, { signer: world.identity('hospital') }));
+    expect(world.inForce.name).toBe('new');
+  });
+});
+
 describe('members', () => {
   it('join by the quorum’s word and their own', async () => {
     const world = await World.create();

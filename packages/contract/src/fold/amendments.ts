@@ -18,6 +18,7 @@ import { endEpoch } from './epoch-ends.ts';
 import { charterIndex, charterOf, memberByIdentity, ownerOf } from './lookup.ts';
 import { endRun, openRunsOf } from './runs.ts';
 import type { Amendment, FoldState } from './state.ts';
+import { judgeTurn, newestWish } from './statements.ts';
 import { type Verdict, voided } from './void-codes.ts';
 
 export function foldAmend(state: FoldState, event: AdmittedEvent<'amend'>): Verdict {
@@ -34,6 +35,9 @@ export function foldAmend(state: FoldState, event: AdmittedEvent<'amend'>): Verd
   }
   const wrong = judgeNext(state, before, event);
   if (wrong !== undefined || charterDigest === undefined) return wrong;
+  const outOfTurn = judgeTurn(body, newestWish(state, 'amend', author.id));
+  if (outOfTurn !== undefined) return outOfTurn;
+  state.wishes.set(`amend/${author.id}`, event.key);
   forgetLate(state);
   for (const [key, open] of state.amendments) {
     if (open.author === author.id) state.amendments.delete(key);

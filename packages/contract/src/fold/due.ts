@@ -2,8 +2,7 @@
 // What the clock ends. Whoever opens something with a deadline puts it here, soonest first; when
 // the clock has moved, what is due ends, each thing once. So a tick costs what it ends and nothing
 // for what goes on. A run that recorded nothing in its time has failed. A task rests once nothing
-// about it can land any more, and is forgotten with its runs and the joins of their nodes. A
-// keeper's join goes some time after its machine has joined anew, but for one with a seat. Whoever
+// about it can land any more, and is forgotten with its runs and the joins of their nodes: whoever
 // wants them for bills and audits keeps an archive (archive.ts). spec/events.md, "Lifetimes".
 import { toHex } from '@cloister/core';
 import { charterOf } from './lookup.ts';
@@ -33,8 +32,7 @@ export function endDue(state: FoldState): void {
   const due = state.due.splice(0, still === -1 ? state.due.length : still);
   for (const { what, key } of due) {
     if (what === 'run') endRun(state, key, 'run-deadline');
-    else if (what === 'task') rest(state, key);
-    else succeed(state, key);
+    else rest(state, key);
   }
 }
 
@@ -63,23 +61,12 @@ function rest(state: FoldState, key: string): void {
   state.forgotten.push({ task: [key, task], runs, joins });
 }
 
-/** Forgets the join of a keeper whose machine has joined anew, once it has no seat. */
-function succeed(state: FoldState, key: string): void {
-  const seated = [state.activeEpoch, state.formingEpoch].some((epoch) => {
-    return epoch !== null && state.epochs.get(epoch)?.joins.includes(key) === true;
-  });
-  if (seated) schedule(state, { at: restsAt(state, state.clock), what: 'join', key });
-  else state.forgotten.push({ task: null, runs: [], joins: takeJoins(state, [key]) });
-}
-
 /** Takes joins out of the state, and their keys with them. */
-function takeJoins(state: FoldState, keys: readonly string[]): [string, Join][] {
+export function takeJoins(state: FoldState, keys: readonly string[]): [string, Join][] {
   return keys.flatMap((key): [string, Join][] => {
     const join = state.joins.get(key);
     if (join === undefined) return [];
-    for (const used of [join.signer, join.body.tls, join.body.hpke]) {
-      state.nodeKeys.delete(toHex(used));
-    }
+    state.nodeKeys.delete(toHex(join.signer));
     state.joins.delete(key);
     return [[key, join]];
   });

@@ -2,12 +2,14 @@
 // How an attempt at a key ends without one: a keeper's `epoch-abort`, a judged complaint, or a
 // phase's deadline. Seats that are proved to be at fault (an upheld complaint's dealer, an
 // unfounded one's author) or silent past the deadline are excluded: their joins take no seat again.
-// An abort is a keeper's word and excludes nobody. The running epoch is never touched.
+// An abort is a keeper's word and excludes nobody; so is an acknowledgement of something else. They
+// are remembered: others need not wait for such an operator (seats.ts). The running epoch is never
+// touched.
 // spec/events.md.
 import { equal, toHex } from '@cloister/core';
 import type { AdmittedEvent } from '../events/event.ts';
 import { activeEpochOf } from './lookup.ts';
-import type { Epoch, FoldState } from './state.ts';
+import type { Epoch, EpochEnd, FoldState } from './state.ts';
 import { type Verdict, voided } from './void-codes.ts';
 
 /**
@@ -16,12 +18,12 @@ import { type Verdict, voided } from './void-codes.ts';
  */
 export function endEpoch(
   state: FoldState,
-  end: { code: string; faults: string[]; wanted: string; got: string },
+  { doubted = [], ...end }: Omit<EpochEnd, 'doubted'> & Partial<EpochEnd>,
 ): void {
   const epoch = state.formingEpoch === null ? undefined : state.epochs.get(state.formingEpoch);
   if (epoch === undefined) return;
   epoch.status = 'ended';
-  epoch.end = end;
+  epoch.end = { ...end, doubted };
   const seated = activeEpochOf(state)?.epoch.joins ?? [];
   for (const key of end.faults) {
     const join = state.joins.get(key);
@@ -80,7 +82,8 @@ export function foldEpochAbort(state: FoldState, event: AdmittedEvent<'epoch-abo
   if ('sentence' in found) return found;
   const { against, code, wanted, got } = event.body;
   if (against > found.epoch.joins.length) return voided('abort-seat-unknown', `seat ${against}`);
-  endEpoch(state, { code, faults: [], wanted, got: `seat ${against}: ${got}` });
+  const doubted = [found.epoch.joins[event.body.seat - 1] as string];
+  endEpoch(state, { code, faults: [], doubted, wanted, got: `seat ${against}: ${got}` });
   return undefined;
 }
 

@@ -46,9 +46,9 @@ export function foldCommit(state: FoldState, event: AdmittedEvent<'commit'>): Ve
   if (epoch.receiving.has(seat)) return voided('seat-already-done', `seat ${seat} has committed`);
   const dealer = dealerNumber(state, epoch, seat);
   if ((dealer === undefined) !== (hash === undefined)) return voided('commit-hash', `seat ${seat}`);
-  const known = [...epoch.receiving.values()].some((key) => equal(key, receive));
-  if (known || state.nodeKeys.has(toHex(receive)))
-    return voided('commit-key-reused', `seat ${seat}`);
+  // Compared with the seat's own key alone: another's, named first, would shut that one out.
+  const own = state.joins.get(epoch.joins[seat - 1] ?? '')?.body.hpke;
+  if (own !== undefined && equal(own, receive)) return voided('commit-key-reused', `seat ${seat}`);
   epoch.receiving.set(seat, receive);
   if (dealer !== undefined && hash !== undefined) epoch.commits.set(dealer, hash);
   if (epoch.receiving.size === epoch.joins.length) enter(state, epoch, 'reveal');
@@ -103,13 +103,25 @@ export function foldAck(state: FoldState, event: AdmittedEvent<'ack'>): Verdict 
   if (before != null && !equal(before, groupKey)) return voided('ack-group-key', `seat ${seat}`);
   epoch.acks.set(seat, { transcript, groupKey });
   if (epoch.acks.size < epoch.joins.length) return undefined;
-  const same = [...epoch.acks.values()].every(
-    (ack) => equal(ack.transcript, transcript) && equal(ack.groupKey, groupKey),
-  );
-  if (same) activate(state, key, epoch, { transcript, groupKey });
-  else
-    endEpoch(state, { code: 'acks-differ', faults: [], wanted: 'one transcript', got: 'several' });
+  const doubted = dissenters(epoch);
+  if (doubted.length === 0) activate(state, key, epoch, { transcript, groupKey });
+  else {
+    const said = { wanted: 'one transcript', got: 'several' };
+    endEpoch(state, { code: 'acks-differ', faults: [], doubted, ...said });
+  }
   return undefined;
+}
+
+/** Joins that acknowledged something else than most did; all, where no more than others did. */
+function dissenters(epoch: Epoch): string[] {
+  const said = new Map<string, string[]>();
+  for (const [seat, { transcript, groupKey }] of epoch.acks) {
+    const what = `${toHex(transcript)}/${toHex(groupKey)}`;
+    said.set(what, [...(said.get(what) ?? []), epoch.joins[seat - 1] as string]);
+  }
+  if (said.size === 1) return [];
+  const [most = [], next = []] = [...said.values()].sort((a, b) => b.length - a.length);
+  return epoch.joins.filter((join) => most.length === next.length || !most.includes(join));
 }
 
 function enter(state: FoldState, epoch: Epoch, phase: EpochPhase): void {
@@ -127,6 +139,7 @@ function activate(
   if (before !== undefined) {
     before.status = 'superseded';
     before.supersededSeq = state.seq;
+    before.supersededAt = state.clock;
   }
   // A new key begins a lineage of its own; that of a reshare is computed again from its first.
   if (epoch.from === null)

@@ -75,6 +75,7 @@ const NOT_A_STATEMENT: ReadonlySet<VoidCode> = new Set([
   'not-a-member',
   'duplicate',
   'statement-late',
+  'statement-window',
   'not-a-node',
   'join-operator-unknown',
   'join-operator-key',
@@ -84,7 +85,7 @@ const NOT_A_STATEMENT: ReadonlySet<VoidCode> = new Set([
 
 /** Folds one admitted event into `state`, which it changes, and says what became of it. */
 export function fold(state: FoldState, event: AnyEvent): Outcome {
-  state.forgotten = [];
+  begin(state);
   const verdict = judge(state, event);
   remember(state, event, verdict);
   return outcome(state, verdict);
@@ -99,9 +100,6 @@ export function fold(state: FoldState, event: AnyEvent): Outcome {
  */
 function remember(state: FoldState, { kind, key }: AnyEvent, verdict: Verdict): void {
   const { seq, recent } = state;
-  const old = recent.get(seq - LANDING_MAX) ?? '';
-  for (const ids of [state.seen, state.voids]) ids.delete(old);
-  recent.delete(seq - LANDING_MAX);
   if (kind === 'tick' || kind === 'charter' || kind === 'collateral') return;
   const stays = STATEMENTS.has(kind) && !NOT_A_STATEMENT.has(verdict?.code ?? 'duplicate');
   if (verdict !== undefined && !stays) return;
@@ -109,9 +107,19 @@ function remember(state: FoldState, { kind, key }: AnyEvent, verdict: Verdict): 
   recent.set(seq, key);
 }
 
+/** Called at every entry, whatever it is: the id that could not land any more goes. */
+function begin(state: FoldState): void {
+  const { seq, recent } = state;
+  state.forgotten = [];
+  const old = recent.get(seq - LANDING_MAX);
+  if (old === undefined) return;
+  for (const ids of [state.seen, state.voids]) ids.delete(old);
+  recent.delete(seq - LANDING_MAX);
+}
+
 /** Takes the position of an entry whose bytes are no event; `reason` is the error's code. */
 export function foldInadmissible(state: FoldState, reason: string): Outcome {
-  state.forgotten = [];
+  begin(state);
   return outcome(state, voided('inadmissible', reason));
 }
 

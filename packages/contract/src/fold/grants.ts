@@ -6,12 +6,14 @@
 // from every grant that counted. A person's newer grant replaces the older one; a decline takes
 // away all of its owner's. spec/events.md, "approve".
 import { toHex } from '@cloister/core';
+import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
 import { firstUnknown, type Input } from '../shapes.ts';
 import { schedule } from './due.ts';
 import {
   activeEpochOf,
   charterOf,
+  indexOf,
   inputsOwnedBy,
   isMember,
   memberByIdentity,
@@ -218,6 +220,12 @@ export function judgeInput(state: FoldState, task: Task, input: Input, run?: Run
   return undefined;
 }
 
+/** Whether what comes of a run in this place has to say so: later charters do not change it. */
+function isSimulated(state: FoldState, { environment }: EventBody<'join'>): boolean {
+  const { trust } = indexOf(state).environments.get(environment) ?? {};
+  return charterOf(state).simulated || trust === 'simulated';
+}
+
 /** Takes one run from every grant that counted, and opens the run. Called once, at the join. */
 export function consumeRun(state: FoldState, event: AdmittedEvent<'join'>): void {
   const taskKey = toHex(event.body.task as Uint8Array);
@@ -249,6 +257,7 @@ export function consumeRun(state: FoldState, event: AdmittedEvent<'join'>): void
     at: state.clock,
     until,
     deadline,
+    simulated: isSimulated(state, event.body),
     paid: [...paid].sort((a, b) => a - b),
     usage: null,
     releasedSeq: null,

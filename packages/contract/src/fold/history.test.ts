@@ -3,10 +3,12 @@
 import { toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import {
+  accepted,
   complaintOf,
   EPOCH_PHASE_MS,
   type Node,
   namedPoint,
+  namedSigner,
   RELEASE_MS,
   RUN_MS,
   START_MS,
@@ -152,6 +154,28 @@ describe('epochs', () => {
     const task = await world.propose('bank', [claims]);
     await world.approve('insurer', task, [claims]);
     await world.joinWorker('bank', task);
+  });
+
+  it('shut nobody out whose keys another named first', async () => {
+    const world = await World.create();
+    const name = world.fresh('victim');
+    const signer = namedSigner(world.seed, name);
+    const mine = world.joinBody('hospital', 'keeper', name);
+    const inFlight = await world.joinBytes(signer, mine);
+    const squat = async (keys: { tls?: Uint8Array; hpke?: Uint8Array }) => {
+      const own = world.fresh('squat');
+      const body = { ...world.joinBody('bank', 'keeper', own), ...keys };
+      accepted(await world.submit(await world.joinBytes(namedSigner(world.seed, own), body)));
+    };
+    await squat({ tls: mine.tls, hpke: mine.hpke });
+    await squat({ tls: signer.key });
+    accepted(await world.submit(inFlight));
+    const { id, nodes } = await startEpoch(world);
+    const [one, two] = nodes.map((_, i) => world.commitBody(id, i + 1, world.deal(id, 3)[i]));
+    await squat({ hpke: one?.receive as Uint8Array });
+    const [first, second] = nodes as [Node, Node];
+    accepted(await world.put(second.signer, 'commit', { ...two, receive: one?.receive } as never));
+    accepted(await world.put(first.signer, 'commit', one as never));
   });
 
   it('exclude the silent at a deadline, and the attempt repeats without them', async () => {

@@ -7,7 +7,7 @@ import { equal, toHex } from '@cloister/core';
 import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
 import { runNotAccepted } from './acceptance.ts';
-import { restsAt, schedule } from './due.ts';
+import { restsAt, takeJoins } from './due.ts';
 import { consumeRun, DRIVER, judgeRun } from './grants.ts';
 import { charterOf, indexOf, ownerOf } from './lookup.ts';
 import { judgePlace, judgeStanding } from './places.ts';
@@ -16,6 +16,8 @@ import { type Verdict, voided } from './void-codes.ts';
 
 /** Entries after its end for which joins may still name a charter's version. */
 const CHARTER_WINDOW = 4_096;
+/** Joins of keepers on one machine that are kept without a seat. */
+const KEEPERS_MAX = 4;
 
 export function foldJoin(state: FoldState, event: AdmittedEvent<'join'>): Verdict {
   const wrong = judgeNode(state, event) ?? judgeKeys(state, event);
@@ -27,8 +29,8 @@ export function foldJoin(state: FoldState, event: AdmittedEvent<'join'>): Verdic
     if ((body.place ?? DRIVER) === DRIVER) consumeRun(state, event);
     else runOf(state, body)?.roster.set(body.place as number, event.key);
   }
-  if (body.role === 'keeper') scheduleSuccession(state, body);
-  for (const key of keysOf(event)) state.nodeKeys.set(key, event.key);
+  if (body.role === 'keeper') succeed(state, event.key, body);
+  state.nodeKeys.set(toHex(event.signer), event.key);
   state.joins.set(event.key, {
     body,
     signer: event.signer,
@@ -39,14 +41,32 @@ export function foldJoin(state: FoldState, event: AdmittedEvent<'join'>): Verdic
   return undefined;
 }
 
-/** The machine's keepers before this one go, once nothing of theirs can count any more. */
-function scheduleSuccession(state: FoldState, { operator, hardware }: EventBody<'join'>): void {
-  const leaving = new Set(state.due.flatMap(({ what, key }) => (what === 'join' ? key : [])));
-  for (const [key, { body }] of state.joins) {
-    const same = body.role === 'keeper' && body.operator === operator;
-    if (!same || leaving.has(key) || !equal(body.hardware, hardware)) continue;
-    schedule(state, { at: restsAt(state, state.clock), what: 'join', key });
+/**
+ * A machine has a few keepers' joins at most, but for those in use: the oldest of the others is
+ * forgotten. Whoever holds an operator's key could otherwise fill every reader's memory.
+ */
+function succeed(state: FoldState, key: string, body: EventBody<'join'>): void {
+  const machine = `${body.operator}/${toHex(body.hardware)}`;
+  const joins = [...(state.machines.get(machine) ?? []), key];
+  const over = joins.length - KEEPERS_MAX;
+  const idle = over > 0 ? joins.filter((one) => one !== key && !inUse(state, one)) : [];
+  const gone = idle.slice(0, Math.max(over, 0));
+  state.machines.set(
+    machine,
+    joins.filter((one) => !gone.includes(one)),
+  );
+  if (gone.length > 0) {
+    state.forgotten.push({ task: null, runs: [], joins: takeJoins(state, gone) });
   }
+}
+
+/** Whether a keeper has a seat, or had one so lately that its receipts still count. */
+function inUse(state: FoldState, key: string): boolean {
+  for (const { status, joins, supersededAt } of state.epochs.values()) {
+    if (status === 'ended' || !joins.includes(key)) continue;
+    if (status !== 'superseded' || restsAt(state, supersededAt ?? 0) > state.clock) return true;
+  }
+  return false;
 }
 
 function judgeNode(state: FoldState, event: AdmittedEvent<'join'>): Verdict {
@@ -76,16 +96,18 @@ function judgeCharter(state: FoldState, named: number): Verdict {
   return voided('join-charter-version', `got ${named}, wanted ${version}`);
 }
 
+/**
+ * The signing key is no other node's, and none of the three is the charter's. Of other nodes' keys
+ * the signing key alone is compared: it alone is proved here, and whoever names another's TLS or
+ * HPKE key gains nothing by it, but would keep the other out if its join landed first.
+ */
 function judgeKeys(state: FoldState, event: AdmittedEvent<'join'>): Verdict {
-  const mine = keysOf(event);
+  const signer = toHex(event.signer);
+  const mine = [signer, toHex(event.body.tls), toHex(event.body.hpke)];
   const { keys } = indexOf(state);
-  const reused = mine.find((key) => state.nodeKeys.has(key) || keys.has(key));
+  const reused = state.nodeKeys.has(signer) ? signer : mine.find((key) => keys.has(key));
   if (reused !== undefined) return voided('join-key-reused', `${reused.slice(0, 16)}...`);
   return undefined;
-}
-
-function keysOf(event: AdmittedEvent<'join'>): string[] {
-  return [event.signer, event.body.tls, event.body.hpke].map(toHex);
 }
 
 function judgeWorker(state: FoldState, event: AdmittedEvent<'join'>): Verdict {
@@ -121,7 +143,8 @@ function judgeTicket(
     equal(ticket.signer, proposer.identity) &&
     equal(ticket.task, body.task as Uint8Array) &&
     equal(ticket.run, body.run as Uint8Array) &&
-    ticket.operator === body.operator;
+    ticket.operator === body.operator &&
+    ticket.place === body.place;
   if (!same) return voided('join-ticket');
   if (state.clock < ticket.until) return undefined;
   return voided('join-ticket-expired', `ended at ${ticket.until}, the clock is ${state.clock}`);

@@ -2,7 +2,7 @@
 // What the state forgets, when, and that nothing which was forgotten can come back.
 import { toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
-import { RELEASE_MS, RUN_MS, World } from '@cloister/testkit/world';
+import { type Node, RELEASE_MS, RUN_MS, World } from '@cloister/testkit/world';
 import { describe, expect, it } from 'vitest';
 import { bills } from '../bill.ts';
 import { Archive } from './archive.ts';
@@ -12,6 +12,28 @@ import { encodeState } from './state-codec.ts';
 import { LANDING_MAX } from './statements.ts';
 
 describe('ids of statements', () => {
+  it('are forgotten at any entry, one that is no event included', async () => {
+    const world = await World.create();
+    await world.formEpoch();
+    const { dataset } = await world.addDataset('bank');
+    const key = world.state.datasets.get(toHex(dataset))?.versions.get(1)?.event ?? '';
+    const at = world.state.seen.get(key) ?? 0;
+    world.state.seq = at + LANDING_MAX;
+    await world.submit(Uint8Array.of(1));
+    expect(world.state.seen.has(key)).toBe(false);
+  });
+
+  it('too far ahead of their time are not kept: they may land once it has come', async () => {
+    const world = await World.create();
+    await world.formEpoch();
+    const within = world.state.seq + LANDING_MAX + 9;
+    const said = { ...world.datasetBody(), within };
+    const early = await world.put(world.identity('bank'), 'dataset', said);
+    expect(early.outcome).toMatchObject({ code: 'statement-window' });
+    world.state.seq += 20;
+    expect((await world.submit(early.bytes)).outcome.status).toBe('accepted');
+  });
+
   it('are remembered while the statement could land, and then it is late', async () => {
     const world = await World.create();
     await world.formEpoch();
@@ -110,24 +132,31 @@ describe('a task', () => {
 });
 
 describe("a keeper's join", () => {
-  it('goes some time after its machine has joined anew, but for one with a seat', async () => {
+  it('goes when its machine has joined anew often enough, but for one in use', async () => {
     const world = await World.create();
     const { state } = world;
-    const spare = await world.joinKeeper('bank');
     const formed = await world.formEpoch();
-    const again = await world.joinKeeper('bank');
     const seat = formed.nodes[2] as (typeof formed.nodes)[number];
-    const known = () => [spare, seat, again].map(({ id }) => state.joins.has(toHex(id)));
-    const rests = state.clock + RUN_MS + RELEASE_MS + 1;
-    await world.tickAll(rests - 1);
-    expect(known()).toEqual([true, true, true]);
-    await world.tickAll(rests);
-    expect(known()).toEqual([false, true, true]);
-    expect([...state.nodeKeys.values()]).not.toContain(toHex(spare.id));
-    // Its seat over, it goes the next time.
+    const spares: Node[] = [];
+    for (let i = 0; i < 6; i++) spares.push(await world.joinKeeper('bank'));
+    const known = () => [seat, ...spares].map(({ id }) => state.joins.has(toHex(id)));
+    expect(known()).toEqual([true, false, false, false, true, true, true]);
+    expect([...state.nodeKeys.values()]).not.toContain(toHex(spares[0]?.id as Uint8Array));
+    // Its seat is another's now; its receipts count as long as a run that it opened for.
     await world.formEpoch();
-    await world.tickAll(rests + RUN_MS + RELEASE_MS + 1);
-    expect(known()[1]).toBe(false);
+    await world.tickAll(state.clock + RUN_MS + RELEASE_MS);
+    await world.joinKeeper('bank');
+    expect(known()[0]).toBe(true);
+    await world.tickAll(state.clock + 1);
+    await world.joinKeeper('bank');
+    expect(known()[0]).toBe(false);
+  });
+
+  it('costs and fills as little as the first, whoever joins without end', async () => {
+    const world = await World.create();
+    for (let i = 0; i < 40; i++) await world.joinKeeper('bank');
+    expect(world.state.joins.size).toBe(4);
+    expect(world.state.due).toEqual([]);
   });
 });
 

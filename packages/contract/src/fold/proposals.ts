@@ -7,8 +7,9 @@
 import { toHex } from '@cloister/core';
 import type { AdmittedEvent } from '../events/event.ts';
 import { activeEpochOf, charterOf, memberByIdentity } from './lookup.ts';
-import { judgeEpoch } from './seats.ts';
+import { judgeEpoch, newestKeepers, secondSeat } from './seats.ts';
 import type { Epoch, FoldState, Proposal } from './state.ts';
+import { judgeTurn, newestWish } from './statements.ts';
 import { type Verdict, voided } from './void-codes.ts';
 
 export function foldEpoch(state: FoldState, event: AdmittedEvent<'epoch'>): Verdict {
@@ -20,6 +21,9 @@ export function foldEpoch(state: FoldState, event: AdmittedEvent<'epoch'>): Verd
   const from = event.body.from === undefined ? null : toHex(event.body.from);
   const dealers = judgeEpoch(state, joins, from);
   if (!Array.isArray(dealers)) return dealers;
+  const outOfTurn = judgeTurn(event.body, newestWish(state, 'epoch', member.id));
+  if (outOfTurn !== undefined) return outOfTurn;
+  state.wishes.set(`epoch/${member.id}`, event.key);
   for (const [key, known] of state.proposals) {
     if (known.member === member.id || isLate(state, known)) state.proposals.delete(key);
   }
@@ -70,9 +74,12 @@ function isSwap(state: FoldState, { joins, from }: Proposal): boolean {
   const active = activeEpochOf(state);
   if (active === undefined || from !== active.key || !active.epoch.maySwap) return false;
   const changed = joins.filter((join, i) => join !== active.epoch.joins[i]);
-  if (changed.length !== 1 || joins.length !== active.epoch.joins.length) return false;
-  const operator = state.joins.get(changed[0] as string)?.body.operator ?? '';
-  return charterOf(state).keepers.spares.includes(operator);
+  const [spare] = changed;
+  if (spare === undefined || changed.length !== 1) return false;
+  if (joins.length !== active.epoch.joins.length) return false;
+  const operator = state.joins.get(spare)?.body.operator ?? '';
+  if (!charterOf(state).keepers.spares.includes(operator)) return false;
+  return secondSeat(state, joins, newestKeepers(state)) === undefined;
 }
 
 /** The proposal would be a late statement at this position. */
@@ -120,10 +127,23 @@ function form(state: FoldState, key: string, proposal: Proposal): boolean {
   const wanted = isWanted(state, proposal);
   const active = activeEpochOf(state)?.epoch;
   if (!wanted && active !== undefined) active.maySwap = false;
-  state.epochs.set(key, newEpoch(state, { joins, from, dealers, maySwap: wanted }));
+  const maySwap = wanted && !keepsSwap(active, proposal);
+  state.epochs.set(key, newEpoch(state, { joins, from, dealers, maySwap }));
   state.formingEpoch = key;
-  state.proposals.clear();
+  // A wish for another key outlives fresh shares of the running one, which gateways agree to.
+  for (const [other, { from: origin }] of state.proposals) {
+    if (other === key || from === null || origin !== null) state.proposals.delete(other);
+  }
   return true;
+}
+
+/**
+ * Whether it deals the running key again to the very seats that a swap led to. Gateways agree to
+ * fresh shares unasked, so that is no word of anybody's about who holds the key.
+ */
+function keepsSwap(active: Epoch | undefined, { joins, from }: Proposal): boolean {
+  if (from === null || active === undefined || active.maySwap) return false;
+  return joins.every((join) => active.joins.includes(join));
 }
 
 function newEpoch(
@@ -146,6 +166,7 @@ function newEpoch(
     transcript: null,
     activeSeq: null,
     supersededSeq: null,
+    supersededAt: null,
     end: null,
   };
 }

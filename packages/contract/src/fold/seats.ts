@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which keepers' joins may take the seats of an epoch: as many as the charter says, each once, each
-// with a place in the charter in force, none at fault, under the vendor rule; and no operator takes
-// a second seat while another could take it. spec/events.md, "epoch".
+// with a place in the charter in force, none at fault, under the vendor rule; and whether an operator
+// has a second seat that another could take. spec/events.md, "epoch".
 import type { Seat } from '../charter/vendor-rule.ts';
 import { vendorBreach } from '../charter/vendor-rule.ts';
 import { epochNotAccepted, ownersOfKey } from './acceptance.ts';
 import { activeEpochOf, charterOf, indexOf } from './lookup.ts';
 import { judgePlace } from './places.ts';
-import type { FoldState, Join } from './state.ts';
+import type { FoldState } from './state.ts';
 import { type Verdict, type Voided, voided } from './void-codes.ts';
 
 /** Whether these joins may be the seats of the next epoch, in this order. */
@@ -27,7 +27,7 @@ export function judgeSeats(state: FoldState, joins: readonly string[]): Verdict 
     taken.push(seatOf(state, join.body));
   }
   const breach = vendorBreach(taken, { threshold, vendors });
-  if (breach === undefined) return judgeSecondSeats(state, taken);
+  if (breach === undefined) return undefined;
   const who = breach.who.join(' and ');
   const got = `${who}: got ${breach.seats} seats, wanted at most ${breach.most}`;
   return voided(`epoch-${breach.code}`, got);
@@ -39,55 +39,64 @@ function seatOf(state: FoldState, body: { operator: string; environment: string 
 }
 
 /**
- * No operator has two seats while the newest live keeper of another, who has none, could take one
- * of them under the vendor rule: otherwise one member names seats that two operators hold alone.
+ * Who has a second seat that the newest keeper among `live` of an operator without one could take
+ * under the vendor rule, as a sentence: one member could otherwise name seats that two operators
+ * hold alone. Which keepers are alive, evidence says, so gateways ask this for what they agree to;
+ * the fold, which sees none, asks it where nobody has to agree (proposals.ts).
  */
-function judgeSecondSeats(state: FoldState, taken: readonly Seat[]): Verdict {
+export function secondSeat(
+  state: FoldState,
+  joins: readonly string[],
+  live: Iterable<string>,
+): string | undefined {
+  const taken = joins.flatMap((key) => seatsOf(state, key));
   const seats = new Map<string, number>();
   for (const { operator } of taken) seats.set(operator, (seats.get(operator) ?? 0) + 1);
   const doubles = taken.filter(({ operator }) => (seats.get(operator) as number) > 1);
   if (doubles.length === 0) return undefined;
   const { keepers } = charterOf(state);
-  for (const candidate of without(state, seats)) {
+  for (const candidate of without(state, live, seats)) {
     // What the rule says of an exchange depends on the two families alone.
     const families = new Map(doubles.map((seat) => [seat.family, seat]));
     for (const given of families.values()) {
       const changed = taken.map((seat) => (seat === given ? candidate : seat));
       if (vendorBreach(changed, keepers) !== undefined) continue;
-      const got = `${given.operator} has ${seats.get(given.operator)}, ${candidate.operator} none`;
-      return voided('epoch-second-seat', got);
+      return `${given.operator} has ${seats.get(given.operator)}, ${candidate.operator} none`;
     }
   }
   return undefined;
 }
 
-/** What live keepers of operators without a seat would hold, each family once. */
-function without(state: FoldState, seats: ReadonlyMap<string, number>): Seat[] {
+function seatsOf(state: FoldState, key: string): Seat[] {
+  const body = state.joins.get(key)?.body;
+  return body === undefined ? [] : [seatOf(state, body)];
+}
+
+/** What keepers of operators without a seat would hold, each family once. */
+function without(
+  state: FoldState,
+  live: Iterable<string>,
+  seats: ReadonlyMap<string, number>,
+): Seat[] {
   const found = new Map<string, Seat>();
-  for (const [operator, key] of newestKeepers(state)) {
-    const join = state.joins.get(key) as Join;
-    if (seats.has(operator) || !isLive(state, key, join)) continue;
-    const seat = seatOf(state, join.body);
-    found.set(seat.family, seat);
+  for (const seat of [...live].flatMap((key) => seatsOf(state, key))) {
+    if (!seats.has(seat.operator) && !found.has(seat.family)) found.set(seat.family, seat);
   }
   return [...found.values()];
 }
 
-/** By operator, its newest keeper's join. */
-function newestKeepers(state: FoldState): Map<string, string> {
+/** By operator, its newest keeper's join, where that may take a seat. */
+export function newestKeepers(state: FoldState): string[] {
   const newest = new Map<string, string>();
   for (const [key, { body, seq }] of state.joins) {
     if (body.role !== 'keeper') continue;
     const known = state.joins.get(newest.get(body.operator) ?? '');
     if (known === undefined || known.seq < seq) newest.set(body.operator, key);
   }
-  return newest;
-}
-
-/** Whether a keeper has its place and has not been at fault in an attempt. */
-function isLive(state: FoldState, key: string, join: Join): boolean {
-  if (judgePlace(state, join.body) !== undefined) return false;
-  return ![...state.epochs.values()].some(({ end }) => end?.faults.includes(key) === true);
+  return [...newest.values()].filter((key) => {
+    const join = state.joins.get(key);
+    return join?.excluded === null && judgePlace(state, join.body) === undefined;
+  });
 }
 
 /** Whether these seats may form an epoch now; if so, who deals. */
@@ -120,8 +129,8 @@ function dealersOf(
   from: string | null,
 ): number[] | Voided {
   if (from === null) return seatNumbers(joins);
-  const old = from === state.activeEpoch ? state.epochs.get(from) : undefined;
-  if (old === undefined) return voided('epoch-from-not-active');
+  const old = state.epochs.get(from);
+  if (from !== state.activeEpoch || old === undefined) return voided('epoch-from-not-active');
   const dealers = seatNumbers(old.joins).filter((seat) =>
     joins.includes(old.joins[seat - 1] as string),
   );

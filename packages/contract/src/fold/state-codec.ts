@@ -28,6 +28,7 @@ import type {
   DatasetVersion,
   Due,
   Epoch,
+  EpochEnd,
   FoldState,
   Grant,
   Join,
@@ -97,7 +98,16 @@ const epoch = record<Epoch>({
   transcript: nullable(bytes),
   activeSeq: nullable(whole),
   supersededSeq: nullable(whole),
-  end: nullable(record({ code: text, faults: list(text), wanted: text, got: text })),
+  supersededAt: nullable(whole),
+  end: nullable(
+    record<EpochEnd>({
+      code: text,
+      faults: list(text),
+      doubted: list(text),
+      wanted: text,
+      got: text,
+    }),
+  ),
 });
 
 const dataset = record<Dataset>({
@@ -140,6 +150,7 @@ const run = record<Run>({
   at: whole,
   until: whole,
   deadline: whole,
+  simulated: flag,
   paid: list(whole),
   usage: nullable(record({ event: text, body: bodyOf('usage'), seq: whole, at: whole })),
   releasedSeq: nullable(whole),
@@ -177,6 +188,7 @@ const state = record<Omit<FoldState, 'recent' | 'forgotten'>>({
   clock: whole,
   collateral: mapOf(part),
   joins: mapOf(join),
+  machines: mapOf(list(text)),
   nodeKeys: mapOf(text),
   proposals: mapOf(proposal),
   epochs: mapOf(epoch),
@@ -185,7 +197,8 @@ const state = record<Omit<FoldState, 'recent' | 'forgotten'>>({
   datasets: mapOf(dataset),
   tasks: mapOf(task),
   runs: mapOf(run),
-  due: list(record<Due>({ at: whole, what: choice('run', 'task', 'join'), key: text })),
+  wishes: mapOf(text),
+  due: list(record<Due>({ at: whole, what: choice('run', 'task'), key: text })),
   seen: mapOf(whole),
   voids: mapOf(whole),
 });

@@ -40,7 +40,9 @@ export interface FoldState {
   /** The newest part for each root key, part, subject and evaluation number (collateral.ts). */
   collateral: Map<string, KeptPart>;
   joins: Map<string, Join>;
-  /** Every key that a node ever brought (signing, TLS digest, HPKE), to its join. */
+  /** Joins of keepers by machine, oldest first: few of each, but those in use (joins.ts). */
+  machines: Map<string, string[]>;
+  /** Signing keys of nodes, to their joins. */
   nodeKeys: Map<string, string>;
   /** By event id, what members want and has not begun to form; one a member (proposals.ts). */
   proposals: Map<string, Proposal>;
@@ -51,6 +53,8 @@ export interface FoldState {
   tasks: Map<string, Task>;
   /** By run id; a run exists from its accepted join on. */
   runs: Map<string, Run>;
+  /** Authors' newest accepted proposals of epochs and charters: by `<kind>/<member>`, event key. */
+  wishes: Map<string, string>;
   /** What the clock ends, soonest first (due.ts). */
   due: Due[];
   /** Positions of accepted events, by id; of the newest `LANDING_MAX` entries. */
@@ -73,7 +77,7 @@ export interface Forgotten {
 /** Something that ends once the clock has reached `at`. */
 export interface Due {
   at: number;
-  what: 'run' | 'task' | 'join';
+  what: 'run' | 'task';
   key: string;
 }
 
@@ -131,6 +135,17 @@ export interface Proposal {
 export type EpochPhase = 'commit' | 'reveal' | 'ack';
 export type EpochStatus = 'forming' | 'active' | 'superseded' | 'ended';
 
+/** How an attempt came out without a key. */
+export interface EpochEnd {
+  code: string;
+  /** Joins that are proved to be at fault. */
+  faults: string[];
+  /** Joins by whose word alone it ended: perhaps rightly. */
+  doubted: string[];
+  wanted: string;
+  got: string;
+}
+
 export interface Epoch {
   status: EpochStatus;
   /** Position at which it began to form. */
@@ -161,8 +176,10 @@ export interface Epoch {
   transcript: Uint8Array | null;
   activeSeq: number | null;
   supersededSeq: number | null;
+  /** The clock when it was superseded: its seats' receipts count for a while after. */
+  supersededAt: number | null;
   /** Set when ended: the code, and the joins at fault (none when nobody is proved to be). */
-  end: { code: string; faults: string[]; wanted: string; got: string } | null;
+  end: EpochEnd | null;
 }
 
 export interface DatasetVersion {
@@ -229,6 +246,8 @@ export interface Run {
   until: number;
   /** Clock past which a run that has recorded nothing has failed. */
   deadline: number;
+  /** Whether the charter of then took simulated hardware, or its own was. */
+  simulated: boolean;
   /** The grants that paid for it, by their positions. */
   paid: number[];
   usage: { event: string; body: EventBody<'usage'>; seq: number; at: number } | null;
@@ -258,6 +277,7 @@ export function emptyState(genesis: Uint8Array): FoldState {
     clock: 0,
     collateral: new Map(),
     joins: new Map(),
+    machines: new Map(),
     nodeKeys: new Map(),
     proposals: new Map(),
     epochs: new Map(),
@@ -266,6 +286,7 @@ export function emptyState(genesis: Uint8Array): FoldState {
     datasets: new Map(),
     tasks: new Map(),
     runs: new Map(),
+    wishes: new Map(),
     due: [],
     seen: new Map(),
     voids: new Map(),

@@ -36,7 +36,14 @@ export const STATEMENTS: ReadonlySet<EventKind> = new Set([
 ]);
 
 /** Kinds that follow on their author's newest one on the same subject. */
-const IN_TURN: ReadonlySet<EventKind> = new Set(['dataset', 'withdraw', 'approve', 'decline']);
+const IN_TURN: ReadonlySet<EventKind> = new Set([
+  'amend',
+  'epoch',
+  'dataset',
+  'withdraw',
+  'approve',
+  'decline',
+]);
 
 /** Whether a statement lands in time. */
 export function judgeLanding(state: FoldState, { body }: AdmittedEvent): Verdict {
@@ -60,8 +67,22 @@ export function judgeTurn(body: { previous?: Uint8Array | undefined }, newest?: 
   return voided('statement-not-next', got);
 }
 
+/** A member's newest accepted proposal of an epoch or a charter. */
+export function newestWish(
+  state: FoldState,
+  kind: 'amend' | 'epoch',
+  author: string,
+): string | undefined {
+  return state.wishes.get(`${kind}/${author}`);
+}
+
 /** The author's newest accepted statement about what `said` is about, by event key. */
-function newestOf(state: FoldState, author: string, said: object): string | undefined {
+function newestOf(
+  state: FoldState,
+  author: string,
+  { kind, said }: { kind: EventKind; said: object },
+): string | undefined {
+  if (kind === 'amend' || kind === 'epoch') return newestWish(state, kind, author);
   if ('dataset' in said) {
     const { dataset, version } = said as EventBody<'withdraw'>;
     const newest = state.datasets.get(toHex(dataset))?.newest ?? 0;
@@ -96,6 +117,6 @@ function placeOf(
   const within = state.seq + STATEMENT_LANDING;
   if (!IN_TURN.has(kind)) return { within };
   const author = state.charter === null ? undefined : memberByIdentity(state, signer);
-  const newest = author === undefined ? undefined : newestOf(state, author.id, said);
+  const newest = author === undefined ? undefined : newestOf(state, author.id, { kind, said });
   return newest === undefined ? { within } : { previous: fromHex(newest), within };
 }

@@ -433,7 +433,13 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
     'join-hardware-not-enrolled',
     (s) => workerJoin(s, { hardware: hardwareOf('specimen', 'insurer', 'worker') }),
   ],
-  ['join-key-reused', (s) => workerJoin(s, { tls: s.worker.body.tls })],
+  [
+    'join-key-reused',
+    async ({ world, worker }) => {
+      const body = world.joinBody('bank', 'keeper', 'again');
+      return world.submit(await world.joinBytes(worker.signer, body));
+    },
+  ],
   ['join-key-reused', (s) => workerJoin(s, { hpke: namedPoint('specimen', 'bank/hpke') })],
   [
     'join-fields',
@@ -443,6 +449,15 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
     },
   ],
   ['join-fields', (s) => workerJoin(s, { ticket: undefined as never })],
+  // A ticket for a place of a distributed run, where there is one worker.
+  [
+    'join-ticket',
+    async (s) => {
+      const asked = { task: s.task, run: ID.slice(16), operator: 'bank', place: 2 };
+      const ticket = await s.world.ticket(asked);
+      return workerJoin(s, { run: ID.slice(16), ticket });
+    },
+  ],
   // A ticket by somebody who did not propose the task, for another operator, run or task.
   [
     'join-ticket',
@@ -525,15 +540,6 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
     async (s) => {
       const twice = await s.world.joinKeeper('bank');
       return named(s, (joins) => ({ joins: [...joins.slice(1), twice.id] }));
-    },
-  ],
-  [
-    'epoch-second-seat',
-    async () => {
-      const world = await World.create({ members: [...'abcde'], threshold: 3, vendors: 2 });
-      const joins = [];
-      for (const id of 'aabbcd') joins.push((await world.joinKeeper(id)).id);
-      return world.put(world.identity('a'), 'epoch', { joins: joins.slice(0, 5) });
     },
   ],
   ['consent-unknown', ({ world }) => world.put(world.identity('bank'), 'consent', { epoch: ID })],
@@ -668,15 +674,6 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
     async (s) => {
       const { world, nodes, id } = await resharing(s);
       return commit({ world, nodes, id }, 3, signerOf({ nodes }, 3));
-    },
-  ],
-  [
-    'commit-key-reused',
-    async (s) => {
-      const f = await forming(s);
-      const { receive } = f.world.commitBody(f.id, 1);
-      accepted(await commit(f, 1, signerOf(f, 1)));
-      return commit(f, 2, signerOf(f, 2), { hash: ID, receive });
     },
   ],
   [

@@ -63,7 +63,8 @@ export const VOID_CODES = {
     'The environment asks for further evidence, which no rule of this version judges.',
   'join-hardware-not-enrolled': 'The hardware is not enrolled under this operator for this TEE.',
   'join-measurement-unknown': 'The environment does not take the measurement that the join names.',
-  'join-key-reused': 'A key of the node was brought by an earlier join or belongs to the charter.',
+  'join-key-reused':
+    "The signing key is an earlier node's, or a key of the node belongs to the charter.",
   'join-fields':
     'A worker names task and run and shows its ticket; a keeper has none of these, and no place.',
   'join-ticket':
@@ -81,8 +82,6 @@ export const VOID_CODES = {
     'An owner of data under this key has not accepted a seat or rule; it signs, or make a new key.',
   'epoch-vendor-rule': 'The seats break the vendor rule: some root families hold too many.',
   'epoch-operator-rule': 'The seats break the operator rule: one operator holds too many.',
-  'epoch-second-seat':
-    'An operator has a second seat that the keeper of an operator without one could take.',
   'epoch-from-not-active': 'Only the active epoch can be reshared.',
   'epoch-dealers-few': 'Too few of these joins hold a share of the epoch to reshare it.',
   'consent-unknown': 'No open proposal of this id is here; it is over, late or was replaced.',
@@ -95,7 +94,7 @@ export const VOID_CODES = {
     'This seat holds no share of the epoch that is reshared, so it deals nothing.',
   'seat-already-done': 'This seat has done this step before.',
   'commit-hash': 'A seat that deals commits to its reveal, and no other seat does.',
-  'commit-key-reused': 'A receiving key is made for one attempt, and this one is known already.',
+  'commit-key-reused': "A receiving key is made for one attempt, and this one is the node's own.",
   'reveal-not-committed': 'What is revealed is not what this seat committed to.',
   'reveal-other-origin': 'The reveal is for a new key where a reshare is asked, or the reverse.',
   'reveal-degree': 'The reveal has another number of commitments than the threshold.',

@@ -3,7 +3,7 @@
 // what this member wants, and that its gateway holds and has appraised what a judgement of them
 // waits for (their evidence, roots, collateral), so that nobody can have the others miss a deadline
 // by keeping it back. By itself a gateway consents only to what it would plan as the ledger stands:
-// a rotation that is due, or fresh shares for the same seats once an hour. Anything else, another
+// a rotation that is due, or fresh shares for the same seats once a week. Anything else, another
 // key while t holders live above all, waits for a person (`consentTo`).
 // docs/design/epochs-by-consent.md, "Who consents to what".
 import type { OpenProposal } from '@cloister/api';
@@ -15,7 +15,7 @@ import { notStanding } from './key-check.ts';
 import { cardOf, planRotation } from './rotation-plan.ts';
 
 /** Fresh shares for the same seats are consented to unasked this often. */
-const REFRESH_MS = 3_600_000;
+const REFRESH_MS = 7 * 86_400_000;
 
 /** Consents to what this gateway would do itself; one for a gateway's life. */
 export class Consents {

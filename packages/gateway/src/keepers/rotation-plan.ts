@@ -15,6 +15,7 @@ import {
   environmentById,
   judgeSeats,
   newestEpochOf,
+  secondSeat,
   voidError,
 } from '@cloister/contract';
 import { type CodedError, toHex } from '@cloister/core';
@@ -32,7 +33,7 @@ export interface RotationWish {
 }
 
 /** More choices of seats than this are not tried: the joins must be named. */
-const MOST_CHOICES = 20_000;
+const MOST_CHOICES = 2_000;
 const EXCLUDED = 'one at fault in an attempt that failed';
 const LET_THEM_RUN = 'let it run, mend what kept it from its part, and name the joins (--join)';
 
@@ -40,7 +41,7 @@ const LET_THEM_RUN = 'let it run, mend what kept it from its part, and name the 
  * Plans a rotation as the ledger stands; nothing is appended.
  * @throws CodedError `epoch-forming`, `epoch-impossible` (wait, or start keepers),
  *   `epoch-holders-few` (wanted `newKey`), `keeper-not-standing`, `epoch-vendor-rule`,
- *   `epoch-operator-rule`, `epoch-second-seat`; of kind `unavailable` or `not-found` while the
+ *   `epoch-operator-rule`; of kind `unavailable` or `not-found` while the
  *   evidence of a named join cannot be had
  */
 export async function planRotation(gateway: Gateway, wish: RotationWish): Promise<RotationPlan> {
@@ -155,7 +156,8 @@ async function candidates(gateway: Gateway, named: readonly string[]): Promise<C
   }
   const failed = lastFailure(state);
   for (const [join, { excluded }] of named.length > 0 ? [] : newestJoins(gateway)) {
-    const code = excluded ?? (failed?.faults.includes(join) ? failed.code : null);
+    const spoilt = failed !== null && [...failed.faults, ...failed.doubted].includes(join);
+    const code = excluded ?? (spoilt ? failed.code : null);
     if (code !== null) {
       const mismatch = { code, wanted: 'a keeper that does its part', got: EXCLUDED };
       leftOut.push({ join, mismatch });
@@ -205,7 +207,8 @@ function chooseSeats(
   const ranked = [...stands.filter(holds), ...stands.filter((join) => !holds(join)).reverse()];
   let tries = 0;
   for (const choice of choices(ranked, seats)) {
-    if (judgeSeats(state, choice) === undefined) {
+    const fits = judgeSeats(state, choice) === undefined;
+    if (fits && secondSeat(state, choice, stands) === undefined) {
       return stands.filter((join) => choice.includes(join));
     }
     tries += 1;
@@ -252,7 +255,8 @@ function newestJoins(gateway: Gateway): [string, Join][] {
 }
 
 export function keeperJoins(gateway: Gateway): [string, Join][] {
-  return [...stateInForce(gateway).joins].filter(([, join]) => join.body.role === 'keeper');
+  const joins = [...stateInForce(gateway).joins].filter(([, { body }]) => body.role === 'keeper');
+  return joins.sort(([, a], [, b]) => a.seq - b.seq);
 }
 
 /** Whether no newer keeper runs on the machine of this one. */

@@ -190,7 +190,7 @@ export class OwnAppraisals implements RunAppraisals {
   }
 
   async #mismatchAt(
-    { roster, receipts }: Waiting,
+    { roster, receipts, size: last }: Waiting,
     size: number,
     state: AppraisedState,
   ): Promise<Mismatch | undefined> {
@@ -200,17 +200,24 @@ export class OwnAppraisals implements RunAppraisals {
       if (!appraised.ok) return appraised.mismatch;
       used.push(...appraised.parts);
     }
-    const named = receipts.find((receipt) => receipt.size === size)?.parts ?? [];
-    const other = used.find((part) => !named.some((one) => equal(one, part)));
-    if (other === undefined) return undefined;
-    const wanted = `a receipt that names part ${toHex(other).slice(0, 16)}`;
-    return { code: 'receipt-parts-differ', wanted, got: `${named.length} other parts` };
+    // One keeper may lie; of t that signed, one does not.
+    const here = receipts.filter((receipt) => Math.min(receipt.size, last) === size);
+    const told = here.some(({ parts }) => {
+      return used.every((part) => parts.some((one) => equal(one, part)));
+    });
+    if (told) return undefined;
+    const wanted = `a receipt of head ${size} that names ${used.map(short).join(', ')}`;
+    return { code: 'receipt-parts-differ', wanted, got: `${here.length} that do not` };
   }
 
   /** A record counts as cosigned when each owner's own witness signed a head that has it. */
   async #cosigned({ owners, size }: Waiting): Promise<void> {
     await this.#witness?.checkpointOf(size, owners);
   }
+}
+
+function short(digest: Uint8Array): string {
+  return toHex(digest).slice(0, 16);
 }
 
 /** Sizes that receipts name, none past the record itself. */

@@ -273,10 +273,14 @@ export class World {
   }
 
   /** A ticket of the task's proposer, good for a day. */
-  ticket(of: Pick<RunTicket, 'task' | 'run' | 'operator'>, signer?: Signer): Promise<Uint8Array> {
+  ticket(
+    of: Pick<RunTicket, 'task' | 'run' | 'operator' | 'place'>,
+    signer?: Signer,
+  ): Promise<Uint8Array> {
     const { genesis } = this;
-    const { task, run, operator } = of;
-    const ticket = { task, run, operator, until: this.state.clock + 86_400_000 };
+    const { task, run, operator, place } = of;
+    const until = this.state.clock + 86_400_000;
+    const ticket = { task, run, operator, until, ...(place !== undefined && { place }) };
     const proposer = this.state.tasks.get(toHex(task))?.proposer ?? 'bank';
     return signRunTicket(signer ?? this.identity(proposer), proposer, { genesis, ticket });
   }
@@ -342,6 +346,15 @@ export class World {
   async reshare(formed: FormedEpoch, nodes: readonly Node[]): Promise<FormedEpoch> {
     const joins = nodes.map((node) => node.id);
     const id = await this.nameEpoch({ joins, from: formed.id });
+    return this.finishReshare(formed, nodes, id);
+  }
+
+  /** The three phases of a reshare that has begun to form. */
+  async finishReshare(
+    formed: FormedEpoch,
+    nodes: readonly Node[],
+    id: Uint8Array,
+  ): Promise<FormedEpoch> {
     const dealings = this.dealAgain(formed, nodes, id);
     for (const [i, node] of nodes.entries()) {
       const old = formed.nodes.findIndex((one) => toHex(one.id) === toHex(node.id)) + 1;
