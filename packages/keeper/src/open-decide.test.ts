@@ -180,6 +180,13 @@ describe('a decision', () => {
     expect(receipt.size).toBe(committee.world.state.seq);
   });
 
+  it('names the head that it judged evidence at, though its fold moves on meanwhile', async () => {
+    const moved = structuredClone(committee.world.state);
+    moved.seq += 5;
+    const { receipt } = await decided({ moved });
+    expect(receipt.size).toBe(committee.world.state.seq);
+  });
+
   it('needs no other witness than a quorum and the owners’', async () => {
     expect(await opened({ quorum: 2, signers: ['hospital', 'bank'] })).toEqual([0, 1, 3]);
     const without = { quorum: 2, signers: ['insurer', 'bank'] };

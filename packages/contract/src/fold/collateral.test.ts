@@ -209,6 +209,22 @@ describe('what an environment takes', () => {
     expect(numbers.sort((a, b) => a - b)).toEqual([2, 3, 4, 30]);
   });
 
+  it('keeps what one environment needs, however many higher ones another takes', async () => {
+    const { world, appraise } = await platform({ least: 17, most: 17 });
+    const { charter } = world.state;
+    const [first] = charter?.environments ?? [];
+    if (charter === null || first === undefined) throw new Error('a charter is in force');
+    const other = { ...first, id: 'follows', evaluation: { least: 1 } };
+    world.state.charter = { ...charter, environments: [...charter.environments, other] };
+    for (const part of all(17)) expect(await bring(world, 'insurer', part)).toBe('accepted');
+    for (let n = 18; n < 18 + 2 * EVALUATIONS_KEPT; n++) {
+      for (const name of ['tcb-info', 'qe-identity'] as const)
+        await bring(world, 'bank', of(name, n));
+    }
+    expect(await appraise()).toBe('good');
+    expect(await bring(world, 'bank', of('tcb-info', 18))).toBe('collateral-evaluation');
+  });
+
   it('takes the longer chain of two, so that a signer that ends blocks nobody', async () => {
     const { world, appraise } = await platform({ least: 17 });
     const seed = namedBytes('specimen', 'maker');

@@ -6,7 +6,7 @@
 // spec/events.md, "collateral"; docs/design/collateral-by-parts.md.
 //
 // Bounds: parts under roots of the charter only; evaluation numbers that an environment takes, and
-// of those the EVALUATIONS_KEPT highest of a subject; SUBJECTS_A_MEMBER subjects of one root and
+// of those the EVALUATIONS_KEPT highest that each takes of a subject; SUBJECTS_A_MEMBER subjects of one root and
 // part for each member who brought them first.
 import { equal, toHex } from '@cloister/core';
 import type { PartFacts, PartNeed } from '@cloister/evidence';
@@ -16,7 +16,7 @@ import { charterOf, memberByIdentity } from './lookup.ts';
 import type { FoldState, KeptPart } from './state.ts';
 import { type Verdict, voided } from './void-codes.ts';
 
-/** Evaluation numbers kept of one subject. Intel keeps up to three alive at a time. */
+/** Evaluation numbers kept of one subject an environment. Intel keeps up to three alive. */
 export const EVALUATIONS_KEPT = 4;
 /** Subjects of one root and part that one member may be the first to bring. */
 export const SUBJECTS_A_MEMBER = 16;
@@ -39,11 +39,13 @@ export function foldCollateral(state: FoldState, event: AdmittedEvent<'collatera
   if (siblings.length === 0 && broughtBy(state, member.id, made) >= SUBJECTS_A_MEMBER) {
     return voided('collateral-quota', `${SUBJECTS_A_MEMBER} subjects of ${made.part}`);
   }
-  const numbers = siblings.map(({ evaluation }) => evaluation).sort((a, b) => b - a);
-  const lowest = numbers[EVALUATIONS_KEPT - 1];
-  if (kept === undefined && lowest !== undefined) {
-    if (made.evaluation < lowest) return voided('collateral-evaluation', `got ${made.evaluation}`);
-    state.collateral.delete(partKey({ ...made, evaluation: lowest }));
+  const numbers = new Set([made.evaluation, ...siblings.map(({ evaluation }) => evaluation)]);
+  const needed = neededOf(state, made, [...numbers]);
+  if (!needed.has(made.evaluation)) {
+    return voided('collateral-evaluation', `got ${made.evaluation}`);
+  }
+  for (const number of numbers) {
+    if (!needed.has(number)) state.collateral.delete(partKey({ ...made, evaluation: number }));
   }
   const { rootKey, subject, evaluation, issued, until, chainUntil } = made;
   const facts = { rootKey, subject, evaluation, issued, until, chainUntil };
@@ -61,6 +63,22 @@ function judgeWanted(
   if (!isNumbered(part) || under.some((e) => takes(e, evaluation))) return undefined;
   const wanted = under.map((e) => `${e.evaluation.least} to ${e.evaluation.most ?? 'any'}`);
   return voided('collateral-evaluation', `got ${evaluation}, wanted ${wanted.join(' or ')}`);
+}
+
+/** Of these numbers the highest few that each environment under the root takes. */
+function neededOf(
+  state: FoldState,
+  { rootKey, part }: Pick<PartFacts, 'rootKey' | 'part'>,
+  numbers: readonly number[],
+): Set<number> {
+  const highest = [...numbers].sort((a, b) => b - a);
+  const under = charterOf(state).environments.filter((e) => equal(e.rootKey, rootKey));
+  return new Set(
+    under.flatMap((environment) => {
+      const taken = highest.filter((one) => !isNumbered(part) || takes(environment, one));
+      return taken.slice(0, EVALUATIONS_KEPT);
+    }),
+  );
 }
 
 function judgeDates({ clock }: FoldState, { issued, until, chainUntil }: PartFacts): Verdict {

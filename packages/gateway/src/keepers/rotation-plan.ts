@@ -156,8 +156,7 @@ async function candidates(gateway: Gateway, named: readonly string[]): Promise<C
   }
   const failed = lastFailure(state);
   for (const [join, { excluded }] of named.length > 0 ? [] : newestJoins(gateway)) {
-    const spoilt = failed !== null && [...failed.faults, ...failed.doubted].includes(join);
-    const code = excluded ?? (spoilt ? failed.code : null);
+    const code = excluded ?? (failed?.faults.includes(join) ? failed.code : null);
     if (code !== null) {
       const mismatch = { code, wanted: 'a keeper that does its part', got: EXCLUDED };
       leftOut.push({ join, mismatch });
@@ -182,7 +181,10 @@ function namedSeats(gateway: Gateway, named: readonly string[]): string[] {
   throw gatewayError('epoch-impossible', message);
 }
 
-/** Holders first, then the newest; of these the first choice that the rule allows. */
+/**
+ * Holders first, then the newest; of these the first choice that the rule allows. Whoever ended the
+ * newest attempt by its word alone comes last: perhaps it was right, and others may do.
+ */
 function chooseSeats(
   gateway: Gateway,
   { stands, leftOut }: Candidates,
@@ -204,7 +206,12 @@ function chooseSeats(
     );
   }
   const holds = (join: string) => active?.joins.includes(join) === true;
-  const ranked = [...stands.filter(holds), ...stands.filter((join) => !holds(join)).reverse()];
+  const doubted = lastFailure(state)?.doubted ?? [];
+  const order = [...stands.filter(holds), ...stands.filter((join) => !holds(join)).reverse()];
+  const ranked = [
+    ...order.filter((join) => !doubted.includes(join)),
+    ...order.filter((join) => doubted.includes(join)),
+  ];
   let tries = 0;
   for (const choice of choices(ranked, seats)) {
     const fits = judgeSeats(state, choice) === undefined;

@@ -88,10 +88,14 @@ async function recorded(
   world: World,
   node: Node,
   at: { size?: number; parts?: Uint8Array[] } = {},
+  liar?: { size?: number; parts: Uint8Array[] },
 ): Promise<string> {
   const { receipts: _none, ...plain } = await world.usageBody(node);
   const receipt = { size: world.state.seq, parts: partsOf(world), ...at };
   const receipts = await world.receipts(plain, receipt);
+  // The first keeper's word in place of what it should have said.
+  const [lie] = liar === undefined ? [] : await world.receipts(plain, { ...receipt, ...liar });
+  if (lie !== undefined) receipts[0] = lie;
   return toHex(await world.must(node.signer, 'usage', { ...plain, receipts }));
 }
 
@@ -270,6 +274,14 @@ describe('a run', () => {
     const lying = await recorded(later, other, { parts: partsOf(base) });
     const no = { status: 'no', code: 'receipt-parts-differ' };
     expect(await (await reader(later)).own.settled(lying)).toMatchObject(no);
+  });
+
+  it('is no worse for one keeper that names other collateral, or another head', async () => {
+    for (const liar of [{ parts: [] }, { parts: partsOf(base).slice(1), size: 1_000_000 }]) {
+      const [world, node] = await joined();
+      const usage = await recorded(world, node, {}, liar);
+      expect(await (await reader(world)).own.settled(usage)).toMatchObject({ status: 'yes' });
+    }
   });
 
   it('whose collateral ran out since is judged at the time of that head', async () => {
