@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A run's ticket: the proposer asks one operator to run its task once. A worker's join carries it,
-// so an operator burns only runs that it was asked for. A COSE_Sign1 under the proposer's identity
-// key, subject `run-ticket`, payload [1, genesis, task, run, operator, until, place or null]. spec/events.md,
-// "Tickets and receipts".
+// A run's ticket: the proposer asks one operator to run its task once, in one place. A worker's
+// join carries it, so an operator burns only runs that it was asked for. A COSE_Sign1 under the
+// proposer's identity key, subject `run-ticket`, payload [1, genesis, task, run, operator, until,
+// place or null]. spec/events.md, "Tickets and receipts".
 import type { CryptoPort, Signer } from '@cloister/core';
 import { contractError } from '../errors.ts';
 import { isBytes, readCarried, signCarried } from './carried.ts';

@@ -6,8 +6,8 @@
 // spec/events.md, "collateral"; docs/design/collateral-by-parts.md.
 //
 // Bounds: parts under roots of the charter only; evaluation numbers that an environment takes, and
-// of those the EVALUATIONS_KEPT highest that each takes of a subject; SUBJECTS_A_MEMBER subjects of one root and
-// part for each member who brought them first.
+// of those the EVALUATIONS_KEPT highest that each takes of a subject; SUBJECTS_A_MEMBER subjects of
+// one root and part for each member who brought them first.
 import { equal, toHex } from '@cloister/core';
 import type { PartFacts, PartNeed } from '@cloister/evidence';
 import type { Environment } from '../charter/body.ts';

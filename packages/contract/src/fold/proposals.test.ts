@@ -99,6 +99,21 @@ describe('a proposal', () => {
     expect(late.outcome).toMatchObject({ code: 'consent-unknown' });
   });
 
+  it('forms before another where it was agreed to before it', async () => {
+    const one = await propose('a');
+    const two = await propose('b', { joins: joins().reverse() });
+    for (const by of 'cde') await consent(by, two);
+    for (const by of 'cde') await consent(by, one);
+    for (const by of 'abcd') await tick(by);
+    expect(forming()).toBe(toHex(two));
+  });
+
+  it('waits for nobody to tick before it is agreed to, though a witness never has', async () => {
+    await propose('a');
+    world.state.ticks.delete('b');
+    expect(awaitsTick(world.state, 'b')).toBe(false);
+  });
+
   it('that was kept back replaces no newer one of its author', async () => {
     const by = world.identity('a');
     const kept = await world.sign(by, 'epoch', { joins: joins().reverse() });
@@ -159,7 +174,7 @@ describe('a second seat', () => {
     expect(secondSeat(world.state, await named('abcde'), live())).toBeUndefined();
   });
 
-  it('is free where those without one are not live, or the vendor rule shuts them out', async () => {
+  it('is free where those without one are not live, or the vendor rule shuts them', async () => {
     const dead = toHex((nodes[3] as Node).id);
     const others = live().filter((join) => join !== dead);
     expect(secondSeat(world.state, await named('aabce'), others)).toBeUndefined();
@@ -269,13 +284,47 @@ describe('a spare that the charter names', () => {
     expect(world.state.epochs.get(toHex(fresh))?.maySwap).toBe(false);
   });
 
-  it('takes no seat beside one that its operator has, while another has a keeper', async () => {
+  it.each<[string, () => void, boolean]>([
+    ['has a keeper', () => undefined, false],
+    [
+      'has workers alone',
+      () => {
+        for (const { body } of world.state.joins.values()) {
+          if (body.operator === 'f') body.role = 'worker';
+        }
+      },
+      true,
+    ],
+    [
+      'has one that is excluded',
+      () => {
+        for (const join of world.state.joins.values()) {
+          if (join.body.operator === 'f') join.excluded = 'deadline';
+        }
+      },
+      true,
+    ],
+    [
+      'has one without a place',
+      () => {
+        const operators = world.charter.operators.map((o) => {
+          return o.id === 'f' ? { ...o, hardware: [] } : o;
+        });
+        world.state.charter = { ...world.charter, operators };
+      },
+      true,
+    ],
+  ])('takes no seat beside its own where an operator without one %s', async (_w, so, free) => {
     const other = await world.joinKeeper('e');
     await world.joinKeeper('f');
+    for (const join of world.state.joins.values()) {
+      if (join.body.operator === 'b') join.excluded = 'deadline';
+    }
+    so();
     const id = await propose('a', { joins: swapped(2, other), from: from() });
     await allTick();
-    expect(forming()).toBeNull();
-    await world.agreeTo(id, 'a');
+    expect(forming()).toBe(free ? toHex(id) : null);
+    if (!free) await world.agreeTo(id, 'a');
     expect(forming()).toBe(toHex(id));
   });
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which keepers' joins may take the seats of an epoch: as many as the charter says, each once, each
-// with a place in the charter in force, none at fault, under the vendor rule; and whether an operator
-// has a second seat that another could take. spec/events.md, "epoch".
+// with a place in the charter in force, none at fault, under the vendor rule; and whether an
+// operator has a second seat that another could take. spec/events.md, "epoch".
 import type { Seat } from '../charter/vendor-rule.ts';
 import { vendorBreach } from '../charter/vendor-rule.ts';
 import { epochNotAccepted, ownersOfKey } from './acceptance.ts';
