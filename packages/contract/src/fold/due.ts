@@ -31,8 +31,11 @@ export function endDue(state: FoldState): void {
   const still = state.due.findIndex(({ at }) => at > state.clock);
   const due = state.due.splice(0, still === -1 ? state.due.length : still);
   for (const { what, key } of due) {
-    if (what === 'run') endRun(state, key, 'run-deadline');
-    else rest(state, key);
+    if (what === 'run') {
+      endRun(state, key, 'run-deadline');
+    } else {
+      rest(state, key);
+    }
   }
 }
 

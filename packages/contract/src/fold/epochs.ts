@@ -104,8 +104,9 @@ export function foldAck(state: FoldState, event: AdmittedEvent<'ack'>): Verdict 
   epoch.acks.set(seat, { transcript, groupKey });
   if (epoch.acks.size < epoch.joins.length) return undefined;
   const doubted = dissenters(epoch);
-  if (doubted.length === 0) activate(state, key, epoch, { transcript, groupKey });
-  else {
+  if (doubted.length === 0) {
+    activate(state, key, epoch, { transcript, groupKey });
+  } else {
     const said = { wanted: 'one transcript', got: 'several' };
     endEpoch(state, { code: 'acks-differ', faults: [], doubted, ...said });
   }
