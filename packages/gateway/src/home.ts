@@ -12,6 +12,7 @@
 //   admin-token     bearer token of the admin API                                    (mode 0600)
 //   witness         what the witness key has signed; without it that key never signs again
 //   handovers/      by which readers cross changes of witnesses
+//   appraisals/     what was found of the workers behind our runs, one file a usage record
 //   log/ blobs/ vault/ uploads/ results/   made by the gateway
 //
 // Invariant: a secret file that others on the machine can read is refused, not used.
