@@ -125,6 +125,14 @@ export const AMEND_SCENARIOS: [VoidCode, Scenario][] = [
     },
   ],
   [
+    'sign-witness',
+    async ({ world }) => {
+      const amendment = accepted(await propose(world, nextCharter(world, withoutBank)));
+      const [signer, witness] = [world.identity('bank'), world.witness('bank')];
+      return sign(world, amendment, { signer, witness });
+    },
+  ],
+  [
     'sign-repeated',
     async ({ world }) => {
       const amendment = accepted(await propose(world, nextCharter(world, renamed)));

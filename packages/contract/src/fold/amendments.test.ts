@@ -99,6 +99,29 @@ describe('an amendment', () => {
     expect(world.inForce.version).toBe(1);
   });
 
+  it('of a lone member is in force at once, and late ones are forgotten', async () => {
+    const alone = await World.create({ members: ['one'], seats: 1 });
+    accepted(await propose(alone, nextCharter(alone, renamed('x'))));
+    expect(alone.inForce.version).toBe(2);
+    const world = await World.create();
+    const within = world.state.seq + 1;
+    accepted(await propose(world, nextCharter(world, renamed('a')), { within }));
+    accepted(await propose(world, nextCharter(world, renamed('b')), { author: 'bank' }));
+    expect([...world.state.amendments.values()].map(({ author }) => author)).toEqual(['bank']);
+  });
+
+  it('may keep keys that a node has brought since they came', async () => {
+    const { world, task } = await joint();
+    const { signer, witness } = keysNamed(world, 'branch');
+    const amendment = await amend(world, (draft) => {
+      withBranch(world)(draft);
+      draft.witnesses = { faulty: 0, quorum: 3 };
+    });
+    accepted((await world.tryJoinWorker('bank', task, { tls: witness.key })).submitted);
+    accepted(await sign(world, amendment, { signer, witness }));
+    accepted(await propose(world, nextCharter(world, renamed('x'))));
+  });
+
   it('ends an attempt at a key, and what members wanted under the charter before', async () => {
     const world = await World.create();
     const joins = [];
@@ -155,6 +178,16 @@ describe('members', () => {
     expect(world.inForce.members.map(({ id }) => id)).toContain('branch');
     expect(world.state.accepted.get('branch')).toBe(2);
     accepted(await world.put(witness, 'tick', { time: START_MS + 5 }));
+  });
+
+  it('say no word twice', async () => {
+    const world = await World.create();
+    const amendment = await amend(world, withBranch(world), { signers: ['insurer'] });
+    const keys = keysNamed(world, 'branch');
+    accepted(await sign(world, amendment, keys));
+    accepted(await sign(world, amendment, { signer: world.identity('bank') }));
+    expect(world.state.amendments.get(toHex(amendment))?.shown.size).toBe(2);
+    expect(voidCode(await sign(world, amendment, keys))).toBe('sign-repeated');
   });
 
   it('leave: data retired, grants and open runs gone, ticks count no more', async () => {
@@ -223,7 +256,11 @@ describe('a widening', () => {
     });
     // On the program that it knows, the owner's data is computed on as before.
     await world.joinWorker('bank', task);
-    accepted(await sign(world, amendment, { signer: world.identity('insurer') }));
+    const late = { signer: world.identity('insurer') };
+    accepted(await sign(world, amendment, late));
+    expect(voidCode(await sign(world, amendment, late))).toBe('sign-repeated');
+    const stranger = { signer: world.operator('bank') };
+    expect(voidCode(await sign(world, amendment, stranger))).toBe('not-a-member');
     accepted((await world.tryJoinWorker('bank', task, newProgram)).submitted);
   });
 

@@ -21,12 +21,15 @@ import type { Amendment, FoldState } from './state.ts';
 import { judgeTurn, newestWish } from './statements.ts';
 import { type Verdict, voided } from './void-codes.ts';
 
+/** Of no charter. */
+const NO_DIGEST = new Uint8Array(0);
+
 export function foldAmend(state: FoldState, event: AdmittedEvent<'amend'>): Verdict {
   const { body, charterDigest } = event;
   const author = memberByIdentity(state, event.signer);
   if (author === undefined) return voided('not-a-member');
   const before = charterOf(state);
-  if (state.charterDigest === null || !equal(body.before, state.charterDigest)) {
+  if (!equal(body.before, state.charterDigest ?? NO_DIGEST)) {
     return voided('amend-before', `in force is version ${before.version}`);
   }
   const wanted = before.version + 1;
