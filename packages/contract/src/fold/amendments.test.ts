@@ -180,6 +180,32 @@ describe('members', () => {
     accepted(await world.put(witness, 'tick', { time: START_MS + 5 }));
   });
 
+  it('who are replaced take along what is theirs, and nothing else', async () => {
+    const { world, claims, visits } = await joint();
+    const to = (id: string) => ({ outputs: [{ id: 1, recipients: [id] }] });
+    const owned = await world.propose('bank', [claims], to('bank'));
+    await world.approve('insurer', owned, [claims]);
+    const received = await world.propose('bank', [visits], to('insurer'));
+    await world.approve('hospital', received, [visits]);
+    const others = await world.propose('bank', [visits], to('bank'));
+    await world.approve('hospital', others, [visits]);
+    accepted(await world.put(world.identity('insurer'), 'close', {}));
+    const amendment = await amend(
+      world,
+      (draft) => {
+        draft.members = draft.members.map((one) =>
+          one.id === 'insurer' ? memberNamed(world, 'insurer', 'insurer-2') : one,
+        );
+      },
+      { signers: ['hospital', 'bank'], replaces: ['insurer'] },
+    );
+    accepted(await sign(world, amendment, keysNamed(world, 'insurer-2')));
+    const { tasks, ticks, closings } = world.state;
+    const granted = [owned, received, others].map((id) => tasks.get(toHex(id))?.grants.size);
+    expect(granted).toEqual([0, 0, 1]);
+    expect([ticks.has('insurer'), closings.has('insurer')]).toEqual([false, false]);
+  });
+
   it('say no word twice', async () => {
     const world = await World.create();
     const amendment = await amend(world, withBranch(world), { signers: ['insurer'] });
@@ -343,11 +369,14 @@ describe('a widening', () => {
       },
       { signers: ['bank', 'hospital'] },
     );
-    const { groupKey } = await world.formEpoch();
+    const formed = await world.formEpoch();
+    const { groupKey } = formed;
     const seal = (owner: string) =>
       world.put(world.identity(owner), 'dataset', world.datasetBody({ groupKey }));
     expect(voidCode(await seal('insurer'))).toBe('dataset-key-not-accepted');
     accepted(await seal('hospital'));
+    // The insurer's data is under the old key: the new one is none of its business.
+    await world.reshare(formed, formed.nodes);
   });
 });
 
