@@ -13,6 +13,7 @@ import {
 } from '@cloister/tlog';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type CheckpointedPeer, CheckpointFollower } from './checkpoint-follower.ts';
+import { mayHandOver, verifyHandover } from './handover.ts';
 
 const { amend, keysNamed, memberNamed, sign } = amending;
 const MEMBERS = ['insurer', 'hospital', 'bank'];
@@ -184,4 +185,32 @@ it('rules that are not known here end the following for good', async () => {
   expect(await codeOf(follower.step())).toBe('fold-version-unknown');
   expect(follower.state.seq).toBe(until);
   expect(await codeOf(follower.step())).toBe('fold-version-unknown');
+});
+
+describe('a note', () => {
+  it('of a head before its amendment hands nothing over', async () => {
+    const before = world.inForce;
+    await rotate(world, 'bank-2');
+    const size = world.log.length;
+    const crossing = { before, after: world.inForce, seq: size - 1 };
+    const about = { genesis: world.genesis, crossing };
+    const of = async (entries: number) =>
+      codeOf(verifyHandover(nodeCrypto, await note(world, entries, OLD), about).then(() => 'ok'));
+    expect(await of(size - 1)).toBe('handover-too-early');
+    expect(await of(size)).toBe('ok');
+  });
+
+  it('of any form is looked at, and a fault of ours is none of its', async () => {
+    const about = { genesis: world.genesis, before: world.charter };
+    for (const text of ['', 'x\n\n', await note(world, 1, { insurer: 'insurer' })]) {
+      expect(await mayHandOver(nodeCrypto, text, about)).toBeUndefined();
+    }
+    const elsewhere = { ...about, genesis: new Uint8Array(32) };
+    const signed = await note(world, 1, OLD);
+    expect(await mayHandOver(nodeCrypto, signed, elsewhere)).toBeUndefined();
+    expect(await mayHandOver(nodeCrypto, signed, about)).toMatchObject({ size: 1 });
+    const verifyEd25519 = () => Promise.reject(new TypeError('a fault of ours'));
+    const faulty = { ...nodeCrypto, verifyEd25519 };
+    await expect(mayHandOver(faulty, signed, about)).rejects.toThrow(TypeError);
+  });
 });
