@@ -30,7 +30,18 @@ export function endEpoch(
     if (join !== undefined && !seated.includes(key)) join.excluded = end.code;
   }
   forgetDealings(epoch);
+  noneForms(state);
+}
+
+/**
+ * Another epoch may form now. What members agreed to meanwhile waits for fresh ticks anew: the ones
+ * from before say nothing about the clock that its deadlines would begin from.
+ */
+export function noneForms(state: FoldState): void {
   state.formingEpoch = null;
+  for (const proposal of state.proposals.values()) {
+    if (proposal.agreed !== null) proposal.agreed = state.seq;
+  }
 }
 
 /** Keeps who sat where and how it came out: nothing is dealt from it or computed over it again. */

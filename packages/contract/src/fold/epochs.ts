@@ -7,7 +7,14 @@
 // key must stay. spec/events.md, "epoch".
 import { equal, toHex } from '@cloister/core';
 import type { AdmittedEvent } from '../events/event.ts';
-import { dealerJoin, dealerNumber, endEpoch, forgetDealings, holds } from './epoch-ends.ts';
+import {
+  dealerJoin,
+  dealerNumber,
+  endEpoch,
+  forgetDealings,
+  holds,
+  noneForms,
+} from './epoch-ends.ts';
 import { activeEpochOf, charterOf } from './lookup.ts';
 import type { Epoch, EpochPhase, FoldState } from './state.ts';
 import { type Verdict, type Voided, voided } from './void-codes.ts';
@@ -150,5 +157,5 @@ function activate(
   epoch.groupKey = agreed.groupKey;
   epoch.transcript = agreed.transcript;
   state.activeEpoch = key;
-  state.formingEpoch = null;
+  noneForms(state);
 }

@@ -251,6 +251,27 @@ describe('a spare that the charter names', () => {
     expect(forming()).toBe(toHex(id));
   });
 
+  it('is no haste: what was agreed to as another formed waits for fresh ticks again', async () => {
+    const first = await propose('a', { joins: nodes.map(({ id }) => id), from: from() });
+    const anew = await propose('b', { joins: nodes.map(({ id }) => id).reverse() });
+    const { quorum } = world.charter.witnesses;
+    const wanting = world.charter.members.map(({ id }) => id).slice(0, quorum);
+    for (const by of wanting.filter((id) => id !== 'a')) await consent(by, first);
+    for (const by of wanting.filter((id) => id !== 'b')) await consent(by, anew);
+    await allTick();
+    expect(forming()).toBe(toHex(first));
+    const over = world.state.clock + world.charter.deadlines.epochPhase + 1;
+    for (const by of wanting.slice(0, 2)) await tick(by, over);
+    expect([forming(), world.state.proposals.size]).toEqual([null, 1]);
+    const late = over + 3_600_000;
+    for (const by of wanting.slice(0, quorum - 1)) await tick(by, late);
+    expect(forming()).toBeNull();
+    await tick(wanting[quorum - 1] as string, late);
+    expect(forming()).toBe(toHex(anew));
+    const deadline = late + world.charter.deadlines.epochPhase;
+    expect(world.state.epochs.get(toHex(anew))?.deadline).toBe(deadline);
+  });
+
   it('takes no second one before members have consented to an epoch', async () => {
     const formed = world.state.activeEpoch;
     const spare = await world.joinKeeper('f');

@@ -72,7 +72,7 @@ describe('a gateway consents by itself', () => {
     expect([...(wants(id) ?? [])]).toEqual(['insurer']);
   });
 
-  it('to fresh shares for the same seats, in whatever order, once an hour', async () => {
+  it('to fresh shares for the same seats, in whatever order, once a week', async () => {
     const consents = hospital();
     const turned = [...active().slice(1), ...active().slice(0, 1)];
     const first = await proposed({ joins: turned, from: from() }, consents);
