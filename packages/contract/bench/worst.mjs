@@ -6,7 +6,7 @@
 // charter). A tick is
 // charged for what it ends, by the thing. Run after a build: npm run bench worst
 import { emptyState, encodeState, foldEntry, rightsOfJoin } from '@cloister/contract';
-import { parseCose } from '@cloister/core';
+import { fromHex, parseCose, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { mintParts } from '@cloister/evidence/mint';
 import { complaintOf, namedMaker, startEpoch, World } from '@cloister/testkit/world';
@@ -153,6 +153,14 @@ async function statements() {
     const joined = await world.tryJoinWorker('bank', task);
     if (joined.submitted.outcome.status !== 'accepted') throw new Error('a join was void');
   }
+  const body = world.approveBody(task, datasets, { inputs, runs: 1_000_000 });
+  const again = await world.sign(world.identity('bank'), 'approve', body);
+  await cost('approve, another person, 1,000 open runs', world, again);
+  const [first] = world.state.tasks.get(toHex(task)).approvals.values();
+  const shorter = { person: fromHex(first.person), until: first.until - 1 };
+  const less = { ...world.approveBody(task, datasets, { inputs, runs: 9 }), ...shorter };
+  const narrower = await world.sign(world.identity('bank'), 'approve', less);
+  await cost('approve that ends 1,000 runs, by the run', world, narrower, { things: 1_000 });
   const decline = { task, code: 'no' };
   const no = await world.sign(world.identity('bank'), 'decline', decline);
   await cost('decline that ends 1,000 runs, by the run', world, no, { things: 1_000 });

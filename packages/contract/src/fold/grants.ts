@@ -106,13 +106,15 @@ function endUncovered(
   const { taskKey, task, inputs, grant } = of;
   const replaced = new Set(inputs.map(versionKey));
   const told = task.body.inputs.map((input) => replaced.has(versionKey(input)));
-  for (const key of openRunsOf(state, taskKey)) {
-    const uncovered = payersOf(task, state.runs.get(key)).some((paid) => {
-      if (paid.person !== grant.person || paid.owner !== grant.owner) return false;
-      const lasts = grant.from <= state.clock && grant.until >= paid.until;
-      return paid.whole.some((was, i) => was && told[i] && !(lasts && grant.whole[i]));
-    });
-    if (uncovered) endRun(state, key, 'grant-replaced');
+  const less = new Set<number>();
+  for (const [at, paid] of task.approvals) {
+    if (paid.person !== grant.person || paid.owner !== grant.owner) continue;
+    const lasts = grant.from <= state.clock && grant.until >= paid.until;
+    if (paid.whole.some((was, i) => was && told[i] && !(lasts && grant.whole[i]))) less.add(at);
+  }
+  for (const key of less.size === 0 ? [] : openRunsOf(state, taskKey)) {
+    const paid = state.runs.get(key)?.paid ?? [];
+    if (paid.some((at) => less.has(at))) endRun(state, key, 'grant-replaced');
   }
 }
 
