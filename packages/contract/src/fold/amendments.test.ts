@@ -111,14 +111,13 @@ describe('an amendment', () => {
   });
 
   it('may keep keys that a node has brought since they came', async () => {
-    const { world, task } = await joint();
+    const world = await World.create();
     const { signer, witness } = keysNamed(world, 'branch');
-    const amendment = await amend(world, (draft) => {
-      withBranch(world)(draft);
-      draft.witnesses = { faulty: 0, quorum: 3 };
-    });
-    accepted((await world.tryJoinWorker('bank', task, { tls: witness.key })).submitted);
+    const amendment = await amend(world, withBranch(world));
+    const body = world.joinBody('bank', 'keeper', world.fresh('keeper/bank'));
+    accepted(await world.submit(await world.joinBytes(witness, body)));
     accepted(await sign(world, amendment, { signer, witness }));
+    expect(world.inForce.version).toBe(2);
     accepted(await propose(world, nextCharter(world, renamed('x'))));
   });
 
