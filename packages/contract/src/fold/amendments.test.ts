@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Charters that change on a ledger: when an amendment is in force, what it voids, and whom a
-// widening touches.
+// widening touches. Long because all of it is told over one small history.
 import { equal, fromHex, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { accepted, amending, START_MS, World } from '@cloister/testkit/world';
