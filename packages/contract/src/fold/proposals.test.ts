@@ -355,6 +355,7 @@ describe('a spare that the charter names', () => {
     const turned = [...swapped(5, spare).slice(1), ...swapped(5, spare).slice(0, 1)];
     for (const body of [
       { joins: two, from: from() },
+      { joins: swapped(4, spare).map((id, i) => (i === 4 ? other.id : id)), from: from() },
       { joins: turned, from: from() },
       { joins: swapped(5, spare) },
       { joins: swapped(4, other), from: from() },
@@ -363,5 +364,10 @@ describe('a spare that the charter names', () => {
       await allTick();
       expect(forming()).toBeNull();
     }
+    // Where the charter has one seat more, the spare may not take it by itself.
+    world.state.charter = { ...world.charter, keepers: { ...world.charter.keepers, seats: 6 } };
+    await propose('a', { joins: [...nodes.map(({ id }) => id), spare.id], from: from() });
+    await allTick();
+    expect(forming()).toBeNull();
   });
 });
