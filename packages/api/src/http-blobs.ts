@@ -2,7 +2,15 @@
 // Blobs of one or several gateways over HTTP: /v1/blobs/<hex>. Whole reads are checked against the
 // digest, so any gateway may serve any blob; a range is not checked here (the reader holds a digest
 // tree). Where several gateways are named, the next one is asked when one does not have it.
-import { type BlobStore, type CryptoPort, coreError, equal, isCoded, toHex } from '@cloister/core';
+import {
+  type BlobStore,
+  blobTooLarge,
+  type CryptoPort,
+  coreError,
+  equal,
+  isCoded,
+  toHex,
+} from '@cloister/core';
 import { apiError } from './errors.ts';
 import type { HttpJson } from './http-json.ts';
 
@@ -27,12 +35,14 @@ export class HttpBlobs implements BlobStore {
     return digest;
   }
 
-  async get(digest: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+  async get(digest: Uint8Array, most: number): Promise<Uint8Array<ArrayBuffer>> {
+    const maxBytes = Math.min(most, MAX_BLOB_BYTES);
     return this.#any(digest, async (peer) => {
       const request = {
         path: pathOf(digest),
         timeoutMs: BLOB_TIMEOUT_MS,
-        maxBytes: MAX_BLOB_BYTES,
+        maxBytes,
+        tooLong: (got: number) => blobTooLarge(digest, { from: peer.base, got, most: maxBytes }),
       };
       const { bytes } = await peer.bytes(request);
       if (equal(this.#crypto.digest('sha256', bytes), digest)) return bytes;

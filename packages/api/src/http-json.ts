@@ -10,6 +10,7 @@ import { REQUEST_HEADER, signRequest } from './request-signature.ts';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+const MAX_REFUSAL_BYTES = 64 * 1024;
 
 /** Who signs a client's requests, and the genesis it serves. */
 export interface RequestSigner {
@@ -44,7 +45,10 @@ export interface HttpRequest {
   readonly onSent?: (bytes: number) => void;
   readonly headers?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
+  /** Most bytes of an answer that is no refusal; 64 MiB when absent. */
   readonly maxBytes?: number;
+  /** The error of a longer answer, of which `got` bytes were told of or came. */
+  readonly tooLong?: (got: number) => CodedError;
 }
 
 /** One peer, by its address. */
@@ -87,7 +91,7 @@ export class HttpJson {
     let bytes: Uint8Array<ArrayBuffer>;
     try {
       response = await fetch(this.base + request.path, sent);
-      bytes = await readBounded(response, request.maxBytes ?? MAX_ANSWER_BYTES);
+      bytes = await readBounded(response, request);
     } catch (cause) {
       throw this.#unreachable(request, cause, timeout);
     }
@@ -198,16 +202,24 @@ function parseJson(bytes: Uint8Array): unknown {
   }
 }
 
-async function readBounded(response: Response, limit: number): Promise<Uint8Array<ArrayBuffer>> {
+/** Nothing is read of an answer that says that it is too long, and no more of one that is. */
+async function readBounded(
+  response: Response,
+  { maxBytes = MAX_ANSWER_BYTES, tooLong = longer(maxBytes) }: HttpRequest,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { ok, body, headers } = response;
+  const limit = ok ? maxBytes : MAX_REFUSAL_BYTES;
+  const told = body === null ? 0 : Number(headers.get('content-length') ?? 0);
   const parts: Uint8Array[] = [];
   let size = 0;
-  if (response.body !== null) {
-    for await (const part of response.body as unknown as AsyncIterable<Uint8Array>) {
+  if (told > limit) {
+    await body?.cancel();
+    throw tooLong(told);
+  }
+  if (body !== null) {
+    for await (const part of body as unknown as AsyncIterable<Uint8Array>) {
       size += part.length;
-      if (size > limit) {
-        const message = `an answer is longer than the ${limit} bytes that were asked for`;
-        throw apiError('response-malformed', message);
-      }
+      if (size > limit) throw tooLong(size);
       parts.push(part);
     }
   }
@@ -218,4 +230,11 @@ async function readBounded(response: Response, limit: number): Promise<Uint8Arra
     at += part.length;
   }
   return out;
+}
+
+function longer(limit: number): (got: number) => CodedError {
+  return (got) => {
+    const message = `an answer has ${got} bytes or more, wanted ${limit} at most`;
+    return apiError('response-malformed', message);
+  };
 }

@@ -11,6 +11,9 @@ import { GatewayClient } from './gateway.ts';
 import { HttpBlobs } from './http-blobs.ts';
 import { HttpJson } from './http-json.ts';
 
+/** More than any blob here has. */
+const MOST = 16 * 1_048_576;
+
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
 let answer: Answer = () => undefined;
@@ -160,7 +163,7 @@ describe('HttpBlobs', () => {
 
   it('reads from an honest peer', async () => {
     answer = honest;
-    expect(await blobs().get(digest)).toEqual(bytes);
+    expect(await blobs().get(digest, MOST)).toEqual(bytes);
     expect(await blobs().head(digest)).toBe(bytes.length);
     expect(await blobs().range(digest, 2, 6)).toEqual(bytes.subarray(2, 6));
     expect(await blobs().range(digest, 2, 2)).toEqual(new Uint8Array(0));
@@ -173,14 +176,37 @@ describe('HttpBlobs', () => {
     ['fewer bytes', bytes.subarray(1)],
   ])('refuses %s', async (_, lie) => {
     answer = body(lie);
-    expect(await codeOf(blobs().get(digest))).toBe('blob-digest-mismatch');
+    expect(await codeOf(blobs().get(digest, MOST))).toBe('blob-digest-mismatch');
+  });
+
+  it.each([
+    ['says so', { 'content-length': String(2 ** 30) }],
+    ['does not', {}],
+  ])('ends where a blob is longer than its reader takes, and the peer %s', async (_, headers) => {
+    const closed = new Promise<void>((resolve) => {
+      answer = (_request, response) => {
+        const flood = () => {
+          while (!response.destroyed && response.write(new Uint8Array(65_536)));
+        };
+        response.on('drain', flood).on('close', resolve).writeHead(200, headers);
+        flood();
+      };
+    });
+    expect(await codeOf(blobs().get(digest, 64))).toBe('blob-too-large');
+    await closed;
+  });
+
+  it('hears a refusal that is longer than the blob may be', async () => {
+    const error = { code: 'blob-not-found', kind: 'not-found', message: 'x'.repeat(200) };
+    answer = body(JSON.stringify({ error }), 404);
+    expect(await codeOf(blobs().get(digest, 64))).toBe('blob-not-found');
   });
 
   it('asks the next peer when one lies', async () => {
     let turns = 0;
     answer = (request, response) => (turns++ === 0 ? body('lie') : honest)(request, response);
     const peers = [new HttpJson({ base }), new HttpJson({ base })];
-    expect(await new HttpBlobs(peers, nodeCrypto).get(digest)).toEqual(bytes);
+    expect(await new HttpBlobs(peers, nodeCrypto).get(digest, MOST)).toEqual(bytes);
     expect(turns).toBe(2);
   });
 
@@ -204,8 +230,8 @@ describe('HttpBlobs', () => {
     const error = { code: 'blob-not-found', kind: 'not-found', message: 'none' };
     answer = body(JSON.stringify({ error }), 404);
     expect(await blobs().head(digest)).toBeUndefined();
-    expect(await codeOf(blobs().get(digest))).toBe('blob-not-found');
-    expect(await codeOf(new HttpBlobs([], nodeCrypto).get(digest))).toBe('blob-not-found');
+    expect(await codeOf(blobs().get(digest, MOST))).toBe('blob-not-found');
+    expect(await codeOf(new HttpBlobs([], nodeCrypto).get(digest, MOST))).toBe('blob-not-found');
     expect(asked.every((line) => line.endsWith(toHex(digest)))).toBe(true);
   });
 });

@@ -4,6 +4,7 @@
 
 import type { Attester } from '@cloister/attester';
 import {
+  BLOB_MOST,
   type CharterBody,
   environmentById,
   eventId,
@@ -13,7 +14,7 @@ import {
   reportData,
   signEvent,
 } from '@cloister/contract';
-import { type BlobStore, type CryptoPort, type Signer, utf8 } from '@cloister/core';
+import { type BlobStore, blobTooLarge, type CryptoPort, type Signer, utf8 } from '@cloister/core';
 import type { TreeHead } from '@cloister/tlog';
 import type { Appender } from './append.ts';
 import { attestedError } from './errors.ts';
@@ -59,7 +60,7 @@ export interface MadeJoin {
   readonly id: Uint8Array;
 }
 
-/** @throws CodedError `environment-mismatch`; the attester's and the operator's refusals */
+/** @throws CodedError `environment-mismatch`, `blob-too-large`; the attester's and the operator's refusals */
 export async function makeJoin(facts: JoinFacts, ports: JoinPorts): Promise<MadeJoin> {
   checkPlace(facts, ports);
   const { attester, crypto, signer } = ports;
@@ -79,10 +80,17 @@ export async function makeJoin(facts: JoinFacts, ports: JoinPorts): Promise<Made
   const input = { genesis, signing: signer.key, join: said };
   const { evidence } = await attester.quote(reportData(input, attester.reportDataLength, crypto));
   const whole = { ...said, evidence: crypto.digest('sha256', evidence) };
+  checkLength(whole.evidence, evidence.length);
   const join = placed(facts.state, signer.key, { kind: 'join', said: whole });
   const inner = await signEvent(signer, facts.name, { genesis, kind: 'join', body: join });
   const event = await attester.signJoin(inner);
   return { event, evidence, id: eventId(inner, crypto) };
+}
+
+/** Longer evidence is read by nobody, so such a node would join for nothing. */
+function checkLength(digest: Uint8Array, got: number): void {
+  const most = BLOB_MOST.evidence;
+  if (got > most) throw blobTooLarge(digest, { from: 'this attester', got, most });
 }
 
 /** Whether the charter has a place for such a node: what it has none for, the ledger holds void. */

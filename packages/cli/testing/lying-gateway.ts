@@ -21,6 +21,9 @@ import { FileBlobs, nodeCrypto } from '@cloister/core/node';
 import { type OrgKeys, readKeys } from '@cloister/gateway/home';
 import { hpkeOpen, hpkeSeal } from '@cloister/threshold/node';
 
+/** More than any blob here has. */
+const MOST = 16 * 1_048_576;
+
 const NO_AAD = new Uint8Array(0);
 
 export interface LyingGateway {
@@ -96,7 +99,7 @@ async function otherOpenings(of: {
   const opened = async (digest: Uint8Array): Promise<OpeningMap> =>
     openOpenings({
       genesis: of.genesis,
-      blob: await blobs.get(digest),
+      blob: await blobs.get(digest, MOST),
       me: of.me,
       open: (info, sealed) => hpkeOpen({ keyPair: of.keys.hpke, info, aad: NO_AAD, sealed }),
     });

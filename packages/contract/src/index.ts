@@ -2,6 +2,7 @@
 // The contract: events as typed values, and what both sides of a ledger compute from them.
 
 export * from './bill.ts';
+export * from './blob-bounds.ts';
 export * from './charter/amendment.ts';
 export {
   type CharterBody,

@@ -156,6 +156,10 @@ export const coreError = errorTable({
     kind: 'verification',
     says: 'Bytes are not those that a digest names.',
   },
+  'blob-too-large': {
+    kind: 'unavailable',
+    says: 'What was sent for a blob is longer than such a blob may be; another gateway may have it.',
+  },
   'blob-range-invalid': { kind: 'malformed', says: 'A range is not within its blob.' },
   'blob-io-failed': {
     kind: 'unavailable',

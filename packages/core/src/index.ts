@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everything of core that runs in Node and in a browser alike. Node's own forms of the ports are in
 // `@cloister/core/node`, the browser's in `@cloister/core/web`.
+export * from './blobs/too-large.ts';
 export * from './bytes.ts';
 export * from './cbor.ts';
 export * from './cose.ts';

@@ -24,10 +24,11 @@ export interface BlobStore {
   /** Stores and answers the 32-byte digest; durable once it answers. Idempotent. */
   put(bytes: Uint8Array): Promise<Uint8Array<ArrayBuffer>>;
   /**
-   * The whole blob, its digest checked.
-   * @throws CodedError `blob-not-found`, `blob-digest-mismatch`
+   * The whole blob, its digest checked. No more than `most` bytes are read: what such a blob may
+   * have at most, as its reader knows (contract/blob-bounds.ts).
+   * @throws CodedError `blob-not-found`, `blob-digest-mismatch`, `blob-too-large`
    */
-  get(digest: Uint8Array): Promise<Uint8Array<ArrayBuffer>>;
+  get(digest: Uint8Array, most: number): Promise<Uint8Array<ArrayBuffer>>;
   /** Size in bytes, or undefined when the blob is not here. */
   head(digest: Uint8Array): Promise<number | undefined>;
   /**

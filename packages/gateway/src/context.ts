@@ -43,7 +43,7 @@ export interface Gateway {
   /** Blobs on this gateway's disk. */
   readonly blobs: FileBlobs;
   /** The same, asking the other gateways for what is not here. */
-  readonly allBlobs: BlobStore;
+  readonly allBlobs: Pick<BlobStore, 'get'>;
   readonly engine: EnginePort;
   readonly appraiser: Appraiser;
   /** Our own verdicts on recorded runs that concern us. */

@@ -4,7 +4,7 @@
 import { readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HttpBlobs, HttpJson } from '@cloister/api';
-import { type DatasetFile, type FilesSaid, readFileManifest } from '@cloister/contract';
+import { BLOB_MOST, type DatasetFile, type FilesSaid, readFileManifest } from '@cloister/contract';
 import { isCoded, systemTimers as timers, toHex, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -18,8 +18,12 @@ import {
   withKeepers,
 } from '../testing/federation.ts';
 import { BlobRelay } from './blobs/blob-relay.ts';
+import { NamedBlobs } from './blobs/named-blobs.ts';
 import { sweep } from './datasets/sweep.ts';
 import { homeFolder } from './home.ts';
+
+/** More than any blob here has. */
+const MOST = 16 * 1_048_576;
 
 const CSV = 'id,age,note\n1,30,a\n2,41,b\n3,52,c\n4,63,d\n';
 const FREE = { currency: 'EUR' };
@@ -96,7 +100,7 @@ describe('a dataset', () => {
     expect(dataset.rows).toBe(5);
     const version = bank.gateway.follower.state.datasets.get(dataset.dataset)?.versions.get(1);
     const said = version?.body.files as FilesSaid;
-    const listed = readFileManifest(await bank.gateway.blobs.get(said.manifest), said);
+    const listed = readFileManifest(await bank.gateway.blobs.get(said.manifest, MOST), said);
     expect(listed).toHaveLength(2);
     expect(said.length).toBe(listed.reduce((sum, { length }) => sum + length, 0));
     for (const other of ['id,age\n1,2\n', 'id,note,age\n1,a,2\n', 'id,age,note\n1,x,a\n']) {
@@ -333,19 +337,31 @@ describe('another member’s gateway', () => {
     await eventually(() => state().datasets.has(dataset.dataset));
     const said = state().datasets.get(dataset.dataset)?.versions.get(1)?.body.files as FilesSaid;
     const blobs = new HttpBlobs([new HttpJson({ base: hospital.url })], nodeCrypto);
-    const [file] = readFileManifest(await bank.gateway.blobs.get(said.manifest), said);
+    const [file] = readFileManifest(await bank.gateway.blobs.get(said.manifest, MOST), said);
     const { blob, leaves } = file as DatasetFile;
-    expect(await codeOf(blobs.get(leaves))).toBe('blob-not-found');
-    readFileManifest(await blobs.get(said.manifest), said);
-    expect(await blobs.get(leaves)).toEqual(await bank.gateway.blobs.get(leaves));
+    expect(await codeOf(blobs.get(leaves, MOST))).toBe('blob-not-found');
+    readFileManifest(await blobs.get(said.manifest, MOST), said);
+    expect(await blobs.get(leaves, MOST)).toEqual(await bank.gateway.blobs.get(leaves, MOST));
     // Also after a start, and what no list names is still not fetched.
     await federation.stop('hospital');
     hospital = await federation.start('hospital');
     const later = new HttpBlobs([new HttpJson({ base: hospital.url })], nodeCrypto);
-    expect(await later.get(blob)).toEqual(await bank.gateway.blobs.get(blob));
+    expect(await later.get(blob, MOST)).toEqual(await bank.gateway.blobs.get(blob, MOST));
     const own = await bank.gateway.blobs.put(utf8('nobody names this'));
-    expect(await codeOf(later.get(own))).toBe('blob-not-found');
+    expect(await codeOf(later.get(own, MOST))).toBe('blob-not-found');
   });
+});
+
+it("of a peer's blob no more is fetched than what it is named as may have", async () => {
+  const named = new NamedBlobs();
+  const { follower } = bank.gateway;
+  for (let seq = 0; seq < follower.size; seq++) {
+    const record = follower.record(seq);
+    if (record !== undefined) named.add(record);
+  }
+  const join = [...follower.state.joins.values()][0];
+  expect(named.most(join?.body.evidence as Uint8Array)).toBe(BLOB_MOST.evidence);
+  expect(named.most(join?.signer as Uint8Array)).toBeUndefined();
 });
 
 describe('fetching from peers', () => {
@@ -362,7 +378,7 @@ describe('fetching from peers', () => {
       timers,
       timeoutMs: 50,
     });
-    expect(await slow.fetch(digest)).toBe(false);
+    expect(await slow.fetch(digest, MOST)).toBe(false);
     const liar = {
       get: async () => {
         asked += 1;
@@ -375,10 +391,18 @@ describe('fetching from peers', () => {
       timers,
       timeoutMs: 1_000,
     });
-    const all = await Promise.all([1, 2, 3].map(() => lied.fetch(digest)));
+    const all = await Promise.all([1, 2, 3].map(() => lied.fetch(digest, MOST)));
     expect(all).toEqual([false, false, false]);
     expect(asked).toBe(1);
     expect(await blobs.head(digest)).toBeUndefined();
+    let most: number | undefined;
+    const get = async (_: Uint8Array, wanted: number) => {
+      most = wanted;
+      return bytes;
+    };
+    const bounded = new BlobRelay({ into: blobs, from: () => [{ get } as never], timers });
+    expect(await bounded.fetch(digest, 9)).toBe(true);
+    expect(most).toBe(9);
   });
 });
 

@@ -118,7 +118,7 @@ async function assemble(
   const peers = peersOf(config);
   const blobs = new FileBlobs(join(home, 'blobs'));
   const relay = new BlobRelay({ into: blobs, from: () => storesOf(peers), ...ports });
-  const allBlobs = everywhere(blobs, (digest) => relay.fetch(digest));
+  const allBlobs = everywhere(blobs, (digest, most) => relay.fetch(digest, most));
   const engine = openEngine(config.engine);
   undo.push(() => engine.close());
   const appraiser = new JoinAppraiser({ crypto: nodeCrypto, blobs: allBlobs });

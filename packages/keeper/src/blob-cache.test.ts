@@ -5,14 +5,17 @@ import { describe, expect, it } from 'vitest';
 import { MemoryBlobs } from '../testing/ledger.ts';
 import { BlobCache } from './blob-cache.ts';
 
+/** More than any blob here has. */
+const MOST = 16 * 1_048_576;
+
 /** A store that counts what is asked of it. */
 function counted() {
   const blobs = new MemoryBlobs();
   const get = blobs.get.bind(blobs);
   const counts = { gets: 0 };
-  blobs.get = (digest) => {
+  blobs.get = (digest, most) => {
     counts.gets += 1;
-    return get(digest);
+    return get(digest, most);
   };
   return { blobs, counts };
 }
@@ -22,10 +25,10 @@ describe('the blob cache', () => {
     const { blobs, counts } = counted();
     const cache = new BlobCache(blobs);
     const digest = await cache.put(utf8('evidence'));
-    const [one, two] = await Promise.all([cache.get(digest), cache.get(digest)]);
+    const [one, two] = await Promise.all([cache.get(digest, MOST), cache.get(digest, MOST)]);
     one.fill(0);
     expect(two).toEqual(utf8('evidence'));
-    expect(await cache.get(digest)).toEqual(utf8('evidence'));
+    expect(await cache.get(digest, MOST)).toEqual(utf8('evidence'));
     expect(counts.gets).toBe(1);
   });
 
@@ -34,10 +37,20 @@ describe('the blob cache', () => {
     const cache = new BlobCache(blobs);
     const late = utf8('late');
     const digest = await new MemoryBlobs().put(late);
-    const error = await cache.get(digest).catch((e: unknown) => e);
+    const error = await cache.get(digest, MOST).catch((e: unknown) => e);
     expect(isCoded(error, 'blob-not-found')).toBe(true);
     await blobs.put(late);
-    expect(await cache.get(digest)).toEqual(late);
+    expect(await cache.get(digest, MOST)).toEqual(late);
+  });
+
+  it('hands out nothing that is longer than the reader takes', async () => {
+    const { blobs } = counted();
+    const cache = new BlobCache(blobs);
+    const digest = await blobs.put(utf8('long'));
+    for (const most of [3, 4, 3]) {
+      const got = await cache.get(digest, most).catch((error: unknown) => error);
+      expect(isCoded(got, 'blob-too-large')).toBe(most === 3);
+    }
   });
 
   it('forgets what was used longest ago, and keeps nothing too large', async () => {
@@ -45,14 +58,14 @@ describe('the blob cache', () => {
     const cache = new BlobCache(blobs, { bytes: 10 });
     const put = (fill: number, length: number) => blobs.put(new Uint8Array(length).fill(fill));
     const [a, b, c, large] = [await put(1, 4), await put(2, 4), await put(3, 4), await put(4, 11)];
-    for (const digest of [a, b, a, c]) await cache.get(digest);
+    for (const digest of [a, b, a, c]) await cache.get(digest, MOST);
     expect(counts.gets).toBe(3);
-    await cache.get(a);
+    await cache.get(a, MOST);
     expect(counts.gets).toBe(3);
-    await cache.get(b);
+    await cache.get(b, MOST);
     expect(counts.gets).toBe(4);
-    await cache.get(large);
-    await cache.get(large);
+    await cache.get(large, MOST);
+    await cache.get(large, MOST);
     expect(counts.gets).toBe(6);
   });
 });

@@ -5,7 +5,7 @@
 //
 // Invariants: never more than `bytes` in all; oldest use goes first; one fetch a digest at a time;
 // a failure is never kept.
-import { type BlobStore, toHex } from '@cloister/core';
+import { type BlobStore, blobTooLarge, toHex } from '@cloister/core';
 
 const DEFAULT_BYTES = 32 * 1_048_576;
 const LARGEST_KEPT = 1_048_576;
@@ -26,15 +26,18 @@ export class BlobCache implements BlobStore {
     return this.#behind.put(bytes);
   }
 
-  async get(digest: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+  async get(digest: Uint8Array, most: number): Promise<Uint8Array<ArrayBuffer>> {
     const key = toHex(digest);
     const known = this.#kept.get(key);
     if (known !== undefined) {
+      if (known.length > most) {
+        throw blobTooLarge(digest, { from: 'the cache', got: known.length, most });
+      }
       this.#kept.delete(key);
       this.#kept.set(key, known);
       return known.slice();
     }
-    const coming = this.#coming.get(key) ?? this.#fetch(key, digest);
+    const coming = this.#coming.get(`${key} ${most}`) ?? this.#fetch(key, digest, most);
     return (await coming).slice();
   }
 
@@ -46,19 +49,21 @@ export class BlobCache implements BlobStore {
     return this.#behind.range(...asked);
   }
 
-  #fetch(key: string, digest: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+  #fetch(key: string, digest: Uint8Array, most: number): Promise<Uint8Array<ArrayBuffer>> {
+    const asked = `${key} ${most}`;
     const coming = this.#behind
-      .get(digest)
+      .get(digest, most)
       .then((bytes) => {
         this.#keep(key, bytes);
         return bytes;
       })
-      .finally(() => this.#coming.delete(key));
-    this.#coming.set(key, coming);
+      .finally(() => this.#coming.delete(asked));
+    this.#coming.set(asked, coming);
     return coming;
   }
 
   #keep(key: string, bytes: Uint8Array<ArrayBuffer>): void {
+    if (this.#kept.has(key)) return;
     if (bytes.length > LARGEST_KEPT || bytes.length > this.#limit) return;
     this.#kept.set(key, bytes);
     this.#bytes += bytes.length;

@@ -5,6 +5,7 @@
 //
 // Invariants: a key counts as checked only under the label that it was checked over
 // (CheckedSealedKey); never more than `most` are kept; a failure is never kept.
+import { BLOB_MOST } from '@cloister/contract';
 import { type BlobStore, toHex } from '@cloister/core';
 import { CheckedSealedKey } from '@cloister/threshold';
 import { opensslCurve } from '@cloister/threshold/node';
@@ -28,10 +29,14 @@ export class CheckedKeys {
    * Fetches and verifies one key, unless it is known, and lets other work go first.
    * @throws CodedError those of the store and of pi
    */
-  async prepare(blobs: BlobStore, digest: Uint8Array, label: Uint8Array): Promise<void> {
+  async prepare(
+    blobs: Pick<BlobStore, 'get'>,
+    digest: Uint8Array,
+    label: Uint8Array,
+  ): Promise<void> {
     const key = toHex(digest);
     if (this.#kept.get(key)?.under(label) !== undefined) return;
-    const sealed = await blobs.get(digest);
+    const sealed = await blobs.get(digest, BLOB_MOST.sealedKey);
     await new Promise((resolve) => setImmediate(resolve));
     this.#kept.delete(key);
     this.#kept.set(key, new CheckedSealedKey({ sealed, label, curve: opensslCurve }));

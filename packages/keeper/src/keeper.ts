@@ -27,13 +27,10 @@ import {
 import {
   type CharterBody,
   CheckpointFollower,
-  columnLabel,
   contractError,
   type Follower,
   JoinAppraiser,
   LASTING_REFUSALS,
-  type RightInput,
-  rightsOfJoin,
   signReceipt,
   voidError,
 } from '@cloister/contract';
@@ -53,11 +50,11 @@ import { keeperError } from './errors.ts';
 import { keeperMetrics } from './metrics.ts';
 import { type Decision, decide, type OpenRequest } from './open.ts';
 import type { KeeperParts, KeeperPorts } from './ports.ts';
+import { Prefetch } from './prefetch.ts';
 
 const POLL_MS = 1_000;
 const IDLE_MS = 25;
 const MAX_DECISIONS = 4_096;
-const MAX_PREFETCHED = 64;
 
 export interface KeeperOptions {
   readonly name: string;
@@ -103,6 +100,7 @@ export class Keeper {
   readonly #background = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
   readonly #appender: Appender;
+  readonly #prefetch: Prefetch;
   #ceremony: Ceremony | undefined;
   #join: Uint8Array | undefined;
   #loop: Promise<void> = Promise.resolve();
@@ -118,6 +116,7 @@ export class Keeper {
     this.#hpke = generateHpkeKeyPair(ports.random);
     this.tls = parts.tlsKey();
     this.follower = parts.follower;
+    this.#prefetch = new Prefetch({ genesis: options.genesis, ...parts });
     const { genesis, name, patienceMs } = options;
     const { crypto, timers, signer, peers } = ports;
     const { signal } = this.#stopping;
@@ -226,24 +225,9 @@ export class Keeper {
       throw voidError('join-not-worker', 'columns open for workers only');
     }
     const challenge = this.#parts.challenges.draw(key);
-    this.#prefetch(key);
+    void this.#prefetch.begin(this.follower.state, key);
     this.metrics.count('cloister_keeper_challenges_total', {});
     return { challenge, lifetimeMs: this.#parts.challenges.lifetimeMs };
-  }
-
-  /** While the witnesses sign: what the decision will need, pi verified. Failures are met there. */
-  #prefetch(key: string): void {
-    const { state } = this.follower;
-    const join = state.joins.get(key)?.body;
-    const rights = rightsOfJoin(state, key);
-    const { blobs, checked } = this.#parts;
-    if (join !== undefined) void blobs.get(join.evidence).catch(() => undefined);
-    const columns = rights.ok ? rights.inputs.flatMap(askedColumns) : [];
-    for (const { input, id, sealed } of columns.slice(0, MAX_PREFETCHED)) {
-      const label = columnLabel(this.#options.genesis, input, id);
-      const ready = checked?.prepare(blobs, sealed, label) ?? blobs.get(sealed);
-      void ready.catch(() => undefined);
-    }
   }
 
   /**
@@ -381,11 +365,4 @@ export class Keeper {
 
 function decisionKey(share: KeyShare, join: Uint8Array): string {
   return `${toHex(share.epoch)}/${toHex(join)}`;
-}
-
-/** The sealed keys that a decision may need: the footer's and those of the columns asked for. */
-function askedColumns(input: RightInput) {
-  return input.body.columns
-    .filter(({ id }) => id === 0 || input.input.columns.includes(id))
-    .map(({ id, sealed }) => ({ input, id, sealed }));
 }

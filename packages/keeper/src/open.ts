@@ -25,6 +25,7 @@ import {
   type AppraisedState,
   type Appraiser,
   agreedTime,
+  BLOB_MOST,
   columnsDigest,
   columnsOpened,
   contractError,
@@ -304,8 +305,9 @@ function checkPolicy(contents: TaskContents): readonly Suppression[] {
 
 /** Step 8, its second half. */
 function fetchKeys(ports: OpenPorts, wanted: readonly OpenedColumn[]): Promise<SealedKey[]> {
+  const most = BLOB_MOST.sealedKey;
   return Promise.all(
-    wanted.map(async ({ sealed }) => parseSealedKey(await ports.blobs.get(sealed))),
+    wanted.map(async ({ sealed }) => parseSealedKey(await ports.blobs.get(sealed, most))),
   );
 }
 

@@ -3,7 +3,7 @@
 // cosignatures; entries, checkpoints and blobs can be made to fail or to lie.
 import type { AppendAnswer } from '@cloister/api';
 import type { LedgerPeer } from '@cloister/attested';
-import { type BlobStore, CodedError, toHex } from '@cloister/core';
+import { type BlobStore, blobTooLarge, CodedError, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import type { World } from '@cloister/testkit/world';
 import {
@@ -26,10 +26,11 @@ export class MemoryBlobs implements BlobStore {
     return digest;
   }
 
-  async get(digest: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+  async get(digest: Uint8Array, most = Number.POSITIVE_INFINITY): Promise<Uint8Array<ArrayBuffer>> {
     const found = this.blobs.get(toHex(digest));
     if (found === undefined) throw new CodedError('blob-not-found', 'not-found', 'no such blob');
-    return found.slice();
+    if (found.length <= most) return found.slice();
+    throw blobTooLarge(digest, { from: 'memory', got: found.length, most });
   }
 
   async head(digest: Uint8Array): Promise<number | undefined> {

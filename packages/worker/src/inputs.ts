@@ -8,10 +8,12 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { within } from '@cloister/attested';
 import {
+  BLOB_MOST,
   CheckedRanges,
   columnsRead,
   type DatasetFile,
   datasetAadPrefix,
+  leavesMost,
   type ReadRun,
   type RightInput,
   RunMemory,
@@ -46,7 +48,7 @@ export function filesOf(
 ): Promise<DatasetFile[][]> {
   return Promise.all(
     inputs.map(async ({ body: { files } }) => {
-      return readFileManifest(await blobs.get(files.manifest), files);
+      return readFileManifest(await blobs.get(files.manifest, BLOB_MOST.manifest), files);
     }),
   );
 }
@@ -116,7 +118,7 @@ async function readFile(
   const { owner, input } = request.inputs[of.at] as RightInput;
   const { blob, length, root, leaves } = fileOf(request, of);
   const [leafHashes, blobsOf] = await Promise.all([
-    request.blobs.get(leaves),
+    request.blobs.get(leaves, leavesMost(length)),
     request.blobsOf(owner),
   ]);
   const { genesis, crypto, timers } = request;

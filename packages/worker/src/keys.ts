@@ -12,6 +12,7 @@
 import { decodeOpened, openAnswerInfo, type PartialOpening } from '@cloister/api';
 import { gather, isPassing, tidyCode } from '@cloister/attested';
 import {
+  BLOB_MOST,
   columnsOpened,
   type Epoch,
   encodeTaskOpenings,
@@ -123,7 +124,7 @@ export function startKeys(
   reached.catch(() => undefined);
   const known = new Map<Uint8Array, Promise<Uint8Array>>();
   const sealed = (digest: Uint8Array) => {
-    const fetching = known.get(digest) ?? identity.blobs.get(digest);
+    const fetching = known.get(digest) ?? identity.blobs.get(digest, BLOB_MOST.sealedKey);
     known.set(digest, fetching);
     return fetching;
   };

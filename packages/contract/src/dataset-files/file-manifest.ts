@@ -15,7 +15,7 @@ export const FILES_MAX = 10_000;
 
 const VERSION = 1;
 /** Of the longest list: three digests, a length and their heads a file. */
-const MAX_MANIFEST_BYTES = 16 + FILES_MAX * 112;
+export const MAX_MANIFEST_BYTES = 16 + FILES_MAX * 112;
 
 /** One encrypted file. */
 export interface DatasetFile {

@@ -13,7 +13,8 @@ import { STATEMENTS_MAX } from '../ports/engine.ts';
 export const PARTS_MAX = 10_000;
 
 const VERSION = 1;
-const MAX_BYTES = 64 + PARTS_MAX * 34 + STATEMENTS_MAX * 3;
+/** Of the longest list. */
+export const MAX_PARTS_BYTES = 64 + PARTS_MAX * 34 + STATEMENTS_MAX * 3;
 
 /** Digests of a result's blobs. */
 export interface ResultParts {
@@ -28,7 +29,7 @@ export function encodeResultParts({ statements, bundle }: ResultParts): Uint8Arr
 
 /** Every blob is named once. @throws CodedError `result-malformed`, core's CBOR codes */
 export function decodeResultParts(bytes: Uint8Array): ResultParts {
-  if (bytes.length > MAX_BYTES) throw malformed(`it has ${bytes.length} bytes`);
+  if (bytes.length > MAX_PARTS_BYTES) throw malformed(`it has ${bytes.length} bytes`);
   const value: unknown = decodeCbor(bytes);
   if (!Array.isArray(value) || value.length !== 3 || value[0] !== VERSION) {
     throw malformed(`it is not [${VERSION}, statements, bundle]`);

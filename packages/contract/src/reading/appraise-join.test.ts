@@ -28,6 +28,9 @@ import { emptyState, type FoldState, type Join, type KeptPart, type Task } from 
 import { JoinAppraiser } from './appraise-join.ts';
 import { reportData } from './report-data.ts';
 
+/** More than any blob here has. */
+const MOST = 16 * 1_048_576;
+
 const DAY = 86_400_000;
 const AT = Date.UTC(2026, 0, 15);
 const seed = new Uint8Array(32).fill(7);
@@ -252,7 +255,7 @@ describe('collateral', () => {
       expect(await appraise()).toMatchObject(NOT_NOW);
       // What is wrong anyhow is told all the same.
       const { body } = state.joins.get('join') as Join;
-      const bytes = await blobs.get(body.evidence);
+      const bytes = await blobs.get(body.evidence, MOST);
       const bent = bytes.map((byte, i) => (i === 400 ? byte ^ 1 : byte));
       Object.assign(body, { evidence: await blobs.put(bent) });
       expect(await appraise()).toMatchObject({ mismatch: { code: 'signature-invalid' } });

@@ -39,6 +39,7 @@ import {
   type TcbStatus,
   verifyEvidence,
 } from '@cloister/evidence';
+import { BLOB_MOST } from '../blob-bounds.ts';
 import type { Environment } from '../charter/body.ts';
 import { contractError } from '../errors.ts';
 import { chooseParts } from '../fold/collateral.ts';
@@ -82,10 +83,10 @@ export type Appraiser = Pick<JoinAppraiser, 'appraise'>;
 
 export class JoinAppraiser {
   readonly #crypto: CryptoPort;
-  readonly #blobs: BlobStore;
+  readonly #blobs: Pick<BlobStore, 'get'>;
   readonly #cache = new EvidenceCache();
 
-  constructor(ports: { crypto: CryptoPort; blobs: BlobStore }) {
+  constructor(ports: { crypto: CryptoPort; blobs: Pick<BlobStore, 'get'> }) {
     this.#crypto = ports.crypto;
     this.#blobs = ports.blobs;
   }
@@ -112,7 +113,7 @@ export class JoinAppraiser {
       return refuse('measurement-not-allowed', pinned.map(toHex).join(', '), toHex(measurement));
     }
     const kind = environment.tee as EvidenceKind;
-    const bytes = await this.#blobs.get(join.body.evidence);
+    const bytes = await this.#blobs.get(join.body.evidence, BLOB_MOST.evidence);
     const root = await this.#root(environment);
     try {
       return await this.#judge(state, join, { environment, evidence: { kind, bytes }, root });
@@ -158,7 +159,7 @@ export class JoinAppraiser {
 
   /** Blobs are named by their digests, so what was read once is not read again. */
   #root({ root }: Environment): Promise<Root> {
-    const read = async () => decodeRoot(await this.#blobs.get(root));
+    const read = async () => decodeRoot(await this.#blobs.get(root, BLOB_MOST.root));
     return this.#cache.remember(`root-document:${toHex(root)}`, read);
   }
 

@@ -10,6 +10,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CodedError, isCoded, toHex, utf8 } from '../index.ts';
 import { FileBlobs, makeFolderDurably, nodeCrypto } from '../node.ts';
 
+/** More than any blob here has. */
+const MOST = 16 * 1_048_576;
+
 let root = '';
 let count = 0;
 beforeAll(async () => {
@@ -39,7 +42,7 @@ describe('FileBlobs', () => {
       async (bytes, a, b) => {
         const digest = await blobs.put(bytes);
         expect(digest).toEqual(nodeCrypto.digest('sha256', bytes));
-        expect(await blobs.get(digest)).toEqual(bytes);
+        expect(await blobs.get(digest, MOST)).toEqual(bytes);
         expect(await blobs.head(digest)).toBe(bytes.length);
         const [start, end] = [Math.min(a, b), Math.max(a, b)];
         const read = blobs.range(digest, start, end);
@@ -68,14 +71,21 @@ describe('FileBlobs', () => {
   it('says what is not there', async () => {
     const blobs = new FileBlobs(freshRoot());
     expect(await blobs.head(absent)).toBeUndefined();
-    expect(await codeOf(blobs.get(absent))).toBe('blob-not-found');
+    expect(await codeOf(blobs.get(absent, MOST))).toBe('blob-not-found');
     expect(await codeOf(blobs.range(absent, 0, 0))).toBe('blob-not-found');
+  });
+
+  it('reads nothing that is longer than its reader takes', async () => {
+    const blobs = new FileBlobs(freshRoot());
+    const digest = await blobs.put(utf8('abc'));
+    expect(await blobs.get(digest, 3)).toEqual(utf8('abc'));
+    expect(await codeOf(blobs.get(digest, 2))).toBe('blob-too-large');
   });
 
   it.each([0, 1, 31, 33])('refuses a name of %d bytes', async (length) => {
     const blobs = new FileBlobs(freshRoot());
     const name = new Uint8Array(length);
-    for (const ask of [blobs.get(name), blobs.head(name), blobs.range(name, 0, 1)]) {
+    for (const ask of [blobs.get(name, MOST), blobs.head(name), blobs.range(name, 0, 1)]) {
       expect(await codeOf(ask)).toBe('blob-digest-malformed');
     }
   });
@@ -90,9 +100,9 @@ describe('FileBlobs', () => {
     const bytes = utf8('some content');
     const digest = await blobs.put(bytes);
     await writeFile(blobs.path(digest), damage(bytes));
-    expect(await codeOf(blobs.get(digest))).toBe('blob-digest-mismatch');
+    expect(await codeOf(blobs.get(digest, MOST))).toBe('blob-digest-mismatch');
     await blobs.put(bytes);
-    expect(await blobs.get(digest)).toEqual(bytes);
+    expect(await blobs.get(digest, MOST)).toEqual(bytes);
   });
 
   it('loses nothing acknowledged whichever call fails, and a second try succeeds', async () => {
@@ -106,15 +116,15 @@ describe('FileBlobs', () => {
         const code = await codeOf(new FileBlobs(where, faultyFiles({ at, when }).fs).put(bytes));
         expect(['accepted', 'blob-io-failed']).toContain(code);
         const after = new FileBlobs(where);
-        if (code === 'accepted') expect(await after.get(digest)).toEqual(bytes);
+        if (code === 'accepted') expect(await after.get(digest, MOST)).toEqual(bytes);
         // What is visible is whole, acknowledged or not.
-        const visible = await after.get(digest).catch((error: unknown) => error);
+        const visible = await after.get(digest, MOST).catch((error: unknown) => error);
         expect(visible instanceof Uint8Array || isCoded(visible, 'blob-not-found')).toBe(true);
         // A second put may not take the first one's word: it syncs the folder before it answers.
         const again = faultyFiles();
         await new FileBlobs(where, again.fs).put(bytes);
         expect(again.calls.at(-1)).toBe('sync');
-        expect(await after.get(digest)).toEqual(bytes);
+        expect(await after.get(digest, MOST)).toEqual(bytes);
       }
     }
   });
@@ -124,7 +134,7 @@ describe('FileBlobs', () => {
     const digest = await new FileBlobs(where).put(utf8('x'));
     const failing = () => new FileBlobs(where, faultyFiles({ at: 0, when: 'before' }).fs);
     for (const ask of [
-      failing().get(digest),
+      failing().get(digest, MOST),
       failing().head(digest),
       failing().range(digest, 0, 1),
     ]) {
@@ -142,7 +152,7 @@ describe('FileBlobs', () => {
     await writeFile(path, content);
     const digest = await blobs.adopt(path);
     expect(toHex(digest)).toBe(toHex(nodeCrypto.digest('sha256', content)));
-    expect(await blobs.get(digest)).toEqual(content);
+    expect(await blobs.get(digest, MOST)).toEqual(content);
     expect(await codeOf(readFile(path))).toMatch(/ENOENT/);
     expect(await codeOf(blobs.adopt(path))).toBe('blob-io-failed');
   });
@@ -155,7 +165,7 @@ describe('FileBlobs', () => {
       await writeFile(join(where, 'incoming'), content);
       const code = await codeOf(new FileBlobs(where, files.fs).adopt(join(where, 'incoming')));
       expect(['accepted', 'blob-io-failed']).toContain(code);
-      const blob = await new FileBlobs(where).get(digest).catch(() => undefined);
+      const blob = await new FileBlobs(where).get(digest, MOST).catch(() => undefined);
       const file = await readFile(join(where, 'incoming')).catch(() => undefined);
       if (code === 'accepted') expect(blob).toEqual(content);
       expect(Buffer.from(blob ?? file ?? [])).toEqual(Buffer.from(content));

@@ -22,6 +22,7 @@ import {
   isSystemError,
 } from '../errors.ts';
 import type { BlobStore } from '../ports.ts';
+import { blobTooLarge } from './too-large.ts';
 
 /** A blob store in the folder `root`, which is made when the first blob comes. */
 export class FileBlobs implements BlobStore {
@@ -80,9 +81,13 @@ export class FileBlobs implements BlobStore {
     });
   }
 
-  async get(digest: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+  async get(digest: Uint8Array, most: number): Promise<Uint8Array<ArrayBuffer>> {
     const path = this.path(digest);
-    const bytes = await this.#attempt('read', toHex(digest), () => this.#fs.readFile(path));
+    const bytes = await this.#attempt('read', toHex(digest), async () => {
+      const { size } = await this.#fs.stat(path);
+      if (size > most) throw blobTooLarge(digest, { from: 'the folder', got: size, most });
+      return this.#fs.readFile(path);
+    });
     if (!equal(nodeCrypto.digest('sha256', bytes), digest)) {
       const name = toHex(digest);
       const message = `blob ${name} does not hash to its name: restore it from another gateway`;

@@ -30,26 +30,26 @@ export class BlobRelay {
     this.#timeoutMs = options.timeoutMs ?? FETCH_TIMEOUT_MS;
   }
 
-  /** Whether the blob is here now. @throws CodedError `gateway-overloaded`, `blob-io-failed` */
-  fetch(digest: Uint8Array): Promise<boolean> {
-    const key = toHex(digest);
+  /** Whether the blob, of `most` bytes at most, is here now. @throws CodedError `gateway-overloaded`, `blob-io-failed` */
+  fetch(digest: Uint8Array, most: number): Promise<boolean> {
+    const key = `${toHex(digest)} ${most}`;
     const running = this.#running.get(key);
     if (running !== undefined) return running;
     if (this.#queue.length >= QUEUE_MAX) {
       const message = `${QUEUE_MAX} blobs wait to be fetched from peers: ask again shortly`;
       throw gatewayError('gateway-overloaded', message);
     }
-    const fetched = this.#turn(digest).finally(() => this.#running.delete(key));
+    const fetched = this.#turn(digest, most).finally(() => this.#running.delete(key));
     this.#running.set(key, fetched);
     return fetched;
   }
 
-  async #turn(digest: Uint8Array): Promise<boolean> {
+  async #turn(digest: Uint8Array, most: number): Promise<boolean> {
     if (this.#fetching >= FETCHES_MAX) {
       await new Promise<void>((resolve) => this.#queue.push(resolve));
     } else this.#fetching += 1;
     try {
-      return await this.#bounded(digest);
+      return await this.#bounded(digest, most);
     } finally {
       const next = this.#queue.shift();
       if (next === undefined) this.#fetching -= 1;
@@ -57,7 +57,7 @@ export class BlobRelay {
     }
   }
 
-  async #bounded(digest: Uint8Array): Promise<boolean> {
+  async #bounded(digest: Uint8Array, most: number): Promise<boolean> {
     const late = new AbortController();
     let cancel = () => {};
     const timeout = new Promise<false>((resolve) => {
@@ -67,18 +67,18 @@ export class BlobRelay {
       });
     });
     try {
-      return await Promise.race([this.#fetch(digest, late.signal), timeout]);
+      return await Promise.race([this.#fetch(digest, most, late.signal), timeout]);
     } finally {
       cancel();
     }
   }
 
-  async #fetch(digest: Uint8Array, late: AbortSignal): Promise<boolean> {
+  async #fetch(digest: Uint8Array, most: number, late: AbortSignal): Promise<boolean> {
     for (const peer of this.#from()) {
       if (late.aborted) return false;
       let bytes: Uint8Array;
       try {
-        bytes = await peer.get(digest);
+        bytes = await peer.get(digest, most);
       } catch (error) {
         if (!isCoded(error)) throw error;
         continue;
@@ -91,27 +91,15 @@ export class BlobRelay {
   }
 }
 
-/** A store that looks here first and asks the others for what is not. */
+/** Whole blobs from here, and from the others where they are not here. */
 export function everywhere(
   local: BlobStore,
-  fetch: (digest: Uint8Array) => Promise<boolean>,
-): BlobStore {
-  const here = async (digest: Uint8Array) => {
-    if ((await local.head(digest)) === undefined) await fetch(digest);
-  };
+  fetch: (digest: Uint8Array, most: number) => Promise<boolean>,
+): Pick<BlobStore, 'get'> {
   return {
-    put: (bytes) => local.put(bytes),
-    async get(digest) {
-      await here(digest);
-      return local.get(digest);
-    },
-    async head(digest) {
-      await here(digest);
-      return local.head(digest);
-    },
-    async range(digest, start, end, into) {
-      await here(digest);
-      return local.range(digest, start, end, into);
+    async get(digest, most) {
+      if ((await local.head(digest)) === undefined) await fetch(digest, most);
+      return local.get(digest, most);
     },
   };
 }

@@ -1,37 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which blobs the ledger speaks of. A stranger's request makes this gateway fetch a blob only when
-// an accepted event names it, so nobody without a key makes it fetch or store anything else. Every
-// 32-byte string of an event counts: a digest of no blob is a name that no peer will answer to. The
-// files of a dataset are named by a list that its event names, and count once the list is here.
-import { parseFileManifest } from '@cloister/contract';
+// Which blobs the ledger speaks of, and how long each may be. A stranger's request makes this
+// gateway fetch a blob only when an accepted event names it, and no more of it than what it is
+// named as may have: so nobody without a key makes it fetch or store anything else. The files of a
+// dataset are named by a list that its event names, and count once the list is here.
+import { BLOB_MOST, blobsNamed, leavesMost, parseFileManifest } from '@cloister/contract';
 import { type BlobStore, isCoded, toHex } from '@cloister/core';
 import type { EntryRecord } from '../ledger/follower.ts';
 
-const DIGEST_SIZE = 32;
-
 export class NamedBlobs {
-  readonly #names = new Set<string>();
+  readonly #most = new Map<string, number>();
   /** Lists of files that have not been looked into. */
   readonly #lists = new Map<string, Uint8Array>();
 
   add({ status, event }: EntryRecord): void {
     if (status !== 'accepted' || event === undefined) return;
-    this.#walk(event.body);
+    for (const [digest, most] of blobsNamed(event)) this.#name(digest, most);
     if (event.kind !== 'dataset') return;
     const { manifest } = event.body.files;
     this.#lists.set(toHex(manifest), manifest);
   }
 
-  has(digest: Uint8Array): boolean {
-    return this.#names.has(toHex(digest));
+  /** The most bytes that the blob may have; undefined: nothing names it. */
+  most(digest: Uint8Array): number | undefined {
+    return this.#most.get(toHex(digest));
   }
 
   /** Looks into a list of files that is here now; any other blob is nothing to it. */
   async cameHere(digest: Uint8Array, blobs: Pick<BlobStore, 'get'>): Promise<void> {
     if (!this.#lists.delete(toHex(digest))) return;
     try {
-      const files = parseFileManifest(await blobs.get(digest));
-      for (const { blob, leaves } of files) this.#walk([blob, leaves]);
+      const files = parseFileManifest(await blobs.get(digest, BLOB_MOST.manifest));
+      for (const { blob, leaves, length } of files) {
+        this.#name(blob, Math.min(length, BLOB_MOST.whole));
+        this.#name(leaves, Math.min(leavesMost(length), BLOB_MOST.whole));
+      }
     } catch (error) {
       // What its owner garbled names nothing.
       if (!isCoded(error)) throw error;
@@ -45,13 +47,8 @@ export class NamedBlobs {
     }
   }
 
-  #walk(value: unknown): void {
-    if (value instanceof Uint8Array) {
-      if (value.length === DIGEST_SIZE) this.#names.add(toHex(value));
-    } else if (Array.isArray(value)) {
-      for (const part of value) this.#walk(part);
-    } else if (typeof value === 'object' && value !== null) {
-      for (const part of Object.values(value)) this.#walk(part);
-    }
+  #name(digest: Uint8Array, most: number): void {
+    const key = toHex(digest);
+    this.#most.set(key, Math.max(most, this.#most.get(key) ?? 0));
   }
 }

@@ -2,6 +2,7 @@
 // Openings at a member's gateway: sealed to the members who may read, read back from blobs, always
 // checked against the commitments on the ledger before anything in them is used.
 import {
+  BLOB_MOST,
   checkOpenings,
   type EventBody,
   type Member,
@@ -56,7 +57,7 @@ async function read<Name extends string>(
 ): Promise<Record<Name, Opening>> {
   const openings = await openOpenings({
     genesis: gateway.genesis,
-    blob: await gateway.allBlobs.get(digest),
+    blob: await gateway.allBlobs.get(digest, BLOB_MOST.openings),
     me: gateway.card.id,
     open: (info, sealed) => hpkeOpen({ keyPair: gateway.keys.hpke, info, aad: NO_AAD, sealed }),
   });

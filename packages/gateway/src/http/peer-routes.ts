@@ -87,7 +87,8 @@ export function peerRoutes(
   blobRoutes(app, {
     local: gateway.blobs,
     fetch: async (digest) => {
-      if (!options.named.has(digest) || !(await options.relay.fetch(digest))) return false;
+      const most = options.named.most(digest);
+      if (most === undefined || !(await options.relay.fetch(digest, most))) return false;
       await options.named.cameHere(digest, gateway.blobs);
       return true;
     },

@@ -18,6 +18,9 @@ import {
   withKeepers,
 } from '../../testing/federation.ts';
 
+/** More than any blob here has. */
+const MOST = 16 * 1_048_576;
+
 let federation: Federation;
 let bank: Started;
 let hospital: Started;
@@ -115,7 +118,7 @@ describe('blobs', () => {
     const blobs = new HttpBlobs([signing('bank/identity')], nodeCrypto);
     const bytes = nodeCrypto.digest('sha512', utf8('a blob'));
     const digest = await blobs.put(bytes);
-    expect(await blobs.get(digest)).toEqual(bytes);
+    expect(await blobs.get(digest, MOST)).toEqual(bytes);
     expect(await blobs.range(digest, 3, 10)).toEqual(bytes.subarray(3, 10));
     expect(await blobs.head(digest)).toBe(64);
   });
@@ -150,14 +153,14 @@ describe('blobs', () => {
   it('are fetched for strangers only when the ledger names them', async () => {
     const stranger = new HttpBlobs([new HttpJson({ base: bank.url })], nodeCrypto);
     const unnamed = await hospital.gateway.blobs.put(utf8('nobody speaks of this'));
-    expect(await codeOf(stranger.get(unnamed))).toBe('blob-not-found');
+    expect(await codeOf(stranger.get(unnamed, MOST))).toBe('blob-not-found');
     expect(await bank.gateway.blobs.head(unnamed)).toBeUndefined();
     const named = await hospital.gateway.blobs.put(utf8('evidence'));
     federation.world.evidenceOf = async () => named;
     const { id } = await federation.world.joinKeeper('hospital');
     await federation.publish();
     await eventually(async () => bank.gateway.follower.positionOf(toHex(id)) !== undefined);
-    expect(await stranger.get(named)).toEqual(utf8('evidence'));
+    expect(await stranger.get(named, MOST)).toEqual(utf8('evidence'));
     expect(await bank.gateway.blobs.head(named)).toBe(8);
   });
 });

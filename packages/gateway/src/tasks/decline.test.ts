@@ -17,6 +17,9 @@ import {
 import { memberOf } from '../context.ts';
 import { sealForMembers } from '../datasets/openings.ts';
 
+/** More than any blob here has. */
+const MOST = 16 * 1_048_576;
+
 const OPEN = { for: 'any', purpose: 'any', code: 'any', k: 'none', approvals: 1 } as const;
 const POLICY = {
   ...OPEN,
@@ -77,7 +80,7 @@ async function propose(
     ['bank', 'hospital'].map((id) => memberOf(gateway, id)),
     Object.fromEntries(all.map(([name, { opening }]) => [name, opening])),
   );
-  await federation.putEverywhere(await gateway.blobs.get(openings));
+  await federation.putEverywhere(await gateway.blobs.get(openings, MOST));
   const body = world.taskBody([version.body], {
     ...(Object.fromEntries(all.map(([name, { commitment }]) => [name, commitment])) as object),
     outputs: outputs.map(({ id }) => ({ id, recipients: ['hospital'] })),

@@ -5,9 +5,11 @@
 import { open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  BLOB_MOST,
   decodeKeyBundle,
   decodeResultKeys,
   decodeResultParts,
+  paddedLength,
   type ResultFileKeys,
   type ResultKeys,
   type ResultParts,
@@ -62,7 +64,7 @@ export async function openResult(
   const { keys, task, parts } = await findResult(gateway, run);
   const file = chosen(keys, as.statement);
   const { blob, length } = onlyPart(file, parts.statements[file.statement], run);
-  const bytes = await gateway.allBlobs.get(blob);
+  const bytes = await gateway.allBlobs.get(blob, Math.min(paddedLength(length), BLOB_MOST.whole));
   const folder = await homeFolder(gateway.home, 'results');
   const plain = join(folder, `${run}-${toHex(gateway.random.bytes(6))}.parquet`);
   const text = `${plain}.${as.format}`;
@@ -127,8 +129,8 @@ async function findResult(
     throw notFound(`run ${runKey} has no released result: it is ${status}`);
   }
   await checkAppraised(gateway, runKey, run.usage?.event ?? '');
-  const parts = decodeResultParts(await gateway.allBlobs.get(list));
-  const bundle = decodeKeyBundle(await gateway.allBlobs.get(parts.bundle));
+  const parts = decodeResultParts(await gateway.allBlobs.get(list, BLOB_MOST.resultParts));
+  const bundle = decodeKeyBundle(await gateway.allBlobs.get(parts.bundle, BLOB_MOST.keyBundle));
   const sealed = bundle.get(gateway.card.id);
   if (sealed === undefined) {
     const message = `${gateway.card.id} is no recipient of run ${runKey}`;

@@ -5,6 +5,7 @@
 // packages/evidence.
 import {
   type Appraiser,
+  BLOB_MOST,
   chooseParts,
   type Environment,
   type FoldState,
@@ -13,7 +14,7 @@ import {
   type KeptPart,
   reportData,
 } from '@cloister/contract';
-import { equal, fromHex, toHex, utf8 } from '@cloister/core';
+import { type BlobStore, equal, fromHex, toHex, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { type PartNeed, partsNeeded } from '@cloister/evidence';
 import { mintEvidence } from '@cloister/evidence/mint';
@@ -36,9 +37,7 @@ function markOf(maker: string, claimed: Claimed): string {
   return toHex(nodeCrypto.digest('sha256', secret, utf8(JSON.stringify(claimed))));
 }
 
-interface Blobs {
-  get(digest: Uint8Array): Promise<Uint8Array>;
-}
+type Blobs = Pick<BlobStore, 'get'>;
 
 /**
  * Stands in for `JoinAppraiser`: the same answers, other evidence. `blind` is the code of the one
@@ -48,7 +47,7 @@ export function stubAppraiser(blobs: Blobs, blind?: string): Appraiser {
   const appraise = async (state: FoldState, key: string): Promise<JoinAppraisal> => {
     const join = state.joins.get(key) as Join;
     const environment = state.charter?.environments.find((e) => e.id === join.body.environment);
-    const bytes = await blobs.get(join.body.evidence);
+    const bytes = await blobs.get(join.body.evidence, BLOB_MOST.evidence);
     const late = hasParts(state, environment as Environment) ? [] : ['collateral-not-in-force'];
     const faults = [...judge(state, join, environment as Environment, bytes), ...late];
     const wrong = faults.find((code) => code !== blind);

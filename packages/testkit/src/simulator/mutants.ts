@@ -236,8 +236,8 @@ const CHANGES: Readonly<Record<string, Change>> = {
   pi: async (stage, { blobs, follower }, { join }) => {
     const task = follower.state.joins.get(toHex(join))?.body.task ?? new Uint8Array();
     const mended = stage.tasks.get(toHex(task))?.dataset.mended;
-    const get = async (digest: Uint8Array) => {
-      const bytes = await blobs.get(digest);
+    const get: typeof blobs.get = async (digest, most) => {
+      const bytes = await blobs.get(digest, most);
       return Uint8Array.from(mended?.get(toHex(digest)) ?? bytes);
     };
     return { ports: { blobs: { ...blobs, get } } };

@@ -11,7 +11,7 @@ import {
   type Outcome,
 } from '@cloister/contract';
 import type { Use } from '@cloister/contract/policy';
-import { type BlobStore, CodedError, type Signer, toHex } from '@cloister/core';
+import { type BlobStore, blobTooLarge, CodedError, type Signer, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { MerkleTree } from '@cloister/tlog';
 import {
@@ -197,11 +197,12 @@ export class Stage {
         const kept = tap === undefined ? bytes : await tap(bytes);
         return kept === undefined ? nodeCrypto.digest('sha256', bytes) : this.putBlob(kept);
       },
-      get: async (digest) => {
+      get: async (digest, most) => {
         await reach();
         const found = this.blobs.get(toHex(digest));
         if (found === undefined) throw new CodedError('blob-not-found', 'not-found', 'no blob');
-        return Uint8Array.from(found);
+        if (found.length <= most) return Uint8Array.from(found);
+        throw blobTooLarge(digest, { from: 'a gateway', got: found.length, most });
       },
       head: async (digest) => this.blobs.get(toHex(digest))?.length,
       range: async (digest, start, end) =>
