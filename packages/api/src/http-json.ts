@@ -45,6 +45,8 @@ export interface HttpRequest {
   readonly onSent?: (bytes: number) => void;
   readonly headers?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
+  /** Ends the request when it aborts. */
+  readonly signal?: AbortSignal;
   /** Most bytes of an answer that is no refusal; 64 MiB when absent. */
   readonly maxBytes?: number;
   /** The error of a longer answer, of which `got` bytes were told of or came. */
@@ -84,7 +86,7 @@ export class HttpJson {
       method: request.method ?? (body === undefined ? 'GET' : 'POST'),
       headers,
       ...bodyOf(request, body),
-      signal: AbortSignal.timeout(timeout),
+      signal: AbortSignal.any([AbortSignal.timeout(timeout), ...given(request.signal)]),
       redirect: 'error',
     };
     let response: Response;
@@ -169,6 +171,10 @@ export class HttpJson {
     const message = `${where} answered something else than asked: ${issue ?? 'not JSON'}`;
     return apiError('response-malformed', message);
   }
+}
+
+function given(signal: AbortSignal | undefined): AbortSignal[] {
+  return signal === undefined ? [] : [signal];
 }
 
 function bodyOf({ file, onSent }: HttpRequest, body: Uint8Array | undefined): RequestInit {

@@ -3,7 +3,7 @@
 // within its time and its bytes.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { isCoded, toErrorResponse, toHex, utf8 } from '@cloister/core';
+import { isCoded, type Timers, toErrorResponse, toHex, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -200,6 +200,30 @@ describe('HttpBlobs', () => {
     const error = { code: 'blob-not-found', kind: 'not-found', message: 'x'.repeat(200) };
     answer = body(JSON.stringify({ error }), 404);
     expect(await codeOf(blobs().get(digest, 64))).toBe('blob-not-found');
+  });
+
+  it('asks the next peer when one is silent, and lets go of that one', async () => {
+    let turns = 0;
+    const released = new Promise<void>((resolve) => {
+      answer = (request, response) => {
+        if (turns++ === 0) response.on('close', resolve);
+        else honest(request, response);
+      };
+    });
+    const steps: number[] = [];
+    const timers: Timers = {
+      elapsed: () => 0,
+      after(ms, wake) {
+        steps.push(ms);
+        const timer = setTimeout(wake, 20);
+        return () => clearTimeout(timer);
+      },
+    };
+    const peers = [new HttpJson({ base }), new HttpJson({ base })];
+    expect(await new HttpBlobs(peers, nodeCrypto, { timers }).get(digest, 64)).toEqual(bytes);
+    await released;
+    expect([turns, steps.length]).toEqual([2, 1]);
+    expect(steps[0]).toBeLessThan(2_000);
   });
 
   it('asks the next peer when one lies', async () => {

@@ -5,7 +5,7 @@
 // rule's cosignatures over it were checked here; an owner whose witness the charter does not have
 // ends what is under way, it is never left out of those that must sign.
 import { witnessesChange, witnessesOf } from '@cloister/contract';
-import { isCoded } from '@cloister/core';
+import { firstOf, isCoded } from '@cloister/core';
 import {
   type Checkpoint,
   gatherCosignatures,
@@ -16,7 +16,7 @@ import {
   type WitnessKey,
 } from '@cloister/tlog';
 import { attestedError } from './errors.ts';
-import { firstOf, gather } from './patience.ts';
+import { gather } from './patience.ts';
 import type { LedgerPeer, LedgerPorts } from './ports.ts';
 
 /** How long one gateway may take before the next is asked too. */

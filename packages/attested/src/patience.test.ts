@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CodedError, systemTimers as timers } from '@cloister/core';
 import { describe, expect, it } from 'vitest';
-import { firstOf, gather, hedge, patiently, pause, within } from './patience.ts';
+import { gather, hedge, patiently, pause, within } from './patience.ts';
 
 const error = (kind: 'unavailable' | 'policy') => new CodedError(`is-${kind}`, kind, kind);
 const never = new Promise<never>(() => undefined);
@@ -102,27 +102,6 @@ describe('gather', () => {
       throw new Error('bug');
     };
     await expect(gather([Promise.resolve(1)], { ...bounds, enough })).rejects.toThrow('bug');
-  });
-});
-
-describe('firstOf', () => {
-  it('asks the next at once after a failure, and soon after silence', async () => {
-    const asked: string[] = [];
-    const answer = await firstOf(
-      ['fails', 'silent', 'well', 'not asked'],
-      { timers, stepMs: 20 },
-      async (peer) => {
-        asked.push(peer);
-        if (peer === 'fails') throw error('unavailable');
-        return peer === 'silent' ? never : peer;
-      },
-    );
-    expect([answer, asked]).toEqual(['well', ['fails', 'silent', 'well']]);
-  });
-
-  it('fails with the last failure when all fail', async () => {
-    const failing = firstOf([1, 2], { timers, stepMs: 20 }, () => Promise.reject(error('policy')));
-    await expect(failing).rejects.toMatchObject({ code: 'is-policy' });
   });
 });
 

@@ -143,42 +143,6 @@ export function gather<T>(
   });
 }
 
-/**
- * Asks in turn, and the next one already when the last takes longer than `stepMs`; the first that
- * answers wins. `peers` are at least one. @throws CodedError the last failure when all failed
- */
-export function firstOf<P, T>(
-  peers: readonly P[],
-  bounds: { readonly timers: Timers; readonly stepMs: number },
-  ask: (peer: P) => Promise<T>,
-): Promise<T> {
-  const { timers, stepMs } = bounds;
-  return new Promise((resolve, reject) => {
-    let next = 0;
-    let failed = 0;
-    let step: (() => void) | undefined;
-    const askNext = () => {
-      step?.();
-      const peer = peers[next++];
-      if (peer === undefined) return;
-      if (next < peers.length) step = timers.after(stepMs, askNext);
-      ask(peer).then(
-        (value) => {
-          step?.();
-          next = peers.length;
-          resolve(value);
-        },
-        (error: unknown) => {
-          failed += 1;
-          if (failed === peers.length) reject(error);
-          else askNext();
-        },
-      );
-    };
-    askNext();
-  });
-}
-
 /** What was asked of each peer, and who decides about those that wait. */
 export interface Hedged<T> {
   readonly asked: readonly Promise<T>[];

@@ -7,6 +7,7 @@ export * from './cbor.ts';
 export * from './cose.ts';
 export type * from './crypto/port.ts';
 export * from './errors.ts';
+export * from './first-of.ts';
 export * from './http-errors.ts';
 export * from './lane.ts';
 export * from './ports.ts';

@@ -374,7 +374,7 @@ describe('fetching from peers', () => {
     const silent = { ...blobs, get: () => new Promise<never>(() => undefined) };
     const slow = new BlobRelay({
       into: blobs,
-      from: () => [silent as never],
+      from: () => silent as never,
       timers,
       timeoutMs: 50,
     });
@@ -387,7 +387,7 @@ describe('fetching from peers', () => {
     };
     const lied = new BlobRelay({
       into: blobs,
-      from: () => [liar as never],
+      from: () => liar as never,
       timers,
       timeoutMs: 1_000,
     });
@@ -400,7 +400,7 @@ describe('fetching from peers', () => {
       most = wanted;
       return bytes;
     };
-    const bounded = new BlobRelay({ into: blobs, from: () => [{ get } as never], timers });
+    const bounded = new BlobRelay({ into: blobs, from: () => ({ get }), timers });
     expect(await bounded.fetch(digest, 9)).toBe(true);
     expect(most).toBe(9);
   });

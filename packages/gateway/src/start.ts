@@ -117,15 +117,18 @@ async function assemble(
   const ports = { crypto: nodeCrypto, ...time, random: systemRandom, log };
   const peers = peersOf(config);
   const blobs = new FileBlobs(join(home, 'blobs'));
-  const relay = new BlobRelay({ into: blobs, from: () => storesOf(peers), ...ports });
-  const allBlobs = everywhere(blobs, (digest, most) => relay.fetch(digest, most));
+  const fetching = { into: blobs, from: () => blobsOf(peers), ...ports };
+  // What strangers ask for takes no turn of what we need ourselves.
+  const relay = new BlobRelay(fetching);
+  const own = new BlobRelay(fetching);
+  const allBlobs = everywhere(blobs, (digest, most) => own.fetch(digest, most));
   const engine = openEngine(config.engine);
   undo.push(() => engine.close());
   const appraiser = new JoinAppraiser({ crypto: nodeCrypto, blobs: allBlobs });
   const judging = { me: card.id, store: verdictsIn(home), appraiser, timers: ports.timers, log };
   const appraisals = await OwnAppraisals.open(judging);
-  const own = { home, card, keys, genesis, ledger, peers, vault: vaultIn(home), ...ports };
-  const parts = { ...own, blobs, allBlobs, engine, appraiser, appraisals };
+  const ours = { home, card, keys, genesis, ledger, peers, vault: vaultIn(home), ...ports };
+  const parts = { ...ours, blobs, allBlobs, engine, appraiser, appraisals };
   const memory = witnessMemoryIn(home);
   const notes = notesIn(home);
   const { gateway, fresh } = await followAndWitness({ ...parts, copy, memory, notes, onEntry });
@@ -212,9 +215,9 @@ function peersOf(config: GatewayConfig): Map<string, GatewayClient> {
 }
 
 /** The other gateways' blobs; a request among gateways is not passed on. */
-function storesOf(peers: ReadonlyMap<string, GatewayClient>): HttpBlobs[] {
-  return [...peers.values()].map(
-    ({ http }) =>
-      new HttpBlobs([new HttpJson({ base: http.base, headers: relayedHeaders })], nodeCrypto),
+function blobsOf(peers: ReadonlyMap<string, GatewayClient>): HttpBlobs {
+  const others = [...peers.values()].map(
+    ({ http }) => new HttpJson({ base: http.base, headers: relayedHeaders }),
   );
+  return new HttpBlobs(others, nodeCrypto);
 }

@@ -13,7 +13,7 @@ import {
   simulatedHardware,
 } from '@cloister/attester';
 import type { CharterBody, Environment } from '@cloister/contract';
-import { systemClock, systemRandom, systemTimers, utf8 } from '@cloister/core';
+import { type BlobStore, systemClock, systemRandom, systemTimers, utf8 } from '@cloister/core';
 import { ephemeralEd25519Signer, nodeCrypto } from '@cloister/core/node';
 import { encodeRoot } from '@cloister/evidence';
 import {
@@ -131,6 +131,8 @@ export interface KeeperChange {
   readonly duties?: Partial<Duties>;
   readonly options?: Partial<KeeperOptions>;
   readonly peers?: MemoryLedger[];
+  /** Where it reads blobs; it puts its own in `committee.blobs` as well. */
+  readonly blobs?: BlobStore;
   readonly receivingKey?: KeeperParts['receivingKey'];
 }
 
@@ -202,7 +204,7 @@ export class Committee {
       attester: inProcessAttester(duties),
       signer: ephemeralEd25519Signer(),
       peers: change.peers ?? [this.ledger],
-      blobs: this.blobs,
+      blobs: change.blobs ?? this.blobs,
       blobsOf: [this.blobs],
       log: jsonLog(systemClock, operator, (line) => this.logs.push(line)),
     };

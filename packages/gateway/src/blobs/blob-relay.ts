@@ -10,17 +10,17 @@ const FETCH_TIMEOUT_MS = 120_000;
 
 export class BlobRelay {
   readonly #into: BlobStore;
-  readonly #from: () => readonly BlobStore[];
+  readonly #from: () => Pick<BlobStore, 'get'>;
   readonly #timers: Timers;
   readonly #timeoutMs: number;
   readonly #running = new Map<string, Promise<boolean>>();
   readonly #queue: (() => void)[] = [];
   #fetching = 0;
 
-  /** `from` answers the peers' stores in the order in which they are asked. */
+  /** `from` answers the peers' stores as one. */
   constructor(options: {
     into: BlobStore;
-    from: () => readonly BlobStore[];
+    from: () => Pick<BlobStore, 'get'>;
     timers: Timers;
     timeoutMs?: number;
   }) {
@@ -74,20 +74,16 @@ export class BlobRelay {
   }
 
   async #fetch(digest: Uint8Array, most: number, late: AbortSignal): Promise<boolean> {
-    for (const peer of this.#from()) {
-      if (late.aborted) return false;
-      let bytes: Uint8Array;
-      try {
-        bytes = await peer.get(digest, most);
-      } catch (error) {
-        if (!isCoded(error)) throw error;
-        continue;
-      }
-      if (late.aborted) return false;
-      // What a peer answers is stored under the digest that it has, whoever sent it.
-      if (toHex(await this.#into.put(bytes)) === toHex(digest)) return true;
+    let bytes: Uint8Array;
+    try {
+      bytes = await this.#from().get(digest, most);
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+      return false;
     }
-    return false;
+    if (late.aborted) return false;
+    // What a peer answers is stored under the digest that it has, whoever sent it.
+    return toHex(await this.#into.put(bytes)) === toHex(digest);
   }
 }
 
