@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a gateway does by itself: sign the charter, tick, decline what its policies forbid, consent
 // to rotations that are due, seal its datasets again when the keepers hold a new key, remove old
-// leftovers. One duty at a time; what fails is logged and does not stop the next.
+// leftovers. Each kind of duty has a lane of its own, one at a time in it: a tick and a consent
+// wait for no task, no sealing and no peer's blob. What fails is logged and does not stop the next.
 import { type CharterBody, memberById, signEvent } from '@cloister/contract';
-import { equal, fromHex } from '@cloister/core';
+import { type BlobStore, equal, fromHex, isCoded, Lane } from '@cloister/core';
 import { type Gateway, publish } from './context.ts';
 import { resealDatasets } from './datasets/seal.ts';
 import { Consents } from './keepers/consent.ts';
+import { PromptAppraiser } from './keepers/prompt-appraiser.ts';
 import type { EntryRecord } from './ledger/follower.ts';
 import { keyReused } from './ledger/open-witness.ts';
 import { declineIfForbidden } from './tasks/tasks.ts';
@@ -15,6 +17,11 @@ import { mayTick, type TickReason, wantsTick } from './ticking.ts';
 /** How often a handover that is missing here is asked for again. */
 const HANDOVER_EVERY_MS = 60_000;
 const SWEEP_EVERY_MS = 3_600_000;
+
+/** Tasks that wait to be judged; of more the oldest is left for people. */
+const UNJUDGED_MAX = 1_000;
+/** Whose lane a duty is in: the others share one. */
+const OWN_LANES: ReadonlySet<string> = new Set(['tick', 'consent', 'judge', 'reseal']);
 
 const URGENT: ReadonlySet<TickReason> = new Set(['first', 'awaited', 'asked']);
 
@@ -25,6 +32,8 @@ export interface DutyOptions {
   readonly freshWitness: boolean;
   /** Removes old leftovers. */
   readonly sweep: (now: number) => Promise<unknown>;
+  /** What tasks are judged by: gives up soon. The gateway's own blobs where absent. */
+  readonly prompt?: Pick<BlobStore, 'get'>;
 }
 
 export class Duties {
@@ -34,7 +43,10 @@ export class Duties {
   readonly #began: number;
   readonly #consents: Consents;
   readonly #timers = new Map<string, () => void>();
-  #work: Promise<void> = Promise.resolve();
+  readonly #lanes = new Map<string, Lane>();
+  /** Tasks to be judged, and those whose openings could not be had, to be judged again. */
+  readonly #unjudged = new Set<string>();
+  readonly #again = new Set<string>();
   #stopped = false;
   #tickQueued = false;
   /** Whether a handover of witnesses is missing here. */
@@ -46,7 +58,8 @@ export class Duties {
     this.#gateway = gateway;
     this.#options = options;
     this.#began = gateway.clock.now();
-    this.#consents = new Consents(gateway);
+    const appraiser = new PromptAppraiser(gateway, () => this.#consider());
+    this.#consents = new Consents({ ...gateway, appraiser });
   }
 
   start(): void {
@@ -54,9 +67,7 @@ export class Duties {
     this.#queue('found', () => this.#found());
     this.#tickIfWanted();
     clean();
-    for (const key of this.#gateway.follower.state.tasks.keys()) {
-      this.#queue('judge', () => this.#judge(fromHex(key)));
-    }
+    for (const key of this.#gateway.follower.state.tasks.keys()) this.#judgeSoon(key);
     this.#queue('reseal', () => this.#reseal());
     this.#queue('handover', () => this.#handOver());
     this.#every('handover', HANDOVER_EVERY_MS, () => {
@@ -66,6 +77,7 @@ export class Duties {
       this.#tickIfWanted();
       this.#consider();
       if (this.#owesSeals) this.#queue('reseal', () => this.#reseal());
+      this.#judgeAgain();
     });
     this.#every('sweep', SWEEP_EVERY_MS, clean);
   }
@@ -82,7 +94,7 @@ export class Duties {
         this.#queue('handover', () => this.#handOver());
         break;
       case 'task':
-        this.#queue('judge', () => this.#judge(event.id));
+        this.#judgeSoon(event.key);
         break;
       case 'epoch':
       case 'join':
@@ -109,11 +121,11 @@ export class Duties {
     }
   }
 
-  /** Ends after the duty that is running. */
+  /** Ends after the duties that are running. */
   async stop(): Promise<void> {
     this.#stopped = true;
     for (const cancel of this.#timers.values()) cancel();
-    await this.#work;
+    await Promise.all([...this.#lanes.values()].map((lane) => lane.run(async () => {})));
   }
 
   #every(name: string, ms: number, work: () => void): void {
@@ -125,7 +137,10 @@ export class Duties {
   }
 
   #queue(name: string, duty: () => Promise<void>): void {
-    this.#work = this.#work.then(async () => {
+    const of = OWN_LANES.has(name) ? name : 'rest';
+    const lane = this.#lanes.get(of) ?? new Lane();
+    this.#lanes.set(of, lane);
+    void lane.run(async () => {
       if (this.#stopped) return;
       try {
         await duty();
@@ -188,8 +203,36 @@ export class Duties {
     await publish(this.#gateway, 'tick', { time: this.#gateway.clock.now() });
   }
 
-  async #judge(task: Uint8Array): Promise<void> {
-    await declineIfForbidden(this.#gateway, task);
+  #judgeSoon(task: string): void {
+    this.#unjudged.add(task);
+    for (const waiting of [this.#again, this.#unjudged]) {
+      const oldest = waiting.keys().next().value;
+      if (this.#unjudged.size + this.#again.size <= UNJUDGED_MAX || oldest === undefined) continue;
+      waiting.delete(oldest);
+    }
+    this.#queue('judge', () => this.#judgeOne());
+  }
+
+  /** One of those whose openings could not be had, when no other task waits. */
+  #judgeAgain(): void {
+    const task = this.#again.keys().next().value;
+    if (task === undefined || this.#unjudged.size > 0) return;
+    this.#again.delete(task);
+    this.#judgeSoon(task);
+  }
+
+  async #judgeOne(): Promise<void> {
+    const task = this.#unjudged.keys().next().value;
+    if (task === undefined) return;
+    this.#unjudged.delete(task);
+    const { prompt: allBlobs = this.#gateway.allBlobs } = this.#options;
+    try {
+      await declineIfForbidden({ ...this.#gateway, allBlobs }, fromHex(task));
+    } catch (error) {
+      const passes = isCoded(error) && ['unavailable', 'not-found'].includes(error.kind);
+      if (passes && this.#gateway.follower.state.tasks.has(task)) this.#again.add(task);
+      throw error;
+    }
   }
 
   async #reseal(): Promise<void> {

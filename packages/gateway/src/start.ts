@@ -45,6 +45,9 @@ import { vaultIn } from './vault.ts';
 import { OwnAppraisals } from './verdicts/own-appraisals.ts';
 import { verdictsIn } from './verdicts/verdict-store.ts';
 
+/** How long a task's openings may take to come while it is judged unasked. */
+const JUDGING_MS = 10_000;
+
 export interface RunningGateway {
   readonly url: string;
   readonly gateway: Gateway;
@@ -122,6 +125,8 @@ async function assemble(
   const relay = new BlobRelay(fetching);
   const own = new BlobRelay(fetching);
   const allBlobs = everywhere(blobs, (digest, most) => own.fetch(digest, most));
+  const hasty = new BlobRelay({ ...fetching, timeoutMs: JUDGING_MS });
+  const prompt = everywhere(blobs, (digest, most) => hasty.fetch(digest, most));
   const engine = openEngine(config.engine);
   undo.push(() => engine.close());
   const appraiser = new JoinAppraiser({ crypto: nodeCrypto, blobs: allBlobs });
@@ -147,7 +152,7 @@ async function assemble(
   });
   const tickMs = config.tickSeconds * 1_000;
   const clean = (now: number) => sweep(home, now, (name) => jobs.uses(name));
-  const about = { charter, tickMs, freshWitness: fresh, sweep: clean };
+  const about = { charter, tickMs, freshWitness: fresh, sweep: clean, prompt };
   const started = new Duties(gateway, about);
   duties = started;
   follower.start();

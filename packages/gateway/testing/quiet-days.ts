@@ -104,6 +104,7 @@ export class QuietDays {
       timers,
       log: { info: () => {}, warn },
       appraiser: { appraise: async () => ({ ok: false, mismatch }) },
+      blobs: { head: async () => 1 },
       statements: new Lane(),
       handovers: { complete: async () => true },
       witness: { stopped: undefined, stop: () => {} },
