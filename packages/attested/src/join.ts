@@ -60,7 +60,10 @@ export interface MadeJoin {
   readonly id: Uint8Array;
 }
 
-/** @throws CodedError `environment-mismatch`, `blob-too-large`; the attester's and the operator's refusals */
+/**
+ * @throws CodedError `environment-mismatch`, `blob-too-large`; the attester's and the operator's
+ *   refusals
+ */
 export async function makeJoin(facts: JoinFacts, ports: JoinPorts): Promise<MadeJoin> {
   checkPlace(facts, ports);
   const { attester, crypto, signer } = ports;

@@ -158,7 +158,7 @@ export const coreError = errorTable({
   },
   'blob-too-large': {
     kind: 'unavailable',
-    says: 'What was sent for a blob is longer than such a blob may be; another gateway may have it.',
+    says: 'What was sent for a blob is longer than such a blob may be; ask another gateway.',
   },
   'blob-range-invalid': { kind: 'malformed', says: 'A range is not within its blob.' },
   'blob-io-failed': {

@@ -4,8 +4,8 @@
 import { readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HttpBlobs, HttpJson } from '@cloister/api';
-import { BLOB_MOST, type DatasetFile, type FilesSaid, readFileManifest } from '@cloister/contract';
-import { isCoded, systemTimers as timers, toHex, utf8 } from '@cloister/core';
+import { type DatasetFile, type FilesSaid, readFileManifest } from '@cloister/contract';
+import { isCoded, toHex, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -17,8 +17,6 @@ import {
   settled,
   withKeepers,
 } from '../testing/federation.ts';
-import { BlobRelay } from './blobs/blob-relay.ts';
-import { NamedBlobs } from './blobs/named-blobs.ts';
 import { sweep } from './datasets/sweep.ts';
 import { homeFolder } from './home.ts';
 
@@ -349,60 +347,6 @@ describe('another member’s gateway', () => {
     expect(await later.get(blob, MOST)).toEqual(await bank.gateway.blobs.get(blob, MOST));
     const own = await bank.gateway.blobs.put(utf8('nobody names this'));
     expect(await codeOf(later.get(own, MOST))).toBe('blob-not-found');
-  });
-});
-
-it("of a peer's blob no more is fetched than what it is named as may have", async () => {
-  const named = new NamedBlobs();
-  const { follower } = bank.gateway;
-  for (let seq = 0; seq < follower.size; seq++) {
-    const record = follower.record(seq);
-    if (record !== undefined) named.add(record);
-  }
-  const join = [...follower.state.joins.values()][0];
-  expect(named.most(join?.body.evidence as Uint8Array)).toBe(BLOB_MOST.evidence);
-  expect(named.most(join?.signer as Uint8Array)).toBeUndefined();
-});
-
-describe('fetching from peers', () => {
-  const bytes = utf8('a blob');
-  const digest = nodeCrypto.digest('sha256', bytes);
-
-  it('is bounded in time, asks once for many, and keeps nothing of a liar', async () => {
-    const { blobs } = bank.gateway;
-    let asked = 0;
-    const silent = { ...blobs, get: () => new Promise<never>(() => undefined) };
-    const slow = new BlobRelay({
-      into: blobs,
-      from: () => silent as never,
-      timers,
-      timeoutMs: 50,
-    });
-    expect(await slow.fetch(digest, MOST)).toBe(false);
-    const liar = {
-      get: async () => {
-        asked += 1;
-        return utf8('another');
-      },
-    };
-    const lied = new BlobRelay({
-      into: blobs,
-      from: () => liar as never,
-      timers,
-      timeoutMs: 1_000,
-    });
-    const all = await Promise.all([1, 2, 3].map(() => lied.fetch(digest, MOST)));
-    expect(all).toEqual([false, false, false]);
-    expect(asked).toBe(1);
-    expect(await blobs.head(digest)).toBeUndefined();
-    let most: number | undefined;
-    const get = async (_: Uint8Array, wanted: number) => {
-      most = wanted;
-      return bytes;
-    };
-    const bounded = new BlobRelay({ into: blobs, from: () => ({ get }), timers });
-    expect(await bounded.fetch(digest, 9)).toBe(true);
-    expect(most).toBe(9);
   });
 });
 

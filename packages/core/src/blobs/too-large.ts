@@ -8,6 +8,7 @@ export function blobTooLarge(
   digest: Uint8Array,
   { from, got, most }: { readonly from: string; readonly got: number; readonly most: number },
 ): CodedError<CoreErrorCode> {
-  const message = `${from} has ${got} bytes or more for blob ${toHex(digest)}, wanted ${most} at most`;
+  const name = toHex(digest);
+  const message = `${from} has ${got} bytes or more for blob ${name}, wanted ${most} at most`;
   return coreError('blob-too-large', message);
 }

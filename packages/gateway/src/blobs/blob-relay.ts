@@ -30,7 +30,10 @@ export class BlobRelay {
     this.#timeoutMs = options.timeoutMs ?? FETCH_TIMEOUT_MS;
   }
 
-  /** Whether the blob, of `most` bytes at most, is here now. @throws CodedError `gateway-overloaded`, `blob-io-failed` */
+  /**
+   * Whether the blob, of `most` bytes at most, is here now.
+   * @throws CodedError `gateway-overloaded`, `blob-io-failed`
+   */
   fetch(digest: Uint8Array, most: number): Promise<boolean> {
     const key = `${toHex(digest)} ${most}`;
     const running = this.#running.get(key);
