@@ -14,7 +14,7 @@ import { anotherBuild } from './another-build.ts';
 const COMMAND = fileURLToPath(new URL('../bin/cloister.js', import.meta.url));
 export const PAGE = pageOf('walkthrough');
 export const OPERATIONS = pageOf('operations');
-export const LIMIT_MS = 150_000;
+export const LIMIT_MS = 300_000;
 const PORT = /\b76\d\d\b/g;
 
 function pageOf(name: string): string {
