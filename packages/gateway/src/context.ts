@@ -11,6 +11,7 @@ import type {
   Measures,
   Member,
   Said,
+  VerifiedEpochs,
 } from '@cloister/contract';
 import { contractError, memberById, placed, signEvent, voidError } from '@cloister/contract';
 import type { EnginePort } from '@cloister/contract/policy';
@@ -55,6 +56,8 @@ export interface Gateway {
   readonly log: Logger;
   /** What usage records came to, by their event; undefined: sealed to us (tasks/measures.ts). */
   readonly measures: Map<string, Measures | undefined>;
+  /** Key epochs whose dealings this gateway has verified (keepers/key-check.ts). */
+  readonly verifiedEpochs: VerifiedEpochs;
   /** Statements of ours are signed one after another: each names the one before it. */
   readonly statements: Lane;
 }

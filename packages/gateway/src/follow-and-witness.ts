@@ -12,7 +12,7 @@ import { openWitness, type WitnessMemory } from './ledger/open-witness.ts';
 import { WitnessService } from './ledger/witness-service.ts';
 
 /** What is made here. */
-type Made = 'follower' | 'witness' | 'handovers' | 'statements' | 'measures';
+type Made = 'follower' | 'witness' | 'handovers' | 'statements' | 'measures' | 'verifiedEpochs';
 
 /** A gateway before it follows anything. */
 export interface GatewayParts extends Omit<Gateway, Made> {
@@ -54,6 +54,11 @@ export async function followAndWitness(
   });
   const witness = new WitnessService({ witness: opened, origin, follower, peers, crypto, timers });
   const handovers = new Handovers({ genesis, crypto, follower, witness, peers, notes });
-  const rooms = { handovers, statements: new Lane(), measures: new Map() };
+  const rooms = {
+    handovers,
+    statements: new Lane(),
+    measures: new Map(),
+    verifiedEpochs: new Map(),
+  };
   return { gateway: { ...own, follower, witness, ...rooms }, fresh };
 }

@@ -3,9 +3,10 @@
 // reshares, and nothing that n keepers together put on the ledger makes another key pass.
 import { toHex } from '@cloister/core';
 import { type FormedEpoch, type Node, World } from '@cloister/testkit/world';
+import { type Curve, publicCurve } from '@cloister/threshold';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { cloneState, type Epoch, type FoldState } from '../fold/state.ts';
-import { verifyEpochTranscript } from './epoch-transcript.ts';
+import { type VerifiedEpochs, verifyEpochTranscript } from './epoch-transcript.ts';
 
 const ZERO = new Uint8Array(32);
 
@@ -30,6 +31,46 @@ describe('the transcript of an epoch', () => {
     expect(toHex(again.groupKey)).toBe(toHex(first.groupKey));
     expect(again).toMatchObject({ dealers: [1, 2], lineage: [key(second), key(first)] });
     expect(toHex(again.transcript)).not.toBe(toHex(made.transcript));
+  });
+
+  it('is computed once for each epoch of its line, however long that is', async () => {
+    const line = world.fork();
+    const verified: VerifiedEpochs = new Map();
+    let multiplied = 0;
+    const curve: Curve = {
+      base: (scalar) => publicCurve.base(scalar),
+      multiply: (scalar, point) => {
+        multiplied += 1;
+        return publicCurve.multiply(scalar, point);
+      },
+    };
+    const costOf = (epoch: FormedEpoch) => {
+      multiplied = 0;
+      const got = verifyEpochTranscript(line.state, key(epoch), { curve, verified });
+      expect(got).toEqual(verifyEpochTranscript(line.state, key(epoch)));
+      return multiplied;
+    };
+    const both = costOf(second);
+    expect(both).toBeGreaterThan(0);
+    expect(costOf(second)).toBe(0);
+    let newest = second;
+    for (let i = 0; i < 10; i++) {
+      newest = await line.reshare(newest, newest.nodes);
+      const more = costOf(newest);
+      expect(more).toBeGreaterThan(0);
+      expect(more).toBeLessThan(both);
+    }
+    expect(verified.size).toBeLessThanOrEqual(8);
+  });
+
+  it('is not taken from memory where the seats say otherwise', () => {
+    const verified: VerifiedEpochs = new Map();
+    verifyEpochTranscript(world.state, key(first), { verified });
+    const state = cloneState(world.state);
+    state.epochs.get(key(first))?.acks.delete(3);
+    expect(() => verifyEpochTranscript(state, key(first), { verified })).toThrow(
+      expect.objectContaining({ code: 'epoch-acknowledgements' }),
+    );
   });
 
   it.each<[string, (epoch: Epoch, state: FoldState) => void, string]>([

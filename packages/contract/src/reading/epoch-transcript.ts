@@ -31,33 +31,54 @@ export interface EpochTranscript {
 }
 
 /**
+ * Epochs that were verified, by id: what was dealt for an epoch that was active does not change, so
+ * a reader of one ledger verifies each once, however long the line of reshares is. A few are
+ * enough, since a line goes on from its newest.
+ */
+export type VerifiedEpochs = Map<string, VerifiedEpoch>;
+
+export interface VerifiedEpoch {
+  readonly reveals: readonly Reveal[];
+  readonly groupKey: Uint8Array;
+}
+
+const VERIFIED_MAX = 8;
+
+/**
  * Computes the transcript of an epoch that is or was active, from nothing but its reveals and those
- * of the epochs that it was reshared from.
+ * of the epochs that it was reshared from. What stands in `verified` is not computed again; what
+ * was is put there.
  * @throws CodedError `epoch-not-complete`, `epoch-acknowledgements`, and threshold's reveal,
  *   reshare and point codes
  */
 export function verifyEpochTranscript(
   state: FoldState,
   key: string,
-  options: { curve?: Curve } = {},
+  options: { curve?: Curve; verified?: VerifiedEpochs } = {},
 ): EpochTranscript {
   const lineage = lineageOf(state, key);
-  let reveals: Reveal[] = [];
-  let groupKey: Uint8Array | undefined;
-  for (const at of [...lineage].reverse()) {
-    const before = reveals;
-    reveals = revealsOf(state, at, { before, ...options });
-    groupKey = groupKeyOf(reveals, groupKey === undefined ? {} : { expected: groupKey });
+  const { verified = new Map(), ...by } = options;
+  const known = lineage.findIndex((at) => verified.has(at));
+  let last = known < 0 ? undefined : verified.get(lineage[known] as string);
+  for (const at of lineage.slice(0, known < 0 ? lineage.length : known).reverse()) {
+    const reveals = revealsOf(state, at, { before: last?.reveals ?? [], ...by });
+    const groupKey = groupKeyOf(reveals, last === undefined ? {} : { expected: last.groupKey });
+    last = { reveals, groupKey };
+    verified.set(at, last);
+    const oldest = verified.keys().next().value;
+    if (verified.size > VERIFIED_MAX && oldest !== undefined) verified.delete(oldest);
   }
+  const { reveals, groupKey } = last as VerifiedEpoch;
   const epoch = epochOf(state, key);
   const transcript = transcriptHash({ reveals, n: epoch.joins.length });
-  assertAcknowledged(epoch, { transcript, groupKey: groupKey as Uint8Array });
+  assertAcknowledged(epoch, { transcript, groupKey });
   const dealers = reveals.map(({ seat }) => seat);
   const commitments = epoch.threshold;
-  return { groupKey: groupKey as Uint8Array, transcript, dealers, commitments, lineage };
+  return { groupKey, transcript, dealers, commitments, lineage };
 }
 
-function lineageOf(state: FoldState, key: string): string[] {
+/** Epochs from this one back to the key generation, this one first. */
+export function lineageOf(state: FoldState, key: string): string[] {
   const lineage: string[] = [];
   for (let at: string | null = key; at !== null; at = epochOf(state, at).from) lineage.push(at);
   return lineage;

@@ -17,6 +17,7 @@ import {
   environmentById,
   type Holding,
   type JoinAppraisal,
+  lineageOf,
   type Mismatch,
   vendorHoldings,
   verifyEpochTranscript,
@@ -57,7 +58,7 @@ export async function checkKey(gateway: Gateway, key: string): Promise<KeyCheck>
     seats.push({ seat: i + 1, join, operator, appraisal });
   }
   const holdings = holdingsOf(gateway, epoch.joins);
-  const { transcript, wrong } = computed(gateway, key);
+  const { transcript, wrong } = await computed(gateway, key);
   const fault = fallen(seats) ?? breach(holdings) ?? wrong;
   return { seats, holdings, transcript, fault };
 }
@@ -73,10 +74,17 @@ export function holdingsOf(gateway: Gateway, joins: readonly string[]): Holding[
   return vendorHoldings(seats, charter.keepers);
 }
 
-function computed(gateway: Gateway, key: string) {
+/** Epoch by epoch, each once for a gateway's life, and other work goes on in between. */
+async function computed(gateway: Gateway, key: string) {
+  const by = { curve: opensslCurve, verified: gateway.verifiedEpochs };
   try {
-    const curve = opensslCurve;
-    const transcript = verifyEpochTranscript(stateInForce(gateway), key, { curve });
+    const lineage = lineageOf(stateInForce(gateway), key);
+    const known = lineage.findIndex((at) => by.verified.has(at));
+    for (const at of lineage.slice(1, known < 0 ? lineage.length : known).reverse()) {
+      verifyEpochTranscript(stateInForce(gateway), at, by);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const transcript = verifyEpochTranscript(stateInForce(gateway), key, by);
     return { transcript, wrong: undefined };
   } catch (error) {
     if (!isCoded(error)) throw error;

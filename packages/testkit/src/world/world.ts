@@ -387,9 +387,10 @@ export class World {
       const seat = i + 1;
       const deals = formed.dealings.map((dealing, from) => {
         const deal = Uint8Array.from((dealing.deals[i] as { deal: Uint8Array }).deal);
-        return { dealer: from + 1, deal };
+        return { dealer: reveals[from]?.seat as number, deal };
       });
-      const share = combineDeals({ seat, n: formed.nodes.length, reveals, deals });
+      const expected = reveals[0]?.previous === null ? {} : { expectedGroupKey: formed.groupKey };
+      const share = combineDeals({ seat, n: formed.nodes.length, reveals, deals, ...expected });
       out.set(seat, createDealing({ genesis, epoch, seat, n, t, random, reshare: share }));
     }
     return out;
