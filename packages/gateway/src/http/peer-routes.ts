@@ -2,7 +2,8 @@
 // What anyone may ask of a gateway, and what nodes and members may: the order with its proofs, the
 // witness, events, blobs, and openings for an attested worker. Nothing here trusts the connection.
 // What a stranger may cost is bounded: small bodies, a number of callers that wait, no blob fetched
-// that the ledger does not name; and so is a signer: events and bytes by quota.
+// that the ledger does not name; and so is a signer, and the nodes of an
+// operator together: events and bytes by quota.
 
 import {
   cosignRequest,
@@ -11,7 +12,7 @@ import {
   REQUEST_HEADER,
   verifyRequest,
 } from '@cloister/api';
-import { MAX_EVENT_BYTES, memberByKey, operatorByKey } from '@cloister/contract';
+import { joinBySigner, MAX_EVENT_BYTES, memberByKey, operatorByKey } from '@cloister/contract';
 import {
   type CodedError,
   fromHex,
@@ -69,8 +70,8 @@ export function peerRoutes(
 
   app.post('/v1/events', { bodyLimit: MAX_EVENT_BYTES }, async (request) => {
     const bytes = bytesOf(request);
-    const signer = await signerOf(gateway, bytes);
-    quota.take(toHex(signer), 1);
+    const { signer, payer } = await signerOf(gateway, bytes);
+    quota.take(payer, 1);
     // What an operator signs is a join, and joins are judged by time.
     if (isOperator(gateway, signer)) await freshenClock(gateway);
     return recordedAnswer(await appendAndFold(gateway, bytes));
@@ -95,9 +96,11 @@ export function peerRoutes(
     authoriseWrite: async (request, length) => {
       // The digest in the path is that of the body, so the signature is judged before the body.
       const caller = await callerOf(gateway, request, { sha256: digestOf(request) });
-      if (!isKnown(gateway, caller))
+      const payer = payerOf(gateway, caller);
+      if (payer === undefined) {
         throw forbidden('only members, operators and joined nodes store blobs');
-      stored.take(toHex(caller), length);
+      }
+      stored.take(payer, length);
     },
   });
 }
@@ -191,9 +194,13 @@ async function callerOf(
  * up somebody's quota under a copied name.
  * @throws CodedError `request-forbidden`, `cose-*`
  */
-async function signerOf(gateway: Gateway, bytes: Uint8Array): Promise<Uint8Array> {
+async function signerOf(
+  gateway: Gateway,
+  bytes: Uint8Array,
+): Promise<{ signer: Uint8Array; payer: string }> {
   const { kid } = await verifyCose(gateway.crypto, bytes);
-  if (isKnown(gateway, kid)) return kid;
+  const payer = payerOf(gateway, kid);
+  if (payer !== undefined) return { signer: kid, payer };
   throw forbidden('the signer of this event is no member, operator or joined node');
 }
 
@@ -201,11 +208,19 @@ function isOperator({ follower: { state } }: Gateway, key: Uint8Array): boolean 
   return state.charter !== null && operatorByKey(state.charter, key) !== undefined;
 }
 
-function isKnown(gateway: Gateway, key: Uint8Array): boolean {
-  const { charter, nodeKeys } = gateway.follower.state;
-  if (charter === null) return false;
+/**
+ * Whose quota a key uses up: a member's and an operator's its own; the nodes of an operator have
+ * one together, apart from both, so that joining again and again brings nothing. Undefined: the
+ * key is nobody's.
+ */
+function payerOf(gateway: Gateway, key: Uint8Array): string | undefined {
+  const { state } = gateway.follower;
+  const { charter } = state;
+  if (charter === null) return undefined;
   const listed = memberByKey(charter, key) ?? operatorByKey(charter, key);
-  return listed !== undefined || nodeKeys.has(toHex(key));
+  if (listed !== undefined) return toHex(key);
+  const node = joinBySigner(state, key);
+  return node === undefined ? undefined : `nodes of ${node.join.body.operator}`;
 }
 
 function checkRange(ok: boolean, what: string, size: number): void {

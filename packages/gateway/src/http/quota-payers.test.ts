@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who pays for what a node costs: its operator's nodes together, however often they join; never a
+// member, never another operator's nodes.
+import { type ClientRequest, request } from 'node:http';
+import { HttpBlobs, HttpJson, REQUEST_HEADER, signRequest } from '@cloister/api';
+import { type Signer, systemClock, toHex, utf8 } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
+import type { Node } from '@cloister/testkit/world';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import {
+  codeOf,
+  eventually,
+  Federation,
+  type Started,
+  settled,
+  withKeepers,
+} from '../../testing/federation.ts';
+
+const GIB = 2 ** 30;
+/** Of a payer at once, in pieces of 1 GiB. */
+const BURST = 16;
+
+let federation: Federation;
+let bank: Started;
+let nodes: Node[];
+const open: ClientRequest[] = [];
+
+beforeAll(async () => {
+  federation = await Federation.create(withKeepers);
+  bank = await federation.start('bank');
+  await settled(bank);
+  await federation.catchUp();
+  const { world } = federation;
+  nodes = [];
+  for (const operator of ['insurer', 'insurer', 'hospital']) {
+    nodes.push(await world.joinKeeper(operator));
+  }
+  await federation.publish();
+  const { id } = nodes[2] as Node;
+  await eventually(() => bank.gateway.follower.state.joins.has(toHex(id)));
+});
+afterAll(() => {
+  for (const one of open) one.destroy();
+  return federation.close();
+});
+
+const facts = () => ({ genesis: federation.world.genesis, crypto: nodeCrypto, clock: systemClock });
+
+function store(signer: Signer): Promise<string> {
+  const sign = { signer, issuer: 'test', ...facts() };
+  const http = new HttpJson({ base: bank.url, sign });
+  return codeOf(new HttpBlobs([http], nodeCrypto).put(utf8('x')));
+}
+
+/** Says that it will store 1 GiB, and sends nothing of it; answers the refusal, if any comes. */
+async function promise(signer: Signer, name: string): Promise<string> {
+  const sha256 = nodeCrypto.digest('sha256', utf8(name));
+  const path = `/v1/blobs/${toHex(sha256)}`;
+  const { genesis, ...ports } = facts();
+  const about = { genesis, method: 'PUT', path, body: { sha256 } };
+  const headers = {
+    'content-length': String(GIB),
+    'content-type': 'application/octet-stream',
+    [REQUEST_HEADER]: await signRequest(signer, 'test', about, ports),
+  };
+  return new Promise((resolve) => {
+    const sent = request(`${bank.url}${path}`, { method: 'PUT', headers }, (response) => {
+      response.on('data', (part) => resolve(/"code":"([a-z-]+)"/.exec(String(part))?.[1] ?? ''));
+    });
+    sent.on('error', () => undefined);
+    sent.flushHeaders();
+    open.push(sent);
+  });
+}
+
+it('an operator that joins again has no more, and takes nothing of others', async () => {
+  const [one, again, other] = nodes as [Node, Node, Node];
+  const asked = Array.from({ length: BURST + 1 }, (_, i) => promise(one.signer, String(i)));
+  expect(await Promise.race(asked)).toBe('gateway-quota-exceeded');
+  expect(await promise(again.signer, 'again')).toBe('gateway-quota-exceeded');
+  expect(await store(other.signer)).toBe('accepted');
+  for (const role of ['identity', 'witness', 'operator'] as const) {
+    expect(await store(federation.world[role]('insurer'))).toBe('accepted');
+  }
+});
