@@ -2,7 +2,7 @@
 // How a node enters: only where the charter has a place for it, and with its evidence at more
 // gateways than may lie.
 import type { Attester } from '@cloister/attester';
-import { countersignJoin } from '@cloister/contract';
+import { BLOB_MOST, countersignJoin } from '@cloister/contract';
 import { type BlobStore, CodedError, systemTimers as timers, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { namedSigner, World } from '@cloister/testkit/world';
@@ -32,14 +32,14 @@ beforeAll(async () => {
   };
 });
 
-function make(change: Partial<JoinFacts>, tee?: Attester['tee']) {
+function make(change: Partial<JoinFacts>, tee?: Attester['tee'], quoted = evidence) {
   const of = facts.charter.environments.find(({ id }) => id === facts.environment);
   const attester: Attester = {
     tee: tee ?? (of?.tee as Attester['tee']),
     reportDataLength: 64,
     hardware: new Uint8Array(16),
     measurement: new Uint8Array(32),
-    quote: async () => ({ evidence }),
+    quote: async () => ({ evidence: quoted }),
     signJoin: (inner) => countersignJoin(world.operator('bank'), 'bank', inner),
   };
   const signer = namedSigner('join', 'node');
@@ -49,6 +49,13 @@ function make(change: Partial<JoinFacts>, tee?: Attester['tee']) {
 describe('a join', () => {
   it('is made for a place that the charter has', async () => {
     expect((await make({})).evidence).toEqual(evidence);
+  });
+
+  it('is not made over evidence that nobody would read', async () => {
+    const most = new Uint8Array(BLOB_MOST.evidence);
+    expect((await make({}, undefined, most)).evidence).toHaveLength(most.length);
+    const making = make({}, undefined, new Uint8Array(most.length + 1));
+    await expect(making).rejects.toMatchObject({ code: 'blob-too-large' });
   });
 
   const others = (role: string) =>
