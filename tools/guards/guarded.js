@@ -6,11 +6,8 @@
 export const GUARDED = [
   'packages/keeper/src/open.ts',
   'packages/contract/src/fold/rights.ts',
-  'packages/contract/src/fold/proofs.ts',
   'packages/contract/src/fold/due.ts',
   'packages/contract/src/fold/statements.ts',
-  'packages/contract/src/fold/grants.ts',
-  'packages/contract/src/fold/runs.ts',
   'packages/contract/src/fold/collateral.ts',
   'packages/contract/src/fold/withdrawals.ts',
   'packages/contract/src/fold/closing.ts',

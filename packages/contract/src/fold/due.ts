@@ -66,12 +66,11 @@ function rest(state: FoldState, key: string): void {
 
 /** Takes joins out of the state, and their keys with them. */
 export function takeJoins(state: FoldState, keys: readonly string[]): [string, Join][] {
-  return keys.flatMap((key): [string, Join][] => {
-    const join = state.joins.get(key);
-    if (join === undefined) return [];
+  return keys.map((key): [string, Join] => {
+    const join = state.joins.get(key) as Join;
     state.nodeKeys.delete(toHex(join.signer));
     state.joins.delete(key);
-    return [[key, join]];
+    return [key, join];
   });
 }
 

@@ -6,6 +6,7 @@ import { type Node, RELEASE_MS, RUN_MS, World } from '@cloister/testkit/world';
 import { describe, expect, it } from 'vitest';
 import { bills } from '../bill.ts';
 import { Archive } from './archive.ts';
+import { schedule } from './due.ts';
 import { foldEntry } from './fold.ts';
 import { emptyState } from './state.ts';
 import { encodeState } from './state-codec.ts';
@@ -78,6 +79,25 @@ async function released() {
   await world.release(worker, usage);
   return { world, claims, task, worker, before, rests: until + RUN_MS + RELEASE_MS + 1 };
 }
+
+it('what ends at one time ends in one order, however it came', async () => {
+  const { state } = await World.create();
+  const ends = ['b', 'a', 'c'].flatMap((key) => [
+    { at: 9, what: 'task', key } as const,
+    { at: 9, what: 'run', key } as const,
+  ]);
+  for (const end of [...ends, { at: 8, what: 'task', key: 'z' } as const]) schedule(state, end);
+  const order = state.due.map(({ at, what, key }) => `${at} ${what} ${key}`);
+  expect(order).toEqual([
+    '8 task z',
+    '9 run a',
+    '9 run b',
+    '9 run c',
+    '9 task a',
+    '9 task b',
+    '9 task c',
+  ]);
+});
 
 describe('a task', () => {
   it('is forgotten with its runs and their nodes once nothing about it can land', async () => {
