@@ -301,8 +301,12 @@ describe('a spare that the charter names', () => {
     const swapTo = await world.finishReshare(held, seats, swap);
     expect(world.state.epochs.get(toHex(swap))?.maySwap).toBe(false);
     const same = { joins: seats.map(({ id }) => id), from: swapTo.id };
+    const other = world.fork();
     const fresh = await world.nameEpoch(same, 'a');
     expect(world.state.epochs.get(toHex(fresh))?.maySwap).toBe(false);
+    // Another key for these seats is members' choice of them.
+    const chosen = await other.nameEpoch({ joins: same.joins }, 'a');
+    expect(other.state.epochs.get(toHex(chosen))?.maySwap).toBe(true);
   });
 
   it.each<[string, () => void, boolean]>([

@@ -74,10 +74,8 @@ function isSwap(state: FoldState, { joins, from }: Proposal): boolean {
   const active = activeEpochOf(state);
   if (active === undefined || from !== active.key || !active.epoch.maySwap) return false;
   const changed = joins.filter((join, i) => join !== active.epoch.joins[i]);
-  const [spare] = changed;
-  if (spare === undefined || changed.length !== 1) return false;
-  if (joins.length !== active.epoch.joins.length) return false;
-  const operator = state.joins.get(spare)?.body.operator ?? '';
+  if (changed.length !== 1 || joins.length !== active.epoch.joins.length) return false;
+  const operator = state.joins.get(changed[0] as string)?.body.operator ?? '';
   if (!charterOf(state).keepers.spares.includes(operator)) return false;
   return secondSeat(state, joins, newestKeepers(state)) === undefined;
 }
