@@ -293,6 +293,10 @@ describe('a spare that the charter names', () => {
   it('takes no second one by fresh shares for the seats that the first led to', async () => {
     const held = await world.formEpoch([...'abcde']);
     nodes = [...held.nodes];
+    const again = world.fork();
+    const kept = { joins: nodes.map(({ id }) => id), from: held.id };
+    const before = await again.nameEpoch(kept, 'a');
+    expect(again.state.epochs.get(toHex(before))?.maySwap).toBe(true);
     const spare = await world.joinKeeper('f');
     const seats = nodes.map((node, i) => (i === 4 ? spare : node));
     const swap = await propose('a', { joins: seats.map(({ id }) => id), from: held.id });

@@ -140,8 +140,8 @@ function form(state: FoldState, key: string, proposal: Proposal): boolean {
  * fresh shares unasked, so that is no word of anybody's about who holds the key.
  */
 function keepsSwap(active: Epoch | undefined, { joins, from }: Proposal): boolean {
-  if (from === null || active === undefined || active.maySwap) return false;
-  return joins.every((join) => active.joins.includes(join));
+  const swapped = from !== null && active?.maySwap === false;
+  return swapped && joins.every((join) => active.joins.includes(join));
 }
 
 function newEpoch(

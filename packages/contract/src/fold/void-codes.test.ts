@@ -26,6 +26,8 @@ import {
 import { beforeAll, describe, expect, it } from 'vitest';
 import { AMEND_SCENARIOS } from '../../testing/amend-scenarios.ts';
 import { ROOM_SCENARIOS } from '../../testing/room-scenarios.ts';
+// The fold that the world folds by: whoever looks for tests of it finds these.
+import './fold.ts';
 import type { EventBody, Said } from '../events/bodies.ts';
 import { countersignJoin } from '../events/event.ts';
 import type { OpeningReceipt } from '../events/opening-receipt.ts';
