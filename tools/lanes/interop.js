@@ -7,7 +7,7 @@ import { PYARROW, PYSPARK, pythonWith } from '../python.js';
 export const lane = {
   needs: 'Python 3 with venv and a JDK; installs a pinned pyarrow and pyspark',
   tells: ['CLOISTER_PYTHON'],
-  minutes: { setUp: 2, tests: 1 },
+  minutes: { setUp: 1, tests: 1 },
   setUp: () => {
     program(['javac'], ['default-jdk-headless']);
     return { CLOISTER_PYTHON: pythonWith({ pyarrow: PYARROW, pyspark: PYSPARK }) };

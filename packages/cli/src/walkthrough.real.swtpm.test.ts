@@ -18,6 +18,9 @@ const CHANGES = [
   [`${CREATE}   --make sgx\n`, `${CREATE} --make sgx\n${CREATE} --make tpm\n`],
   [`${CARDS}/sgx.json`, `${CARDS}/sgx.json ${CARDS}/tpm.json`],
   ['worker serve --home bank --make sgx', 'worker serve --home bank --make tpm'],
+  ['--card bank/hardware/sgx.json |', '--card bank/hardware/tpm.json |'],
+  ['"bank-ops-sgx"', '"bank-ops-tpm"'],
+  ['bank-ops-sgx-worker', 'bank-ops-tpm-worker'],
   // The table's columns are as wide as what is in them.
   ['seat  operator    hardware  roots      trust      evidence', 'seat…roots…evidence'],
 ] as const;
