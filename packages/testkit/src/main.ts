@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // `npm run sim -- --seeds N --from S --jobs J` runs seeds and prints what happened; `--mutants`
-// switches off each guard in turn (or those of `--only a,b`) and looks for a seed that shows it;
-// `--holes` prints the known holes, each with the first seed that shows it.
+// switches off each guard in turn (or those of `--only a,b`) and looks for a seed that shows it.
+// With `--adversary A` that one plays in every seed.
 // With more than one job the seeds, or the guards, are divided among child processes. Exit status
-// 1: a violation, a kind of fault that never occurred, a mutant that lived, or a hole not found.
+// 1: a violation, a kind of fault that never occurred, or a mutant that lived.
 import { spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { ADVERSARIES, type Adversary } from './simulator/adversaries.ts';
 import { GUARD_NAMES } from './simulator/guards.ts';
-import { firstSeed } from './simulator/hunting.ts';
-import { HOLE_SEEDS, KNOWN_HOLES } from './simulator/known-holes.ts';
 import { ATTACKS, simulate, verdict } from './simulator/simulate.ts';
 import { add, type Counts, countsOf, KINDS, lines, NOTHING } from './simulator/tally.ts';
 
@@ -26,15 +25,24 @@ function option(name: string): string | undefined {
 
 const number = (name: string, otherwise: number) => Number(option(name) ?? otherwise);
 const say = (line: string) => process.stdout.write(`${line}\n`);
+/** Plays in every seed; by default the seeds choose. */
+const adversary = adversaryNamed(option('adversary'));
 /** A child tells its parent in lines of JSON behind this mark. */
 const MARK = '#counts ';
 const child = process.argv.includes('--child');
+
+function adversaryNamed(name: string | undefined): Adversary | undefined {
+  if (name === undefined) return undefined;
+  const known = ADVERSARIES.find((adversary) => adversary === name);
+  if (known === undefined) throw new Error(`--adversary is one of ${ADVERSARIES.join(', ')}`);
+  return known;
+}
 
 async function seeds(from: number, count: number): Promise<Counts> {
   let counts = NOTHING;
   let shown = 0;
   for (let seed = from; seed < from + count; seed++) {
-    const report = await simulate(seed);
+    const report = await simulate(seed, undefined, adversary);
     counts = add(counts, countsOf(report));
     if (report.violations.length > 0) say(`seed ${seed} of ${commit()}: ${verdict(report)}`);
     if (child && (seed - from) % 25 === 24) say(MARK + JSON.stringify(counts));
@@ -58,7 +66,9 @@ async function divided(from: number, count: number, jobs: number): Promise<Count
   let shown = 0;
   const range = (job: number) => {
     const first = from + job * each;
-    return ['--from', String(first), '--seeds', String(Math.min(each, from + count - first))];
+    const seeds = String(Math.min(each, from + count - first));
+    const playing = adversary === undefined ? [] : ['--adversary', adversary];
+    return ['--from', String(first), '--seeds', seeds, ...playing];
   };
   const running = parts.map((_, job) =>
     spawned(range(job), (counts) => {
@@ -95,7 +105,8 @@ function judge(counts: Counts): boolean {
   for (const line of lines(counts, kinds)) say(line);
   const missing = kinds.filter((kind) => counts.faults[kind] === undefined);
   const fine = counts.violations === 0 && counts.least >= LEAST_MESSAGES;
-  if (counts.seeds < ENOUGH_SEEDS || missing.length === 0) return fine;
+  const short = counts.seeds < ENOUGH_SEEDS || adversary !== undefined;
+  if (short || missing.length === 0) return fine;
   say(`never occurred: ${missing.join(', ')}`);
   return false;
 }
@@ -127,19 +138,6 @@ async function hunt(guard: string, from: number): Promise<string | undefined> {
   return undefined;
 }
 
-/** A known hole that is not found is closed, and leaves the list. */
-async function holes(from: number): Promise<boolean> {
-  let fine = true;
-  for (const hole of KNOWN_HOLES) {
-    const found = await firstSeed(hole, from, HOLE_SEEDS.count);
-    const { name, adversary, why, closedBy } = hole;
-    const shown = found === undefined ? 'NOT FOUND' : `seed ${found.seed}, ${found.violation}`;
-    say(`${name} (${adversary})\n  ${shown}\n  open: ${why}\n  closed by ${closedBy}`);
-    fine &&= found !== undefined;
-  }
-  return fine;
-}
-
 /** With the seed it replays a run. */
 function commit(): string {
   const git = spawnSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8' });
@@ -153,7 +151,6 @@ async function main(): Promise<boolean> {
   if (process.argv.includes('--mutants')) {
     return mutants(from, option('only')?.split(',') ?? GUARD_NAMES, jobs);
   }
-  if (process.argv.includes('--holes')) return holes(number('from', HOLE_SEEDS.from));
   const count = number('seeds', 50);
   if (child) return (await seeds(from, count)).violations === 0;
   return judge(jobs > 1 ? await divided(from, count, jobs) : await seeds(from, count));

@@ -20,6 +20,7 @@ import type { AnyEvent } from '../events/event.ts';
 import { type Admission, foldEntry } from '../fold/fold.ts';
 import { cloneState, emptyState, type FoldState } from '../fold/state.ts';
 import { type Crossing, mayHandOver, verifyHandover, witnessesOf } from './handover.ts';
+import { Turns } from './turns.ts';
 
 const PAGE = 500;
 
@@ -40,6 +41,13 @@ export type Follower = Pick<
   'state' | 'size' | 'note' | 'charter' | 'isAt' | 'step' | 'syncTo' | 'listen' | 'progress'
 >;
 
+/** What a step has met so far. */
+interface Trial {
+  readonly waitMs: number;
+  answered: boolean;
+  error?: CodedError;
+}
+
 export class CheckpointFollower {
   readonly #crypto: CryptoPort;
   readonly #peers: readonly CheckpointedPeer[];
@@ -54,7 +62,7 @@ export class CheckpointFollower {
   #ended: CodedError | undefined;
   readonly #lane = new Lane();
   #hear: (event: AnyEvent) => void = () => {};
-  #first = 0;
+  readonly #turns: Turns<CheckpointedPeer>;
   /** How far entries have been read, whether they were believed or not. */
   #read = 0;
 
@@ -69,6 +77,7 @@ export class CheckpointFollower {
   }) {
     this.#crypto = options.crypto;
     this.#peers = options.peers;
+    this.#turns = new Turns(options.peers);
     this.#genesis = options.genesis;
     this.#state = emptyState(options.genesis);
     this.#founding = options.founding;
@@ -110,24 +119,36 @@ export class CheckpointFollower {
   }
 
   /**
-   * Asks the peers in turn for their newest cosigned checkpoint and follows it; with `waitMs` it
-   * waits that long for something new first. Answers whether there was.
-   * @throws CodedError the last peer's error when none could be followed
+   * Asks the peers one after another for a cosigned checkpoint that is newer than what is followed,
+   * until one has it, and follows that; with `waitMs` it waits that long at the first that answers.
+   * Answers whether there was something new.
+   * @throws CodedError the last peer's error when none could be asked
    */
   async step(waitMs = 0): Promise<boolean> {
-    let last: unknown;
-    for (const peer of this.#inOrder()) {
-      try {
-        if (waitMs > 0) await peer.entries(this.size, { limit: 1, waitMs });
-        const moved = await this.#follow(peer);
-        this.#first = this.#peers.indexOf(peer);
-        return moved;
-      } catch (error) {
-        if (!isCoded(error)) throw error;
-        last = error;
+    const { ready, resting } = this.#turns.next();
+    const trial: Trial = { waitMs, answered: false };
+    for (const peer of ready) if (await this.#try(peer, trial)) return true;
+    if (trial.answered) return false;
+    for (const peer of resting) if (await this.#try(peer, trial)) return true;
+    if (trial.answered) return false;
+    throw trial.error ?? noGateway();
+  }
+
+  async #try(peer: CheckpointedPeer, trial: Trial): Promise<boolean> {
+    try {
+      if (!trial.answered && trial.waitMs > 0) {
+        await peer.entries(this.size, { limit: 1, waitMs: trial.waitMs });
       }
+      const moved = await this.#follow(peer);
+      this.#turns.answered(peer);
+      trial.answered = true;
+      return moved;
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+      this.#turns.failed(peer);
+      trial.error = error;
+      return false;
     }
-    throw last ?? contractError('ledger-unreachable', 'no gateway was named');
   }
 
   /**
@@ -135,18 +156,15 @@ export class CheckpointFollower {
    * be one of its own past. @throws CodedError `ledger-history-mismatch`, `ledger-unreachable`
    */
   async syncTo(head: TreeHead): Promise<void> {
-    await this.#lane.run(() => this.#extend(head, this.#inOrder()));
-  }
-
-  /** The peers, beginning with the one that answered last. */
-  #inOrder(): CheckpointedPeer[] {
-    return [...this.#peers.slice(this.#first), ...this.#peers.slice(0, this.#first)];
+    const { ready, resting } = this.#turns.next();
+    await this.#lane.run(() => this.#extend(head, [...ready, ...resting]));
   }
 
   async #follow(peer: CheckpointedPeer): Promise<boolean> {
     if (this.#ended !== undefined) throw this.#ended;
     const { note, size } = await peer.checkpoint();
-    if (size <= this.size) return false;
+    const before = this.size;
+    if (size <= before) return false;
     const head = await this.#verified(note).catch(async (error: unknown) => {
       if (!isCoded(error, 'quorum-not-met') || !(await this.#cross(peer))) throw error;
       return this.#verified(note);
@@ -154,7 +172,7 @@ export class CheckpointFollower {
     const others = this.#peers.filter((other) => other !== peer);
     await this.#lane.run(() => this.#extend(head, [peer, ...others]));
     if (head.size === this.size) this.#note = note;
-    return true;
+    return head.size > before;
   }
 
   #verified(note: string): Promise<TreeHead> {
@@ -207,7 +225,7 @@ export class CheckpointFollower {
       if (equal(this.#tree.root(head.size), head.root)) return;
       throw mismatch(head.size);
     }
-    let last: unknown;
+    let last: CodedError | undefined;
     for (const peer of peers) {
       try {
         const entries = await this.#fetch(peer, this.size, head.size);
@@ -215,10 +233,11 @@ export class CheckpointFollower {
         return;
       } catch (error) {
         if (!isCoded(error)) throw error;
+        this.#turns.failed(peer);
         last = error;
       }
     }
-    throw last ?? contractError('ledger-unreachable', 'no gateway was named');
+    throw last ?? noGateway();
   }
 
   async #accept(entries: readonly Uint8Array[], head: TreeHead): Promise<void> {
@@ -265,6 +284,10 @@ export class CheckpointFollower {
     for (let i = 0; i < size; i++) clean.appendHash(this.#tree.leaf(i));
     this.#tree = clean;
   }
+}
+
+function noGateway() {
+  return contractError('ledger-unreachable', 'no gateway was named');
 }
 
 function mismatch(size: number) {

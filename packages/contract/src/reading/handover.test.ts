@@ -3,16 +3,8 @@
 // that the witnesses before have signed.
 import { nodeCrypto } from '@cloister/core/node';
 import { accepted, amending, START_MS, World } from '@cloister/testkit/world';
-import {
-  cosign,
-  formatCheckpoint,
-  formatNote,
-  logOrigin,
-  MerkleTree,
-  type NoteSignature,
-} from '@cloister/tlog';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { type CheckpointedPeer, CheckpointFollower } from './checkpoint-follower.ts';
+import { followerOf, note, peerOf } from '../../testing/peers.ts';
 import { mayHandOver, verifyHandover } from './handover.ts';
 
 const { amend, keysNamed, memberNamed, sign } = amending;
@@ -39,39 +31,8 @@ async function rotate(of: World, keys: string): Promise<void> {
   accepted(await sign(of, amendment, { signer: of.identity('bank'), witness }));
 }
 
-/** A signed note of the first `size` entries, by these witnesses' keys. */
-async function note(of: World, size: number, signers: Record<string, string>): Promise<string> {
-  const tree = new MerkleTree(nodeCrypto);
-  for (const entry of of.log.slice(0, size)) tree.append(entry);
-  const checkpoint = { origin: logOrigin(of.genesis), size, root: tree.root() };
-  const lines: NoteSignature[] = [];
-  for (const [name, keys] of Object.entries(signers)) {
-    const by = { name, signer: of.witness(keys), timeSeconds: 1 };
-    lines.push(await cosign(nodeCrypto, by, checkpoint));
-  }
-  return formatNote(formatCheckpoint(checkpoint), lines);
-}
-
 const OLD = Object.fromEntries(MEMBERS.map((id) => [id, id]));
 const NEW = { ...OLD, bank: 'bank-2' };
-
-function peerOf(
-  of: World,
-  shown: { head: string; size: number; handovers?: string[] },
-): CheckpointedPeer {
-  return {
-    entries: async (from, { limit = 500 } = {}) => {
-      return { events: of.log.slice(from, from + limit), size: of.log.length };
-    },
-    checkpoint: async () => ({ note: shown.head, size: shown.size, root: '' }),
-    handovers: async () => shown.handovers ?? [],
-  };
-}
-
-function followerOf(...peers: CheckpointedPeer[]): CheckpointFollower {
-  const { genesis, charter: founding } = world;
-  return new CheckpointFollower({ crypto: nodeCrypto, peers, genesis, founding });
-}
 
 async function codeOf(work: Promise<unknown>): Promise<string> {
   return work.then(
@@ -88,7 +49,7 @@ describe('a change of a witness key', () => {
     await world.tickAll(START_MS + 1).catch(() => undefined);
     const all = world.log.length;
     const head = await note(world, all, NEW);
-    const follower = followerOf(peerOf(world, { head, size: all, handovers }));
+    const follower = followerOf(world, peerOf(world, { head, size: all, handovers }));
     expect(await codeOf(follower.step())).toBe('true');
     expect([follower.size, follower.charter.version]).toEqual([all, 2]);
   });
@@ -96,7 +57,7 @@ describe('a change of a witness key', () => {
   it('needs no handover where the old quorum signed a head past it', async () => {
     await rotate(world, 'bank-2');
     const size = world.log.length;
-    const follower = followerOf(peerOf(world, { head: await note(world, size, OLD), size }));
+    const follower = followerOf(world, peerOf(world, { head: await note(world, size, OLD), size }));
     expect(await codeOf(follower.step())).toBe('true');
     expect(follower.charter.version).toBe(2);
   });
@@ -108,7 +69,7 @@ describe('a change of a witness key', () => {
     const size = world.log.length;
     const second = await note(world, size, { insurer: 'insurer', hospital: 'hospital' });
     const head = await note(world, size, { ...OLD, bank: 'bank-3' });
-    const follower = followerOf(peerOf(world, { head, size, handovers: [first, second] }));
+    const follower = followerOf(world, peerOf(world, { head, size, handovers: [first, second] }));
     expect(await codeOf(follower.step())).toBe('true');
     expect(follower.charter.version).toBe(3);
   });
@@ -122,7 +83,7 @@ describe('a change of a witness key', () => {
     const size = world.log.length;
     const handovers = [await note(world, size - early, signers)];
     const head = await note(world, size, NEW);
-    const follower = followerOf(peerOf(world, { head, size, handovers }));
+    const follower = followerOf(world, peerOf(world, { head, size, handovers }));
     expect(await codeOf(follower.step())).toBe('quorum-not-met');
     expect(follower.size).toBe(0);
   });
@@ -135,12 +96,12 @@ describe('a change of a witness key', () => {
     const kept = { insurer: 'insurer', hospital: 'hospital' };
     const handovers = [await note(world, size, kept)];
     const forged = peerOf(other, { head: await note(other, size, NEW), size, handovers });
-    const follower = followerOf(forged);
+    const follower = followerOf(world, forged);
     expect(await codeOf(follower.step())).toBe('ledger-history-mismatch');
     expect(follower.size).toBe(0);
     // The tree is as it was: an honest gateway brings it on.
     const honest = peerOf(world, { head: await note(world, size, NEW), size, handovers });
-    const both = followerOf(forged, honest);
+    const both = followerOf(world, forged, honest);
     expect(await codeOf(both.step())).toBe('true');
   });
 
@@ -149,7 +110,10 @@ describe('a change of a witness key', () => {
     const size = world.log.length;
     const kept = { insurer: 'insurer', hospital: 'hospital' };
     const handovers = [await note(world, size, kept)];
-    const follower = followerOf(peerOf(world, { head: handovers[0] as string, size, handovers }));
+    const follower = followerOf(
+      world,
+      peerOf(world, { head: handovers[0] as string, size, handovers }),
+    );
     expect(await codeOf(follower.step())).toBe('quorum-not-met');
   });
 });
@@ -165,12 +129,12 @@ it('a removed member’s signature is none at a head of the charter after it', a
   );
   const size = world.log.length;
   const handovers = [await note(world, size, { insurer: 'insurer', hospital: 'hospital' })];
-  const start = followerOf(peerOf(world, { head: handovers[0] as string, size, handovers }));
+  const start = followerOf(world, peerOf(world, { head: handovers[0] as string, size, handovers }));
   expect(await codeOf(start.step())).toBe('true');
   await world.must(world.witness('insurer'), 'tick', { time: START_MS + 1 });
   const all = world.log.length;
   const shown = { head: await note(world, all, { insurer: 'insurer', bank: 'bank' }), size: all };
-  const follower = followerOf(peerOf(world, { ...shown, handovers }));
+  const follower = followerOf(world, peerOf(world, { ...shown, handovers }));
   expect(await codeOf(follower.step())).toBe('quorum-not-met');
   expect(follower.size).toBe(size);
 });
@@ -181,7 +145,7 @@ it('rules that are not known here end the following for good', async () => {
   const entry = await world.sign(world.witness('bank'), 'tick', { time: START_MS + 1 });
   world.log.push(entry);
   const size = world.log.length;
-  const follower = followerOf(peerOf(world, { head: await note(world, size, OLD), size }));
+  const follower = followerOf(world, peerOf(world, { head: await note(world, size, OLD), size }));
   expect(await codeOf(follower.step())).toBe('fold-version-unknown');
   expect(follower.state.seq).toBe(until);
   expect(await codeOf(follower.step())).toBe('fold-version-unknown');

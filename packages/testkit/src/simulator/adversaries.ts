@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One more attacker in a seed, chosen by name, beside those that every seed may have. `NORMAL` play
-// in ordinary seeds, as the code withstands them; the others open a known hole (known-holes.ts) and
-// play only when they are called for.
+// One more attacker in a seed, beside those that every seed may have.
 import type { AnyEvent, EventKind } from '@cloister/contract';
 
 /** What a gateway of each kind says "accepted" to and drops. */
@@ -23,7 +21,7 @@ export const ADVERSARIES = [
   'drops-ceremony',
   'drops-keeper-join',
   'drops-worker-events',
-  // A gateway that is first in every node's list and shows one old head, truly cosigned.
+  // A gateway that is first in every node's list and shows old heads, truly cosigned.
   'stale-first',
   ...BAD_KEEPERS,
   // A member that carries a maker's collateral: old, early, half of it, another maker's.
@@ -46,24 +44,6 @@ export const ADVERSARIES = [
   'spare-chain',
 ] as const satisfies readonly (Dropper | BadKeeper | string)[];
 export type Adversary = (typeof ADVERSARIES)[number];
-
-export const NORMAL: readonly Adversary[] = [
-  'drops-ceremony',
-  'drops-keeper-join',
-  'drops-worker-events',
-  ...CARRIERS,
-  'future-tick',
-  'closes-alone',
-  'amends-alone',
-  'withholds-deals',
-  'withholds-evidence',
-  'forwards-requests',
-  'repeats-requests',
-  'moves-key',
-  'rubbish-epochs',
-  'consents-blindly',
-  'spare-chain',
-];
 
 export function isDropper(adversary: Adversary | undefined): adversary is Dropper {
   return adversary !== undefined && Object.hasOwn(DROPPED, adversary);

@@ -31,30 +31,30 @@ export class DroppingGateway extends Gateway {
 /** Time enough for keepers to join. */
 const FRESH_MS = 1_500;
 
+type Shown = Awaited<ReturnType<Routes['checkpoint']>>;
+
 export class StaleGateway extends Gateway {
-  #shown: Awaited<ReturnType<Routes['checkpoint']>> | undefined;
+  /** Every head it had, the oldest first. */
+  readonly #heads: Shown[] = [];
+  /** Which of them each node has been shown. */
+  readonly #at = new Map<string, number>();
+  readonly #creeps = this.stage.network.choose() < 0.5;
 
   protected override bend(routes: Routes): Routes {
     const { network } = this.stage;
     const members = new Set<string>(MEMBERS);
-    const old = (from: string) => {
-      const stale = network.now >= network.calmAt + FRESH_MS && !members.has(from);
-      return stale ? this.#shown : undefined;
-    };
+    const stale = (from: string) => network.now >= network.calmAt + FRESH_MS && !members.has(from);
     return {
       ...routes,
       checkpoint: async (from, body) => {
-        const shown = old(from);
-        if (shown !== undefined) {
-          network.count('stale-head-shown');
-          return shown;
-        }
-        const now = await routes.checkpoint(from, body);
-        this.#shown = now;
-        return now;
+        const head = await routes.checkpoint(from, body);
+        if (head.size > (this.#heads.at(-1)?.size ?? 0)) this.#heads.push(head);
+        if (!stale(from)) return head;
+        network.count('stale-head-shown');
+        return this.#old(from, true) ?? head;
       },
       entries: async (from, body) => {
-        const shown = old(from);
+        const shown = stale(from) ? this.#old(from, false) : undefined;
         if (shown === undefined) return routes.entries(from, body);
         const { from: first, limit } = body;
         await network.sleep(Math.min(body.waitMs, 200));
@@ -62,5 +62,12 @@ export class StaleGateway extends Gateway {
         return { events, size: shown.size };
       },
     };
+  }
+
+  #old(node: string, next: boolean): Shown | undefined {
+    const before = this.#at.get(node) ?? this.#heads.length - 1;
+    const at = next && this.#creeps ? before + 1 : before;
+    this.#at.set(node, Math.min(at, this.#heads.length - 1));
+    return this.#heads[at];
   }
 }

@@ -2,7 +2,7 @@
 // The real follower of a keeper or a worker over its peers, with the checker looking at every entry
 // that it folds, and with the guard off that is a mutant's.
 import { type CheckpointedPeer, CheckpointFollower, type FoldState } from '@cloister/contract';
-import type { CryptoPort } from '@cloister/core';
+import { type CryptoPort, isCoded } from '@cloister/core';
 import { leafHash } from '@cloister/tlog';
 import type { Checker } from './checker.ts';
 import { admissionOf } from './mutants.ts';
@@ -20,12 +20,34 @@ export function followerOf(
   const told = (bytes: Uint8Array) => checker.followed(node, state().seq, bytes);
   const follower: CheckpointFollower = new CheckpointFollower({
     crypto: stage.off('root') ? sameLeaf(stage) : stage.shared.crypto,
-    peers,
+    peers: stage.off('in-turn') ? [lastAnswered(peers)] : peers,
     genesis,
     founding: stage.off('checkpoint-quorum') ? lax : charter,
     admission: admissionOf(stage, { node, state, told }),
   });
   return follower;
+}
+
+/** Peers as one: the first that answers is asked again and again. */
+function lastAnswered(peers: readonly CheckpointedPeer[]): CheckpointedPeer {
+  let first = 0;
+  const ask = async <T>(what: (peer: CheckpointedPeer) => Promise<T>): Promise<T> => {
+    let last: unknown;
+    for (let i = 0; i < peers.length; i++, first = (first + 1) % peers.length) {
+      try {
+        return await what(peers[first] as CheckpointedPeer);
+      } catch (error) {
+        if (!isCoded(error)) throw error;
+        last = error;
+      }
+    }
+    throw last;
+  };
+  return {
+    entries: (from, options) => ask((peer) => peer.entries(from, options)),
+    checkpoint: (least) => ask((peer) => peer.checkpoint(least)),
+    handovers: (from) => ask((peer) => peer.handovers(from)),
+  };
 }
 
 /** A digest under which an altered entry has the leaf of the true one. */

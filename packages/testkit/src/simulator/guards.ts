@@ -37,6 +37,7 @@ export const GUARDS = {
   'reshare-constant': 'in a reshare a dealer deals its old share',
   // Following (contract/reading/checkpoint-follower.ts).
   'checkpoint-quorum': 'a head is followed when q witnesses signed it',
+  'in-turn': 'no gateway is the first to be asked for long, nor the only one',
   root: 'entries are folded when the tree over them has the signed root',
   // A worker (worker/run.ts, keys.ts).
   'uses-again': 'the code uses the columns as its task says',

@@ -24,7 +24,7 @@ import {
   seededRandom,
   World,
 } from '../world/index.ts';
-import { type Adversary, isDropper, NORMAL } from './adversaries.ts';
+import { ADVERSARIES, type Adversary, isDropper } from './adversaries.ts';
 import { stubEvidence } from './evidence.ts';
 import { chooser, Network } from './network.ts';
 import { SharedWork } from './shared.ts';
@@ -38,7 +38,7 @@ const RUN_MS = 20_000;
 const RELEASE_MS = 1_000;
 const ADVERSARY_SALT = 0x5eed;
 /** Of ordinary seeds with one more attacker. */
-const NORMAL_SHARE = 0.4;
+const ADVERSARY_SHARE = 0.4;
 /** Of seeds whose attacker was called for. */
 const GENTLE_SHARE = 0.75;
 
@@ -117,7 +117,8 @@ export class Stage {
     this.mutant = mutant;
     // Drawn apart, so that whoever plays leaves the rest of the seed as it was.
     const draw = chooser(seed + ADVERSARY_SALT);
-    const plays = draw() < NORMAL_SHARE ? NORMAL[Math.floor(draw() * NORMAL.length)] : undefined;
+    const plays =
+      draw() < ADVERSARY_SHARE ? ADVERSARIES[Math.floor(draw() * ADVERSARIES.length)] : undefined;
     this.adversary = adversary ?? plays;
     this.traitor = MEMBERS[Math.floor(draw() * MEMBERS.length)] as string;
     this.gentle = adversary !== undefined && draw() < GENTLE_SHARE;

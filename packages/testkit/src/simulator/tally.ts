@@ -34,6 +34,7 @@ export const KINDS: readonly string[] = [
   'sealed-again',
   'dropped: join',
   'dropped: usage',
+  'stale-head-shown',
   'adversary: tick',
   'adversary: withholds-deals',
   'adversary: withholds-evidence',
