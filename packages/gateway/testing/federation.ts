@@ -17,7 +17,7 @@ import {
 } from '@cloister/core/node';
 import { type LedgerServer, serveLedger } from '@cloister/ledger-log';
 import { LogLedger } from '@cloister/log-store';
-import { namedBytes, World } from '@cloister/testkit/world';
+import { type CharterOptions, namedBytes, World } from '@cloister/testkit/world';
 import { deriveHpkeKeyPair } from '@cloister/threshold/node';
 import { logOrigin, MerkleTree, Witness } from '@cloister/tlog';
 import { fileWitnessStore } from '@cloister/tlog/node';
@@ -51,12 +51,16 @@ export class Federation {
     this.ledger = ledger;
   }
 
-  /** Folders and a ledger; `history` writes what is on it before any gateway starts. */
+  /**
+   * Folders and a ledger; `history` writes what is on it before any gateway starts. A seat an
+   * operator unless told.
+   */
   static async create(
     history?: (world: World, put: (bytes: Uint8Array) => Promise<Uint8Array>) => Promise<void>,
+    keepers: Pick<CharterOptions, 'seats' | 'threshold'> = {},
   ): Promise<Federation> {
     const root = await mkdtemp(join(tmpdir(), 'cloister-gateways-'));
-    const specimen = charterOnHardware({ seed: SEED, members: MEMBERS });
+    const specimen = charterOnHardware({ seed: SEED, members: MEMBERS, ...keepers });
     const members = specimen.members.map((m) => ({ ...m, hpke: hpkeOf(m.id).publicKey }));
     const world = new World({ seed: SEED }, { ...specimen, members });
     const ledger = await serve(join(root, 'ledger'), world);

@@ -132,3 +132,25 @@ describe('a person consents', () => {
     expect(await codeOf(bank.admin.consent('00'.repeat(32)))).toBe('consent-unknown');
   });
 });
+
+describe('a gateway leaves to people', () => {
+  it('whether another operator has a seat, also when a keeper is not to be seen', async () => {
+    const few = await Federation.create(withKeepers, { seats: 2, threshold: 1 });
+    await federation.close();
+    [federation, world, bank] = [few, few.world, await few.start('bank')];
+    await settled(bank);
+    const other = await joined('bank');
+    const put = few.putEverywhere.bind(few);
+    few.putEverywhere = async (bytes) => nodeCrypto.digest('sha256', bytes);
+    await joined('insurer');
+    few.putEverywhere = put;
+    expect(await bank.admin.planRotation({})).toMatchObject({
+      kind: 'reshare',
+      seats: [{ operator: 'bank' }, { operator: 'hospital' }],
+    });
+    const id = await proposed({ joins: [other.id, active()[1] as Uint8Array], from: from() });
+    expect([...(wants(id) ?? [])]).toEqual(['insurer']);
+    await bank.admin.consent(id);
+    await eventually(() => wants(id)?.has('bank') === true);
+  });
+});

@@ -4,7 +4,8 @@
 // waits for (their evidence, roots, collateral), so that nobody can have the others miss a deadline
 // by keeping it back. By itself a gateway consents only to what it would plan as the ledger stands:
 // a rotation that is due, or fresh shares for the same seats once a week. Anything else, another
-// key while t holders live above all, waits for a person (`consentTo`).
+// key while t holders live and a seat for another operator above all, waits for a person
+// (`consentTo`).
 // docs/design/epochs-by-consent.md, "Who consents to what".
 import type { OpenProposal } from '@cloister/api';
 import { activeEpochOf, type Proposal, voidError } from '@cloister/contract';
@@ -65,6 +66,8 @@ async function ownPlan(gateway: Gateway): Promise<OwnPlan | undefined> {
     });
     const joins = new Set(seats.map(({ join }) => join));
     const held = activeEpochOf(stateInForce(gateway))?.epoch.joins ?? [];
+    // A keeper that seems gone may be one whose evidence somebody keeps back.
+    if (held.length > 0 && !isSameOperators(gateway, held, [...joins])) return undefined;
     return { joins, from, refresh: from !== null && held.every((join) => joins.has(join)) };
   } catch (error) {
     if (isCoded(error) && error.kind !== 'unavailable' && error.kind !== 'not-found') {
@@ -72,6 +75,16 @@ async function ownPlan(gateway: Gateway): Promise<OwnPlan | undefined> {
     }
     throw error;
   }
+}
+
+function isSameOperators(
+  gateway: Gateway,
+  held: readonly string[],
+  named: readonly string[],
+): boolean {
+  const operators = (joins: readonly string[]) =>
+    joins.map((join) => cardOf(gateway, join).operator);
+  return operators(held).sort().join() === operators(named).sort().join();
 }
 
 function isSame({ joins, from }: OwnPlan, proposal: Proposal): boolean {
