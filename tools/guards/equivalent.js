@@ -11,8 +11,6 @@ export const EQUIVALENT = {
     'judgeRun has refused it as join-unapproved',
   'contract/fold/rights.ts rightInput return [] without owner === undefined':
     'judgeRun has refused it as join-unapproved',
-  'contract/fold/withdrawals.ts endRuns passed over':
-    'a task without open runs has none to end: it is passed over sooner',
   'contract/reading/appraise-join.ts JoinAppraiser.#policy kinds':
     'only evidence of this kind verifies at all as this kind, and claims are of the kind verified',
   'contract/reading/appraise-join.ts JoinAppraiser.#policy bindings':

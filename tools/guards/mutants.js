@@ -94,7 +94,7 @@ export function switchable(path, text) {
 }
 
 /** @type {[string, string]} */
-const SKIP = ['if (!OFF) ', ''];
+const SKIP = ['{ if (!OFF) ', ' }'];
 /** @type {(value: string) => [string, string]} */
 const reads = (value) => [`(OFF ? ${value} : (`, '))'];
 

@@ -157,6 +157,25 @@ describe('a refusal that is switched off', () => {
     ]);
   });
 
+  it('leaves an `else` to the `if` that it belongs to', () => {
+    const source = `
+      function check(a) {
+        let said = 'nothing';
+        const say = (what) => { said = what; };
+        if (a) say('yes'); else say('no');
+        return said;
+      }`;
+    const said = [undefined, 'check say()', 'check say() #2'].map((off) => {
+      const check = withOff(source, off);
+      return [check(true), check(false)];
+    });
+    expect(said).toEqual([
+      ['yes', 'no'],
+      ['nothing', 'no'],
+      ['yes', 'nothing'],
+    ]);
+  });
+
   it('is a call that only checks, and a line of a policy of evidence', () => {
     const source = `
       function policy(): Policy { return { debug: 'never', kinds, signers: 'any' }; }

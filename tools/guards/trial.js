@@ -7,11 +7,17 @@ import { createVitest } from 'vitest/node';
 import { switchable } from './mutants.js';
 
 const TEST_TIMEOUT_MS = 20_000;
+const TIMED_OUT = /timed out in \d+ ?ms/;
 
+/**
+ * What a test file came by, and how long it took.
+ * @typedef {{ reached: ReadonlySet<string>, ms: number, passed: boolean }} Came
+ */
 /**
  * @typedef {object} Ran
  * @property {string | undefined} noticed the first that failed, and where
- * @property {ReadonlyMap<string, { reached: ReadonlySet<string>, ms: number }>} files by path
+ * @property {boolean} timedOut whether it only took too long
+ * @property {ReadonlyMap<string, Came>} files by path
  */
 
 export class Trials {
@@ -88,13 +94,17 @@ export class Trials {
     process.exitCode = 0;
     const broken = unhandledErrors.map(messageOf).find((said) => said.startsWith('[vitest'));
     if (broken !== undefined) throw new Error(`the tests did not run: ${broken}`);
+    const outside = unhandledErrors.map((error) => `outside any test: ${messageOf(error)}`);
+    const [noticed] = [...testModules.flatMap(failures), ...outside];
     const ran = new Map();
     for (const module of testModules) {
       const reached = new Set(/** @type {any} */ (module.meta()).reached ?? []);
-      ran.set(relative(this.#root, module.moduleId), { reached, ms: module.diagnostic().duration });
+      // Nobody knows which file it comes from if something fails outside any test.
+      const passed = outside.length === 0 && (noticed === undefined || module.state() === 'passed');
+      const of = { reached, ms: module.diagnostic().duration, passed };
+      ran.set(relative(this.#root, module.moduleId), of);
     }
-    const outside = unhandledErrors.map((error) => `outside any test: ${messageOf(error)}`);
-    return { noticed: [...testModules.flatMap(failures), ...outside][0], files: ran };
+    return { noticed, timedOut: noticed !== undefined && TIMED_OUT.test(noticed), files: ran };
   }
 
   async stop() {
@@ -129,7 +139,10 @@ function failures(module) {
   const { relativeModuleId: file } = module;
   const found = [];
   for (const test of module.children.allTests()) {
-    if (test.result().state === 'failed') found.push(`${file}: ${test.fullName}`);
+    const { state, errors } = test.result();
+    if (state !== 'failed') continue;
+    const late = errors.map(messageOf).find((said) => TIMED_OUT.test(said));
+    found.push(`${file}: ${test.fullName}${late === undefined ? '' : ` (${late})`}`);
   }
   const suites = [...module.children.allSuites()].flatMap((suite) => suite.errors());
   for (const error of [...suites, ...module.errors()]) {

@@ -65,9 +65,12 @@ export function endOverdueEpoch(state: FoldState): void {
 export function silentJoins(state: FoldState, epoch: Epoch): string[] {
   if (epoch.phase === 'ack') return epoch.joins.filter((_, i) => !epoch.acks.has(i + 1));
   if (epoch.phase === 'commit') return epoch.joins.filter((_, i) => !epoch.receiving.has(i + 1));
-  return epoch.dealers
-    .filter((seat) => !epoch.reveals.has(seat))
-    .flatMap((seat) => dealerJoin(state, epoch, seat) ?? []);
+  const silent = epoch.dealers.filter((seat) => !epoch.reveals.has(seat));
+  return dealerJoins(state, epoch, silent);
+}
+
+function dealerJoins(state: FoldState, epoch: Epoch, seats: readonly number[]): string[] {
+  return seats.flatMap((seat) => dealerJoin(state, epoch, seat) ?? []);
 }
 
 /** The join behind a dealer's seat: this epoch's, or in a reshare the seat of the old one. */
@@ -91,35 +94,32 @@ export function holds(state: FoldState, joinKey: string, signer: Uint8Array): bo
 export function foldEpochAbort(state: FoldState, event: AdmittedEvent<'epoch-abort'>): Verdict {
   const found = accuser(state, event);
   if ('sentence' in found) return found;
+  const { epoch, join } = found;
   const { against, code, wanted, got } = event.body;
-  if (against > found.epoch.joins.length) return voided('abort-seat-unknown', `seat ${against}`);
-  const doubted = [found.epoch.joins[event.body.seat - 1] as string];
-  endEpoch(state, { code, faults: [], doubted, wanted, got: `seat ${against}: ${got}` });
+  if (against > epoch.joins.length) return voided('abort-seat-unknown', `seat ${against}`);
+  const about = `seat ${against}: ${got}`;
+  endEpoch(state, { code, faults: [], doubted: [join], wanted, got: about });
   return undefined;
 }
 
 export function foldComplaint(state: FoldState, event: AdmittedEvent<'complaint'>): Verdict {
   const found = accuser(state, event);
   if ('sentence' in found) return found;
-  const { epoch } = found;
+  const { epoch, join } = found;
   const { seat, against } = event.body;
   const revealed = epoch.reveals.get(against);
-  const dealer = dealerJoin(state, epoch, against);
-  const recipient = epoch.joins[seat - 1];
-  if (revealed === undefined || dealer === undefined || recipient === undefined) {
-    return voided('complaint-not-dealt', `seat ${against}`);
-  }
+  if (revealed === undefined) return voided('complaint-not-dealt', `seat ${against}`);
   const { commit, deal, recipientKey } = event.judged ?? {};
   const same =
     isSame(commit, epoch.commits.get(against)) &&
     isSame(deal, revealed.deals[seat - 1]) &&
     isSame(recipientKey, epoch.receiving.get(seat));
   const upheld = same && event.upheld === true;
-  const fault = upheld ? dealer : recipient;
+  const faults = upheld ? dealerJoins(state, epoch, [against]) : [join];
   const code = upheld ? 'complaint-upheld' : 'complaint-unfounded';
   const wanted = 'a deal that fits the revealed commitments';
   const got = `seat ${seat} against dealer ${against}: ${event.judged?.reason ?? 'no reason'}`;
-  endEpoch(state, { code, faults: [fault], wanted, got });
+  endEpoch(state, { code, faults, wanted, got });
   return undefined;
 }
 
@@ -127,16 +127,17 @@ function isSame(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
   return a !== undefined && b !== undefined && equal(a, b);
 }
 
-/** The forming epoch, whatever its phase, if the accusing seat is the signer's. */
+/** The forming epoch, whatever its phase, and the accusing seat's join, if it is the signer's. */
 function accuser(
   state: FoldState,
   event: { signer: Uint8Array; body: { epoch: Uint8Array; seat: number } },
-): { epoch: Epoch } | NonNullable<Verdict> {
+): { epoch: Epoch; join: string } | NonNullable<Verdict> {
   const key = toHex(event.body.epoch);
   const epoch = state.epochs.get(key);
   if (epoch === undefined) return voided('epoch-unknown', key.slice(0, 16));
-  if (!holds(state, epoch.joins[event.body.seat - 1] ?? '', event.signer)) {
+  const join = epoch.joins[event.body.seat - 1] ?? '';
+  if (!holds(state, join, event.signer)) {
     return voided('seat-not-signer', `seat ${event.body.seat}`);
   }
-  return epoch.status === 'forming' ? { epoch } : voided('epoch-not-forming', epoch.status);
+  return epoch.status === 'forming' ? { epoch, join } : voided('epoch-not-forming', epoch.status);
 }

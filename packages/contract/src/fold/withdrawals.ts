@@ -41,7 +41,6 @@ export function isRetired(
 
 function endRuns(state: FoldState, dataset: string, version: number | undefined): void {
   for (const [taskKey, task] of state.tasks) {
-    if (task.open.size === 0) continue;
     const reads = task.body.inputs.some((input) => {
       if (version !== undefined && input.version !== version) return false;
       return toHex(input.dataset) === dataset;
