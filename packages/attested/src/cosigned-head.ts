@@ -126,7 +126,7 @@ async function signersOf(
   return new Set(times.map(({ name }) => name));
 }
 
-/** Where the witnesses here have changed, the follower crosses to those who sign now, if it can. */
+/** The follower goes on as far as it can now, over a change of witnesses too. */
 export async function crossed({
   follower,
 }: {

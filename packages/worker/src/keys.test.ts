@@ -116,6 +116,19 @@ describe('one keeper of three', () => {
     });
   }
 
+  it('that lies does not stop the run when another could not answer at once', async () => {
+    const [first, second] = keepers;
+    lie(first);
+    let asked = 0;
+    second.bendPartials = (partials) => {
+      asked += 1;
+      if (asked > 1) return partials;
+      throw new CodedError('peer-unreachable', 'unavailable', 'no gateway has the blob now');
+    };
+    expect((await run()).code).toBe('none');
+    expect(asked).toBe(2);
+  });
+
   it('that claims the seat and the join of another costs that one nothing', async () => {
     const [first, second] = keepers;
     const theirs = {
@@ -158,4 +171,25 @@ describe('two keepers of three', () => {
     expect(code).toBe('keepers-too-few');
     expect(folded).toMatchObject({ status: 'failed', failure: 'keepers-too-few' });
   });
+});
+
+it('a key that is dealt again in the middle is asked of who holds it then', async () => {
+  const { epoch, world, shared } = stage;
+  let dealt: Promise<void> | undefined;
+  for (const keeper of keepers) {
+    keeper.bendPartials = async (partials) => {
+      dealt ??= shared.lane.then(async () => {
+        const next = await world.reshare(epoch, epoch.nodes);
+        for (const one of keepers) {
+          one.reset();
+          one.hold(next);
+        }
+      });
+      shared.lane = dealt;
+      await dealt;
+      return partials.slice(1);
+    };
+  }
+  const { code, folded } = await run();
+  expect([code, folded?.status]).toEqual(['none', 'released']);
 });

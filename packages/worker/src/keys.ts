@@ -7,7 +7,8 @@
 //   that answers for another seat or epoch, leaves out a column or sends no point is left out.
 // - As long as t of the keepers that answer are honest the keys are had, whatever the others say:
 //   when a tag fails, each answer is kept only with a proof that holds under its seat's public
-//   share, and where that leaves too few, all keepers are asked once more with more time.
+//   share, and where that leaves too few, all keepers are asked once more with more time; whoever
+//   could not answer just then may do so the second time.
 // - Only columns that the task asked for are ever wanted.
 import { decodeOpened, openAnswerInfo, type PartialOpening } from '@cloister/api';
 import { gather, isPassing, tidyCode } from '@cloister/attested';
@@ -251,8 +252,8 @@ async function askRound(
   });
   cancel();
   const answered = seatsOf(got);
-  const unheard = pending + reached.pending + reached.failures.filter(mayHelp).length > 0;
   const all = [...reached.failures, ...failures];
+  const unheard = pending + reached.pending + all.filter(isPassing).length > 0;
   if (combined !== undefined || answered < threshold) {
     return { combined, answered, faulty: [], unheard, failures: all };
   }
@@ -262,11 +263,6 @@ async function askRound(
   const { honest, faulty } = await settleBlame(ports, about, got);
   if (seatsOf(honest) >= threshold) combined = combineAll(asking, honest);
   return { combined, answered, faulty, unheard: unheard && faulty.length > 0, failures: all };
-}
-
-/** A keeper that could not be reached may be there the next time; one that refused will not be. */
-function mayHelp(error: unknown): boolean {
-  return isCoded(error, 'peer-timed-out') || isCoded(error, 'timed-out');
 }
 
 async function askOne(

@@ -13,7 +13,7 @@
 // - Whatever happens, the run's folder and keys are gone when it returns.
 import { join as joinPath } from 'node:path';
 import type { RunStatus } from '@cloister/api';
-import { errorFields, isPassing, patiently, tidyCode } from '@cloister/attested';
+import { crossed, errorFields, isPassing, patiently, tidyCode } from '@cloister/attested';
 import {
   decodeTaskOpenings,
   type Measures,
@@ -37,7 +37,13 @@ import type { InputKeys, ReadyInput, SealedResult } from './data-plane.ts';
 import { Directory } from './directory.ts';
 import { type AskedRun, attest, joinTask, newIdentity, type RunIdentity } from './identity.ts';
 import { filesOf, inputTables } from './inputs.ts';
-import { type ObtainedKeys, obtainKeys, startKeys } from './keys.ts';
+import {
+  type KeyRequest,
+  type KeyStart,
+  type ObtainedKeys,
+  obtainKeys,
+  startKeys,
+} from './keys.ts';
 import type { WorkerPorts } from './ports.ts';
 import { recipientKeys } from './result.ts';
 
@@ -95,19 +101,19 @@ interface Joined {
 async function runJoined(ports: WorkerPorts, identity: RunIdentity, joined: Joined): Promise<void> {
   const { join, folder, onPhase } = joined;
   onPhase('keys');
-  const rights = requireRights(ports, join);
-  const start = startKeys(ports, identity, { join, head: joined.head, rights });
+  const asked = requireRights(ports, join);
+  const start = startKeys(ports, identity, { join, head: joined.head, rights: asked });
   const [{ openings, contents }, listed] = await Promise.all([
-    fetchOpenings(ports, identity, joined, rights),
-    filesOf(rights.inputs, identity.blobs),
+    fetchOpenings(ports, identity, joined, asked),
+    filesOf(asked.inputs, identity.blobs),
   ]);
   const { plan, suppression } = await planToRun(ports.engine, contents);
-  const { outputs } = rights.task.body;
+  const { outputs } = asked.task.body;
   const { charter } = ports.follower;
   const sealing = { outputs, parameters: contents.parameters, charter };
   recipientKeys(sealing);
   const request = { openings, contents, suppression };
-  const { keys, columns, receipts } = await obtainKeys(ports, identity, start, request);
+  const { rights, keys, columns, receipts } = await obtain(ports, identity, start, request);
   onPhase('reading');
   const { genesis, crypto, random, timers, data } = ports;
   const { blobs, task, run } = identity;
@@ -137,6 +143,29 @@ async function runJoined(ports: WorkerPorts, identity: RunIdentity, joined: Join
   await record(identity, rights, usage);
   onPhase('releasing');
   await release(ports, identity, joined, { rights, sealed });
+}
+
+/**
+ * The keys, and the rights under which they were opened. Where the key is dealt again meanwhile,
+ * those that answered cannot prove it any more: who holds it then is asked, once.
+ */
+async function obtain(
+  ports: WorkerPorts,
+  identity: RunIdentity,
+  start: KeyStart,
+  request: KeyRequest,
+): Promise<ObtainedKeys & { rights: Allowed }> {
+  try {
+    return { ...(await obtainKeys(ports, identity, start, request)), rights: start.rights };
+  } catch (error) {
+    await crossed(ports);
+    const rights = rightsOfJoin(ports.follower.state, toHex(start.join));
+    const same = !rights.ok || rights.epoch === start.rights.epoch;
+    if (same || !isCoded(error)) throw error;
+    ports.log.warn('keys-dealt-again', { epoch: rights.epoch });
+    const again = startKeys(ports, identity, { ...start, rights });
+    return { ...(await obtainKeys(ports, identity, again, request)), rights };
+  }
 }
 
 /**

@@ -38,12 +38,14 @@ import type { Shared } from './gateway.ts';
 
 /** The share of one seat. */
 export function shareOf(epoch: FormedEpoch, seat: number): KeyShare {
+  const reveals = epoch.dealings.map(({ reveal }) => parseReveal(reveal));
   const deals = epoch.dealings.map((dealing, from) => {
     const { deal } = dealing.deals[seat - 1] as { deal: Uint8Array };
-    return { dealer: from + 1, deal: Uint8Array.from(deal) };
+    return { dealer: reveals[from]?.seat as number, deal: Uint8Array.from(deal) };
   });
-  const reveals = epoch.dealings.map(({ reveal }) => parseReveal(reveal));
-  return combineDeals({ seat, n: epoch.nodes.length, reveals, deals });
+  const again = reveals[0]?.previous !== null;
+  const expected = again ? { expectedGroupKey: epoch.groupKey } : {};
+  return combineDeals({ seat, n: epoch.nodes.length, reveals, deals, ...expected });
 }
 
 export interface Answers {
@@ -56,7 +58,7 @@ export interface Answers {
 export class FakeKeeper {
   readonly seat: number;
   readonly shared: Shared;
-  readonly epoch: FormedEpoch;
+  epoch: FormedEpoch;
   readonly requests: string[] = [];
   mode: 'well' | 'dead' | 'silent' = 'well';
   /** Paths on which it stays silent. */
@@ -64,10 +66,12 @@ export class FakeKeeper {
   refuse: CodedError | undefined;
   bendHealth: (health: Record<string, unknown>) => Record<string, unknown> = (h) => h;
   bendChallenge: (challenge: string) => string = (c) => c;
-  bendPartials: (partials: PartialOpening[]) => PartialOpening[] = (p) => p;
+  bendPartials: (partials: PartialOpening[]) => PartialOpening[] | Promise<PartialOpening[]> = (
+    p,
+  ) => p;
   bendReceipt: (receipt: OpeningReceipt) => OpeningReceipt = (r) => r;
   bendOpen: (answer: Answers['open']) => Answers['open'] = (a) => a;
-  readonly #share: KeyShare;
+  #share: KeyShare;
   readonly #server: Server;
   #opened: { enc: Uint8Array; point: Uint8Array }[] = [];
   #address = '';
@@ -82,6 +86,13 @@ export class FakeKeeper {
 
   get address(): string {
     return this.#address;
+  }
+
+  /** The same seat of another epoch; what it answered in the one before it forgets. */
+  hold(epoch: FormedEpoch): void {
+    this.epoch = epoch;
+    this.#share = shareOf(epoch, this.seat);
+    this.#opened = [];
   }
 
   async start(): Promise<this> {
@@ -198,7 +209,7 @@ export class FakeKeeper {
       publicKey: rights.join.body.hpke,
       info: openAnswerInfo(genesis, { join, epoch, seat }),
       aad,
-      plaintext: encodeOpened({ partials: this.bendPartials(partials), receipt }),
+      plaintext: encodeOpened({ partials: await this.bendPartials(partials), receipt }),
     });
     return this.bendOpen({ epoch: toHex(epoch), seat, sealed: toBase64(sealed) });
   }
