@@ -352,13 +352,17 @@ export class Keeper {
 
   #run(): Promise<void> {
     const { signal } = this.#stopping;
+    let waitMs = POLL_MS;
     return keepOn(this.#ports, signal, async () => {
-      const moved = await unlessStopped(signal, () => this.follower.step(POLL_MS));
-      this.metrics.set('cloister_keeper_ledger_size', {}, this.follower.size);
+      const moved = await unlessStopped(signal, () => this.follower.step(waitMs));
+      const { size } = this.follower;
+      this.metrics.set('cloister_keeper_ledger_size', {}, size);
       await this.#ceremony?.advance(this.follower.state);
+      // What landed may have brought the next thing to do, which has a deadline.
+      waitMs = this.follower.size === size ? POLL_MS : 0;
       const holding = this.state === 'holding' ? 1 : 0;
       this.metrics.set('cloister_keeper_holding', {}, holding);
-      if (!moved) await pause(this.#ports.timers, IDLE_MS, signal);
+      if (!moved && waitMs > 0) await pause(this.#ports.timers, IDLE_MS, signal);
     });
   }
 }

@@ -94,6 +94,18 @@ it('waits at one gateway only, at the next where that fails', async () => {
   expect(waited).toEqual(['down', 'first']);
 });
 
+it('waits once, also where what comes of it is not signed', async () => {
+  let waited = 0;
+  const unsigned = peerOf(world, { head: await note(world, 3, { bank: 'bank' }), size: 3 });
+  const entries = async (from: number, options: { waitMs?: number } = {}) => {
+    if (options.waitMs === 5) waited += 1;
+    return whole.entries(from, options);
+  };
+  const follower = followerOf(world, { ...unsigned, entries }, { ...whole, entries });
+  expect(await follower.step(5)).toBe(true);
+  expect(waited).toBe(1);
+});
+
 it('believes no size that is only said', async () => {
   const head = await note(world, 3, ALL);
   const liar = peerOf(world, { head, size: 1_000_000 });

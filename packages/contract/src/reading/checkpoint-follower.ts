@@ -43,7 +43,8 @@ export type Follower = Pick<
 
 /** What a step has met so far. */
 interface Trial {
-  readonly waitMs: number;
+  /** How long somebody is still to be waited for. */
+  waitMs: number;
   answered: boolean;
   error?: CodedError;
 }
@@ -136,9 +137,8 @@ export class CheckpointFollower {
 
   async #try(peer: CheckpointedPeer, trial: Trial): Promise<boolean> {
     try {
-      if (!trial.answered && trial.waitMs > 0) {
-        await peer.entries(this.size, { limit: 1, waitMs: trial.waitMs });
-      }
+      if (trial.waitMs > 0) await peer.entries(this.size, { limit: 1, waitMs: trial.waitMs });
+      trial.waitMs = 0;
       const moved = await this.#follow(peer);
       this.#turns.answered(peer);
       trial.answered = true;
