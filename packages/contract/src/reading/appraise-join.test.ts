@@ -38,6 +38,9 @@ const measurement = new Uint8Array(32).fill(3);
 const genesis = new Uint8Array(32).fill(1);
 const signer = new Uint8Array(32).fill(9);
 const other = (length: number) => new Uint8Array(length).fill(8);
+const OTHER_PROGRAM = { measurement: other(32) };
+const pinned = (...all: Uint8Array[]) =>
+  all.map((of) => ({ measurement: of, source: 'a', recipe: 'b' }));
 const roots = new Map<EvidenceKind, DevelopmentRoot>();
 
 function rootOf(kind: EvidenceKind): DevelopmentRoot {
@@ -109,7 +112,7 @@ async function prepare(change: Change = {}): Promise<void> {
     rootKey: nodeCrypto.digest('sha256', root.root.key),
     evaluation: { least: 0 },
     trust: 'simulated',
-    measurements: [{ measurement: measured, source: 'a', recipe: 'b' }],
+    measurements: pinned(measured),
     tcb: 'any',
     advisories: 'any',
     minimumSvn: 'any',
@@ -169,7 +172,12 @@ describe('a join', () => {
     ['an environment of keepers', { environment: { role: 'keeper' } }, 'environment-not-allowed'],
     ['another trust', { environment: { trust: 'hardware' } }, 'trust-not-allowed'],
     ['another family', { environment: { family: 'amd' } }, 'family-not-allowed'],
-    ['another program', { mint: { measurement: other(32) } }, 'measurement-not-allowed'],
+    ['another program', { mint: OTHER_PROGRAM }, 'measurement-not-allowed'],
+    [
+      'another program than it says',
+      { environment: { measurements: pinned(measurement, other(32)) }, mint: OTHER_PROGRAM },
+      'measurement-not-allowed',
+    ],
     ['a program that its task does not name', { task: [other(32)] }, 'measurement-not-allowed'],
     ['other keys than the evidence', { join: { tls: other(32) } }, 'report-data-mismatch'],
     ['a version too low', { environment: { minimumSvn: 9 } }, 'svn-too-low'],
@@ -198,6 +206,14 @@ describe('a join', () => {
     if (refused.ok) return;
     // The reason is the line that failed, not the first of the rule book.
     expect(refused.mismatch.wanted).not.toBe(refused.mismatch.got);
+  });
+
+  it('with a program that the charter lacks is refused, and nothing fetched for it', async () => {
+    await prepare({ join: { measurement: other(32) } });
+    const got = toHex(other(32));
+    const mismatch = { code: 'measurement-not-allowed', wanted: toHex(measurement), got };
+    blobs = memoryBlobs();
+    expect(await appraise()).toEqual({ ok: false, mismatch });
   });
 
   it('with evidence of another make is refused as that', async () => {
