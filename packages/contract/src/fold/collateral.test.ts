@@ -202,6 +202,10 @@ describe('what an environment takes', () => {
 
   it('keeps the highest numbers only', async () => {
     const { world } = await platform({ least: 1 });
+    // What is taken under another root keeps none here.
+    const worker = world.state.charter?.environments.find(({ role }) => role === 'worker');
+    const evaluation = { least: 1, most: 1 };
+    Object.assign(worker as Environment, { rootKey: new Uint8Array(32), evaluation });
     for (let n = 1; n <= EVALUATIONS_KEPT; n++) await bring(world, 'insurer', of('tcb-info', n));
     expect(await bring(world, 'bank', of('tcb-info', 30))).toBe('accepted');
     expect(await bring(world, 'bank', of('tcb-info', 1))).toBe('collateral-evaluation');
@@ -310,6 +314,16 @@ describe('a part', () => {
     expect(await bring(world, 'bank', info(2))).toBe('accepted');
     const numbers = [...world.state.collateral.values()].map(({ evaluation }) => evaluation);
     expect(numbers.sort()).toEqual([2, 3, 4]);
+  });
+
+  it('that gave way counts for nobody', async () => {
+    const { world } = await platform({ least: 1 });
+    await bring(world, 'insurer', info(1));
+    for (const environment of world.state.charter?.environments ?? []) {
+      Object.assign(environment, { evaluation: { least: 2 } });
+    }
+    await bring(world, 'bank', info(2));
+    expect([...world.state.collateral.values()].map(({ by }) => by)).toEqual(['bank']);
   });
 
   it('counts for its member, root and part alone', async () => {

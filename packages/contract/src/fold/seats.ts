@@ -129,13 +129,14 @@ function dealersOf(
   from: string | null,
 ): number[] | Voided {
   if (from === null) return seatNumbers(joins);
-  const old = state.epochs.get(from);
-  if (from !== state.activeEpoch || old === undefined) return voided('epoch-from-not-active');
-  const dealers = seatNumbers(old.joins).filter((seat) =>
-    joins.includes(old.joins[seat - 1] as string),
+  const active = activeEpochOf(state);
+  if (active?.key !== from) return voided('epoch-from-not-active');
+  const { joins: holders, threshold } = active.epoch;
+  const dealers = seatNumbers(holders).filter((seat) =>
+    joins.includes(holders[seat - 1] as string),
   );
-  if (dealers.length < old.threshold) {
-    return voided('epoch-dealers-few', `got ${dealers.length}, wanted ${old.threshold}`);
+  if (dealers.length < threshold) {
+    return voided('epoch-dealers-few', `got ${dealers.length}, wanted ${threshold}`);
   }
   return dealers;
 }

@@ -554,6 +554,14 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
   ],
   ['not-a-member', ({ world }) => world.put(stranger, 'consent', { epoch: ID })],
   ['epoch-from-not-active', (s) => named(s, () => ({ from: ID }))],
+  [
+    'epoch-from-not-active',
+    async ({ world, epoch }) => {
+      await world.reshare(epoch, epoch.nodes);
+      const joins = epoch.nodes.map(({ id }) => id);
+      return world.put(world.identity('bank'), 'epoch', { joins, from: epoch.id });
+    },
+  ],
   ['epoch-dealers-few', async (s) => (await resharing(s, 1)).submitted],
   [
     'epoch-unknown',
