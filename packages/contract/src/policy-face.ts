@@ -3,4 +3,5 @@
 // they judge.
 
 export * from './policy/index.ts';
+export * from './ports/column-types.ts';
 export * from './ports/engine.ts';

@@ -3,6 +3,8 @@
 // the environment, files, settings or random bits, one that raises errors at will, one that builds
 // values of unbounded size, and whatever a later engine may bring. Names are DuckDB 1.5's.
 
+import { COLUMN_TYPES } from '@cloister/contract/policy';
+
 /** Logical operators that may occur at all; lineage through most of them is over-approximated. */
 export const OPERATORS: ReadonlySet<string> = new Set([
   'LOGICAL_GET',
@@ -69,37 +71,8 @@ export const OPERATOR_TYPES: ReadonlySet<string> = new Set([
   'COMPARE_NOT_IN',
 ]);
 
-/** Types without parameters that values may have anywhere in a plan. */
-export const TYPES: ReadonlySet<string> = new Set([
-  'BOOLEAN',
-  'TINYINT',
-  'SMALLINT',
-  'INTEGER',
-  'BIGINT',
-  'HUGEINT',
-  'UTINYINT',
-  'USMALLINT',
-  'UINTEGER',
-  'UBIGINT',
-  'FLOAT',
-  'DOUBLE',
-  'VARCHAR',
-  'BLOB',
-  'DATE',
-  'TIME',
-  'TIMESTAMP',
-  'TIMESTAMP_S',
-  'TIMESTAMP_MS',
-  'TIMESTAMP_NS',
-  'TIMESTAMP WITH TIME ZONE',
-  'INTERVAL',
-  'NULL',
-]);
-
-/** Types that a schema column and an output may have, DECIMAL aside. */
-export const COLUMN_TYPES: ReadonlySet<string> = new Set(
-  [...TYPES].filter((type) => !['INTERVAL', 'NULL', 'HUGEINT'].includes(type)),
-);
+/** Types without parameters that values may have anywhere in a plan, beside those of columns. */
+export const TYPES: ReadonlySet<string> = new Set([...COLUMN_TYPES, 'HUGEINT', 'INTERVAL', 'NULL']);
 
 const WIDTH: Readonly<Record<string, number>> = {
   TINYINT: 1,

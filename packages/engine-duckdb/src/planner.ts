@@ -9,12 +9,12 @@ import {
   type EnginePlan,
   type EngineTable,
   encodeUses,
+  isColumnType,
   type PlanRequest,
   type Suppression,
   type Use,
 } from '@cloister/contract/policy';
 import { equal } from '@cloister/core';
-import { COLUMN_TYPES } from './allow-list.ts';
 import type { Answer, EngineChild } from './child-process.ts';
 import { engineError } from './errors.ts';
 import { type JsonObject, objectOf, parseLossless, printLossless } from './json.ts';
@@ -96,14 +96,6 @@ export function checkTables(tables: readonly EngineTable[]): Inputs {
 
 function isName(name: string): boolean {
   return name.length > 0 && name.length <= 200 && !name.includes('\u0000');
-}
-
-function isColumnType(type: string): boolean {
-  const decimal = /^DECIMAL\((\d{1,2}),(\d{1,2})\)$/.exec(type);
-  if (decimal === null) return COLUMN_TYPES.has(type);
-  return (
-    Number(decimal[1]) >= 1 && Number(decimal[1]) <= 38 && Number(decimal[2]) <= Number(decimal[1])
-  );
 }
 
 /** Plans a request. @throws CodedError, see `errors.ts` */

@@ -16,7 +16,6 @@ import {
 import { isCoded } from '@cloister/core';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { COLUMN_TYPES } from './allow-list.ts';
 import { EngineChild } from './child-process.ts';
 import { createDuckdbEngine } from './engine.ts';
 import { engineError } from './errors.ts';
@@ -161,24 +160,6 @@ describe('results', () => {
     expect(await codeOf(engine.plan({ code, params, tables: [people] }))).toBe(
       'engine-params-invalid',
     );
-  });
-
-  test('every column type that a schema may have goes in and comes out', async () => {
-    const types = [...COLUMN_TYPES, 'DECIMAL(12,2)', 'DECIMAL(38,0)'];
-    const columns = types.map((type, at) => ({ id: at + 1, name: `c${at}`, type }));
-    const every: EngineTable = { name: 'every', columns };
-    const values = columns.map(({ name, type }) => `CAST(NULL AS ${type}) AS "${name}"`);
-    await db.run(`COPY (SELECT ${values.join(', ')}) TO '${folder}/every.parquet'`);
-    const plan = await engine.plan({ code: 'SELECT * FROM every', tables: [every] });
-    expect(plan.outputs).toEqual(columns.map((column) => ({ ...column, statement: 0 })));
-    const granted = columns.map(({ id }) => id);
-    const tables = [{ ...every, granted, files: [join(folder, 'every.parquet')] }];
-    const result = await runTo(engine, { plan, tables });
-    expect(result.rows).toBe(1);
-    const none = [{ ...every, granted: [], files: [join(folder, 'every.parquet')] }];
-    const count = await engine.plan({ code: 'SELECT count(*) AS n FROM every', tables: [every] });
-    const counted = { plan: count, tables: none };
-    expect(await rowsOf((await runTo(engine, counted)).file)).toEqual([{ n: '1' }]);
   });
 
   test('rows keep the order that the code asks for', async () => {

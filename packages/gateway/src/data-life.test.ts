@@ -112,6 +112,23 @@ describe('a dataset', () => {
     expect(await namesIn(join(federation.home('bank'), 'uploads'))).toEqual([]);
   });
 
+  it('of several files has types that keep the values of all, or is refused', async () => {
+    const uploaded = (...texts: string[]) =>
+      Promise.all(
+        texts.map(async (text) => (await bank.admin.upload('f.csv', new Blob([text]))).upload),
+      );
+    const about = { policy: policy({ columns: { a: REVEAL.id } }), price: FREE };
+    const uploads = await uploaded('a\n1\n', 'a\n2.5\n', 'a\n12345678901234567890\n');
+    const { dataset } = await bank.admin.addDataset({ uploads, name: 'wide', ...about });
+    expect(dataset.columns).toMatchObject([{ name: 'a', type: 'DECIMAL(21,1)' }]);
+    const two = ['a\n1.5\n', 'a\n1.50\n'] as const;
+    const twoForms = { uploads: await uploaded(...two), name: 'forms', ...about };
+    expect(await codeOf(bank.admin.addDataset(twoForms))).toBe('dataset-files-differ');
+    const types = { a: 'DECIMAL(9, 2)' };
+    const chosen = { uploads: await uploaded(...two), name: 'forms', types, ...about };
+    expect(await codeOf(bank.admin.addDataset(chosen))).toBe('accepted');
+  });
+
   it('leaves nothing plain when its name is taken', async () => {
     expect(await codeOf(add(bank, 'accounts', policy()))).toBe('dataset-name-taken');
     expect(await namesIn(join(federation.home('bank'), 'uploads'))).toEqual([]);

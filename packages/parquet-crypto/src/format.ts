@@ -122,6 +122,20 @@ export const CODECS = [
   'LZ4_RAW',
 ] as const;
 
+/** How values are written in pages. */
+export const ENCODINGS = [
+  'PLAIN',
+  'GROUP_VAR_INT',
+  'PLAIN_DICTIONARY',
+  'RLE',
+  'BIT_PACKED',
+  'DELTA_BINARY_PACKED',
+  'DELTA_LENGTH_BYTE_ARRAY',
+  'DELTA_BYTE_ARRAY',
+  'RLE_DICTIONARY',
+  'BYTE_STREAM_SPLIT',
+] as const;
+
 export const REPETITIONS = ['REQUIRED', 'OPTIONAL', 'REPEATED'] as const;
 
 /** First and last four bytes of a file whose footer is in clear, and of one whose footer is not. */

@@ -5,12 +5,15 @@
 import { fromUtf8, isCoded, toHex } from '@cloister/core';
 import { type ColumnProtection, chunksOf, DataKeys, openColumn, protectionOf } from './columns.ts';
 import { type FileMode, type OpenFile, openParquet } from './footer.ts';
-import { CODECS, COLUMN, FILE, type ParquetLimits } from './format.ts';
+import { CODECS, COLUMN, ENCODINGS, FILE, type ParquetLimits } from './format.ts';
 import { parseKeyMetadata } from './key-material.ts';
 import type { KeyProvider } from './keys.ts';
 import type { EncryptionAlgorithm } from './modules.ts';
 import type { LeafColumn } from './schema.ts';
 import type { RandomAccess } from './sources-and-sinks.ts';
+
+/** More than there are. */
+const ENCODINGS_MAX = 64;
 
 /** Which key something is under. */
 export type KeyNote =
@@ -32,6 +35,8 @@ export interface InspectedColumn extends LeafColumn {
     readonly uncompressedBytes: number;
     readonly values: number;
     readonly codecs: readonly string[];
+    /** As the column's metadata names them. */
+    readonly encodings: readonly string[];
     readonly bloomFilter: boolean;
   };
 }
@@ -108,6 +113,7 @@ async function inspectColumns(
     uncompressedBytes: 0,
     values: 0,
     codecs: new Set<string>(),
+    encodings: new Set<string>(),
     bloomFilter: false,
     hidden: false,
     key: { kind: 'none' } as KeyNote,
@@ -133,15 +139,19 @@ async function inspectColumns(
       sum.uncompressedBytes += metadata.requiredSize(COLUMN.uncompressedSize);
       sum.values += metadata.requiredSize(COLUMN.values);
       sum.codecs.add(CODECS[codec] ?? `CODEC_${codec}`);
+      for (const encoding of metadata.ints(COLUMN.encodings, ENCODINGS_MAX) ?? []) {
+        sum.encodings.add(ENCODINGS[encoding] ?? `ENCODING_${encoding}`);
+      }
       sum.bloomFilter ||= metadata.has(COLUMN.bloomFilterOffset);
     }
   }
   return file.schema.leaves.map((leaf, i) => {
     const sum = sums[i];
     if (sum === undefined) throw new Error('assertion failed: a sum for each leaf');
-    const { hidden, key, codecs, ...sizes } = sum;
+    const { hidden, key, codecs, encodings, ...sizes } = sum;
     if (hidden) return { ...leaf, key };
-    return { ...leaf, key, sizes: { ...sizes, codecs: [...codecs] } };
+    const used = { codecs: [...codecs], encodings: [...encodings] };
+    return { ...leaf, key, sizes: { ...sizes, ...used } };
   });
 }
 

@@ -3,7 +3,13 @@
 // be the same, in name, type and order. What differs is said before anything is encrypted.
 import { rm } from 'node:fs/promises';
 import { gatewayError } from '../errors.ts';
-import { type Converted, convertToParquet } from '../ingest/index.ts';
+import {
+  type Converted,
+  convertToParquet,
+  type Inspection,
+  inspectInput,
+  typesOfAll,
+} from '../ingest/index.ts';
 
 /** Plain Parquet files of one schema, and their rows together. */
 export interface ConvertedFiles extends Converted {
@@ -16,7 +22,9 @@ export function parquetOf(upload: string): string {
 }
 
 /**
- * Converts one after another, beside the uploads, each of which is removed when it is done;
+ * Looks at all of them where there are several, so that a column gets the type in which the values
+ * of every file stay what they are; then converts one after another, beside the uploads, each of
+ * which is removed when it is done;
  * `onFile` hears the number of each, from 1, before its turn.
  * @throws CodedError `dataset-files-differ`, and those of `convertToParquet`
  */
@@ -25,13 +33,23 @@ export async function convertAll(
   types: Readonly<Record<string, string>>,
   onFile: (number: number) => void,
 ): Promise<ConvertedFiles> {
+  const several = uploads.length > 1;
+  const seen: Inspection[] = [];
+  for (const [at, upload] of several ? uploads.entries() : []) {
+    onFile(at + 1);
+    seen.push(await inspectInput(upload));
+  }
+  const chosen = { ...commonTypes(seen, types), ...types };
   const parquets: string[] = [];
   let rows = 0;
   let columns: Converted['columns'] = [];
   for (const [at, upload] of uploads.entries()) {
     onFile(at + 1);
     const parquet = parquetOf(upload);
-    const converted = await convertToParquet(upload, parquet, { types });
+    const converted = await convertToParquet(upload, parquet, {
+      types: chosen,
+      ...(seen[at] === undefined ? {} : { inspection: seen[at] }),
+    });
     await rm(upload, { force: true });
     if (at === 0) columns = converted.columns;
     refuseOther(at, converted.columns, columns);
@@ -39,6 +57,25 @@ export async function convertAll(
     parquets.push(parquet);
   }
   return { parquets, rows, columns };
+}
+
+/** What all files allow; text where one of them alone is no text is for the owner to choose. */
+function commonTypes(
+  seen: readonly Inspection[],
+  chosen: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const types = typesOfAll(seen);
+  for (const [at, { columns }] of seen.entries()) {
+    for (const { name, type } of columns) {
+      const own = Object.hasOwn(chosen, name) || !Object.hasOwn(types, name);
+      if (own || types[name] !== 'VARCHAR' || type === 'VARCHAR') continue;
+      const message =
+        `file ${at + 1} has ${name} as ${type}, which its values in all files together do not ` +
+        `allow: choose a type for it (--type ${name}=VARCHAR keeps them as they are)`;
+      throw gatewayError('dataset-files-differ', message);
+    }
+  }
+  return types;
 }
 
 function refuseOther(at: number, got: Converted['columns'], wanted: Converted['columns']): void {

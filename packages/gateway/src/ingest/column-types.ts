@@ -1,39 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which DuckDB types a column may have: those an owner may choose for a text file, and besides
-// them the scalar ones that a Parquet file may bring. Nested types are refused: a rule is about a
-// column, and a column is one value a row.
+// Which types an owner may choose for a column of a file: all that a column may have, but those
+// that no text is written in.
+import { isColumnType } from '@cloister/contract/policy';
 
-const CHOSEN = new Set([
-  'BOOLEAN',
-  'TINYINT',
-  'SMALLINT',
-  'INTEGER',
-  'BIGINT',
-  'FLOAT',
-  'DOUBLE',
-  'VARCHAR',
-  'DATE',
-  'TIME',
-  'TIMESTAMP',
-  'TIMESTAMP WITH TIME ZONE',
-]);
-
-const BROUGHT = new Set([
-  ...['UTINYINT', 'USMALLINT', 'UINTEGER', 'UBIGINT', 'BLOB', 'UUID'],
-  ...['TIMESTAMP_S', 'TIMESTAMP_MS', 'TIMESTAMP_NS'],
-]);
-
-const MAX_PRECISION = 38;
-
-/** Whether an owner may choose `type` (upper case) for a column. */
-export function canChoose(type: string): boolean {
-  const decimal = /^DECIMAL\((\d{1,2}), ?(\d{1,2})\)$/.exec(type);
-  if (decimal === null) return CHOSEN.has(type);
-  const [precision, scale] = [Number(decimal[1]), Number(decimal[2])];
-  return precision >= 1 && precision <= MAX_PRECISION && scale <= precision;
+/** Upper case, without spaces in the brackets of a decimal. */
+export function typeNamed(text: string): string {
+  return text.toUpperCase().replace(/\(\s*(\d+)\s*,\s*(\d+)\s*\)$/, '($1,$2)');
 }
 
-/** Whether a Parquet column of `type` can become a column of a dataset. */
-export function canBring(type: string): boolean {
-  return canChoose(type) || BROUGHT.has(type);
+/** Whether an owner may choose `type` for a column. */
+export function canChoose(type: string): boolean {
+  return isColumnType(type) && type !== 'BLOB';
 }

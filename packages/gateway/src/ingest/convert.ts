@@ -6,14 +6,16 @@
 import { existsSync } from 'node:fs';
 import { mkdtemp, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { canChoose } from './column-types.ts';
-import { type Duck, identifier, literal, withDuck } from './duck.ts';
+import { canChoose, typeNamed } from './column-types.ts';
+import { type Duck, identifier, literal, parquetRows, withDuck } from './duck.ts';
 import { ingestError } from './errors.ts';
 import { type InspectOptions, inspectInput } from './inspect.ts';
 import type { Inspection } from './inspection.ts';
 import { type Cell, readRows } from './rows.ts';
 
 export interface ConvertOptions extends InspectOptions {
+  /** What looking at it has answered already; the file is read once less. */
+  readonly inspection?: Inspection;
   /** Column types instead of the inferred ones, by column name. */
   readonly types?: Readonly<Record<string, string>>;
   /** Rows in a row group; 122,880 unless told, or four times that where columns are few. */
@@ -51,7 +53,7 @@ export async function convertToParquet(
     throw ingestError('output-exists', message);
   }
   const before = await fingerprint(path);
-  const inspection = await inspectInput(path, options);
+  const inspection = options.inspection ?? (await inspectInput(path, options));
   const columns = chooseTypes(inspection, options.types ?? {});
   const folder = await mkdtemp(join(dirname(target), '.ingest-')).catch((cause: unknown) => {
     const message = 'cannot write beside the output';
@@ -83,14 +85,14 @@ function chooseTypes(
     if (!inspection.columns.some((column) => column.name === name)) {
       throw ingestError('column-unknown', `there is no column ${name}`);
     }
-    if (!canChoose(type.toUpperCase())) {
+    if (!canChoose(typeNamed(type))) {
       const message = `column ${name}: ${type} is not a type that can be chosen`;
       throw ingestError('column-type-unknown', message);
     }
   }
   return inspection.columns.map(({ name, type }) => {
     const own = Object.hasOwn(wanted, name) ? wanted[name] : undefined;
-    return { name, type: own?.toUpperCase() ?? type };
+    return { name, type: own === undefined ? type : typeNamed(own) };
   });
 }
 
@@ -150,7 +152,7 @@ interface Copying {
 
 async function copy(duck: Duck, job: Copying, options: ConvertOptions): Promise<void> {
   const { input, parquet, inspection, columns } = job;
-  const source = inspection.reading === undefined ? fromParquet(input) : fromCsv(input, columns);
+  const source = inspection.reading === undefined ? parquetRows(input) : fromCsv(input, columns);
   for (const [i, { name, type }] of columns.entries()) {
     const inferred = inspection.columns[i]?.type;
     if (type !== inferred) await checkCast(duck, source, name, type);
@@ -189,16 +191,14 @@ async function checkCast(duck: Duck, source: string, name: string, type: string)
   throw ingestError('value-not-of-type', message, { details: { column: name, misfits } });
 }
 
-function fromParquet(path: string): string {
-  return `read_parquet([${literal(path)}])`;
-}
-
 function fromCsv(path: string, columns: readonly { name: string }[]): string {
   const texts = columns.map(({ name }) => `${literal(name)}: 'VARCHAR'`).join(', ');
   const dialect = `delim=',', quote='"', escape='"', new_line='\\n', header=false, nullstr=''`;
+  const plain = 'hive_partitioning=false, filename=false, union_by_name=false';
   const strict = 'auto_detect=false, allow_quoted_nulls=false, strict_mode=true, parallel=false';
   const limits = `max_line_size=${MAX_LINE_BYTES}, buffer_size=${2 * MAX_LINE_BYTES}`;
-  return `read_csv(${literal(path)}, columns={${texts}}, ${dialect}, ${strict}, ${limits})`;
+  const reading = `${plain}, ${dialect}, ${strict}, ${limits}`;
+  return `read_csv(${literal(path)}, columns={${texts}}, ${reading})`;
 }
 
 async function sync(path: string): Promise<void> {

@@ -29,6 +29,10 @@ export async function withDuck<T>(
     await connection.run(`SET allowed_paths=[${paths.map(literal).join(', ')}]`);
     for (const setting of [
       "temp_directory=''",
+      // The machine's place and its processors change no value.
+      "TimeZone='UTC'",
+      "Calendar='gregorian'",
+      'preserve_insertion_order=true',
       'autoinstall_known_extensions=false',
       'autoload_known_extensions=false',
       'allow_community_extensions=false',
@@ -60,6 +64,12 @@ function translate(cause: unknown, code: IngestErrorCode, message: string): Erro
     ? `; it needs more than ${MEMORY_LIMIT} of memory`
     : '';
   return ingestError(code, `${message}${memory}`);
+}
+
+/** A Parquet file as what follows FROM: its path says nothing of its rows. */
+export function parquetRows(path: string): string {
+  const plain = 'union_by_name=false, hive_partitioning=false, filename=false';
+  return `read_parquet([${literal(path)}], ${plain})`;
 }
 
 /** A text as an SQL literal. */

@@ -52,6 +52,10 @@ export const ingestError = errorTable({
     kind: 'unsupported',
     says: 'A column of the Parquet file has a type that is not handled.',
   },
+  'parquet-encoding-unsupported': {
+    kind: 'unsupported',
+    says: 'A column is written with a codec or an encoding that cannot be read here.',
+  },
   'value-not-of-type': {
     kind: 'malformed',
     says: 'A value cannot be read as the type that was asked for.',

@@ -3,3 +3,4 @@
 export { type Converted, type ConvertOptions, convertToParquet } from './convert.ts';
 export { type InspectOptions, inspectInput } from './inspect.ts';
 export type { InspectedColumn, Inspection } from './inspection.ts';
+export { typesOfAll } from './types-of-all.ts';

@@ -72,6 +72,7 @@ async function inspectText(
     columns,
     warnings: [...warnings, ...table.warnings()],
     reading,
+    evidence: table.evidence(),
   };
 }
 
@@ -116,13 +117,14 @@ class Table {
     }));
   }
 
+  evidence(): ColumnTypes[] {
+    return this.#columns.map(({ types }) => types);
+  }
+
   warnings(): string[] {
     return this.#columns.flatMap(({ name, types }) => {
       const padded = name !== name.trim() ? ['has spaces around its name'] : [];
-      const odd = types.warning();
-      return [...padded, ...(odd === undefined ? [] : [odd])].map(
-        (what) => `column ${name} ${what}`,
-      );
+      return [...padded, ...types.warnings()].map((what) => `column ${name} ${what}`);
     });
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What looking at a file answers, the same for every format.
 import type { IngestFormat } from './detect.ts';
+import type { ColumnTypes } from './infer.ts';
 import type { RowOptions } from './rows.ts';
 
 export interface InspectedColumn {
@@ -20,4 +21,6 @@ export interface Inspection {
   readonly warnings: readonly string[];
   /** How the text was read; absent for Parquet. */
   readonly reading?: RowOptions;
+  /** By column, what its texts allow; absent for Parquet. */
+  readonly evidence?: readonly ColumnTypes[];
 }

@@ -1,75 +1,127 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Parquet file as input: plain, with scalar columns, every page readable. The whole file is
-// decoded once while it is looked at, so that damage shows before anything is written.
+// A Parquet file as input: plain, with scalar columns, every page readable. What its columns are
+// our own reader says, from the footer; the engine has to see the same. The whole file is decoded
+// once while it is looked at, so that damage shows before anything is written.
 import { open } from 'node:fs/promises';
 import { isCoded } from '@cloister/core';
-import { fileSource, inspectParquet } from '@cloister/parquet-crypto';
-import { canBring } from './column-types.ts';
+import { fileSource, inspectParquet, type InspectedColumn as Leaf } from '@cloister/parquet-crypto';
 import { parquetEncrypted } from './detect.ts';
-import { identifier, literal, withDuck } from './duck.ts';
+import { type Duck, identifier, parquetRows, withDuck } from './duck.ts';
 import { ingestError } from './errors.ts';
 import type { InspectedColumn, Inspection } from './inspection.ts';
+import { columnsOfLeaves, type ParquetColumn } from './parquet-columns.ts';
 import { checkColumnName } from './rows.ts';
 
 const malformed = 'the Parquet file cannot be read: its footer or pages are damaged';
 
-/** @throws CodedError `parquet-*`, `column-*`, `input-no-rows`, `input-unreadable` */
+/**
+ * @throws CodedError `parquet-*`, `column-*`, `too-many-columns`, `input-no-rows`,
+ * `input-unreadable`
+ */
 export async function inspectParquetInput(
   path: string,
   bytes: number,
   samples: number,
 ): Promise<Inspection> {
-  await checkFooter(path);
+  const leaves = await leavesOf(path);
+  const seen = new Map<string, number>();
+  for (const { parts } of leaves) {
+    if (parts.length === 1) checkColumnName(seen, parts[0] ?? '');
+  }
+  const leafColumns = columnsOfLeaves(leaves);
+  for (const leaf of leaves) refuseUnreadable(leaf);
   return withDuck([path], async (duck) => {
-    const source = `read_parquet([${literal(path)}])`;
-    const described = await duck.query(
-      `DESCRIBE SELECT * FROM ${source}`,
-      'parquet-malformed',
-      malformed,
-    );
-    const seen = new Map<string, number>();
-    const types = described.map(([name, type]) => ({ name: String(name), type: String(type) }));
-    for (const { name, type } of types) {
-      checkColumnName(seen, name);
-      if (!canBring(type)) {
-        const message = `column ${name} has the type ${type.slice(0, 60)}: flatten it first`;
-        throw ingestError('column-type-unsupported', message);
-      }
-    }
-    // max() makes the engine decode every value, so that damaged pages are found now.
-    const sums = types.map(({ name }) => `count(*) - count(${identifier(name)})`);
-    const reads = types.map(({ name }) => `max(${identifier(name)}) IS NULL`);
-    const sql = `SELECT count(*), ${[...sums, ...reads].join(', ')} FROM ${source}`;
-    const [row] = await duck.query(sql, 'parquet-malformed', malformed);
-    const rows = Number(row?.[0] ?? 0);
+    const source = parquetRows(path);
+    await compareWithEngine(duck, source, leafColumns);
+    const { rows, nulls } = await decodeAll(duck, source, leafColumns);
     if (rows === 0) throw ingestError('input-no-rows', 'the file holds no row of data');
     const columns: InspectedColumn[] = [];
-    for (const [i, { name, type }] of types.entries()) {
-      const nulls = Number(row?.[i + 1]);
-      if (samples === 0) columns.push({ name, type, nulls });
-      else {
-        const column = identifier(name);
-        const texts = `SELECT CAST(${column} AS VARCHAR) FROM ${source}`;
-        const shown = `${texts} WHERE ${column} IS NOT NULL LIMIT ${Math.trunc(samples)}`;
-        const values = await duck.query(shown, 'parquet-malformed', malformed);
-        columns.push({ name, type, nulls, samples: values.map(([value]) => String(value)) });
-      }
+    for (const [i, { name, type }] of leafColumns.entries()) {
+      const column = { name, type, nulls: nulls[i] as number };
+      if (samples === 0) columns.push(column);
+      else columns.push({ ...column, samples: await samplesOf(duck, source, name, samples) });
     }
-    const warnings = columns
+    const empty = columns
       .filter((column) => column.nulls === rows)
-      .map((column) => `column ${column.name} holds no value at all`);
-    return { format: 'parquet' as const, bytes, rows, columns, warnings };
+      .map(({ name }) => `column ${name} holds no value at all`);
+    const cut = leafColumns
+      .filter((column) => column.cut !== undefined)
+      .map(({ name }) => `column ${name} counts nanoseconds: microseconds are kept of them`);
+    return { format: 'parquet' as const, bytes, rows, columns, warnings: [...empty, ...cut] };
   });
 }
 
+/** Names and types as the engine has them; anything else would be other values in silence. */
+async function compareWithEngine(
+  duck: Duck,
+  source: string,
+  columns: readonly ParquetColumn[],
+): Promise<void> {
+  const sql = `DESCRIBE SELECT * FROM ${source}`;
+  const described = await duck.query(sql, 'parquet-malformed', malformed);
+  for (let i = 0; i < Math.max(columns.length, described.length); i++) {
+    const [name, type] = described[i] ?? [];
+    const wanted = columns[i];
+    if (wanted?.name === name && wanted?.read === type) continue;
+    const message =
+      `column ${wanted?.name ?? name} is ${wanted?.read ?? 'none'} by its footer and ` +
+      `${String(type).slice(0, 60)} to the engine: convert it before`;
+    throw ingestError('column-type-unsupported', message);
+  }
+}
+
+/** A hash of a value takes the value: counts and extremes alone come from statistics. */
+async function decodeAll(
+  duck: Duck,
+  source: string,
+  columns: readonly ParquetColumn[],
+): Promise<{ rows: number; nulls: number[] }> {
+  const sums = columns.map(({ name }) => `count(*) - count(${identifier(name)})`);
+  const reads = columns.map(({ name }) => `bit_xor(hash(${identifier(name)}))`);
+  const sql = `SELECT count(*), ${[...sums, ...reads].join(', ')} FROM ${source}`;
+  const [row] = await duck.query(sql, 'parquet-malformed', malformed);
+  return { rows: Number(row?.[0] ?? 0), nulls: columns.map((_, i) => Number(row?.[i + 1])) };
+}
+
+async function samplesOf(
+  duck: Duck,
+  source: string,
+  name: string,
+  samples: number,
+): Promise<string[]> {
+  const column = identifier(name);
+  const texts = `SELECT CAST(${column} AS VARCHAR) FROM ${source}`;
+  const shown = `${texts} WHERE ${column} IS NOT NULL LIMIT ${Math.trunc(samples)}`;
+  const values = await duck.query(shown, 'parquet-malformed', malformed);
+  return values.map(([value]) => String(value));
+}
+
+const UNREAD_CODECS: ReadonlySet<string> = new Set(['LZ4', 'LZO']);
+
+/** Says by name what cannot be read, before a page is met: it is no damage. */
+function refuseUnreadable({ path, physicalType, sizes }: Leaf): void {
+  const { codecs = [], encodings = [] } = sizes ?? {};
+  const codec = codecs.find((one) => UNREAD_CODECS.has(one) || one.startsWith('CODEC_'));
+  const split = encodings.includes('BYTE_STREAM_SPLIT') && !/^(FLOAT|DOUBLE)$/.test(physicalType);
+  const odd = encodings.find((one) => one.startsWith('ENCODING_') || one === 'GROUP_VAR_INT');
+  const what =
+    codec ?? odd ?? (split ? `the encoding BYTE_STREAM_SPLIT of ${physicalType}` : undefined);
+  if (what === undefined) return;
+  const message =
+    `column ${path} is written with ${what}, which cannot be read here: ` +
+    "write it with ZSTD and its writer's usual encodings";
+  throw ingestError('parquet-encoding-unsupported', message, { details: { column: path } });
+}
+
 /** Our own strict reading of the footer comes first: it bounds what the engine is given. */
-async function checkFooter(path: string): Promise<void> {
+async function leavesOf(path: string): Promise<readonly Leaf[]> {
   const file = await open(path, 'r').catch((cause: unknown) => {
     throw ingestError('input-unreadable', 'cannot open the file', { cause });
   });
   try {
-    const { mode } = await inspectParquet(await fileSource(file));
+    const { mode, columns } = await inspectParquet(await fileSource(file));
     if (mode !== 'clear') throw parquetEncrypted();
+    return columns;
   } catch (error) {
     if (isCoded(error, 'parquet-encrypted')) throw error;
     const why = isCoded(error) ? `: ${error.message}` : '';

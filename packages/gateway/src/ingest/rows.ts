@@ -31,6 +31,8 @@ export interface RowOptions {
 
 export const MAX_COLUMNS = 10_000;
 const MAX_NAME = 255;
+/** Control characters, format characters (a second byte-order mark, too), line separators. */
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}\u00a0\u115f\u1160\u3164\uffa0]/u;
 /** The value that is not there. */
 export const ABSENT: Cell = { text: '', kind: 'null' };
 
@@ -127,18 +129,20 @@ export function checkColumnName(seen: Map<string, number>, name: string): void {
   if (name.trim() === '') {
     throw ingestError('column-name-empty', `column ${position} has no name`, { details });
   }
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are the subject
-  if (name.length > MAX_NAME || /[\u0000-\u001f\u007f]/.test(name)) {
-    const message = `the name of column ${position} has control characters or over ${MAX_NAME}`;
+  if (name.length > MAX_NAME || INVISIBLE.test(name)) {
+    const code = INVISIBLE.exec(name)?.[0].codePointAt(0)?.toString(16).padStart(4, '0');
+    const what = code === undefined ? `over ${MAX_NAME} characters` : `the invisible U+${code}`;
+    const message = `the name of column ${position} has ${what}: rename it`;
     throw ingestError('column-name-malformed', message, { details });
   }
-  const before = seen.get(name.toLowerCase());
+  const key = name.normalize('NFKC').toLowerCase();
+  const before = seen.get(key);
   if (before !== undefined) {
-    const message = `columns ${before} and ${position} have the same name but for case`;
+    const message = `columns ${before} and ${position} have one name, or look as if they had`;
     throw ingestError('column-name-duplicate', message, { details });
   }
   if (position > MAX_COLUMNS) {
     throw ingestError('too-many-columns', `more than ${MAX_COLUMNS} columns`, { details });
   }
-  seen.set(name.toLowerCase(), position);
+  seen.set(key, position);
 }

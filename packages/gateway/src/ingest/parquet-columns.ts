@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which column each leaf of a Parquet file becomes, read from the footer by our own reader before
+// the engine sees the file: an engine that does not know a type may give other values in silence.
+// Logical types are parquet-format's (LogicalTypes.md); nested columns are refused, because a rule
+// is about a column, and a column is one value a row.
+import { isColumnType } from '@cloister/contract/policy';
+import type { LeafColumn } from '@cloister/parquet-crypto';
+import { ingestError } from './errors.ts';
+
+/** What the engine must say of the column, and what it becomes. */
+export interface ParquetColumn {
+  readonly name: string;
+  /** The type in which the engine reads it. */
+  readonly read: string;
+  /** The type that it gets. */
+  readonly type: string;
+  /** Where digits are cut: of what. */
+  readonly cut?: 'nanoseconds';
+}
+
+type Known = string | Omit<ParquetColumn, 'name'>;
+
+const ZONED = 'TIMESTAMP WITH TIME ZONE';
+/** Readers see a time of day in UTC as one with an offset of zero. */
+const DAYTIME: Known = { read: 'TIME WITH TIME ZONE', type: 'TIME' };
+
+const BY_LOGICAL: Readonly<Record<string, Known>> = {
+  INT_8: 'TINYINT',
+  INT_16: 'SMALLINT',
+  INT_32: 'INTEGER',
+  INT_64: 'BIGINT',
+  UINT_8: 'UTINYINT',
+  UINT_16: 'USMALLINT',
+  UINT_32: 'UINTEGER',
+  UINT_64: 'UBIGINT',
+  STRING: 'VARCHAR',
+  ENUM: 'VARCHAR',
+  JSON: { read: 'JSON', type: 'VARCHAR' },
+  BSON: 'BLOB',
+  UUID: 'UUID',
+  FLOAT16: 'FLOAT',
+  DATE: 'DATE',
+  'TIME(MILLIS,LOCAL)': 'TIME',
+  'TIME(MICROS,LOCAL)': 'TIME',
+  'TIME(NANOS,LOCAL)': 'TIME_NS',
+  'TIME(MILLIS,UTC)': DAYTIME,
+  'TIME(MICROS,UTC)': DAYTIME,
+  'TIMESTAMP(MILLIS,LOCAL)': 'TIMESTAMP',
+  'TIMESTAMP(MICROS,LOCAL)': 'TIMESTAMP',
+  'TIMESTAMP(NANOS,LOCAL)': 'TIMESTAMP_NS',
+  'TIMESTAMP(MILLIS,UTC)': ZONED,
+  'TIMESTAMP(MICROS,UTC)': ZONED,
+  'TIMESTAMP(NANOS,UTC)': { read: ZONED, type: ZONED, cut: 'nanoseconds' },
+  NULL: 'INTEGER',
+};
+
+const BY_PHYSICAL: Readonly<Record<string, Known>> = {
+  BOOLEAN: 'BOOLEAN',
+  INT32: 'INTEGER',
+  INT64: 'BIGINT',
+  INT96: { read: 'TIMESTAMP', type: 'TIMESTAMP', cut: 'nanoseconds' },
+  FLOAT: 'FLOAT',
+  DOUBLE: 'DOUBLE',
+  BYTE_ARRAY: 'BLOB',
+  FIXED_LEN_BYTE_ARRAY: 'BLOB',
+};
+
+/**
+ * The columns of a file, in order.
+ * @throws CodedError `column-type-unsupported` with what would work instead
+ */
+export function columnsOfLeaves(leaves: readonly LeafColumn[]): ParquetColumn[] {
+  return leaves.map((leaf) => {
+    const name = leaf.parts[0] ?? '';
+    if (leaf.parts.length > 1 || leaf.repeated) throw nested(leaf);
+    const known = knownType(leaf);
+    if (known === undefined) {
+      const type = (leaf.logicalType ?? leaf.physicalType).slice(0, 60);
+      throw unsupported(name, `has the type ${type}, which has no place here`, CAST[type]);
+    }
+    return { name, ...(typeof known === 'string' ? { read: known, type: known } : known) };
+  });
+}
+
+const CAST: Readonly<Record<string, string>> = {
+  INTERVAL: 'write months, days or seconds as numbers, one column each',
+  'TIME(NANOS,UTC)': 'write it as a time that is not adjusted to UTC',
+};
+
+function knownType({ logicalType, physicalType }: LeafColumn): Known | undefined {
+  if (logicalType === undefined) return BY_PHYSICAL[physicalType];
+  if (logicalType.startsWith('DECIMAL(')) {
+    return isColumnType(logicalType) ? logicalType : undefined;
+  }
+  return Object.hasOwn(BY_LOGICAL, logicalType) ? BY_LOGICAL[logicalType] : undefined;
+}
+
+function nested({ parts, repeated, path }: LeafColumn): Error {
+  const flat = parts.filter((part) => !['list', 'element', 'key_value'].includes(part)).join('_');
+  const advice = repeated
+    ? 'write its elements as a file of their own, one a row, with a column that names the row'
+    : `write ${path} as a column of its own, for example ${flat}`;
+  return unsupported(parts[0] ?? '', 'is nested', advice);
+}
+
+function unsupported(name: string, what: string, advice = 'convert it before'): Error {
+  const message = `column ${name} ${what}: ${advice}`;
+  return ingestError('column-type-unsupported', message, { details: { column: name } });
+}

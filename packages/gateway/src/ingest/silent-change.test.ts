@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// Small files that were changed in silence, or accepted and then of no use: the right value of
+// each, or a clear no before anything is written.
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { codeOf, Desk } from '../../testing/ingest.ts';
+import { convertToParquet } from './convert.ts';
+import { inspectInput } from './inspect.ts';
+
+const cases = new URL('../../../../../shared/cases/files/', import.meta.url).pathname;
+const hasShared = existsSync(cases);
+
+let desk: Desk;
+beforeAll(async () => {
+  desk = await Desk.open();
+});
+afterAll(() => desk.close());
+
+/** The file as a dataset's: column types, warnings, rows as texts. */
+async function made(path: string) {
+  const { columns, warnings } = await inspectInput(path);
+  const out = join(await desk.folder(), 'out.parquet');
+  await convertToParquet(path, out);
+  const rows = await desk.query(`SELECT COLUMNS(*)::VARCHAR FROM read_parquet('${out}')`);
+  return { types: columns.map(({ type }) => type), warnings, rows };
+}
+
+describe('a folder that is named like a column', () => {
+  it.each(['zip=5', 'n=7', 'other=1'])('%s changes no value and adds no column', async (name) => {
+    const folder = join(await desk.folder(), name);
+    await mkdir(folder);
+    const path = join(folder, 't.csv');
+    await writeFile(path, 'zip,n\n94107,1\n01220,2\n');
+    const rows = [
+      ['94107', '1'],
+      ['01220', '2'],
+    ];
+    expect(await made(path)).toMatchObject({ types: ['VARCHAR', 'BIGINT'], rows });
+    const parquet = join(folder, 't.parquet');
+    await convertToParquet(path, parquet);
+    expect((await made(parquet)).rows).toEqual(rows);
+  });
+});
+
+describe('text', () => {
+  it.each<[string, string, string, unknown[][]]>([
+    ['ids like numbers', '1E10\n10E9\n', 'VARCHAR', [['1E10'], ['10E9']]],
+    ['versions', '1.1\n1.10\n', 'VARCHAR', [['1.1'], ['1.10']]],
+    ['tiny numbers', '1e-400\n2e-400\n', 'VARCHAR', [['1e-400'], ['2e-400']]],
+    [
+      'long whole numbers',
+      '12345678901234567890\n12345678901234567891\n',
+      'DECIMAL(20,0)',
+      [['12345678901234567890'], ['12345678901234567891']],
+    ],
+    [
+      'long fractions',
+      '0.12345678901234567891\n1.50000000000000000000\n',
+      'DECIMAL(21,20)',
+      [['0.12345678901234567891'], ['1.50000000000000000000']],
+    ],
+    ['the sign of zero', '-0\n0\n0.5\n', 'DOUBLE', [['-0.0'], ['0.0'], ['0.5']]],
+  ])('%s keep every digit and every distinction', async (_, lines, type, rows) => {
+    const path = await desk.given('t.csv', `id\n${lines}`);
+    expect(await made(path)).toMatchObject({ types: [type], rows });
+  });
+
+  it.each([
+    ['a second byte-order mark', '\ufeff\ufeffa,b\n1,2\n', /U\+feff/],
+    ['a zero-width space', 'a\u200b,a\n1,2\n', /U\+200b/],
+    ['a no-break space', 'a,a\u00a0\n1,2\n', /U\+00a0/],
+  ])('a name with %s is refused', async (_, text, what) => {
+    const path = await desk.given('t.csv', text);
+    await expect(inspectInput(path)).rejects.toMatchObject({
+      code: 'column-name-malformed',
+      message: expect.stringMatching(what),
+    });
+  });
+
+  it('names that look the same are one name', async () => {
+    const path = await desk.given('t.csv', 'caf\u00e9,cafe\u0301\n1,2\n');
+    expect(await codeOf(inspectInput(path))).toBe('column-name-duplicate');
+  });
+
+  it('is the same whatever the time zone of the machine', async () => {
+    const path = await desk.given('t.csv', 'at\n2024-01-01 00:00:00+02:00\n');
+    const zone = process.env['TZ'];
+    process.env['TZ'] = 'America/New_York';
+    const { types, rows } = await made(path);
+    expect(types).toEqual(['TIMESTAMP WITH TIME ZONE']);
+    const micros = await desk.query(`SELECT epoch_us('${rows[0]}'::TIMESTAMPTZ)`);
+    if (zone === undefined) delete process.env['TZ'];
+    else process.env['TZ'] = zone;
+    expect(micros).toEqual([[String(Date.UTC(2023, 11, 31, 22) * 1_000)]]);
+  });
+});
+
+describe('Parquet', () => {
+  it.each<[string, string, string, string]>([
+    ['UUID', 'UUID', 'UUID', '00000000-0000-0000-0000-000000000005'],
+    ['JSON', 'JSON', 'VARCHAR', '{"a": 1}'],
+    ['TIME WITH TIME ZONE', 'TIMETZ', 'TIME', '12:34:56.123456'],
+    ['TIME_NS', 'TIME_NS', 'TIME_NS', '12:34:56.123456789'],
+    ['an enumeration', "ENUM('a', 'b')", 'VARCHAR', 'b'],
+    ['the widest decimal', 'DECIMAL(38,2)', 'DECIMAL(38,2)', `${'9'.repeat(36)}.99`],
+  ])('%s becomes a column', async (_, type, becomes, text) => {
+    const path = await desk.parquet(`SELECT '${text}'::${type} AS x`);
+    expect(await made(path)).toMatchObject({ types: [becomes], rows: [[text]] });
+  });
+
+  it.each([
+    ['a list', '[1, 2]', /column x is nested: write its elements as a file of their own/],
+    ['a struct', '{a: 1}', /write x\.a as a column of its own, for example x_a/],
+    ['an interval', "INTERVAL '1 month'", /INTERVAL.*months, days or seconds as numbers/],
+  ])('%s is refused with what would work', async (_, value, what) => {
+    const path = await desk.parquet(`SELECT ${value} AS x`);
+    await expect(inspectInput(path)).rejects.toMatchObject({
+      code: 'column-type-unsupported',
+      message: expect.stringMatching(what),
+    });
+  });
+});
+
+describe.skipIf(!hasShared)('files from elsewhere [skip: shared]', () => {
+  it.each([
+    ['f_dec39_min.parquet', 'column-type-unsupported', /DECIMAL\(39,2\)/],
+    ['f_bss_int_min.parquet', 'parquet-encoding-unsupported', /BYTE_STREAM_SPLIT of INT64/],
+    ['p12_dup_names.parquet', 'column-name-duplicate', /columns 1 and 2/],
+  ])('%s is refused at inspect with %s', async (file, code, message) => {
+    const refused = inspectInput(join(cases, file));
+    await expect(refused).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
+  });
+
+  it('nanoseconds that are cut are said', async () => {
+    const { warnings, types } = await made(join(cases, 'p01b_int96_ns.parquet'));
+    expect(types).toEqual(['BIGINT', 'TIMESTAMP']);
+    expect(warnings).toEqual([expect.stringMatching(/ts counts nanoseconds/)]);
+  });
+
+  it('a UUID, ids, and a delimiter are right', async () => {
+    expect(await made(join(cases, 'f_uuid_min.parquet'))).toMatchObject({ types: ['UUID'] });
+    const ids = await made(join(cases, 'f_sci_ids_min.csv'));
+    expect(ids).toMatchObject({ types: ['VARCHAR'], rows: [['1E10'], ['10E9']] });
+    expect(ids.warnings).toHaveLength(1);
+    const folder = join(await desk.folder(), 'zip=5');
+    await mkdir(folder);
+    await copyFile(join(cases, 'c01_leading_zero.csv'), join(folder, 't.csv'));
+    const { rows } = await made(join(folder, 't.csv'));
+    expect(rows).toEqual([
+      ['94107', '1'],
+      ['01220', '2'],
+    ]);
+  });
+});
