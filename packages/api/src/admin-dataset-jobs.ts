@@ -24,6 +24,7 @@ export const DATASET_JOB_STATES = [
   'converting',
   'encrypting',
   'checking',
+  'comparing',
   'storing',
   'recording',
   'added',
@@ -45,7 +46,7 @@ export const datasetJob = z.object({
   files: count,
   /** How much of the state's work on that file is done, where that is known. */
   progress: z
-    .object({ done: count, of: count, unit: z.enum(['column chunks', 'bytes']) })
+    .object({ done: count, of: count, unit: z.enum(['column chunks', 'rows', 'bytes']) })
     .nullable(),
   /** Why it failed: what a request would have been answered with. */
   error: errorBody.shape.error.nullable(),

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The files of one dataset, converted: whoever queries them sees one table, so their columns must
 // be the same, in name, type and order. What differs is said before anything is encrypted.
-import { rm } from 'node:fs/promises';
 import { gatewayError } from '../errors.ts';
 import {
   type Converted,
@@ -10,10 +9,11 @@ import {
   inspectInput,
   typesOfAll,
 } from '../ingest/index.ts';
+import type { Source } from './read-back.ts';
 
-/** Plain Parquet files of one schema, and their rows together. */
-export interface ConvertedFiles extends Converted {
-  readonly parquets: readonly string[];
+/** Files of one schema, and their rows together. */
+export interface ConvertedFiles extends Pick<Converted, 'rows' | 'columns'> {
+  readonly files: readonly (Source & { readonly parquet: string })[];
 }
 
 /** Where the Parquet of an upload is put. */
@@ -23,8 +23,7 @@ export function parquetOf(upload: string): string {
 
 /**
  * Looks at all of them where there are several, so that a column gets the type in which the values
- * of every file stay what they are; then converts one after another, beside the uploads, each of
- * which is removed when it is done;
+ * of every file stay what they are; then converts one after another, beside the uploads;
  * `onFile` hears the number of each, from 1, before its turn.
  * @throws CodedError `dataset-files-differ`, and those of `convertToParquet`
  */
@@ -40,7 +39,7 @@ export async function convertAll(
     seen.push(await inspectInput(upload));
   }
   const chosen = { ...commonTypes(seen, types), ...types };
-  const parquets: string[] = [];
+  const files: (Source & { parquet: string })[] = [];
   let rows = 0;
   let columns: Converted['columns'] = [];
   for (const [at, upload] of uploads.entries()) {
@@ -50,13 +49,12 @@ export async function convertAll(
       types: chosen,
       ...(seen[at] === undefined ? {} : { inspection: seen[at] }),
     });
-    await rm(upload, { force: true });
     if (at === 0) columns = converted.columns;
     refuseOther(at, converted.columns, columns);
     rows += converted.rows;
-    parquets.push(parquet);
+    files.push({ upload, parquet, ...converted });
   }
-  return { parquets, rows, columns };
+  return { files, rows, columns };
 }
 
 /** What all files allow; text where one of them alone is no text is for the owner to choose. */

@@ -70,7 +70,11 @@ export async function addDataset(
   await verifiedGroupKey(gateway);
   await refuseTakenName(gateway, wanted.name);
   parsePolicyDocument(wanted.policy);
-  const { parquets, rows, columns } = await convertAll(wanted.uploads, wanted.types, (file) =>
+  const {
+    files: converted,
+    rows,
+    columns,
+  } = await convertAll(wanted.uploads, wanted.types, (file) =>
     report({ state: 'converting', file, progress: null }),
   );
   const schema: DatasetSchema = {
@@ -81,9 +85,9 @@ export async function addDataset(
   const entry = newEntry(gateway, { dataset: wanted.dataset, schema, policy });
   await gateway.vault.put(entry);
   const listed: DatasetFile[] = [];
-  for (const [file, plain] of parquets.entries()) {
+  for (const [file, source] of converted.entries()) {
     const tell = (step: EncryptStep) => report({ ...step, file: file + 1 });
-    listed.push(await encryptFile(gateway, { plain, schema, entry, file }, tell));
+    listed.push(await encryptFile(gateway, { source, schema, entry, file }, tell));
   }
   report({ state: 'recording', file: 0, progress: null });
   const { price } = wanted;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// One file of a dataset: encrypted beside the uploads, proved to be encrypted throughout, hashed in
-// chunks and put into the blobs.
+// One file of a dataset: encrypted beside the uploads, proved to be encrypted throughout, opened
+// again and compared with what came, hashed in chunks and put into the blobs.
 //
-// Invariant: the plain file and what is half done are gone when it ends, however it does.
+// Invariant: the plain files and what is half done are gone when it ends, however it does.
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DatasetJob } from '@cloister/api';
@@ -26,23 +26,31 @@ import {
 import type { Gateway } from '../context.ts';
 import { homeFolder } from '../home.ts';
 import { FOOTER, type VaultEntry } from '../vault.ts';
+import { readBack, type Source } from './read-back.ts';
 
 /** What is being done with the file, and how much of it is done. */
 export interface EncryptStep {
-  readonly state: 'encrypting' | 'checking' | 'storing';
+  readonly state: 'encrypting' | 'checking' | 'comparing' | 'storing';
   readonly progress: DatasetJob['progress'];
 }
 
 /**
- * Encrypts the plain Parquet file, proves the outcome and puts it into the blobs; answers what the
- * dataset's list of files says of it. `report` hears how far it is.
+ * Encrypts the plain Parquet file, proves the outcome, compares it with the upload and puts it into
+ * the blobs; answers what the dataset's list of files says of it. `report` hears how far it is.
+ * @throws CodedError those of `readBack`
  */
 export async function encryptFile(
   gateway: Gateway,
-  of: { plain: string; schema: DatasetSchema; entry: VaultEntry; file: number },
+  of: {
+    source: Source & { readonly parquet: string };
+    schema: DatasetSchema;
+    entry: VaultEntry;
+    file: number;
+  },
   report: (step: EncryptStep) => void,
 ): Promise<DatasetFile> {
-  const { plain, schema, entry, file } = of;
+  const { source, schema, entry, file } = of;
+  const { parquet: plain, upload } = source;
   const folder = await homeFolder(gateway.home, 'uploads');
   const encrypted = join(folder, `${toHex(entry.dataset)}.encrypted`);
   try {
@@ -53,6 +61,11 @@ export async function encryptFile(
     await encryptTo(encrypted, { plain, schema, entry, aadPrefix, onChunks });
     report({ state: 'checking', progress: null });
     await proveEncrypted(encrypted, entry, aadPrefix);
+    await rm(plain, { force: true });
+    report({ state: 'comparing', progress: null });
+    await readBack(encrypted, { entry, aadPrefix, source }, (rows) =>
+      report({ state: 'comparing', progress: { done: rows, of: source.rows, unit: 'rows' } }),
+    );
     const onBytes = (done: number, of: number) =>
       report({ state: 'storing', progress: { done, of, unit: 'bytes' } });
     const { leaves, root, length } = await digestTree(chunksOf(encrypted, onBytes), nodeCrypto);
@@ -60,6 +73,7 @@ export async function encryptFile(
     return { blob, length, root, leaves: await gateway.blobs.put(leaves) };
   } finally {
     await rm(plain, { force: true });
+    await rm(upload, { force: true });
     await rm(encrypted, { force: true });
   }
 }

@@ -105,6 +105,7 @@ describe('work on a dataset', () => {
       'converting',
       'encrypting',
       'checking',
+      'comparing',
       'storing',
       'recording',
       'added',

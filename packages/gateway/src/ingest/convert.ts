@@ -11,7 +11,7 @@ import { type Duck, identifier, literal, parquetRows, withDuck } from './duck.ts
 import { ingestError } from './errors.ts';
 import { type InspectOptions, inspectInput } from './inspect.ts';
 import type { Inspection } from './inspection.ts';
-import { type Cell, readRows } from './rows.ts';
+import { type Cell, type RowOptions, readRows } from './rows.ts';
 
 export interface ConvertOptions extends InspectOptions {
   /** What looking at it has answered already; the file is read once less. */
@@ -26,6 +26,8 @@ export interface ConvertOptions extends InspectOptions {
 export interface Converted {
   readonly rows: number;
   readonly columns: readonly { readonly name: string; readonly type: string }[];
+  /** How the text was read; absent for Parquet. */
+  readonly reading?: RowOptions;
 }
 
 const DEFAULT_ROW_GROUP = 122_880;
@@ -74,7 +76,8 @@ export async function convertToParquet(
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-  return { rows: inspection.rows, columns };
+  const { rows, reading } = inspection;
+  return { rows, columns, ...(reading === undefined ? {} : { reading }) };
 }
 
 function chooseTypes(

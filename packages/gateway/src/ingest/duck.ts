@@ -2,16 +2,23 @@
 // DuckDB for the length of one task: in this process, in memory, with bounded memory and only the
 // named paths within reach. Its messages can quote cell values, so they never leave this file: a
 // failure becomes the code that the caller names.
-import { DuckDBInstance, type JS } from '@duckdb/node-api';
+
+import { isCoded } from '@cloister/core';
+import { DuckDBInstance, type DuckDBValue, type JS } from '@duckdb/node-api';
 import { parquetEncrypted } from './detect.ts';
 import { type IngestErrorCode, ingestError } from './errors.ts';
 
 const MEMORY_LIMIT = '1GB';
 const THREADS = 2;
 
+/** A value as the engine gives it. */
+export type EngineValue = DuckDBValue;
+
 export interface Duck {
   /** Rows as arrays of values; `code` and `message` are what a failure becomes. */
   query(sql: string, code: IngestErrorCode, message: string): Promise<JS[][]>;
+  /** The values of each column, some thousand rows at a time, in order. */
+  stream(sql: string, code: IngestErrorCode, message: string): AsyncGenerator<EngineValue[][]>;
 }
 
 /** Opens an engine that reaches `paths` only; on two threads unless told. */
@@ -47,6 +54,19 @@ export async function withDuck<T>(
           const reader = await connection.runAndReadAll(sql);
           return reader.getRowsJS();
         } catch (cause) {
+          throw translate(cause, code, message);
+        }
+      },
+      async *stream(sql, code, message) {
+        try {
+          const result = await connection.stream(sql);
+          for (;;) {
+            const chunk = await result.fetchChunk();
+            if (chunk === null || chunk.rowCount === 0) return;
+            yield chunk.getColumns();
+          }
+        } catch (cause) {
+          if (isCoded(cause)) throw cause;
           throw translate(cause, code, message);
         }
       },

@@ -60,6 +60,10 @@ export const ingestError = errorTable({
     kind: 'malformed',
     says: 'A value cannot be read as the type that was asked for.',
   },
+  'value-changed': {
+    kind: 'malformed',
+    says: 'A value would not stay what it is in the type of its column: choose another type.',
+  },
   'parquet-encrypted': parquetError.rows['parquet-encrypted'],
   'parquet-truncated': parquetError.rows['parquet-truncated'],
   'parquet-malformed': parquetError.rows['parquet-malformed'],

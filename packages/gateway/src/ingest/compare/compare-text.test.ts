@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// What was made of a text file is compared with the file, value by value: whatever the types and
+// however large, nothing that was made well is refused, and one value that changed is found by its
+// column and row.
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Desk } from '../../../testing/ingest.ts';
+import { type ConvertOptions, convertToParquet } from '../convert.ts';
+import { BLOCK_ROWS } from './column-trace.ts';
+import { compareText } from './compare-text.ts';
+
+let desk: Desk;
+beforeAll(async () => {
+  desk = await Desk.open();
+});
+afterAll(() => desk.close());
+
+/** Converts; answers a comparison with what was made, or with what `sql` makes of it. */
+async function comparing(text: string, options: ConvertOptions = {}) {
+  const source = await desk.given('t.csv', text);
+  const parquet = join(source, '..', 'made.parquet');
+  const { reading, columns } = await convertToParquet(source, parquet, options);
+  if (reading === undefined) throw new Error('a text file has a reading');
+  const compare = (other = parquet) => compareText({ source, reading, parquet: other, columns });
+  const bent = async (sql: string) =>
+    compare(await desk.parquet(sql.replace('made', `read_parquet('${parquet}')`)));
+  return { compare, bent };
+}
+
+describe('what was made well', () => {
+  const text = fc.string({ unit: 'grapheme', maxLength: 8 }).filter((one) => !/[\0\r]/.test(one));
+  const digits = fc.stringMatching(/^-?[1-9]\d{0,24}$/);
+  const sorts: readonly fc.Arbitrary<string>[] = [
+    text,
+    digits,
+    fc.double({ noNaN: true, noDefaultInfinity: true }).map(String),
+    fc.double({ noNaN: true, noDefaultInfinity: true }).map((one) => one.toExponential()),
+    fc.stringMatching(/^-?[1-9]\d{0,9}\.\d{3}$/),
+    fc.boolean().map(String),
+    fc.date({ noInvalidDate: true, min: new Date(0), max: new Date(4e12) }).map((one) => {
+      return one.toISOString().slice(0, 10);
+    }),
+    fc.date({ noInvalidDate: true, min: new Date(-4e12), max: new Date(4e12) }).map((one) => {
+      return one.toISOString();
+    }),
+    fc.stringMatching(/^20[0-3]\d-0[1-9]-[12]\d [01]\d:[0-5]\d:[0-5]\d[.]\d{6}[+-]0[0-9]:30$/),
+  ];
+  const table = fc
+    .array(fc.constantFrom(...sorts), { minLength: 1, maxLength: 4 })
+    .chain((columns) => {
+      const cells = columns.map((sort) => fc.option(sort, { nil: null, freq: 5 }));
+      return fc.array(fc.tuple(...cells), { minLength: 1, maxLength: 6 });
+    });
+
+  it('is found to be what the file says', async () => {
+    await fc.assert(
+      fc.asyncProperty(table, async (rows) => {
+        const quoted = (cell: string | null) =>
+          cell === null ? '' : `"${cell.replaceAll('"', '""')}"`;
+        const header = (rows[0] ?? []).map((_, i) => `c${i}`).join(',');
+        const lines = rows.map((row) => row.map(quoted).join(','));
+        // A row of one absent value is a blank line.
+        if (lines.some((line) => line === '')) return;
+        const { compare } = await comparing(`${[header, ...lines].join('\n')}\n`);
+        await compare();
+      }),
+      { numRuns: 60 },
+    );
+  }, 60_000);
+
+  it('with chosen types that keep the values, too', async () => {
+    const types = { a: 'DECIMAL(9,3)', b: 'FLOAT', c: 'UUID', d: 'TIME', e: 'SMALLINT' };
+    const uuid = '0189AF2C-0000-7000-8000-00000000000A';
+    const { compare } = await comparing(`a,b,c,d,e\n1.5,2.25,${uuid},10:20,-5\n,,,,\n`, { types });
+    await compare();
+  });
+});
+
+describe('a value that changed', () => {
+  const rows = BLOCK_ROWS + 1_000;
+  const csv = `n,t\n${Array.from({ length: rows }, (_, i) => `${i},text ${i}`).join('\n')}\n`;
+
+  it.each([
+    ['the first', 1, 'n', 'SELECT CASE n WHEN 0 THEN 7 ELSE n END AS n, t FROM made'],
+    [
+      'one in a later block',
+      BLOCK_ROWS + 3,
+      't',
+      `SELECT n, CASE n WHEN ${BLOCK_ROWS + 2} THEN 'x' ELSE t END AS t FROM made`,
+    ],
+    ['one that is absent', 12, 't', 'SELECT n, CASE n WHEN 11 THEN NULL ELSE t END AS t FROM made'],
+    [
+      'one of two rows that changed places',
+      6,
+      'n',
+      'SELECT CASE n WHEN 5 THEN 6 WHEN 6 THEN 5 ELSE n END AS n, t FROM made',
+    ],
+    ['a row that is gone', rows, 'n', `SELECT * FROM made WHERE n <> ${rows - 1}`],
+    ['a row too many', rows + 1, 'n', 'SELECT * FROM made UNION ALL SELECT 1, NULL'],
+  ])('%s is found', async (_, row, column, sql) => {
+    const { bent } = await comparing(csv);
+    await expect(bent(sql)).rejects.toMatchObject({
+      code: 'value-changed',
+      details: { column, row },
+    });
+  });
+
+  it.each([
+    ['1.105', 'DECIMAL(9,2)'],
+    ['1.5', 'INTEGER'],
+    ['2024-01-01 10:00:00', 'DATE'],
+    ['10:00:00.1234567', 'TIME'],
+  ])('%s as %s is found, and not shown', async (text, type) => {
+    const { compare } = await comparing(`a\n${text}\n`, { types: { a: type } });
+    const error = await compare().catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'value-changed' });
+    expect(String(error)).not.toContain(text);
+  });
+});

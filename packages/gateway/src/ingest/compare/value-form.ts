@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// A value in one form, whether it comes from a text file or from the engine: what is compared when
+// a sealed file is read back.
+//
+// Invariant: in a column of one type two values have one form only where they are the same value;
+// a text that is no value of the type has a form that no value has.
+import type { EngineValue } from '../duck.ts';
+
+export type Form = string | number;
+
+/** How a column of a type is compared. */
+export interface Forms {
+  /** What the engine is asked for, of the quoted name of the column. */
+  readonly ask: (column: string) => string;
+  readonly ofEngine: (value: EngineValue) => Form;
+  readonly ofText: (text: string) => Form;
+}
+
+const asIs = (column: string) => column;
+const asText = (column: string) => `CAST(${column} AS VARCHAR)`;
+
+/** Text on both sides, in the form that `ofText` gives it. */
+function byText(ofText: (text: string) => Form): Forms {
+  return { ask: asText, ofEngine: (value) => ofText(String(value)), ofText };
+}
+
+const NUMBERS: Forms = {
+  ask: asIs,
+  ofEngine: (value) => value as number,
+  ofText: Number,
+};
+const INTEGERS: Forms = {
+  ask: asIs,
+  ofEngine: (value) => (typeof value === 'number' ? value : safe(value as bigint)),
+  ofText: exactNumber,
+};
+const MICROSECONDS: Forms = {
+  ask: (column) => `epoch_us(${column})`,
+  ofEngine: (value) => safe(value as bigint),
+  ofText: (text) => micros(text, false),
+};
+
+/** The forms of a column of this type. */
+export function formsOf(type: string): Forms {
+  if (type === 'DOUBLE') return NUMBERS;
+  if (type === 'FLOAT') return { ...NUMBERS, ofText: (text) => Math.fround(Number(text)) };
+  if (type === 'BOOLEAN') return byText((text) => text.toLowerCase());
+  if (type === 'UUID') return byText((text) => text.toLowerCase().replaceAll('-', ''));
+  if (/^U?(?:TINY|SMALL|BIG)INT$|^U?INTEGER$/.test(type)) return INTEGERS;
+  if (type.startsWith('DECIMAL')) return byText(exactNumber);
+  if (type === 'TIMESTAMP_NS') return byText(time);
+  if (type === 'TIMESTAMP WITH TIME ZONE') {
+    return { ...MICROSECONDS, ofText: (text) => micros(text, true) };
+  }
+  if (type.startsWith('TIMESTAMP')) return MICROSECONDS;
+  if (/^(?:DATE|TIME)/.test(type)) return byText(time);
+  return { ask: asIs, ofEngine: String, ofText: (text) => text };
+}
+
+function safe(value: bigint): Form {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : `${value}e0`;
+}
+
+const SHORT = /^-?\d{1,15}$/;
+const NUMBER = /^([+-]?)0*(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,4}))?$/;
+/** So many digits a double tells from any others. */
+const TOLD_APART = 15;
+
+/** A number where it is a safe integer or of few digits; else its digits and power of ten. */
+function exactNumber(text: string): Form {
+  if (SHORT.test(text)) return Number(text) + 0;
+  const match = NUMBER.exec(text);
+  if (match === null || !/\d/.test(text)) return `not a number: ${text}`;
+  const [, sign = '', whole = '', fraction = '', power = '0'] = match;
+  const digits = `${whole}${fraction}`.replace(/^0+/, '');
+  const short = digits.replace(/0+$/, '');
+  if (short === '') return 0;
+  const zeros = digits.length - short.length;
+  const last = Number(power) - fraction.length + zeros;
+  const few = short.length <= TOLD_APART && Math.abs(last) < TOLD_APART;
+  if (few && last < 0) return Number(text);
+  if (few || (last >= 0 && last + short.length <= 40)) {
+    return safe(BigInt(`${sign === '-' ? '-' : ''}${short}${'0'.repeat(last)}`));
+  }
+  return `${sign === '-' ? '-' : ''}${short}e${last}`;
+}
+
+/** Without `T`, with seconds, without zeros at their end; a day alone where it has no hours. */
+function time(text: string): string {
+  const match = /^(\d{4,6}-\d\d-\d\d)?[T ]?(?:(\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?)?$/.exec(text);
+  const [, day = '', hours = '00:00', seconds = '00', fraction = ''] = match ?? [];
+  if (match === null || text.length < 5) return `not a time: ${text}`;
+  const clock = `${hours}:${seconds}.${fraction}`.replace(/\.?0*$/, '');
+  return day !== '' && clock === '00:00:' ? day : `${day} ${clock}`;
+}
+
+const MOMENT =
+  /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?(Z|[+-]\d\d(?::?\d\d)?)?$/;
+
+/** Microseconds since 1970, in UTC where there is an offset. */
+function micros(text: string, zoned: boolean): Form {
+  const match = MOMENT.exec(text);
+  if (match === null || (match[8] !== undefined) !== zoned) return `not a time: ${text}`;
+  const part = (i: number) => Number(match[i] ?? 0);
+  const at = new Date(Date.UTC(2000, part(2) - 1, part(3), part(4), part(5), part(6)));
+  // Only so are years below 100 what they say; 2000 is a leap year, as they may be.
+  at.setUTCFullYear(part(1), part(2) - 1, part(3));
+  const fraction = (match[7] ?? '').padEnd(6, '0');
+  if (!/^\d{6}0*$/.test(fraction)) return `too fine: ${text}`;
+  const minutes = match[8] === undefined ? 0 : offsetMinutes(match[8]);
+  const ms = at.getTime() - minutes * 60_000;
+  const number = ms * 1_000 + Number(fraction.slice(0, 6));
+  if (Number.isSafeInteger(number)) return number;
+  return safe(BigInt(ms) * 1_000n + BigInt(fraction.slice(0, 6)));
+}
+
+function offsetMinutes(zone: string): number {
+  if (zone === 'Z') return 0;
+  const minutes = Number(zone.slice(1, 3)) * 60 + Number(zone.slice(3).replace(':', ''));
+  return zone.startsWith('-') ? -minutes : minutes;
+}
