@@ -42,6 +42,16 @@ export const ADVERSARIES = [
   'consents-blindly',
   // A member that gives one seat after another to a spare.
   'spare-chain',
+  // A quorum that widens the charter, and a worker there that wants the data of who did not agree.
+  'widens-over-owner',
+  // A member or an operator that has left and goes on.
+  'goes-on',
+  // A member that keeps amendments and signatures back until they mean something else.
+  'replays-signatures',
+  // A gateway that shows what witness keys sign which a handover has retired.
+  'retired-witnesses',
+  // A member that names the keys of each node before that one can.
+  'squats-keys',
 ] as const satisfies readonly (Dropper | BadKeeper | string)[];
 export type Adversary = (typeof ADVERSARIES)[number];
 

@@ -22,7 +22,7 @@ import type { Gateway } from '@cloister/worker/protocol';
 import { MEASURED, namedBytes } from '../world/index.ts';
 import { Endpoint, passing } from './endpoint.ts';
 import { gatewayPeer, keeperPeer } from './peers.ts';
-import { eventId, type Flaw, fromHexKey, MEMBERS, type Stage } from './stage.ts';
+import { eventId, type Flaw, fromHexKey, MEMBERS, type Place, type Stage } from './stage.ts';
 import { OWNER, PROPOSER } from './tasks.ts';
 import type { Task } from './truth.ts';
 
@@ -54,6 +54,7 @@ export class Attacker {
   readonly #task: Task;
   readonly #trick: Trick | undefined;
   readonly #flaw: Flaw;
+  readonly #at: Partial<Place>;
   readonly #keepers: () => readonly string[];
   readonly #endpoint: Endpoint;
   readonly #gateways: ReadonlyMap<string, Gateway>;
@@ -70,6 +71,10 @@ export class Attacker {
       task: Task;
       trick?: Trick;
       flaw?: Flaw;
+      /** Where it runs what its evidence shows; at the proposer's as a rule. */
+      at?: Partial<Place>;
+      /** Whether the charter has a place for it, if its evidence is right; so by default. */
+      sound?: boolean;
       /** In a distributed run: its place, and the name of the driver that opened the run. */
       place?: number;
       driver?: string;
@@ -82,6 +87,7 @@ export class Attacker {
     this.#task = of.task;
     this.#trick = of.trick;
     this.#flaw = of.flaw ?? 'none';
+    this.#at = of.at ?? {};
     this.#keepers = of.keepers;
     this.#endpoint = new Endpoint(stage.network, of.name);
     this.#gateways = new Map(MEMBERS.map((m) => [m, gatewayPeer(this.#endpoint, m)]));
@@ -89,7 +95,11 @@ export class Attacker {
     this.#hpke = generateHpkeKeyPair(stage.random(of.name));
     this.#run = namedBytes(stage.label, `${of.driver ?? of.name}/run`).slice(0, 16);
     this.#place = of.place;
-    if (this.#flaw === 'none') stage.sound.add(toHex(this.#signer.key));
+    if (this.#flaw === 'none' && of.sound !== false) stage.sound.add(toHex(this.#signer.key));
+  }
+
+  get key(): Uint8Array {
+    return this.#signer.key;
   }
 
   async attack(): Promise<void> {
@@ -116,12 +126,14 @@ export class Attacker {
   /** Puts its join on the ledger, and answers its id. */
   async join(): Promise<Uint8Array> {
     const { world, shared } = this.#stage;
-    const attester = this.#stage.attester({ operator: PROPOSER, role: 'worker', flaw: this.#flaw });
+    const { operator = PROPOSER, environment } = this.#at;
+    const of = { ...this.#at, operator, role: 'worker', flaw: this.#flaw } as const;
+    const attester = this.#stage.attester(of);
     const unproved = {
       role: 'worker' as const,
-      operator: PROPOSER,
+      operator,
       charter: world.charter.version,
-      environment: this.#stage.environment(PROPOSER, 'worker'),
+      environment: environment ?? this.#stage.environment(operator, 'worker'),
       hardware: attester.hardware,
       measurement: attester.measurement,
       task: this.#task.id,
@@ -150,9 +162,10 @@ export class Attacker {
 
   /** Its proposer asked for this run: what it does beyond that is its own. */
   #ticket(): Promise<Uint8Array> {
-    const asked = { task: this.#task.id, run: this.#run, operator: PROPOSER };
+    const { operator = PROPOSER } = this.#at;
+    const asked = { task: this.#task.id, run: this.#run, operator };
     const { uninvited, network } = this.#stage;
-    const proposer = this.#stage.key(PROPOSER, 'identity');
+    const proposer = this.#stage.key(this.#task.proposer, 'identity');
     if (this.#trick !== 'uninvited') return this.#stage.world.ticket(asked, proposer);
     network.count('attack: uninvited');
     uninvited.add(toHex(this.#signer.key));

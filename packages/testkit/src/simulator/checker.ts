@@ -24,6 +24,7 @@ import {
 } from '@cloister/threshold';
 import { opensslCurve } from '@cloister/threshold/node';
 import { logOrigin, parseFreshness, parseNote } from '@cloister/tlog';
+import { CharterChecks } from './charter-checks.ts';
 import type { Gateway } from './gateways.ts';
 import { Harm } from './harm.ts';
 import { LyingGateway } from './liars.ts';
@@ -36,6 +37,7 @@ type Partials = readonly { readonly input: number; readonly column: number }[];
 export class Checker {
   openings = 0;
   readonly harm: Harm;
+  readonly #charters: CharterChecks;
   readonly #stage: Stage;
   readonly #drawn = new Map<string, { by: string; join: string; least: number; used: boolean }>();
   readonly #opened = new Map<string, Set<string>>();
@@ -47,6 +49,7 @@ export class Checker {
 
   constructor(stage: Stage, gateways: readonly Gateway[]) {
     this.#stage = stage;
+    this.#charters = new CharterChecks(stage);
     const liars = gateways.filter((gateway) => gateway instanceof LyingGateway);
     this.harm = new Harm(stage, new Set(liars.map(({ name }) => name)));
     stage.onOrdered = (event, outcome) => this.#ordered(event, outcome);
@@ -63,6 +66,7 @@ export class Checker {
    */
   followed(node: string, seq: number, bytes: Uint8Array): void {
     const { world, shared } = this.#stage;
+    this.#stage.followed.set(node, seq + 1);
     const ordered = world.log[seq];
     if (ordered !== undefined && shared.nameOf(ordered) === shared.nameOf(bytes)) return;
     this.#stage.violate(`${node} folded an entry ${seq} that the ledger never ordered there`);
@@ -97,6 +101,8 @@ export class Checker {
     if (task === undefined) return 'there is no such task';
     // "Each keeper appraises the evidence": maker, program, debug flag, these very keys, its end.
     if (!sound.has(toHex(join.signer))) return 'its evidence is wrong';
+    const unagreed = this.#charters.unagreed(join.signer);
+    if (unagreed !== undefined) return unagreed;
     const stale = this.#stale(by, key, request.freshness);
     if (stale !== undefined) return stale;
     const roster = this.#rosterOf(join);
@@ -149,7 +155,9 @@ export class Checker {
     if (drawn === undefined) return 'no challenge of its own that was unused';
     drawn.used = true;
     const names = notes.flatMap((note) => parseNote(note).signatures.map(({ name }) => name));
-    const real = new Set(names.filter((name) => issued.has(`${name}\n${text}`)));
+    const witnesses = this.#charters.witnessesAt(checkpoint.size);
+    const signed = (name: string) => witnesses.has(name) && issued.has(`${name}\n${text}`);
+    const real = new Set(names.filter(signed));
     if (real.size < world.charter.witnesses.quorum) return `${real.size} witnesses signed`;
     // "Your data, your witness."
     if (!real.has(OWNER)) return 'the owner’s own witness did not sign';
@@ -158,7 +166,7 @@ export class Checker {
     if (size > tree.size || toHex(tree.root(size)) !== toHex(root)) return 'the head is a fork';
     if (size < drawn.least) return `the head ${size} is older than ${drawn.least}`;
     const ended = this.#ended.get(join);
-    return ended !== undefined && ended < size ? 'its run had ended' : undefined;
+    return ended !== undefined && ended < size ? 'its run had ended, or its place' : undefined;
   }
 
   /** "Whether the code does with the columns what its task says" is settled before keys. */
@@ -199,8 +207,11 @@ export class Checker {
       this.#over(world.state.runs.get(toHex(event.body.run)), seq);
     }
     if (world.state.closed !== null) this.#stage.violate('one member closed the ledger');
-    // "One member alone is never enough": no seed has a quorum that wants another charter.
-    if (world.inForce.version > 1) this.#stage.violate('a minority changed the charter');
+    for (const join of this.#charters.ordered(event, outcome)) {
+      if (!this.#ended.has(join)) this.#ended.set(join, seq);
+    }
+    // With a member its tasks go.
+    if (event.kind === 'sign') for (const run of world.state.runs.values()) this.#over(run, seq);
     // "What is withdrawn opens no more": the runs that would read it are over.
     if (event.kind === 'withdraw')
       for (const run of world.state.runs.values()) this.#over(run, seq);

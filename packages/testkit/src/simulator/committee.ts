@@ -139,7 +139,7 @@ export class Committee {
     const turned = seated.map((_, i) => seated[(i + this.#proposed) % seated.length]);
     const joins = turned.map((one) => (one as KeeperNode).keeper.join as Uint8Array);
     const body = { joins, ...(from === null ? {} : { from: fromHexKey(from) }) };
-    const member = this.#stage.key('lab', 'identity');
+    const member = this.#stage.key(world.inForce.members.at(-1)?.id ?? '', 'identity');
     const event = await world.sign(member, 'epoch', body);
     const id = toHex(eventId(event));
     this.#stage.wanted.add(id);

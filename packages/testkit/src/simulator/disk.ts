@@ -12,6 +12,7 @@ export class Disk {
   readonly vaulted: VaultEntry[] = [];
   readonly entries: Uint8Array[] = [];
   witnessBegun = false;
+  witnessFresh = false;
   #witness: Uint8Array | undefined;
   readonly #notes = new Map<number, string>();
   /** What is not durable yet. */
@@ -27,6 +28,14 @@ export class Disk {
     this.#writing = [];
     this.#saving = undefined;
     this.#sync = undefined;
+  }
+
+  /** The memory of an old witness key is put aside; the new one's begins. */
+  takeKey(): void {
+    this.#witness = undefined;
+    this.#saving = undefined;
+    this.witnessBegun = false;
+    this.witnessFresh = true;
   }
 
   vault(): Vault {
@@ -60,6 +69,7 @@ export class Disk {
       markBegun: async () => {
         await passed(timers);
         this.witnessBegun = true;
+        this.witnessFresh = false;
       },
     };
   }

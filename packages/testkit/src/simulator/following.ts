@@ -3,7 +3,7 @@
 // that it folds, and with the guard off that is a mutant's.
 import { type CheckpointedPeer, CheckpointFollower, type FoldState } from '@cloister/contract';
 import { type CryptoPort, isCoded } from '@cloister/core';
-import { leafHash } from '@cloister/tlog';
+import { leafHash, parseNote } from '@cloister/tlog';
 import type { Checker } from './checker.ts';
 import { admissionOf } from './mutants.ts';
 import type { Stage } from './stage.ts';
@@ -17,15 +17,63 @@ export function followerOf(
   const { genesis, charter } = stage.world;
   const lax = { ...charter, witnesses: { ...charter.witnesses, quorum: 1 } };
   const state = (): FoldState => follower.state;
-  const told = (bytes: Uint8Array) => checker.followed(node, state().seq, bytes);
+  const told = folding(stage, state, (seq, bytes) => checker.followed(node, seq, bytes));
   const follower: CheckpointFollower = new CheckpointFollower({
     crypto: stage.off('root') ? sameLeaf(stage) : stage.shared.crypto,
-    peers: stage.off('in-turn') ? [lastAnswered(peers)] : peers,
+    peers: peersOf(stage, peers),
     genesis,
     founding: stage.off('checkpoint-quorum') ? lax : charter,
     admission: admissionOf(stage, { node, state, told }),
   });
   return follower;
+}
+
+/**
+ * Tells `folded` what each position was folded with in the end: who crosses a change of witnesses
+ * admits the entries for a copy of its state first, and may drop them.
+ */
+function folding(
+  stage: Stage,
+  state: () => FoldState,
+  folded: (seq: number, bytes: Uint8Array) => void,
+): (bytes: Uint8Array) => void {
+  const admitted = new Map<number, Uint8Array>();
+  let waiting = false;
+  const look = () => {
+    waiting = false;
+    for (const [seq, bytes] of admitted) {
+      if (seq >= state().seq) return;
+      admitted.delete(seq);
+      folded(seq, bytes);
+    }
+  };
+  return (bytes) => {
+    admitted.set(state().seq, bytes);
+    if (!waiting) stage.network.after(1, look);
+    waiting = true;
+  };
+}
+
+function peersOf(stage: Stage, peers: readonly CheckpointedPeer[]): readonly CheckpointedPeer[] {
+  if (stage.off('in-turn')) return [lastAnswered(peers)];
+  return stage.mutant === undefined ? peers : peers.map((peer) => mending(stage, peer));
+}
+
+/** A peer whose notes have the signatures that the guard which is off would have missed. */
+function mending(stage: Stage, peer: CheckpointedPeer): CheckpointedPeer {
+  const mended = (note: string) => {
+    const repair = stage.repairs.get(parseNote(note).text);
+    if (repair === undefined || !stage.off(repair.guard)) return note;
+    return new TextDecoder().decode(repair.bytes);
+  };
+  return {
+    entries: (from, options) => peer.entries(from, options),
+    checkpoint: async (least) => {
+      const head = await peer.checkpoint(least);
+      return { ...head, note: mended(head.note) };
+    },
+    handovers: async (from) => (await peer.handovers(from)).map(mended),
+  };
 }
 
 /** Peers as one: the first that answers is asked again and again. */

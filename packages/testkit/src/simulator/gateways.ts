@@ -96,6 +96,17 @@ export class Gateway {
     });
   }
 
+  /** Its process stops, takes the witness key that waits into use, and starts again. */
+  takeKey(forMs: number): void {
+    this.#life?.endpoint.die();
+    this.#life = undefined;
+    this.disk.crash(() => 1);
+    this.disk.takeKey();
+    this.#signed = 0;
+    this.stage.rotated.add(this.name);
+    this.stage.network.after(forMs, () => this.start());
+  }
+
   async #live(): Promise<void> {
     const { stage, name } = this;
     const endpoint = new Endpoint(stage.network, name, this.#routes());
@@ -156,7 +167,7 @@ export class Gateway {
         witness: stage.key(name, 'witness'),
         hpke: hpkeKeyPairFrom(namedSecret(world.seed, `${name}/hpke`)),
         witnessBegun: disk.witnessBegun,
-        witnessFresh: false,
+        witnessFresh: disk.witnessFresh,
         next: { identity: stage.key(name, 'identity'), witness: stage.key(name, 'witness') },
         tag: (...of) => namedBytes(name, of.map(toHex).join()),
       },

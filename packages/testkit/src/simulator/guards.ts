@@ -28,6 +28,13 @@ export const GUARDS = {
   'run-limit': 'a grant pays for so many runs',
   withdrawal: 'nothing opens what its owner has withdrawn',
   engine: 'a join needs the engine of its task',
+  'owner-acceptance': 'what a charter gained touches no data whose owner has not signed for it',
+  standing: 'a join is good as long as the newest charter has its place',
+  'departed-member': 'who an amendment took away is a member no more',
+  'named-keys': 'keys that another has named, and not proved, shut nobody out',
+  'amend-before': 'an amendment is of the charter in force, of no other',
+  'open-amendments': 'one amendment in force ends all that were open',
+  'signature-names': 'a signature is under the amendment that it names',
   'one-transcript': 'a key is in force when all seats acknowledged one transcript and key',
   // The key ceremony (keeper/ceremony.ts, contract/fold/epochs.ts, threshold).
   'seat-appraisal': 'no deal goes to a seat whose evidence was not appraised',
@@ -37,6 +44,8 @@ export const GUARDS = {
   'reshare-constant': 'in a reshare a dealer deals its old share',
   // Following (contract/reading/checkpoint-follower.ts).
   'checkpoint-quorum': 'a head is followed when q witnesses signed it',
+  'retired-keys': 'once a charter with other witness keys is followed, old ones sign nothing',
+  'handover-quorum': 'a change of witnesses is crossed when enough of those before signed past it',
   'in-turn': 'no gateway is the first to be asked for long, nor the only one',
   root: 'entries are folded when the tree over them has the signed root',
   // A worker (worker/run.ts, keys.ts).

@@ -4,7 +4,7 @@
 // nobody's alone, the key stays where a majority put it, and no witness goes back. What nodes give
 // away is checker.ts's.
 import { type AdmittedEvent, type AnyEvent, newestEpochOf, type Outcome } from '@cloister/contract';
-import { equal, toHex } from '@cloister/core';
+import { type CodedError, equal, toHex } from '@cloister/core';
 import { START_MS } from '../world/index.ts';
 import { MEMBERS, type Stage } from './stage.ts';
 
@@ -43,7 +43,7 @@ export class Harm {
   readonly #watched: Watched[] = [];
   /** Since when each of them follows. */
   readonly #following = new Map<string, number>();
-  /** The largest size that each witness has signed. */
+  /** The largest size that each witness key has signed. */
   readonly #heights = new Map<string, number>();
   /** Ticks of each member's witness that were void since the last that counted. */
   readonly #unheard = new Map<string, number>();
@@ -79,6 +79,7 @@ export class Harm {
     this.#clock();
     if (event === undefined) return;
     this.#blocked(event, outcome);
+    this.#keptOut(event, outcome);
     this.#ticked(event, outcome);
     if (event.kind === 'refusal' && outcome.status === 'accepted') this.#refused(event);
   }
@@ -94,14 +95,21 @@ export class Harm {
     this.#stage.violate(`an honest keeper never joined: ${name}`);
   }
 
+  /** Nor does its join stand on the ledger and count for nothing. */
+  turnedAway({ byzantine, name }: Player, { code }: CodedError): void {
+    if (byzantine !== 'honest' || code !== 'join-void') return;
+    this.#stage.violate(`the join of an honest keeper is void: ${name}`);
+  }
+
   /**
    * "The head is durable before a signature of it leaves": also after a crash a witness signs the
    * one history, and never less of it than before.
    */
   #signed(member: string, { size, root }: { size: number; root: Uint8Array }): void {
     const { tree } = this.#stage;
-    const before = this.#heights.get(member) ?? 0;
-    this.#heights.set(member, Math.max(before, size));
+    const key = toHex(this.#stage.key(member, 'witness').key);
+    const before = this.#heights.get(key) ?? 0;
+    this.#heights.set(key, Math.max(before, size));
     if (size > tree.size || !equal(tree.root(size), root)) {
       this.#stage.violate(`the witness of ${member} signed another history at ${size}`);
     } else if (size < before) {
@@ -196,16 +204,26 @@ export class Harm {
     if (outcome.status !== 'void' || OWN_RACES.has(outcome.code)) return;
     if (!STATEMENTS.has(event.kind)) return;
     const { world, traitor, adversary } = this.#stage;
-    const author = world.charter.members.find(({ identity }) => equal(identity, event.signer));
+    const author = world.inForce.members.find(({ identity }) => equal(identity, event.signer));
     if (author === undefined || (author.id === traitor && adversary !== undefined)) return;
     this.#stage.violate(`a true ${event.kind} of an honest member was void: ${outcome.code}`);
+  }
+
+  /** A node's keys are its own, whoever names them first. */
+  #keptOut(event: AnyEvent, outcome: Outcome): void {
+    if (event.kind !== 'join' || outcome.status !== 'void') return;
+    const { honestKeepers, honestWorkers } = this.#stage;
+    const node = toHex(event.signer);
+    const honest = honestKeepers.has(node) || honestWorkers.has(node);
+    if (!honest || outcome.code !== 'join-key-reused') return;
+    this.#stage.violate('an honest node was kept out, as another had named its keys');
   }
 
   /** A witness that ticks is heard, whatever it has said before: a race is lost once, or twice. */
   #ticked(event: AnyEvent, outcome: Outcome): void {
     if (event.kind !== 'tick') return;
     const { world } = this.#stage;
-    const member = world.charter.members.find(({ witness }) => equal(witness, event.signer));
+    const member = world.inForce.members.find(({ witness }) => equal(witness, event.signer));
     if (member === undefined || this.#liars.has(member.id)) return;
     const lost = outcome.status === 'void' ? (this.#unheard.get(member.id) ?? 0) + 1 : 0;
     this.#unheard.set(member.id, lost);

@@ -97,6 +97,7 @@ export class KeeperNode {
     const failed = (error: unknown) => {
       if (!isCoded(error)) throw error;
       this.failed = true;
+      this.#checker.harm.turnedAway(this, error);
     };
     const { network } = this.#stage;
     network.go(this.keeper.start().catch(failed));

@@ -32,6 +32,7 @@ export function startLedger(stage: Stage, drops: { count: number; lies: boolean 
       if (!drops.lies) return new Promise<never>(() => {});
       return { seq: world.log.length, id, status: 'accepted' } satisfies Appended;
     }
+    await stage.overtake(bytes);
     const outcome = await stage.order(bytes);
     if (outcome.status === 'accepted') return { seq: outcome.seq, id, status: 'accepted' };
     const { seq, code, sentence } = outcome;

@@ -21,6 +21,7 @@ import { type CryptoPort, isCoded, toHex } from '@cloister/core';
 import type { decide, OpenPorts, OpenRequest } from '@cloister/keeper/protocol';
 import { hpkeOpen, hpkeSeal } from '@cloister/threshold/node';
 import { formatNote, logOrigin, parseNote } from '@cloister/tlog';
+import { withoutGuard } from './attackers/charter-mutants.ts';
 import { stubAppraiser } from './evidence.ts';
 import type { Stage } from './stage.ts';
 import { OWNER } from './tasks.ts';
@@ -59,6 +60,14 @@ async function mutated(
   const mended = repair !== undefined && repair.guard !== 'root' && stage.off(repair.guard);
   const event = await admission(mended ? repair.bytes : bytes, crypto);
   if (mended && event.kind === 'reveal') forgetCommit(of.state(), event);
+  return changed(stage, of, withoutGuard(stage, of.state(), event));
+}
+
+function changed(
+  stage: Stage,
+  of: { node: string; state: () => FoldState; told?: (bytes: Uint8Array) => void },
+  event: AnyEvent,
+): AnyEvent {
   const keeper = of.node.startsWith('keeper');
   if (stage.off('checkpoint-quorum') && event.kind === 'charter' && of.told !== undefined) {
     const witnesses = { ...event.body.witnesses, quorum: 1 };
@@ -191,6 +200,14 @@ const CHANGES: Readonly<Record<string, Change>> = {
     );
     return { ports: { follower: seen(follower, { state: { runs } }) } };
   },
+  // What the founding charter had is there still.
+  standing: async ({ world }, { follower }) => {
+    const now = follower.charter;
+    const operators = withAll(now.operators, world.charter.operators);
+    const environments = withAll(now.environments, world.charter.environments);
+    const charter = { ...now, operators, environments };
+    return { ports: { follower: seen(follower, { charter, state: { charter } }) } };
+  },
   'evidence-expiry': async (_, { appraiser }) => {
     const appraise: Appraiser['appraise'] = async (state, key) => {
       const result = await appraiser.appraise(state, key);
@@ -249,6 +266,10 @@ export function appraisersOf(stage: Stage, blobs: Parameters<typeof stubAppraise
   const worker = stubAppraiser(blobs, APPRAISAL[stage.mutant ?? '']);
   const anyone = { appraise: async () => ({ ok: true }) } as unknown as Appraiser;
   return { seats: stage.off('seat-appraisal') ? anyone : stubAppraiser(blobs), worker };
+}
+
+function withAll<T extends { readonly id: string }>(now: readonly T[], once: readonly T[]): T[] {
+  return [...now, ...once.filter(({ id }) => now.every((one) => one.id !== id))];
 }
 
 type Seen = Pick<Follower, 'state' | 'charter' | 'syncTo' | 'step'>;

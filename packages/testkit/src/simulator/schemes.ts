@@ -2,13 +2,14 @@
 // What one member does by itself against the others, with its own keys: a tick far in the future,
 // an epoch that nobody else wants, and what it may carry of a maker's collateral, old, early, half
 // or another maker's; and a network that repeats what workers ask of keepers.
-import { type CharterBody, charterDigest, type EventKind, type Said } from '@cloister/contract';
+import type { EventKind, Said } from '@cloister/contract';
 import { type Signer, toHex } from '@cloister/core';
-import { nodeCrypto } from '@cloister/core/node';
 import type { CollateralPart } from '@cloister/evidence';
 import { mintParts } from '@cloister/evidence/mint';
 import { namedBytes, namedMaker, START_MS } from '../world/index.ts';
 import { CARRIERS } from './adversaries.ts';
+import { amending } from './attackers/charters.ts';
+import { squat } from './attackers/squatter.ts';
 import type { Committee } from './committee.ts';
 import type { KeeperNode } from './keeper-node.ts';
 import type { Message } from './network.ts';
@@ -37,6 +38,7 @@ const CHAIN_MS = 2_500;
 export function scheme(stage: Stage, committee: Committee): void {
   const { network, adversary } = stage;
   if (adversary === 'repeats-requests') network.onDelivered = (message) => repeat(stage, message);
+  if (adversary === 'squats-keys') squat(stage);
   // Collateral is there before keepers are: an epoch does not wait for it.
   const carries = (CARRIERS as readonly (string | undefined)[]).includes(adversary);
   const at = carries ? 0 : Math.floor(network.choose() * LATEST_MS);
@@ -153,12 +155,6 @@ const AMENDMENTS: readonly ((stage: Stage) => { body: Said<'amend'>; keys: Signe
     return { body: { ...amending(stage, { members }), replaces: [OWNER] }, keys: [own] };
   },
 ];
-
-function amending({ world }: Stage, change: Partial<CharterBody>): Said<'amend'> {
-  const before = world.inForce;
-  const charter = { ...before, ...change, version: before.version + 1 };
-  return { before: charterDigest(before, nodeCrypto), charter };
-}
 
 /** Waits until a key is in force and no epoch forms. */
 async function settled({ world: { state }, network }: Stage): Promise<void> {

@@ -8,6 +8,8 @@ import { equal } from '@cloister/core';
 import { START_MS } from '../world/index.ts';
 import { type Adversary, isDropper } from './adversaries.ts';
 import { Attacker, TRICKS, type Trick } from './attacker.ts';
+import { RetiredGateway } from './attackers/retired-gateway.ts';
+import { playScene } from './attackers/scenes.ts';
 import { DroppingGateway, StaleGateway } from './bad-gateways.ts';
 import { Checker } from './checker.ts';
 import { Committee } from './committee.ts';
@@ -15,7 +17,7 @@ import { Gateway } from './gateways.ts';
 import { startLedger } from './ledger.ts';
 import { LyingGateway } from './liars.ts';
 import { scheme, spareChain } from './schemes.ts';
-import { END_MS, type Flaw, MEMBERS, Stage } from './stage.ts';
+import { END_MS, type Flaw, MEMBERS, type Place, Stage } from './stage.ts';
 import { addDataset, addTask, asRecorded, copyDataset, OWNER, withdraw } from './tasks.ts';
 import type { Dataset, Task } from './truth.ts';
 import { WorkerNode } from './worker-node.ts';
@@ -43,6 +45,8 @@ const SCHEMES = [
 export const ATTACKS: readonly string[] = [...TRICKS, ...FLAWS, ...SCHEMES];
 const ATTACKS_A_SEED = 3;
 const POLL_MS = 60;
+
+type TaskChange = Parameters<typeof addTask>[2];
 /** What is under way when the play is over may still show itself. */
 const CURTAIN_MS = 1_200;
 
@@ -72,6 +76,9 @@ export async function simulate(
 /** At most one member's gateway is not honest. */
 function gatewayOf(stage: Stage, name: string, liar: string): Gateway {
   const { adversary, traitor } = stage;
+  if (adversary === 'retired-witnesses') {
+    return name === traitor ? new RetiredGateway(stage, name) : new Gateway(stage, name);
+  }
   if (isDropper(adversary) || adversary === 'stale-first') {
     if (name !== traitor) return new Gateway(stage, name);
     return isDropper(adversary) ? new DroppingGateway(stage, name) : new StaleGateway(stage, name);
@@ -136,6 +143,7 @@ class Play {
     await this.#seal();
     await formed;
     await this.#attack();
+    await this.#amend();
     await this.#release('one');
     if (network.choose() < 0.3) await this.#dieUnreleased();
     const whole = this.#committee.live().every(({ byzantine }) => byzantine === 'honest');
@@ -194,10 +202,10 @@ class Play {
   }
 
   /** An honest task: its run may fail in bad weather and is then started again. */
-  async #release(name: string): Promise<void> {
-    const task = await addTask(this.#stage, this.#dataset as Dataset);
+  async #release(name: string, of: TaskChange = {}, at?: Partial<Place>): Promise<void> {
+    const task = await addTask(this.#stage, this.#dataset as Dataset, of);
     for (let attempt = 1; attempt <= task.runs; attempt++) {
-      const worker = this.#worker(`worker-${name}-${attempt}`, task);
+      const worker = this.#worker(`worker-${name}-${attempt}`, task, { at });
       this.#scene = `waiting for run ${name} to be released`;
       await this.#until(() => worker.state !== 'running');
       if (worker.state === 'released') return;
@@ -207,9 +215,13 @@ class Play {
     await new Promise<never>(() => {});
   }
 
-  #worker(name: string, task: Task, crashes = false): WorkerNode {
+  #worker(
+    name: string,
+    task: Task,
+    how: { crashes?: boolean; at?: Partial<Place> | undefined } = {},
+  ): WorkerNode {
     const keepers = this.#committee.addresses();
-    const worker = new WorkerNode(this.#stage, this.#checker, { name, task, keepers, crashes });
+    const worker = new WorkerNode(this.#stage, this.#checker, { name, task, keepers, ...how });
     worker.start();
     return worker;
   }
@@ -217,7 +229,7 @@ class Play {
   /** A worker dies between the receipt and the release. */
   async #dieUnreleased(): Promise<void> {
     const task = await addTask(this.#stage, this.#dataset as Dataset);
-    const worker = this.#worker('worker-dying', task, true);
+    const worker = this.#worker('worker-dying', task, { crashes: true });
     this.#scene = 'waiting for a worker to die';
     await this.#until(() => worker.state !== 'running');
     if (worker.state !== 'crashed') return;
@@ -237,6 +249,19 @@ class Play {
     const kept = await committee.recover();
     if (!kept) await this.#seal();
     await this.#release('three');
+  }
+
+  /** Charters change in some seeds. */
+  #amend(): Promise<void> {
+    const stage = this.#stage;
+    const dataset = this.#dataset as Dataset;
+    return playScene({
+      stage,
+      gateways: this.#gateways,
+      keepers: () => this.#committee.addresses(),
+      release: (name, of, at) => this.#release(name, of, at),
+      task: (of) => addTask(stage, dataset, of),
+    });
   }
 
   async #attack(): Promise<void> {

@@ -38,7 +38,7 @@ const RUN_MS = 20_000;
 const RELEASE_MS = 1_000;
 const ADVERSARY_SALT = 0x5eed;
 /** Of ordinary seeds with one more attacker. */
-const ADVERSARY_SHARE = 0.4;
+const ADVERSARY_SHARE = 0.6;
 /** Of seeds whose attacker was called for. */
 const GENTLE_SHARE = 0.75;
 
@@ -50,6 +50,14 @@ export type Flaw =
   | 'forged-maker'
   | 'report-data'
   | 'evidence-expired';
+
+/** Where a node runs, as its join has it. */
+export interface Place {
+  readonly operator: string;
+  readonly environment: string;
+  readonly hardware: Uint8Array;
+  readonly measurement: Uint8Array;
+}
 
 /** What a mutant sees in the place of a flaw, and the guard that would have refused the flaw. */
 export interface Repair {
@@ -80,6 +88,14 @@ export class Stage {
   readonly dead = new Set<string>();
   /** Signing keys of workers that do what a worker does, for tasks that are what they say. */
   readonly honestWorkers = new Set<string>();
+  /** Digests of charters that as many members want as must. */
+  readonly wantedCharters = new Set<string>();
+  /** Signing keys of nodes that run where the data's owner has not agreed that any may. */
+  readonly unagreed = new Set<string>();
+  /** Members whose witness has its second key. */
+  readonly rotated = new Set<string>();
+  /** How many entries each node has folded. */
+  readonly followed = new Map<string, number>();
   /** Epochs that an honest member proposed. */
   readonly wanted = new Set<string>();
   /** Names of all keepers so far. */
@@ -101,6 +117,8 @@ export class Stage {
   readonly violations: string[] = [];
   /** Told of every event that the ledger has ordered. */
   onOrdered: (event: AnyEvent | undefined, outcome: Outcome, bytes: Uint8Array) => void = () => {};
+  /** Told of what gateways append, before it has a place. */
+  overtake: (bytes: Uint8Array) => Promise<void> = async () => {};
   /** Told from where on the ledger has something new. */
   onNews: (from: number) => void = () => {};
   /** Told of what the witnesses of honest gateways sign. */
@@ -145,16 +163,21 @@ export class Stage {
     this.violations.push(`${this.network.now} ms: ${what}`);
   }
 
-  /** The keys of a member: `identity`, `witness` or `operator`. */
+  /** The keys of a member: `identity`, `operator`, and the `witness` that it has now. */
   key(member: string, use: 'identity' | 'witness' | 'operator'): Signer {
-    return this.shared.signer(`${member}/${use}`);
+    const again = use === 'witness' && this.rotated.has(member) ? '-2' : '';
+    return this.shared.signer(`${member}/${use}${again}`);
   }
 
   /** Puts an event on the true ledger; the same bytes have one place. */
   async order(bytes: Uint8Array): Promise<Outcome> {
     const name = this.shared.nameOf(bytes);
-    const known = this.#outcomes.get(name);
-    if (known !== undefined) return known;
+    return this.#outcomes.get(name) ?? this.orderAgain(bytes);
+  }
+
+  /** As `order`, but it takes a place whether it has one or not. */
+  async orderAgain(bytes: Uint8Array): Promise<Outcome> {
+    const name = this.shared.nameOf(bytes);
     const { world, shared, tree } = this;
     const { outcome, event } = await foldEntry(world.state, bytes, shared.crypto, shared.admission);
     world.log.push(bytes);
@@ -221,21 +244,22 @@ export class Stage {
    * The hardware under a node, and its operator. A flawed one quotes what an attacker could have
    * quoted instead.
    */
-  attester(of: { operator: string; role: 'keeper' | 'worker'; flaw: Flaw }): Attester {
+  attester(
+    of: { operator: string; role: 'keeper' | 'worker'; flaw: Flaw } & Partial<Place>,
+  ): Attester {
     const { operator, role, flaw } = of;
     const { world } = this;
-    const index = world.charter.operators.findIndex(({ id }) => id === operator);
-    const { make } = makeOf(role === 'keeper' ? index : 0);
-    const id = environmentId(role, make);
+    const id = this.environment(operator, role);
     const environment = world.charter.environments.find((e) => e.id === id);
     const tee = (environment?.tee ?? 'op-tee') as Attester['tee'];
-    const right = environment?.measurements[0]?.measurement as Uint8Array;
+    const pinned = environment?.measurements[0]?.measurement as Uint8Array;
+    const right = of.measurement ?? pinned;
     const measured = flaw === 'measurement' ? namedBytes('other', 'program') : right;
     const signer = this.key(operator, 'operator');
     return {
       tee,
       reportDataLength: 64,
-      hardware: hardwareOf(world.seed, operator, role),
+      hardware: of.hardware ?? hardwareOf(world.seed, operator, role),
       measurement: right,
       quote: async (data) => ({
         evidence: stubEvidence(flaw === 'forged-maker' ? 'another maker' : tee, {
@@ -250,7 +274,9 @@ export class Stage {
   }
 
   environment(operator: string, role: 'keeper' | 'worker'): string {
-    const index = this.world.charter.operators.findIndex(({ id }) => id === operator);
+    const { charter, inForce } = this.world;
+    const all = [...charter.operators, ...inForce.operators].map(({ id }) => id);
+    const index = [...new Set(all)].indexOf(operator);
     return environmentId(role, makeOf(role === 'keeper' ? index : 0).make);
   }
 

@@ -42,6 +42,9 @@ export const KINDS: readonly string[] = [
   'adversary: consent',
   'spare-seated',
   'spare-waits',
+  'charter-amended',
+  'witnesses-rotated',
+  'adversary: squatted keys',
 ];
 
 export interface Counts {

@@ -154,13 +154,16 @@ export async function addTask(
     nodes?: number;
     /** Columns that the code really shows. */
     really?: readonly number[];
+    proposer?: string;
+    /** What it asks of its workers, in the place of what every task does. */
+    worker?: Said<'task'>['worker'];
   } = {},
 ): Promise<Task> {
   const { world } = stage;
   const ports = { crypto: stage.shared.crypto, random: stage.random(`task/${stage.tree.size}`) };
   const columns = change.columns ?? [1, 3];
   const used = change.used ?? [1, 3];
-  const runs = change.runs ?? RUNS;
+  const { proposer = PROPOSER, runs = RUNS } = change;
   const code = `SELECT A, C FROM t -- ${stage.tree.size}`;
   const parts = {
     code: commitTo(textCodeOf(code), ports),
@@ -180,15 +183,16 @@ export async function addTask(
     parameters: parts.parameters.commitment,
     uses: parts.uses.commitment,
     purpose: parts.purpose.commitment,
-    openings: await forMembers(stage, opened, [OWNER, PROPOSER]),
+    openings: await forMembers(stage, opened, [OWNER, proposer]),
     inputs,
   });
   const uses = showing(change.really ?? used);
   stage.plans.set(code, uses);
   const { nodes, engine = body.engine } = change;
   const measurements = [...(body.worker.measurements ?? []), OTHER_WORKER];
-  const worker = { ...body.worker, measurements, ...(nodes === undefined ? {} : { nodes }) };
-  const event = await world.sign(stage.key(PROPOSER, 'identity'), 'task', {
+  const asked = { ...body.worker, measurements, ...(nodes === undefined ? {} : { nodes }) };
+  const worker = change.worker ?? asked;
+  const event = await world.sign(stage.key(proposer, 'identity'), 'task', {
     ...body,
     engine,
     worker,
@@ -204,7 +208,7 @@ export async function addTask(
     ...opened,
     inputs: [{ schema: dataset.schema, policy: dataset.policy }],
   };
-  const task = { id, dataset, openings, columns, runs, uses };
+  const task = { id, proposer, dataset, openings, columns, runs, uses };
   stage.tasks.set(toHex(id), task);
   return task;
 }

@@ -15,6 +15,7 @@ export interface Dataset {
 
 export interface Task {
   readonly id: Uint8Array;
+  readonly proposer: string;
   readonly dataset: Dataset;
   readonly openings: TaskOpenings;
   readonly columns: readonly number[];

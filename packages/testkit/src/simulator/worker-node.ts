@@ -20,7 +20,7 @@ import type { Checker } from './checker.ts';
 import { Endpoint } from './endpoint.ts';
 import { followerOf } from './following.ts';
 import { gatewayPeer, keeperPeer } from './peers.ts';
-import type { Stage } from './stage.ts';
+import type { Place, Stage } from './stage.ts';
 import { OUTPUTS, PROPOSER } from './tasks.ts';
 import { namedTlsKey } from './tls-key.ts';
 import type { Task } from './truth.ts';
@@ -41,6 +41,7 @@ export class WorkerNode {
   /** Gateways in the order in which it knows them. */
   readonly #names: readonly string[];
   readonly #crashes: boolean;
+  readonly #at: Partial<Place>;
   /** The id of a usage record that some gateway said it had. */
   #said: string | undefined;
 
@@ -48,7 +49,14 @@ export class WorkerNode {
   constructor(
     stage: Stage,
     checker: Checker,
-    of: { name: string; task: Task; keepers: readonly string[]; crashes?: boolean },
+    of: {
+      name: string;
+      task: Task;
+      keepers: readonly string[];
+      crashes?: boolean;
+      /** Where it runs; at the proposer's as a rule. */
+      at?: Partial<Place> | undefined;
+    },
   ) {
     this.#stage = stage;
     this.#checker = checker;
@@ -57,6 +65,7 @@ export class WorkerNode {
     this.#keepers = of.keepers;
     this.#names = stage.gatewaysFor();
     this.#crashes = of.crashes === true;
+    this.#at = of.at ?? {};
     this.run = namedBytes(stage.label, `${of.name}/run`).slice(0, 16);
     this.endpoint = new Endpoint(stage.network, of.name);
   }
@@ -88,8 +97,9 @@ export class WorkerNode {
   /** With the ticket that its proposer gave it. */
   async #execute(signer: Signer, onPhase: (phase: string) => void): Promise<void> {
     const { task, run } = { task: this.task.id, run: this.run };
-    const proposer = this.#stage.key(PROPOSER, 'identity');
-    const ticket = await this.#stage.world.ticket({ task, run, operator: PROPOSER }, proposer);
+    const proposer = this.#stage.key(this.task.proposer, 'identity');
+    const { operator = PROPOSER } = this.#at;
+    const ticket = await this.#stage.world.ticket({ task, run, operator }, proposer);
     return execute(this.#ports(signer), { task, run, ticket }, onPhase);
   }
 
@@ -99,12 +109,13 @@ export class WorkerNode {
     const { genesis, charter } = stage.world;
     const { timers } = endpoint;
     const { crypto } = stage.shared;
+    const { operator = PROPOSER } = this.#at;
     const config = parseWorkerConfig({
       name,
       genesis: toHex(genesis),
       charter: '',
-      operator: PROPOSER,
-      environment: stage.environment(PROPOSER, 'worker'),
+      operator,
+      environment: this.#at.environment ?? stage.environment(operator, 'worker'),
       gateways: this.#names.map((member) => `http://${member}`),
       keepers: this.#keepers.map((keeper) => `http://${keeper}`),
       patienceMs: PATIENCE_MS,
@@ -117,7 +128,7 @@ export class WorkerNode {
       config,
       genesis,
       charter,
-      attester: stage.attester({ operator: PROPOSER, role: 'worker', flaw: 'none' }),
+      attester: stage.attester({ ...this.#at, operator, role: 'worker', flaw: 'none' }),
       follower: blind ? believing(follower, toHex(this.run), () => this.#said) : follower,
       links: () => this.#links(signer),
       keys: { signer: () => signer, tls: () => namedTlsKey(stage.label, name) },

@@ -474,7 +474,7 @@ export class World {
         { id: 1, recipients: [recipient] },
         { id: 2, recipients: [recipient] },
       ],
-      worker: { measurements: [measurement], operators: this.charter.operators.map((o) => o.id) },
+      worker: { measurements: [measurement], operators: this.inForce.operators.map((o) => o.id) },
       until: this.state.clock + 90 * 86_400_000,
       prices: datasets.map(({ price }) => price),
       openings: this.freshBytes(32),
