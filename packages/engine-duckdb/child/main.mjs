@@ -94,6 +94,24 @@ async function runOne(opened, { sql, file, outputs }, left) {
   if (left.bytes < 0) throw new Error('too many bytes');
 }
 
+/**
+ * JSON has no numbers that are not finite: they are texts, as in the JSON of protocol buffers.
+ * @param {string} rows
+ */
+async function jsonColumns(rows) {
+  if (connection === undefined) throw new Error('not open');
+  const described = await connection.runAndReadAll(`DESCRIBE ${rows}`);
+  const columns = described.getRows().map(([column, type]) => {
+    const x = name(String(column));
+    if (type !== 'FLOAT' && type !== 'DOUBLE') return x;
+    const sign = `CASE WHEN ${x} > 0 THEN 'Infinity' ELSE '-Infinity' END`;
+    const word = `CASE WHEN isnan(${x}) THEN 'NaN' ELSE ${sign} END`;
+    const finite = `WHEN isfinite(${x}) THEN to_json(${x})`;
+    return `CASE WHEN ${x} IS NULL THEN NULL ${finite} ELSE to_json(${word}) END AS ${x}`;
+  });
+  return columns.join(', ');
+}
+
 const operations = {
   /** Empty tables with every schema column. @param {any} request */
   async tables({ id: _id, ...request }) {
@@ -161,8 +179,9 @@ const operations = {
     planned = '';
     const opened = await open(settings);
     const rows = `FROM read_parquet([${text(file)}], ${PLAIN_FILES})`;
+    const select = format === 'csv' ? rows : `SELECT ${await jsonColumns(rows)} ${rows}`;
     const form = format === 'csv' ? 'FORMAT csv, HEADER' : 'FORMAT json';
-    await opened.run(`COPY (${rows}) TO ${text(out)} (${form})`);
+    await opened.run(`COPY (${select}) TO ${text(out)} (${form})`);
     return {};
   },
 };

@@ -63,6 +63,22 @@ describe('a result as text', () => {
     ]);
   });
 
+  it('is JSON that any parser takes, also of numbers that are none', async () => {
+    const numbers = "'nan', 'inf', '-inf', '-0', '5e-324', NULL";
+    const file = await parquet(
+      `SELECT x::DOUBLE AS "x y", x::FLOAT AS f FROM (SELECT unnest([${numbers}]) AS x)`,
+    );
+    const lines = (await textOf(file, { format: 'json' })).trim().split('\n');
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual([
+      { 'x y': 'NaN', f: 'NaN' },
+      { 'x y': 'Infinity', f: 'Infinity' },
+      { 'x y': '-Infinity', f: '-Infinity' },
+      { 'x y': -0, f: -0 },
+      { 'x y': 5e-324, f: 0 },
+      { 'x y': null, f: null },
+    ]);
+  });
+
   it('takes a name of a column for a name, whatever it says', async () => {
     const name = `x"; COPY (SELECT 1) TO '${join(folder, 'escaped')}'; --`;
     const file = await parquet(`SELECT 1 AS "${name.replaceAll('"', '""')}"`);
