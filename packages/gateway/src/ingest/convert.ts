@@ -157,8 +157,9 @@ async function copy(duck: Duck, job: Copying, options: ConvertOptions): Promise<
   const { input, parquet, inspection, columns } = job;
   const source = inspection.reading === undefined ? parquetRows(input) : fromCsv(input, columns);
   for (const [i, { name, type }] of columns.entries()) {
-    const inferred = inspection.columns[i]?.type;
-    if (type !== inferred) await checkCast(duck, source, name, type);
+    const inferred = inspection.columns[i]?.type ?? '';
+    const brought = inspection.reading === undefined ? inferred : 'VARCHAR';
+    if (type !== inferred) await checkCast(duck, source, { name, type, brought });
   }
   const casts = columns.map(({ name, type }) => {
     const column = identifier(name);
@@ -180,11 +181,22 @@ async function copy(duck: Duck, job: Copying, options: ConvertOptions): Promise<
   if (Number(row?.[0]) !== inspection.rows) throw changed();
 }
 
-/** Says which column does not fit its chosen type, how often and where first; never the value. */
-async function checkCast(duck: Duck, source: string, name: string, type: string): Promise<void> {
-  const column = identifier(name);
-  const misfit = `${column} IS NOT NULL AND TRY_CAST(${column} AS ${type}) IS NULL`;
-  const numbered = `SELECT row_number() OVER () AS n, ${misfit} AS misfit FROM ${source}`;
+/**
+ * Says which column does not fit its chosen type, how often and where first; never the value. A
+ * value that was no text has to come back the same: a cast rounds in silence. Texts are compared
+ * when what was sealed is read back.
+ */
+async function checkCast(
+  duck: Duck,
+  source: string,
+  { name, type, brought }: { name: string; type: string; brought: string },
+): Promise<void> {
+  const cast = `TRY_CAST(was AS ${type})`;
+  const back = `TRY_CAST(${cast} AS ${brought}) IS DISTINCT FROM was`;
+  const lost = brought === 'VARCHAR' ? `${cast} IS NULL` : `(${cast} IS NULL OR ${back})`;
+  const values = `SELECT CAST(${identifier(name)} AS ${brought}) AS was FROM ${source}`;
+  const misfit = `was IS NOT NULL AND ${lost}`;
+  const numbered = `SELECT row_number() OVER () AS n, ${misfit} AS misfit FROM (${values})`;
   const sql = `SELECT count(*), min(n) FROM (${numbered}) WHERE misfit`;
   const cannot = `column ${name} cannot be made ${type}`;
   const [row] = await duck.query(sql, 'value-not-of-type', cannot);

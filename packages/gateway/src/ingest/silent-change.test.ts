@@ -111,6 +111,29 @@ describe('Parquet', () => {
   });
 
   it.each([
+    ['1.5::DOUBLE', 'BIGINT'],
+    ['300::INTEGER', 'TINYINT'],
+    ["TIMESTAMP '2024-01-01 10:00:00'", 'DATE'],
+    ['0.1::DOUBLE', 'FLOAT'],
+    ['12345.678::DECIMAL(9,3)', 'DECIMAL(9,2)'],
+  ])('%s cannot be made %s, which would be another value', async (value, type) => {
+    const path = await desk.parquet(`SELECT NULL AS x UNION ALL SELECT ${value}`);
+    const out = join(path, '..', 'out.parquet');
+    const converted = convertToParquet(path, out, { types: { x: type } });
+    await expect(converted).rejects.toMatchObject({
+      code: 'value-not-of-type',
+      message: expect.stringMatching(/1 of its values .* row 2/),
+    });
+  });
+
+  it('a chosen type that keeps every value is taken', async () => {
+    const path = await desk.parquet("SELECT 2.0::DOUBLE AS x, DATE '2024-01-01' AS day");
+    const out = join(path, '..', 'out.parquet');
+    await convertToParquet(path, out, { types: { x: 'BIGINT', day: 'VARCHAR' } });
+    expect(await desk.query(`SELECT * FROM read_parquet('${out}')`)).toEqual([['2', '2024-01-01']]);
+  });
+
+  it.each([
     ['a list', '[1, 2]', /column x is nested: write its elements as a file of their own/],
     ['a struct', '{a: 1}', /write x\.a as a column of its own, for example x_a/],
     ['an interval', "INTERVAL '1 month'", /INTERVAL.*months, days or seconds as numbers/],
