@@ -2,7 +2,7 @@
 // An upgrade without downtime, with real processes: worker and keepers go one by one from this
 // build to another while tasks run. An owner who has not accepted the new build is computed on by
 // the old one, and no seat of the running key goes to the new one before it has. What is retired is
-// out at the next epoch; a third build gets no seat.
+// out at the next epoch; a third build gets no seat, and no run.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { measureProgram } from '@cloister/attester';
@@ -26,7 +26,7 @@ const WITHOUT_BANK = { patients: 'hospital/patients', policies: 'insurer/policie
 
 let theatre: Theatre;
 let builds: Record<'b' | 'c', string>;
-let encoded: Record<'keeper' | 'worker', { a: Uint8Array; b: Uint8Array }>;
+let encoded: Record<'keeper' | 'worker', Record<'a' | 'b' | 'c', Uint8Array>>;
 
 function makeOf(member: MemberId): MachineMake {
   return CAST.find((role) => role.id === member)?.keeper ?? 'sgx';
@@ -43,13 +43,18 @@ function keeperIs(member: MemberId, build: 'a' | 'b'): string {
   return named(`${card.operator}-${card.make}-keeper`, card, encoded.keeper[build]);
 }
 
-function workerIs(build: 'a' | 'b'): string {
+function workerIs(build: 'a' | 'b' | 'c'): string {
   const card = cardOf('bank', WORKER_MAKE);
   return named(`${card.operator}-${card.make}-worker`, card, encoded.worker[build]);
 }
 
 function named(environment: string, card: HardwareCard, program: Uint8Array): string {
   return `${environment}=${toHex(measurementOn(card, program))}`;
+}
+
+/** A measurement as refusals name it. */
+function shortly(named: string): string {
+  return named.slice(named.indexOf('=') + 1).slice(0, 16);
 }
 
 async function charter(member: MemberId, ...args: string[]) {
@@ -89,12 +94,12 @@ async function startAgain(member: MemberId, build?: string): Promise<void> {
   await stage.launch(`keeper-${member}`, (log) => startKeeper({ ...options, ...of, log }));
 }
 
-async function newWorker(build: string): Promise<string> {
+async function newWorker(build: 'b' | 'c'): Promise<string> {
   const { homes, charter: file, gateways, keepers, stage } = theatre.world;
   const common = { home: homes.bank, make: WORKER_MAKE, charter: file, gateways, keepers };
   const place = { host: '127.0.0.1', port: 0, scratch: theatre.scratch };
-  const node = await stage.launch('worker-b', (log) =>
-    startWorker({ ...common, ...place, build, log }),
+  const node = await stage.launch(`worker-${build}`, (log) =>
+    startWorker({ ...common, ...place, build: builds[build], log }),
   );
   return String(node.ready['address']);
 }
@@ -121,6 +126,7 @@ export function upgrade(opened: () => Theatre): void {
     const of = async (role: 'keeper' | 'worker') => ({
       a: (await measureProgram({ role })).encoded,
       b: (await measureProgram({ role, root: builds.b })).encoded,
+      c: (await measureProgram({ role, root: builds.c })).encoded,
     });
     encoded = { keeper: await of('keeper'), worker: await of('worker') };
     ({ task: all } = await theatre.propose(ALL));
@@ -128,7 +134,7 @@ export function upgrade(opened: () => Theatre): void {
     ({ task: others } = await theatre.propose(OTHERS, { inputs: WITHOUT_BANK }));
     await theatre.approve(others, { runs: 5 });
     await amend(['insurer', 'hospital', 'bank'], '--faulty', '0', '--quorum', '2');
-    workerB = await newWorker(builds.b);
+    workerB = await newWorker('b');
   });
 
   describe('another build', () => {
@@ -152,6 +158,16 @@ export function upgrade(opened: () => Theatre): void {
       const refused = await theatre.run(all, workerB);
       expect(refused).toMatchObject({ state: 'failed', code: 'join-owner-not-accepted' });
       expect(await theatre.run(all)).toMatchObject({ state: 'released' });
+    });
+
+    it('aborts where it is a third, and is told what was wanted and what came', async () => {
+      const running = theatre.run(others, workerB);
+      const third = await theatre.run(others, await newWorker('c'));
+      expect(third).toMatchObject({ state: 'failed', code: 'join-measurement-unknown' });
+      const [came, ...wanted] = (['c', 'a', 'b'] as const).map((build) => shortly(workerIs(build)));
+      expect(third.sentence).toContain(`got ${came} in `);
+      expect(third.sentence).toContain(`wanted ${wanted.join(' or ')}`);
+      expect(await running).toMatchObject({ state: 'released' });
     });
 
     it('takes no seat of the running key before its owners have signed', async () => {
