@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A gateway without its folder and its HTTP: what follows, witnesses, does duties and hands out
 // openings, over ports. For the simulator, which brings its own; nothing that runs imports this.
+export { BlobRelay, everywhere } from './blobs/blob-relay.ts';
 export { appendAndFold, type Gateway } from './context.ts';
 export { Duties } from './duties.ts';
 export { followAndWitness, type GatewayParts } from './follow-and-witness.ts';

@@ -12,7 +12,7 @@ import { ATTACKS, simulate, verdict } from './simulator/simulate.ts';
 import { add, type Counts, countsOf, KINDS, lines, NOTHING } from './simulator/tally.ts';
 
 /** Every kind of fault must have occurred in a run of at least this many seeds. */
-const ENOUGH_SEEDS = 150;
+const ENOUGH_SEEDS = 300;
 const MUTANT_SEEDS = 1_000;
 const PROGRESS_SEEDS = 250;
 /** A seed with fewer has shown too little. */

@@ -15,6 +15,10 @@ export type Dropper = keyof typeof DROPPED;
 export const BAD_KEEPERS = ['withholds-deals', 'withholds-evidence', 'forwards-requests'] as const;
 export type BadKeeper = (typeof BAD_KEEPERS)[number];
 
+/** A gateway that answers blobs without end, of other bytes; never; or keeps none that it took. */
+export const BLOB_HARMS = ['floods-blobs', 'hangs-blobs', 'loses-blobs'] as const;
+export type BlobHarm = (typeof BLOB_HARMS)[number];
+
 export const CARRIERS = ['old-parts', 'future-parts', 'stranger-parts', 'withheld-part'] as const;
 
 export const ADVERSARIES = [
@@ -23,6 +27,7 @@ export const ADVERSARIES = [
   'drops-worker-events',
   // A gateway that is first in every node's list and shows old heads, truly cosigned.
   'stale-first',
+  ...BLOB_HARMS,
   ...BAD_KEEPERS,
   // A member that carries a maker's collateral: old, early, half of it, another maker's.
   ...CARRIERS,
@@ -61,6 +66,10 @@ export function isDropper(adversary: Adversary | undefined): adversary is Droppe
 
 export function isBadKeeper(adversary: Adversary | undefined): adversary is BadKeeper {
   return (BAD_KEEPERS as readonly (string | undefined)[]).includes(adversary);
+}
+
+export function isBlobHarm(adversary: Adversary | undefined): adversary is BlobHarm {
+  return (BLOB_HARMS as readonly (string | undefined)[]).includes(adversary);
 }
 
 /** Whether this gateway drops the event: a join is dropped by the role that it names. */

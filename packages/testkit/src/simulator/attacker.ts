@@ -2,6 +2,7 @@
 // A worker's machine in the hands of an attacker: it joins, asks witnesses and keepers as a worker
 // does, and does one thing otherwise. Its protocol is written out here, as the real worker refuses
 // to do these things; whom it asks is real.
+import { decodeOpened, openAnswerInfo } from '@cloister/api';
 import {
   columnsDigest,
   encodeTaskOpenings,
@@ -10,7 +11,12 @@ import {
   signReceipt,
 } from '@cloister/contract';
 import { type Signer, toHex, utf8 } from '@cloister/core';
-import { generateHpkeKeyPair, type HpkeKeyPair, hpkeSeal } from '@cloister/threshold/node';
+import {
+  generateHpkeKeyPair,
+  type HpkeKeyPair,
+  hpkeOpen,
+  hpkeSeal,
+} from '@cloister/threshold/node';
 import {
   formatFreshness,
   formatNote,
@@ -18,7 +24,7 @@ import {
   parseNote,
   signFreshness,
 } from '@cloister/tlog';
-import type { Gateway } from '@cloister/worker/protocol';
+import type { Gateway, KeeperPeer } from '@cloister/worker/protocol';
 import { MEASURED, namedBytes } from '../world/index.ts';
 import { Endpoint, passing } from './endpoint.ts';
 import { gatewayPeer, keeperPeer } from './peers.ts';
@@ -47,6 +53,7 @@ const PAUSE_MS = 250;
 const NO_AAD = new Uint8Array(0);
 
 type Notes = ReadonlyMap<string, string>;
+type Answer = Awaited<ReturnType<KeeperPeer['open']>>;
 
 export class Attacker {
   readonly name: string;
@@ -58,9 +65,11 @@ export class Attacker {
   readonly #keepers: () => readonly string[];
   readonly #endpoint: Endpoint;
   readonly #gateways: ReadonlyMap<string, Gateway>;
-  readonly #signer: Signer;
+  readonly signer: Signer;
   readonly #hpke: HpkeKeyPair;
-  readonly #run: Uint8Array;
+  readonly run: Uint8Array;
+  /** What keepers signed that they opened to it, one a keeper. */
+  receipts: readonly Uint8Array[] = [];
   readonly #place: number | undefined;
   #old: Notes | undefined;
 
@@ -91,15 +100,11 @@ export class Attacker {
     this.#keepers = of.keepers;
     this.#endpoint = new Endpoint(stage.network, of.name);
     this.#gateways = new Map(MEMBERS.map((m) => [m, gatewayPeer(this.#endpoint, m)]));
-    this.#signer = stage.shared.signer(of.name);
+    this.signer = stage.shared.signer(of.name);
     this.#hpke = generateHpkeKeyPair(stage.random(of.name));
-    this.#run = namedBytes(stage.label, `${of.driver ?? of.name}/run`).slice(0, 16);
+    this.run = namedBytes(stage.label, `${of.driver ?? of.name}/run`).slice(0, 16);
     this.#place = of.place;
-    if (this.#flaw === 'none' && of.sound !== false) stage.sound.add(toHex(this.#signer.key));
-  }
-
-  get key(): Uint8Array {
-    return this.#signer.key;
+    if (this.#flaw === 'none' && of.sound !== false) stage.sound.add(toHex(this.signer.key));
   }
 
   async attack(): Promise<void> {
@@ -137,18 +142,18 @@ export class Attacker {
       hardware: attester.hardware,
       measurement: attester.measurement,
       task: this.#task.id,
-      run: this.#run,
+      run: this.run,
       ticket: await this.#ticket(),
       ...(this.#place === undefined ? {} : { place: this.#place }),
       tls: namedBytes(this.#stage.label, `${this.name}/tls`),
       hpke: this.#hpke.publicKey,
       checkpoint: utf8('a checkpoint'),
     };
-    const signing = this.#signer.key;
+    const signing = this.signer.key;
     const data = reportData({ genesis: world.genesis, signing, join: unproved }, 64, shared.crypto);
     const { evidence } = await attester.quote(data);
     const body = { ...unproved, evidence: this.#stage.putBlob(evidence) };
-    const bytes = await attester.signJoin(await world.sign(this.#signer, 'join', body));
+    const bytes = await attester.signJoin(await world.sign(this.signer, 'join', body));
     await this.#append(bytes);
     return eventId(bytes);
   }
@@ -163,13 +168,13 @@ export class Attacker {
   /** Its proposer asked for this run: what it does beyond that is its own. */
   #ticket(): Promise<Uint8Array> {
     const { operator = PROPOSER } = this.#at;
-    const asked = { task: this.#task.id, run: this.#run, operator };
+    const asked = { task: this.#task.id, run: this.run, operator };
     const { uninvited, network } = this.#stage;
     const proposer = this.#stage.key(this.#task.proposer, 'identity');
     if (this.#trick !== 'uninvited') return this.#stage.world.ticket(asked, proposer);
     network.count('attack: uninvited');
-    uninvited.add(toHex(this.#signer.key));
-    return this.#stage.world.ticket(asked, this.#signer);
+    uninvited.add(toHex(this.signer.key));
+    return this.#stage.world.ticket(asked, this.signer);
   }
 
   /** The signer of a seat that signs whatever an attacker wants, if it is such a one. */
@@ -192,7 +197,7 @@ export class Attacker {
     const asked = state.tasks.get(toHex(this.#task.id))?.body.inputs ?? [];
     if (epoch === undefined) return;
     const inputs = asked.map((input) => ({ ...input, rows: 1_000_000, bytes: 1_000_000 }));
-    const about = { task: this.#task.id, run: this.#run, epoch: fromHexKey(epoch[0]) };
+    const about = { task: this.#task.id, run: this.run, epoch: fromHexKey(epoch[0]) };
     const columns = columnsDigest(inputs, shared.crypto);
     const judged = { roster: [join], columns, parts: [], size: state.seq };
     const receiptOf = (seat: number, signer: Signer) => {
@@ -205,7 +210,7 @@ export class Attacker {
     });
     if (vouched.length > 0) network.count('attack: vouched-result');
     const forged = seats.flatMap(({ seat, vouches }) => {
-      return vouches === undefined ? [receiptOf(seat, this.#signer)] : [];
+      return vouches === undefined ? [receiptOf(seat, this.signer)] : [];
     });
     const receipts = network.pick([
       [...vouched, ...forged],
@@ -222,19 +227,19 @@ export class Attacker {
       receipts: await Promise.all(receipts),
     };
     network.count('attack: invented-result');
-    await this.#append(await world.sign(this.#signer, 'usage', body));
+    await this.#append(await world.sign(this.signer, 'usage', body));
   }
 
   /** Its run is over: it says so itself. */
   async #end(join: Uint8Array): Promise<void> {
-    const body = { task: this.#task.id, run: this.#run, join, code: 'run-failed' };
-    await this.#append(await this.#stage.world.sign(this.#signer, 'run-failed', body));
+    const body = { task: this.#task.id, run: this.run, join, code: 'run-failed' };
+    await this.#append(await this.#stage.world.sign(this.signer, 'run-failed', body));
   }
 
   /** Challenges, notes over all of them, requests. True once requests have gone out. */
   async #round(join: Uint8Array): Promise<boolean> {
     const { network } = this.#stage;
-    const by = this.#signer.key;
+    const by = this.signer.key;
     const keepers = this.#keepers().map((name) => keeperPeer(this.#endpoint, name, by));
     const drawn = await Promise.all(keepers.map((keeper) => keeper.challenge(join).catch(passing)));
     const challenges = drawn.flatMap((challenge) => challenge ?? []);
@@ -253,10 +258,17 @@ export class Attacker {
       const publicKey = known.body.hpke;
       const sealed = hpkeSeal({ publicKey, info, aad: NO_AAD, plaintext: openings, random });
       const request = { join, freshness: shown, openings: sealed };
-      return keepers[i]?.open(request).catch(passing);
+      const answer = await keepers[i]?.open(request).catch(passing);
+      return answer === undefined ? undefined : this.#receipt(join, answer);
     });
-    await Promise.all(asked);
+    const receipts = (await Promise.all(asked)).filter((receipt) => receipt !== undefined);
+    if (receipts.length > this.receipts.length) this.receipts = receipts;
     return true;
+  }
+
+  #receipt(join: Uint8Array, { epoch, seat, sealed }: Answer): Uint8Array {
+    const info = openAnswerInfo(this.#stage.world.genesis, { join, epoch, seat });
+    return decodeOpened(hpkeOpen({ keyPair: this.#hpke, info, aad: NO_AAD, sealed })).receipt;
   }
 
   #openings(): Uint8Array {

@@ -25,6 +25,7 @@ import {
 import { opensslCurve } from '@cloister/threshold/node';
 import { logOrigin, parseFreshness, parseNote } from '@cloister/tlog';
 import { CharterChecks } from './charter-checks.ts';
+import { Counted } from './counted.ts';
 import type { Gateway } from './gateways.ts';
 import { Harm } from './harm.ts';
 import { LyingGateway } from './liars.ts';
@@ -38,6 +39,7 @@ export class Checker {
   openings = 0;
   readonly harm: Harm;
   readonly #charters: CharterChecks;
+  readonly #counted: Counted;
   readonly #stage: Stage;
   readonly #drawn = new Map<string, { by: string; join: string; least: number; used: boolean }>();
   readonly #opened = new Map<string, Set<string>>();
@@ -52,6 +54,7 @@ export class Checker {
     this.#charters = new CharterChecks(stage);
     const liars = gateways.filter((gateway) => gateway instanceof LyingGateway);
     this.harm = new Harm(stage, new Set(liars.map(({ name }) => name)));
+    this.#counted = new Counted(stage);
     stage.onOrdered = (event, outcome) => this.#ordered(event, outcome);
   }
 
@@ -81,6 +84,15 @@ export class Checker {
     );
     if (signers.every((signer) => sound.has(signer))) return;
     this.#stage.violate('a deal was sealed to a node whose evidence is wrong');
+  }
+
+  /** A keeper signs that it opened these. */
+  signed(
+    by: string,
+    receipt: Uint8Array,
+    of: { join: Uint8Array; epoch: Uint8Array; partials: Partials },
+  ): void {
+    this.#counted.signed(by, receipt, of);
   }
 
   /** "Keepers judge by their own fold": every opening of every keeper, Byzantine ones included. */
@@ -187,6 +199,10 @@ export class Checker {
 
   /** "As long as t of the keepers that answer are honest the keys are had." */
   failed(by: string, error: CodedError): void {
+    // "A receipt that would not count in the usage record is no answer."
+    if (error.code === 'cose-signature-invalid' || error.code === 'receipt-malformed') {
+      this.#stage.violate(`${by} was given a receipt that the ledger does not take: ${error.code}`);
+    }
     if (error.code !== 'key-opening-failed') return;
     this.#stage.violate(`${by} had no keys although t honest keepers answered: ${error.message}`);
   }
@@ -215,7 +231,10 @@ export class Checker {
     // "What is withdrawn opens no more": the runs that would read it are over.
     if (event.kind === 'withdraw')
       for (const run of world.state.runs.values()) this.#over(run, seq);
-    if (event.kind === 'usage' && outcome.status === 'accepted') this.#recorded(event);
+    if (event.kind === 'usage' && outcome.status === 'accepted') {
+      this.#recorded(event);
+      this.#counted.judge('the ledger', event);
+    }
     // "An operator burns only runs that it was asked for."
     if (event.kind === 'join' && outcome.status === 'accepted') {
       const uninvited = this.#stage.uninvited.has(toHex(event.signer));

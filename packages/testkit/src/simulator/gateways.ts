@@ -17,6 +17,7 @@ import {
 import { hpkeKeyPairFrom } from '@cloister/threshold/node';
 import { logOrigin, parseNote } from '@cloister/tlog';
 import { namedBytes, namedSecret } from '../world/index.ts';
+import { blobsAt } from './blobs.ts';
 import { Disk } from './disk.ts';
 import { Endpoint, passing, type Route } from './endpoint.ts';
 import type { Appended } from './ledger.ts';
@@ -117,7 +118,10 @@ export class Gateway {
       if (kind === 'news') link.heard(body as unknown as News);
     };
     let duties: Duties | undefined;
-    const parts = this.#parts(endpoint, link, (record) => duties?.heard(record));
+    const parts = this.#parts(endpoint, link, (record) => {
+      duties?.heard(record);
+      stage.folded(name, record);
+    });
     const { gateway, fresh } = await followAndWitness(parts);
     life.real = gateway;
     const { charter } = stage.world;
@@ -152,7 +156,7 @@ export class Gateway {
     const { stage, name, disk } = this;
     const { world, network } = stage;
     const { timers } = endpoint;
-    const blobs = stage.blobsFor(endpoint);
+    const { blobs, allBlobs } = blobsAt(stage, endpoint);
     const others = MEMBERS.filter((member) => member !== name);
     const failed = ({ err }: { err: unknown }) => {
       // A duty that fails is tried again; what is no coded error is a bug.
@@ -179,9 +183,9 @@ export class Gateway {
       peers: new Map(others.map((member) => [member, gatewayPeer(endpoint, member)])),
       vault: disk.vault(),
       blobs: blobs as GatewayParts['blobs'],
-      allBlobs: blobs,
+      allBlobs,
       engine: planner(stage),
-      appraiser: appraisersOf(stage, blobs).seats,
+      appraiser: appraisersOf(stage, allBlobs).seats,
       appraisals: { known: () => undefined, settled: async () => undefined },
       crypto: stage.shared.crypto,
       clock: this.clock,

@@ -35,6 +35,12 @@ export const GUARDS = {
   'amend-before': 'an amendment is of the charter in force, of no other',
   'open-amendments': 'one amendment in force ends all that were open',
   'signature-names': 'a signature is under the amendment that it names',
+  'receipt-run': 'a receipt counts for the run that it names',
+  'receipt-signature': 'a receipt counts as it was signed',
+  'receipt-columns': 'no column counts that a receipt does not have',
+  'receipt-seat': 'who signed a receipt holds its seat',
+  'receipt-twice': 'one seat gives one receipt',
+  'receipts-few': 'a usage record needs the receipts of t seats',
   'one-transcript': 'a key is in force when all seats acknowledged one transcript and key',
   // The key ceremony (keeper/ceremony.ts, contract/fold/epochs.ts, threshold).
   'seat-appraisal': 'no deal goes to a seat whose evidence was not appraised',
@@ -48,8 +54,14 @@ export const GUARDS = {
   'handover-quorum': 'a change of witnesses is crossed when enough of those before signed past it',
   'in-turn': 'no gateway is the first to be asked for long, nor the only one',
   root: 'entries are folded when the tree over them has the signed root',
+  // Blobs of gateways (api/http-blobs.ts, contract/blob-bounds.ts, attested/join.ts).
+  'blob-digest': 'a blob is the one that was named',
+  'blob-bound': 'no more is read than such a blob may have',
+  'blob-step': 'the next gateway is asked when one takes long',
+  'blob-spread': 'evidence goes to more gateways than may lie',
   // A worker (worker/run.ts, keys.ts).
   'uses-again': 'the code uses the columns as its task says',
+  'answer-receipt': 'an answer counts with a receipt that the ledger will take',
   'usage-receipt': 'no result before the usage record is cosigned',
   blame: 'wrong answers are told from right ones by their proofs',
 } as const satisfies Readonly<Record<string, string>>;

@@ -6,11 +6,13 @@
 import { encodeOpened, openAnswerInfo } from '@cloister/api';
 import type { LedgerPeer } from '@cloister/attested';
 import { signReceipt } from '@cloister/contract';
-import { type BlobStore, CodedError, equal, isCoded, toHex } from '@cloister/core';
+import { CodedError, equal, isCoded, toHex } from '@cloister/core';
 import { Keeper, type KeeperParts, type KeeperPorts, keeperParts } from '@cloister/keeper';
 import { type Decision, decide, type OpenRequest } from '@cloister/keeper/protocol';
 import { hpkeSeal } from '@cloister/threshold/node';
 import { namedPoint } from '../world/index.ts';
+import { isBlobHarm } from './adversaries.ts';
+import { blobsFrom, blobsOfEach, type Tap } from './blobs.ts';
 import type { Checker } from './checker.ts';
 import { Endpoint, type Route } from './endpoint.ts';
 import { followerOf } from './following.ts';
@@ -19,7 +21,10 @@ import { gatewayPeer } from './peers.ts';
 import { type Byzantine, Rogue } from './rogue.ts';
 import type { Flaw, Stage } from './stage.ts';
 import { namedTlsKey } from './tls-key.ts';
+import { PARTS } from './wrong-receipts.ts';
 
+/** How many of a lying keeper's receipts it never signed. */
+const UNSIGNED = 0.4;
 const PATIENCE_MS = 20_000;
 /** Of calm weather, in which a keeper has joined. */
 const JOIN_MS = 12_000;
@@ -34,6 +39,8 @@ export class KeeperNode {
   failed = false;
   readonly #stage: Stage;
   readonly #checker: Checker;
+  /** Gateways in the order in which it knows them. */
+  readonly #names: readonly string[];
   readonly #answered = new Map<string, Decision>();
 
   constructor(
@@ -48,6 +55,7 @@ export class KeeperNode {
     this.operator = operator;
     this.byzantine = byzantine;
     this.endpoint = new Endpoint(stage.network, name, this.#routes());
+    this.#names = stage.gatewaysFor();
     const signer = stage.shared.signer(name);
     stage.keepers.push(name);
     checker.harm.watch({
@@ -63,6 +71,10 @@ export class KeeperNode {
       signer,
       random: stage.random(`${name}/lies`),
     });
+    const tap: Tap = (bytes) => rogue.blob(bytes);
+    // Elsewhere the gateways have one store together.
+    const apart = isBlobHarm(stage.adversary) && !stage.off('blob-spread');
+    const each = apart ? this.#names : this.#names.slice(0, 1);
     const { genesis, charter: founding } = stage.world;
     const environment = stage.environment(operator, 'keeper');
     const options = { name, genesis, founding, operator, environment, patienceMs: PATIENCE_MS };
@@ -74,8 +86,8 @@ export class KeeperNode {
       attester: stage.attester({ operator, role: 'keeper', flaw }),
       signer,
       peers: this.#peers(rogue),
-      blobs: this.#blobs(rogue),
-      blobsOf: [this.#blobs(rogue)],
+      blobs: blobsFrom(stage, this.endpoint, { names: this.#names, tap }),
+      blobsOf: blobsOfEach(stage, this.endpoint, { names: each, tap }),
       log: { info: () => {}, warn: () => {} },
     };
     this.keeper = new Keeper(
@@ -115,7 +127,7 @@ export class KeeperNode {
   }
 
   #peers(rogue: Rogue): LedgerPeer[] {
-    return this.#stage.gatewaysFor().map((member) => {
+    return this.#names.map((member) => {
       const peer = gatewayPeer(this.endpoint, member);
       const append: LedgerPeer['append'] = async (bytes) => {
         const said = await rogue.append(bytes);
@@ -123,11 +135,6 @@ export class KeeperNode {
       };
       return { ...peer, append };
     });
-  }
-
-  #blobs(rogue: Rogue): BlobStore {
-    const stage = this.#stage;
-    return stage.blobsFor(this.endpoint, (bytes) => rogue.blob(bytes));
   }
 
   #parts(standard: KeeperParts, ports: KeeperPorts, rogue: Rogue): KeeperParts {
@@ -153,6 +160,7 @@ export class KeeperNode {
       decide: async (given, share, request) => {
         const decision = await real(given, share, request);
         checker.opened(name, request, decision.partials);
+        await this.#signs(request.join, decision);
         this.#answered.set(toHex(request.join), decision);
         return decision;
       },
@@ -195,6 +203,15 @@ export class KeeperNode {
     };
   }
 
+  /** What the keeper will sign of it: a signature is the same each time. */
+  async #signs(join: Uint8Array, { receipt, partials }: Decision): Promise<Uint8Array> {
+    const { shared, world } = this.#stage;
+    const { genesis } = world;
+    const signed = await signReceipt(shared.signer(this.name), this.name, { genesis, receipt });
+    this.#checker.signed(this.name, signed, { join, epoch: receipt.epoch, partials });
+    return signed;
+  }
+
   /** The others hear it as the worker's: its signature names no receiver. */
   #forward(request: object): void {
     const { network, keepers } = this.#stage;
@@ -205,22 +222,45 @@ export class KeeperNode {
   }
 
   async #bend(join: Uint8Array, answer: Awaited<ReturnType<Keeper['open']>>) {
-    if (this.byzantine !== 'wrong-partials') return answer;
-    this.#stage.network.count('wrong-partials');
+    const decision = this.#answered.get(toHex(join)) as Decision;
+    const { partials } = decision;
+    if (this.byzantine === 'wrong-partials') {
+      this.#stage.network.count('wrong-partials');
+      const wrong = partials.map((one) => ({ ...one, point: namedPoint('wrong', 'partial') }));
+      const receipt = await this.#signs(join, decision);
+      return this.#seal(join, answer, { partials: wrong, receipt });
+    }
+    if (this.byzantine !== 'wrong-receipts') return answer;
+    const receipt = await this.#lie(join, decision);
+    return this.#seal(join, answer, { partials, receipt });
+  }
+
+  /** Right answers, and a receipt that is wrong in one part, or that it never signed. */
+  async #lie(join: Uint8Array, decision: Decision): Promise<Uint8Array> {
+    const { network, unsigned } = this.#stage;
+    network.count('wrong-receipts');
+    if (network.choose() < UNSIGNED) {
+      const receipt = Uint8Array.from(await this.#signs(join, decision));
+      receipt[receipt.length - 1] = (receipt.at(-1) as number) ^ 1;
+      unsigned.add(toHex(receipt.subarray(-64)));
+      return receipt;
+    }
+    const change = network.pick(PARTS)(decision.receipt);
+    return this.#signs(join, { ...decision, receipt: { ...decision.receipt, ...change } });
+  }
+
+  #seal(
+    join: Uint8Array,
+    { epoch, seat }: { epoch: Uint8Array; seat: number },
+    opened: Parameters<typeof encodeOpened>[0],
+  ) {
     const { genesis } = this.#stage.world;
-    const { epoch, seat } = answer;
-    const { partials, receipt } = this.#answered.get(toHex(join)) as Decision;
-    const wrong = partials.map((one) => ({ ...one, point: namedPoint('wrong', 'partial') }));
-    const signed = await signReceipt(this.#stage.shared.signer(this.name), this.name, {
-      genesis,
-      receipt,
-    });
     const body = this.keeper.follower.state.joins.get(toHex(join))?.body;
     const sealed = hpkeSeal({
       publicKey: body?.hpke as Uint8Array,
       info: openAnswerInfo(genesis, { join, epoch, seat }),
       aad: new Uint8Array(0),
-      plaintext: encodeOpened({ partials: wrong, receipt: signed }),
+      plaintext: encodeOpened(opened),
       random: this.#stage.random(`${this.name}/wrong/${toHex(join)}`),
     });
     return { epoch, seat, sealed };

@@ -14,6 +14,7 @@ import { eventId, type Stage } from './stage.ts';
 export const BYZANTINE = [
   'wrong-deals',
   'wrong-partials',
+  'wrong-receipts',
   'silence',
   'equivocation',
   'no-proof',

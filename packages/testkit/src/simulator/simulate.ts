@@ -21,6 +21,7 @@ import { END_MS, type Flaw, MEMBERS, type Place, Stage } from './stage.ts';
 import { addDataset, addTask, asRecorded, copyDataset, OWNER, withdraw } from './tasks.ts';
 import type { Dataset, Task } from './truth.ts';
 import { WorkerNode } from './worker-node.ts';
+import { recordWrongly } from './wrong-receipts.ts';
 
 const FLAWS = [
   'measurement',
@@ -41,6 +42,7 @@ const SCHEMES = [
   'mixed-roster',
   'other-engine',
   'withdrawn',
+  'wrong-receipts',
 ] as const;
 export const ATTACKS: readonly string[] = [...TRICKS, ...FLAWS, ...SCHEMES];
 const ATTACKS_A_SEED = 3;
@@ -158,7 +160,8 @@ class Play {
 
   async #found(): Promise<void> {
     const { world, network } = this.#stage;
-    const drops = { count: Math.floor(network.choose() * 3), lies: network.choose() < 0.5 };
+    const [count, how] = [Math.floor(network.choose() * 3), network.choose()];
+    const drops = { count, lies: how < 0.5, alters: how < 0.25 };
     startLedger(this.#stage, drops);
     for (const gateway of this.#gateways) gateway.start();
     // Two witnesses, of whom one lies, are a clock already.
@@ -298,6 +301,23 @@ class Play {
     stage.network.go(attacker.ask(join));
   }
 
+  /** Keepers open for one of its runs; what it records then is wrong. */
+  async #wrongReceipts(name: string): Promise<void> {
+    const stage = this.#stage;
+    const keepers = () => this.#committee.addresses();
+    // It may ask for a column more than its code uses, and so more than is opened.
+    const dataset = this.#dataset as Dataset;
+    const task = await addTask(stage, dataset, { used: [1], runs: 2 });
+    const [node, second] = [name, `${name}-2`].map((own) => {
+      return new Attacker(stage, { name: own, task, keepers });
+    }) as [Attacker, Attacker];
+    const opened = { node, join: await node.join() };
+    const other = { node: second, join: await second.join() };
+    stage.network.count('attack: wrong-receipts');
+    const record = () => recordWrongly(stage, { task, opened, other });
+    stage.network.go(node.ask(opened.join).then(record));
+  }
+
   async #begin(kind: string, name: string): Promise<void> {
     const stage = this.#stage;
     const dataset = this.#dataset as Dataset;
@@ -312,6 +332,7 @@ class Play {
       return start(await task(), { trick: kind as Trick });
     }
     if (kind === 'withdrawn') return this.#withdrawn(name);
+    if (kind === 'wrong-receipts') return this.#wrongReceipts(name);
     stage.network.count(`attack: ${kind}`);
     if ((FLAWS as readonly string[]).includes(kind)) {
       return start(await task(), { flaw: kind as Flaw });

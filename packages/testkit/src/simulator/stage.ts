@@ -11,8 +11,9 @@ import {
   type Outcome,
 } from '@cloister/contract';
 import type { Use } from '@cloister/contract/policy';
-import { type BlobStore, blobTooLarge, CodedError, type Signer, toHex } from '@cloister/core';
+import { type Signer, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
+import type { EntryRecord } from '@cloister/gateway/protocol';
 import { MerkleTree } from '@cloister/tlog';
 import {
   charterSpecimen,
@@ -24,7 +25,7 @@ import {
   seededRandom,
   World,
 } from '../world/index.ts';
-import { ADVERSARIES, type Adversary, isDropper } from './adversaries.ts';
+import { ADVERSARIES, type Adversary, isBlobHarm, isDropper } from './adversaries.ts';
 import { stubEvidence } from './evidence.ts';
 import { chooser, Network } from './network.ts';
 import { SharedWork } from './shared.ts';
@@ -79,7 +80,10 @@ export class Stage {
   /** No bad weather: what goes wrong is somebody's doing. */
   readonly gentle: boolean;
   readonly tree: MerkleTree;
+  /** Of all honest gateways together, by digest. */
   readonly blobs = new Map<string, Uint8Array>();
+  /** On the disk of each, where it matters which. */
+  readonly held = new Map<string, Map<string, Uint8Array>>();
   /** Signing keys of nodes that run where and what they say. */
   readonly sound = new Set<string>();
   /** Signing keys of keepers that do what a keeper does. */
@@ -111,6 +115,8 @@ export class Stage {
   readonly wrongDeals = new Set<string>();
   /** Witness and text of every freshness note that was really signed. */
   readonly issued = new Set<string>();
+  /** Signatures of receipts that no keeper gave. */
+  readonly unsigned = new Set<string>();
   readonly repairs = new Map<string, Repair>();
   /** Digests of results, with their run. */
   readonly results = new Map<string, string>();
@@ -119,6 +125,8 @@ export class Stage {
   onOrdered: (event: AnyEvent | undefined, outcome: Outcome, bytes: Uint8Array) => void = () => {};
   /** Told of what gateways append, before it has a place. */
   overtake: (bytes: Uint8Array) => Promise<void> = async () => {};
+  /** Told of what became of an event in the fold of a member's gateway. */
+  folded: (member: string, record: EntryRecord) => void = () => {};
   /** Told from where on the ledger has something new. */
   onNews: (from: number) => void = () => {};
   /** Told of what the witnesses of honest gateways sign. */
@@ -194,44 +202,10 @@ export class Stage {
     const { adversary, traitor, network } = this;
     const names: readonly string[] = MEMBERS;
     const drawn = Math.floor(network.choose() * names.length);
-    const leads = adversary === 'stale-first' || (isDropper(adversary) && network.choose() < 0.5);
+    const may = isDropper(adversary) || isBlobHarm(adversary);
+    const leads = adversary === 'stale-first' || (may && network.choose() < 0.5);
     const first = leads ? names.indexOf(traitor) : drawn;
     return [...names.slice(first), ...names.slice(0, first)];
-  }
-
-  /**
-   * The blob store as `actor` sees it: it fails while the actor is cut off, and now and then. `tap`
-   * answers what is really stored; undefined: nothing, though the store says that it is.
-   */
-  blobsFor(
-    actor: { readonly name: string; readonly alive: boolean },
-    tap?: (bytes: Uint8Array) => Promise<Uint8Array | undefined>,
-  ): BlobStore {
-    const reach = async () => {
-      const { network } = this;
-      if (!actor.alive) await new Promise<never>(() => {});
-      const rough = network.now < network.calmAt && network.choose() < 0.03;
-      if (!rough && !network.isCut(actor.name)) return;
-      network.count('blob-unavailable');
-      throw new CodedError('peer-unreachable', 'unavailable', 'no gateway has the blob now');
-    };
-    return {
-      put: async (bytes) => {
-        await reach();
-        const kept = tap === undefined ? bytes : await tap(bytes);
-        return kept === undefined ? nodeCrypto.digest('sha256', bytes) : this.putBlob(kept);
-      },
-      get: async (digest, most) => {
-        await reach();
-        const found = this.blobs.get(toHex(digest));
-        if (found === undefined) throw new CodedError('blob-not-found', 'not-found', 'no blob');
-        if (found.length <= most) return Uint8Array.from(found);
-        throw blobTooLarge(digest, { from: 'a gateway', got: found.length, most });
-      },
-      head: async (digest) => this.blobs.get(toHex(digest))?.length,
-      range: async (digest, start, end) =>
-        Uint8Array.from((this.blobs.get(toHex(digest)) ?? new Uint8Array()).subarray(start, end)),
-    };
   }
 
   putBlob(bytes: Uint8Array): Uint8Array<ArrayBuffer> {

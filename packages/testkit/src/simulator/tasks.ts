@@ -23,6 +23,8 @@ import type { Dataset, Task } from './truth.ts';
 
 export const OWNER = 'hospital';
 export const PROPOSER = 'bank';
+/** Of every result (world.taskBody). */
+export const RECIPIENT = MEMBERS[0];
 /** Runs that an honest grant pays for: a run that fails in bad weather is started again. */
 const RUNS = 6;
 /** What every task's code puts out. */

@@ -1,6 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // The guard `usage-receipt` off: a worker that takes a gateway's word for its usage record.
+// The guard `answer-receipt` off: one that takes receipts unseen.
 import type { FoldState, Follower, Run } from '@cloister/contract';
+import { type CryptoPort, toHex } from '@cloister/core';
+import type { Stage } from './stage.ts';
+
+/** Under which the receipts hold that no keeper signed. */
+export function trusting({ shared, unsigned }: Stage): CryptoPort {
+  const { crypto } = shared;
+  return {
+    ...crypto,
+    verifyEd25519: async (key, data, signature) =>
+      unsigned.has(toHex(signature)) || crypto.verifyEd25519(key, data, signature),
+  };
+}
 
 /** The follower, but the run has its usage record once `said` answers an event's id. */
 export function believing(

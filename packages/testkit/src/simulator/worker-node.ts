@@ -5,7 +5,7 @@
 
 import type { EnginePort } from '@cloister/contract/policy';
 import { decodeUses, encodeUses } from '@cloister/contract/policy';
-import { type BlobStore, equal, isCoded, type Signer, toHex, utf8 } from '@cloister/core';
+import { equal, isCoded, type Signer, toHex, utf8 } from '@cloister/core';
 import {
   briskPeer,
   type DataPlane,
@@ -16,6 +16,7 @@ import {
   type WorkerPorts,
 } from '@cloister/worker/protocol';
 import { namedBytes } from '../world/index.ts';
+import { blobsFrom, blobsOfEach } from './blobs.ts';
 import type { Checker } from './checker.ts';
 import { Endpoint } from './endpoint.ts';
 import { followerOf } from './following.ts';
@@ -24,7 +25,7 @@ import type { Place, Stage } from './stage.ts';
 import { OUTPUTS, PROPOSER } from './tasks.ts';
 import { namedTlsKey } from './tls-key.ts';
 import type { Task } from './truth.ts';
-import { believing } from './worker-mutants.ts';
+import { believing, trusting } from './worker-mutants.ts';
 
 const PATIENCE_MS = 6_000;
 
@@ -108,8 +109,8 @@ export class WorkerNode {
     const { name, endpoint } = this;
     const { genesis, charter } = stage.world;
     const { timers } = endpoint;
-    const { crypto } = stage.shared;
     const { operator = PROPOSER } = this.#at;
+    const crypto = stage.off('answer-receipt') ? trusting(stage) : stage.shared.crypto;
     const config = parseWorkerConfig({
       name,
       genesis: toHex(genesis),
@@ -162,11 +163,11 @@ export class WorkerNode {
       this.#checker.left(bytes);
       return bytes;
     };
-    const blobs = (): BlobStore => stage.blobsFor(this.endpoint, tap);
+    const names = this.#names;
     return {
       gateways: this.#gateways(signer.key),
-      blobs: blobs(),
-      blobsOf: this.#names.map(blobs),
+      blobs: blobsFrom(stage, this.endpoint, { names, tap }),
+      blobsOf: blobsOfEach(stage, this.endpoint, { names, tap }),
       keeper: (base) => {
         const keeper = keeperPeer(this.endpoint, base.replace('http://', ''), signer.key);
         if (!stage.off('blame')) return keeper;

@@ -66,7 +66,7 @@ export async function widening({ stage, task, release, keepers }: Scene): Promis
   network.count(`adversary: widening by a ${how}`);
   const asked = { runs: RUNS, worker: anyWorker(stage) };
   const attacker = new Attacker(stage, { name: 'widened', task: await task(asked), keepers, at });
-  stage.unagreed.add(toHex(attacker.key));
+  stage.unagreed.add(toHex(attacker.signer.key));
   const join = await attacker.join();
   network.go(attacker.ask(join));
   // What was there all along does not wait for the owner; what it asks of all heads does.
