@@ -44,14 +44,3 @@ export const GUARDED = [
   'packages/gateway/src/tasks/results.ts',
   'packages/gateway/src/verdicts/own-appraisals.ts',
 ];
-
-/**
- * Of these, files that have changed since all their refusals were hunted: `npm run guards` hunts
- * them, the lane takes its sample of the others. @type {ReadonlySet<string>}
- */
-export const NOT_HUNTED = new Set(
-  GUARDED.filter((file) => {
-    const hunted = /\/tlog\/|fold\/(due|statements)|openings\/(opened-columns|planned-again)/;
-    return !hunted.test(file);
-  }),
-);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // In the process that runs tests: the function that switchable sources ask (mutants.js), and which
 // switches a test file came by. Set up before every test file; only the runner (run.js) loads this.
+import fc from 'fast-check';
 import { afterEach, inject } from 'vitest';
 
 declare module 'vitest' {
@@ -31,6 +32,9 @@ switches.__cloisterGuardOff ??= (id) => {
   state.reached?.add(id);
   return id === state.off;
 };
+
+// That a property fails is enough: a smaller example takes a hundred times as long.
+fc.configureGlobal({ ...fc.readConfigureGlobal(), endOnFailure: true });
 
 afterEach(({ task }) => {
   task.file.meta.reached = [...(state.reached ?? [])];

@@ -300,4 +300,28 @@ describe('a head', () => {
     expect(await followPast(ports, [shows(7, everyone())], past)).toEqual({ size: 7, root });
     expect(followed).toBe(7);
   });
+
+  it('that too few signed has the fold go on: the witnesses may be others by now', async () => {
+    let steps = 0;
+    const step = async () => {
+      steps += 1;
+      return true;
+    };
+    Object.assign(ports.follower, { step });
+    const past = { seq: 6, rule: rule() };
+    const few = followPast(ports, [shows(7, ['bank'])], past);
+    await expect(few).rejects.toMatchObject({ code: 'quorum-missing' });
+    expect(steps).toBe(1);
+  });
+
+  it('at which others are the witnesses is none: theirs count', async () => {
+    const { charter } = ports.follower;
+    const syncTo = async () => {
+      const witnesses = { faulty: 0, quorum: charter.witnesses.quorum - 1 };
+      Object.assign(ports.follower, { charter: { ...charter, witnesses } });
+    };
+    Object.assign(ports.follower, { syncTo });
+    const past = followPast(ports, [shows(7, everyone())], { seq: 6, rule: rule() });
+    await expect(past).rejects.toMatchObject({ code: 'quorum-missing' });
+  });
 });

@@ -75,6 +75,7 @@ interface Showing {
   /** The quorum of the charter that it comes to by a step, and by syncing to the fresh head. */
   readonly stepped?: number;
   readonly synced?: number;
+  readonly step?: () => Promise<boolean>;
 }
 
 /** Decides, everything being right unless `of` says otherwise. */
@@ -106,10 +107,12 @@ async function decided(of: Showing = {}): Promise<Decision> {
       syncTo: async () => {
         if (of.synced !== undefined) charter = charterOf(of.synced);
       },
-      step: async () => {
-        if (of.stepped !== undefined) charter = charterOf(of.stepped);
-        return of.stepped !== undefined;
-      },
+      step:
+        of.step ??
+        (async () => {
+          if (of.stepped !== undefined) charter = charterOf(of.stepped);
+          return of.stepped !== undefined;
+        }),
     },
     challenges: { use: (_, candidates) => candidates[0] as Uint8Array },
     appraiser: {
@@ -199,7 +202,8 @@ describe('a decision', () => {
     expect(await opened({ quorum: 3, signers: two, stepped: 2 })).toEqual([0, 1, 3]);
     const later = { quorum: 2, signers: two, synced: 3 };
     expect(await refused(later)).toBe('verification quorum-not-met');
-    const without = { quorum: 2, signers: ['insurer', 'bank'], stepped: 1 };
+    const step = () => Promise.reject(new Error('nothing to follow to'));
+    const without = { quorum: 2, signers: ['insurer', 'bank'], step };
     expect(await refused(without)).toBe('verification required-witness-missing');
   });
 
