@@ -34,12 +34,14 @@ async function run(change: Parameters<Stage['ports']>[0] = {}) {
   const id = systemRandom.bytes(16);
   const began = performance.now();
   const about = await stage.asked(task, id);
-  const error = await execute(stage.ports(change), about, () => undefined).then(
+  const warned: string[] = [];
+  const log = { info: () => undefined, warn: (event: string) => void warned.push(event) };
+  const error = await execute({ ...stage.ports(change), log }, about, () => undefined).then(
     () => undefined,
     (thrown: unknown) => thrown as CodedError,
   );
   const folded = stage.world.state.runs.get(toHex(id));
-  return { code: error?.code ?? 'none', error, folded, ms: performance.now() - began };
+  return { code: error?.code ?? 'none', error, folded, warned, ms: performance.now() - began };
 }
 
 /** Answers the second column's point for the first: a point of the curve, and the wrong one. */
@@ -162,6 +164,9 @@ describe('two keepers of three', () => {
     const { code, folded } = await run();
     expect(code).toBe('keepers-refused');
     expect(folded).toMatchObject({ status: 'failed', failure: 'policy-hidden' });
+    // Under the same key nobody would answer otherwise the second time.
+    const asked = keepers.map((keeper) => keeper.requests.filter((path) => path === '/v1/open'));
+    expect(asked.map(({ length }) => length)).toEqual([1, 1, 1]);
   });
 
   it('that are gone: too few, with the code', async () => {
@@ -190,6 +195,23 @@ it('a key that is dealt again in the middle is asked of who holds it then', asyn
       return partials.slice(1);
     };
   }
-  const { code, folded } = await run();
+  const { code, folded, warned } = await run();
   expect([code, folded?.status]).toEqual(['none', 'released']);
+  expect(warned).toContain('keys-dealt-again');
+});
+
+// The last one: nobody runs this task any more.
+it('a run that an owner declines in the middle ends with what keepers said', async () => {
+  const { world, shared } = stage;
+  let declined: Promise<unknown> | undefined;
+  for (const keeper of keepers) {
+    keeper.bendPartials = async () => {
+      declined ??= shared.lane.then(() =>
+        world.must(world.identity('insurer'), 'decline', { task, code: 'no' }),
+      );
+      await declined;
+      throw new CodedError('policy-hidden', 'policy', 'no');
+    };
+  }
+  expect((await run()).code).toBe('keepers-refused');
 });

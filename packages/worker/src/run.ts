@@ -160,8 +160,7 @@ async function obtain(
   } catch (error) {
     await crossed(ports);
     const rights = rightsOfJoin(ports.follower.state, toHex(start.join));
-    const same = !rights.ok || rights.epoch === start.rights.epoch;
-    if (same || !isCoded(error)) throw error;
+    if (!rights.ok || rights.epoch === start.rights.epoch) throw error;
     ports.log.warn('keys-dealt-again', { epoch: rights.epoch });
     const again = startKeys(ports, identity, { ...start, rights });
     return { ...(await obtainKeys(ports, identity, again, request)), rights };
