@@ -85,9 +85,9 @@ export function dealerNumber(state: FoldState, epoch: Epoch, seat: number): numb
   return epoch.dealers.find((number) => dealerJoin(state, epoch, number) === join);
 }
 
-/** Whether the node of this join signs with this key. */
-export function holds(state: FoldState, joinKey: string, signer: Uint8Array): boolean {
-  const join = state.joins.get(joinKey);
+/** Whether the node of this join, if there is one, signs with this key. */
+export function holds(state: FoldState, joinKey: string | undefined, signer: Uint8Array): boolean {
+  const join = state.joins.get(joinKey ?? '');
   return join !== undefined && equal(join.signer, signer);
 }
 
@@ -123,7 +123,8 @@ export function foldComplaint(state: FoldState, event: AdmittedEvent<'complaint'
   return undefined;
 }
 
-function isSame(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+/** Whether both are there and equal. */
+export function isSame(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
   return a !== undefined && b !== undefined && equal(a, b);
 }
 

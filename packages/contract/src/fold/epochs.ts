@@ -13,6 +13,7 @@ import {
   endEpoch,
   forgetDealings,
   holds,
+  isSame,
   noneForms,
 } from './epoch-ends.ts';
 import { activeEpochOf, charterOf } from './lookup.ts';
@@ -34,7 +35,7 @@ function formingSeat(
   if (epoch === undefined) return voided('epoch-unknown', key.slice(0, 16));
   const { seat } = event.body;
   const holder = phase === 'reveal' ? dealerJoin(state, epoch, seat) : epoch.joins[seat - 1];
-  if (holder === undefined || !holds(state, holder, event.signer)) {
+  if (!holds(state, holder, event.signer)) {
     return voided('seat-not-signer', `seat ${seat}`);
   }
   if (epoch.status !== 'forming') return voided('epoch-not-forming', epoch.status);
@@ -68,11 +69,9 @@ export function foldReveal(state: FoldState, event: AdmittedEvent<'reveal'>): Ve
   const { epoch } = at;
   const { seat, reveal } = event.body;
   if (epoch.reveals.has(seat)) return voided('seat-already-done', `seat ${seat} has revealed`);
-  const committed = epoch.commits.get(seat);
-  if (committed === undefined || event.commitHash === undefined) {
+  if (!isSame(epoch.commits.get(seat), event.commitHash)) {
     return voided('reveal-not-committed', `seat ${seat}`);
   }
-  if (!equal(committed, event.commitHash)) return voided('reveal-not-committed', `seat ${seat}`);
   const dealt = event.body.deals.length;
   if (dealt !== epoch.joins.length) {
     return voided('reveal-deals-count', `got ${dealt}, wanted ${epoch.joins.length}`);

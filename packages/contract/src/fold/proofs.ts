@@ -8,7 +8,7 @@
 import { equal, toHex } from '@cloister/core';
 import type { AdmittedEvent, AnyEvent } from '../events/event.ts';
 import { underGenesis } from './charter.ts';
-import { dealerJoin, holds } from './epoch-ends.ts';
+import { dealerJoin, holds, isSame } from './epoch-ends.ts';
 import { joinBySigner, memberByIdentity } from './lookup.ts';
 import type { Epoch, FoldState } from './state.ts';
 
@@ -50,15 +50,12 @@ function dealsNow(state: FoldState, event: AdmittedEvent<'reveal'>): boolean {
   const epoch = formingOf(state, event.body);
   if (epoch === undefined) return false;
   const { seat } = event.body;
-  const committed = epoch.commits.get(seat);
   return (
     epoch.phase === 'reveal' &&
     !epoch.reveals.has(seat) &&
     event.body.deals.length === epoch.joins.length &&
-    committed !== undefined &&
-    event.commitHash !== undefined &&
-    equal(committed, event.commitHash) &&
-    holds(state, dealerJoin(state, epoch, seat) ?? '', event.signer)
+    isSame(epoch.commits.get(seat), event.commitHash) &&
+    holds(state, dealerJoin(state, epoch, seat), event.signer)
   );
 }
 
@@ -66,5 +63,5 @@ function complainsNow(state: FoldState, event: AdmittedEvent<'complaint'>): bool
   const epoch = formingOf(state, event.body);
   if (epoch === undefined) return false;
   const { seat, against } = event.body;
-  return epoch.reveals.has(against) && holds(state, epoch.joins[seat - 1] ?? '', event.signer);
+  return epoch.reveals.has(against) && holds(state, epoch.joins[seat - 1], event.signer);
 }
