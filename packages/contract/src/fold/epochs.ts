@@ -126,7 +126,6 @@ function dissenters(epoch: Epoch): string[] {
     const what = `${toHex(transcript)}/${toHex(groupKey)}`;
     said.set(what, [...(said.get(what) ?? []), epoch.joins[seat - 1] as string]);
   }
-  if (said.size === 1) return [];
   const [most = [], next = []] = [...said.values()].sort((a, b) => b.length - a.length);
   return epoch.joins.filter((join) => most.length === next.length || !most.includes(join));
 }

@@ -57,6 +57,13 @@ describe('an epoch begins to form', () => {
     expect(world.state.epochs.get(toHex(id))?.phase).toBe('commit');
   });
 
+  it('in time, or nobody can agree to it any more', async () => {
+    const id = await propose('a', { joins: joins(), within: world.state.seq + 2 });
+    await tick('a');
+    await tick('b');
+    expect((await consent('b', id)).outcome).toMatchObject({ code: 'consent-unknown' });
+  });
+
   it('with deadlines from the clock of then, however long the members took', async () => {
     const id = await propose('a');
     for (const by of 'bcd') await consent(by, id);

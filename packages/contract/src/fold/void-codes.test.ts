@@ -636,6 +636,15 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
     },
   ],
   [
+    'seat-already-done',
+    async (s) => {
+      const f = await revealed(s);
+      const ack = { epoch: f.id, seat: 1, transcript: ID, groupKey: s.epoch.groupKey };
+      await f.world.must(signerOf(f, 1), 'ack', ack);
+      return f.world.put(signerOf(f, 1), 'ack', { ...ack, transcript: ID.map(() => 1) });
+    },
+  ],
+  [
     'reveal-not-committed',
     async (s) => {
       const f = await committed(s);
