@@ -61,13 +61,13 @@ describe('an accusation', () => {
     expect(outcome).toMatchObject({ code: 'seat-not-signer' });
   });
 
-  it.each([
-    ['the reveal of another dealer', {}],
-    ['a reveal that nobody committed to', { commit: ID }],
-  ])('that is upheld over %s convicts its author', async (_what, reveals) => {
+  it.each<[string, object, Uint8Array[]]>([
+    ['the reveal of another dealer', {}, [ID]],
+    ['a reveal that nobody committed to', { commit: ID }, []],
+  ])('that is upheld over %s convicts its author', async (_what, reveals, commits) => {
     const { world, id, epoch, reveal, signers, joins } = await committed();
     await reveal(1);
-    epoch.commits.clear();
+    epoch.commits = new Map(commits.map((commit) => [1, commit]));
     const body = { epoch: id, seat: 2, against: 1, complaint: ID };
     const judged = { deal: ID, recipientKey: ID, reason: 'deal-invalid', ...reveals };
     const event = { kind: 'complaint', body, signer: signers[1].key, upheld: true, judged };
