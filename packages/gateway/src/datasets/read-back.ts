@@ -5,7 +5,7 @@
 // Invariant: what was opened again is gone when it ends, however it does.
 import { open, rm } from 'node:fs/promises';
 import { decryptProjection, fileSink, fileSource, masterKeys } from '@cloister/parquet-crypto';
-import { type Converted, compareText } from '../ingest/index.ts';
+import { type Converted, compareParquet, compareText } from '../ingest/index.ts';
 import type { VaultEntry } from '../vault.ts';
 
 /** A file as its owner sent it, and how it was read. */
@@ -14,7 +14,6 @@ export interface Source extends Converted {
 }
 
 /**
- * Does nothing for Parquet, whose values are copied by the engine that reads them everywhere.
  * @throws CodedError `value-changed`, `input-changed`, `conversion-failed` and those of decryption
  */
 export async function readBack(
@@ -24,11 +23,12 @@ export async function readBack(
 ): Promise<void> {
   const { entry, aadPrefix, source } = of;
   const { upload, reading, columns } = source;
-  if (reading === undefined) return;
   const opened = `${encrypted}.opened`;
   try {
     await openAgain(encrypted, opened, { entry, aadPrefix, columns });
-    await compareText({ source: upload, reading, parquet: opened, columns, onRows });
+    const request = { source: upload, parquet: opened, columns, onRows };
+    if (reading === undefined) await compareParquet(request);
+    else await compareText({ ...request, reading });
   } finally {
     await rm(opened, { force: true });
   }

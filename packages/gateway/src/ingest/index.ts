@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the rest of the gateway uses of ingest: look at a file first, then convert it.
+export { compareParquet } from './compare/compare-parquet.ts';
 export { compareText } from './compare/compare-text.ts';
 export { type Converted, type ConvertOptions, convertToParquet } from './convert.ts';
 export { type InspectOptions, inspectInput } from './inspect.ts';

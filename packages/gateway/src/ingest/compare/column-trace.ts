@@ -27,7 +27,8 @@ export class ColumnTrace {
       this.nulls += 1;
       this.#mix(ABSENT);
     } else if (typeof value === 'number') {
-      double[0] = value;
+      // One of the many that are no number stands for all.
+      double[0] = Number.isNaN(value) ? Number.NaN : value;
       this.#mix(words[0] as number);
       this.#mix(words[1] as number);
     } else {

@@ -8,56 +8,56 @@ import type { EngineValue } from '../duck.ts';
 
 export type Form = string | number;
 
-/** How a column of a type is compared. */
-export interface Forms {
+/** How a column is compared whose source has values of `T`. */
+export interface Forms<T = string> {
   /** What the engine is asked for, of the quoted name of the column. */
   readonly ask: (column: string) => string;
   readonly ofEngine: (value: EngineValue) => Form;
-  readonly ofText: (text: string) => Form;
+  readonly ofSource: (value: T) => Form;
 }
 
-const asIs = (column: string) => column;
-const asText = (column: string) => `CAST(${column} AS VARCHAR)`;
+export const asIs = (column: string) => column;
+export const asText = (column: string) => `CAST(${column} AS VARCHAR)`;
 
-/** Text on both sides, in the form that `ofText` gives it. */
-function byText(ofText: (text: string) => Form): Forms {
-  return { ask: asText, ofEngine: (value) => ofText(String(value)), ofText };
+/** Text on both sides, in the form that `form` gives it. */
+function byText(form: (text: string) => Form): Forms {
+  return { ask: asText, ofEngine: (value) => form(String(value)), ofSource: form };
 }
 
 const NUMBERS: Forms = {
   ask: asIs,
   ofEngine: (value) => value as number,
-  ofText: Number,
+  ofSource: Number,
 };
 const INTEGERS: Forms = {
   ask: asIs,
   ofEngine: (value) => (typeof value === 'number' ? value : safe(value as bigint)),
-  ofText: exactNumber,
+  ofSource: exactNumber,
 };
 const MICROSECONDS: Forms = {
   ask: (column) => `epoch_us(${column})`,
   ofEngine: (value) => safe(value as bigint),
-  ofText: (text) => micros(text, false),
+  ofSource: (text) => micros(text, false),
 };
 
 /** The forms of a column of this type. */
 export function formsOf(type: string): Forms {
   if (type === 'DOUBLE') return NUMBERS;
-  if (type === 'FLOAT') return { ...NUMBERS, ofText: (text) => Math.fround(Number(text)) };
+  if (type === 'FLOAT') return { ...NUMBERS, ofSource: (text) => Math.fround(Number(text)) };
   if (type === 'BOOLEAN') return byText((text) => text.toLowerCase());
   if (type === 'UUID') return byText((text) => text.toLowerCase().replaceAll('-', ''));
   if (/^U?(?:TINY|SMALL|BIG)INT$|^U?INTEGER$/.test(type)) return INTEGERS;
   if (type.startsWith('DECIMAL')) return byText(exactNumber);
   if (type === 'TIMESTAMP_NS') return byText(time);
   if (type === 'TIMESTAMP WITH TIME ZONE') {
-    return { ...MICROSECONDS, ofText: (text) => micros(text, true) };
+    return { ...MICROSECONDS, ofSource: (text) => micros(text, true) };
   }
   if (type.startsWith('TIMESTAMP')) return MICROSECONDS;
   if (/^(?:DATE|TIME)/.test(type)) return byText(time);
-  return { ask: asIs, ofEngine: String, ofText: (text) => text };
+  return { ask: asIs, ofEngine: String, ofSource: (text) => text };
 }
 
-function safe(value: bigint): Form {
+export function safe(value: bigint): Form {
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : `${value}e0`;
 }
@@ -68,7 +68,7 @@ const NUMBER = /^([+-]?)0*(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,4}))?$/;
 const TOLD_APART = 15;
 
 /** A number where it is a safe integer or of few digits; else its digits and power of ten. */
-function exactNumber(text: string): Form {
+export function exactNumber(text: string): Form {
   if (SHORT.test(text)) return Number(text) + 0;
   const match = NUMBER.exec(text);
   if (match === null || !/\d/.test(text)) return `not a number: ${text}`;
@@ -87,7 +87,7 @@ function exactNumber(text: string): Form {
 }
 
 /** Without `T`, with seconds, without zeros at their end; a day alone where it has no hours. */
-function time(text: string): string {
+export function time(text: string): string {
   const match = /^(\d{4,6}-\d\d-\d\d)?[T ]?(?:(\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?)?$/.exec(text);
   const [, day = '', hours = '00:00', seconds = '00', fraction = ''] = match ?? [];
   if (match === null || text.length < 5) return `not a time: ${text}`;

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// The forms of values as a Parquet file stores them (parquet-format LogicalTypes.md), by leaf.
+import { fromUtf8, toHex } from '@cloister/core';
+import type { LeafColumn } from '@cloister/parquet-crypto';
+import type { EngineValue } from '../duck.ts';
+import type { Stored } from './parquet-values.ts';
+import { asIs, asText, exactNumber, type Form, type Forms, safe, time } from './value-form.ts';
+
+type StoredForms = Forms<NonNullable<Stored>>;
+
+const ofEngineNumber = (value: EngineValue): Form =>
+  typeof value === 'bigint' ? safe(value) : Number(value);
+const numbers = (ofSource: (value: NonNullable<Stored>) => Form, ask = asIs): StoredForms => ({
+  ask,
+  ofEngine: ofEngineNumber,
+  ofSource,
+});
+const whole = (value: NonNullable<Stored>): Form =>
+  typeof value === 'bigint' ? safe(value) : Number(value);
+const big = (value: NonNullable<Stored>): bigint => BigInt(value as bigint | number);
+const bytes = (value: NonNullable<Stored>): Uint8Array => value as Uint8Array;
+const microseconds = (column: string) => `epoch_us(${column})`;
+
+const TEXT: StoredForms = {
+  ask: asText,
+  ofEngine: String,
+  ofSource: (value) => fromUtf8(bytes(value)),
+};
+const BYTES: StoredForms = {
+  ask: (column) => `lower(hex(${column}))`,
+  ofEngine: String,
+  ofSource: (value) => toHex(bytes(value)),
+};
+const UUID: StoredForms = { ...BYTES, ask: (c) => `replace(${asText(c)}, '-', '')` };
+
+const BY_LOGICAL: Readonly<Record<string, StoredForms>> = {
+  STRING: TEXT,
+  ENUM: TEXT,
+  JSON: TEXT,
+  BSON: BYTES,
+  UUID,
+  FLOAT16: numbers((value) => half(bytes(value))),
+  DATE: numbers(whole, (column) => `${column} - DATE '1970-01-01'`),
+  UINT_32: numbers((value) => Number(value) >>> 0),
+  UINT_64: numbers((value) => safe(BigInt.asUintN(64, big(value)))),
+  ...daytimes('MILLIS', 3),
+  ...daytimes('MICROS', 6),
+  ...daytimes('NANOS', 9),
+  ...moments('MILLIS', (value) => value * 1_000n),
+  ...moments('MICROS', (value) => value),
+  'TIMESTAMP(NANOS,UTC)': numbers((value) => safe(cut(big(value))), microseconds),
+  'TIMESTAMP(NANOS,LOCAL)': numbers(whole, (column) => `epoch_ns(${column})`),
+};
+
+/** How a column of this leaf is compared, where it has kept its type. */
+export function formsOfLeaf({ logicalType, physicalType }: LeafColumn): StoredForms {
+  if (logicalType?.startsWith('DECIMAL')) return decimal(logicalType);
+  const known = logicalType === undefined ? undefined : BY_LOGICAL[logicalType];
+  if (known !== undefined) return known;
+  if (physicalType === 'INT96') return numbers((value) => safe(cut(big(value))), microseconds);
+  if (physicalType === 'BOOLEAN') return numbers(Number, (column) => `CAST(${column} AS INTEGER)`);
+  return physicalType.endsWith('BYTE_ARRAY') ? BYTES : numbers(whole);
+}
+
+/** Nanoseconds as the microseconds that they are in, towards the past. */
+function cut(nanoseconds: bigint): bigint {
+  const rest = ((nanoseconds % 1_000n) + 1_000n) % 1_000n;
+  return (nanoseconds - rest) / 1_000n;
+}
+
+/** Whether something of a value is cut: a column that counts nanoseconds. */
+export function isCut(value: NonNullable<Stored>): boolean {
+  return big(value) % 1_000n !== 0n;
+}
+
+function decimal(type: string): StoredForms {
+  const scale = /,(\d+)\)$/.exec(type)?.[1] ?? '0';
+  const unscaled = (value: NonNullable<Stored>): bigint =>
+    value instanceof Uint8Array ? signed(value) : big(value);
+  return {
+    ask: asText,
+    ofEngine: (value) => exactNumber(String(value)),
+    ofSource: (value) => exactNumber(`${unscaled(value)}e-${scale}`),
+  };
+}
+
+/** Two's complement, the highest byte first. */
+function signed(value: Uint8Array): bigint {
+  if (value.length === 0) return 0n;
+  return BigInt.asIntN(8 * value.length, BigInt(`0x${toHex(value)}`));
+}
+
+function daytimes(unit: string, digits: number): Record<string, StoredForms> {
+  const forms: StoredForms = {
+    ask: asText,
+    ofEngine: (value) => time(String(value)),
+    ofSource: (value) => time(daytime(big(value), digits)),
+  };
+  return { [`TIME(${unit},LOCAL)`]: forms, [`TIME(${unit},UTC)`]: forms };
+}
+
+function daytime(units: bigint, digits: number): string {
+  const second = 10n ** BigInt(digits);
+  const [seconds, rest] = [Number(units / second), String(units % second)];
+  const two = (value: number) => String(value).padStart(2, '0');
+  const clock = [Math.floor(seconds / 3_600), Math.floor(seconds / 60) % 60, seconds % 60];
+  return `${clock.map(two).join(':')}.${rest.padStart(digits, '0')}`;
+}
+
+function moments(unit: string, toMicros: (value: bigint) => bigint): Record<string, StoredForms> {
+  const forms = numbers((value) => safe(toMicros(big(value))), microseconds);
+  return { [`TIMESTAMP(${unit},LOCAL)`]: forms, [`TIMESTAMP(${unit},UTC)`]: forms };
+}
+
+/** IEEE 754 binary16, the lowest byte first. */
+function half(value: Uint8Array): number {
+  const word = (value[0] as number) | ((value[1] as number) << 8);
+  const sign = word >> 15 === 0 ? 1 : -1;
+  const exponent = (word >> 10) & 31;
+  const fraction = word & 1_023;
+  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  return sign * (1_024 + fraction) * 2 ** (exponent - 25);
+}
