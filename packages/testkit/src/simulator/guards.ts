@@ -36,6 +36,7 @@ export const GUARDS = {
   'open-amendments': 'one amendment in force ends all that were open',
   'signature-names': 'a signature is under the amendment that it names',
   'receipt-run': 'a receipt counts for the run that it names',
+  'receipt-epoch': 'a receipt counts under the key that it was opened with',
   'receipt-signature': 'a receipt counts as it was signed',
   'receipt-columns': 'no column counts that a receipt does not have',
   'receipt-seat': 'who signed a receipt holds its seat',

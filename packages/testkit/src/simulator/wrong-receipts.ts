@@ -44,6 +44,9 @@ interface Record {
 }
 
 const OPENED = [1];
+/** For the next key, should there be one. */
+const LOOK_MS = 400;
+const LOOKS = 40;
 
 const WAYS: Readonly<{ [guard: string]: (given: Given) => Record | undefined }> = {
   'receipt-run': ({ receipts, other }) => ({
@@ -88,6 +91,15 @@ const WAYS: Readonly<{ [guard: string]: (given: Given) => Record | undefined }> 
   'receipts-few': ({ receipts: [first], opened }) => {
     return first && { of: opened, receipts: [first.bytes] };
   },
+  // A keeper vouches for what it did not open, beside those that opened something else.
+  vouched: ({ stage, receipts, other }) => {
+    const rogue = receipts.find(({ signer }) => !stage.honestKeepers.has(toHex(signer)));
+    if (rogue === undefined) return undefined;
+    const { bytes: _, signer: __, ...said } = rogue;
+    const word = bySeat(stage, { ...said, ...aboutRun(other) });
+    const signed = receipts.map((receipt) => (receipt === rogue ? word : receipt.bytes));
+    return { of: other, receipts: signed };
+  },
   'another epoch': ({ stage, receipts, opened }) => {
     const { activeEpoch, epochs } = stage.world.state;
     const failed = [...epochs.keys()].find((key) => key !== activeEpoch);
@@ -95,6 +107,17 @@ const WAYS: Readonly<{ [guard: string]: (given: Given) => Record | undefined }> 
     const named = receipts.map((receipt) => altered(stage, receipt, { epoch }));
     return { of: opened, epoch, receipts: named };
   },
+};
+
+/** What was opened under one key, as if it had been under the next. */
+const LATER: (typeof WAYS)[string] = ({ stage, receipts, opened }) => {
+  const epoch = fromHexKey(stage.world.state.activeEpoch ?? '');
+  return {
+    of: opened,
+    epoch,
+    receipts: receipts.map(({ bytes }) => bytes),
+    repair: (receipt) => ({ ...receipt, epoch }),
+  };
 };
 
 /** One part as it might serve somebody. */
@@ -122,16 +145,21 @@ export async function recordWrongly(
   });
   const given = { stage, ...of, receipts: (await Promise.all(read)).flat() };
   if (given.receipts.length === 0) return;
-  for (const [way, record] of Object.entries(WAYS)) {
-    const made = record(given);
-    if (made === undefined) continue;
-    stage.network.count(`receipts: ${way}`);
-    await put(given, way, made);
+  for (const [way, record] of Object.entries(WAYS)) await put(given, way, record(given));
+  const { network, world } = stage;
+  const { state } = world;
+  const before = state.activeEpoch;
+  for (let looks = 0; state.activeEpoch === before || state.activeEpoch === null; looks++) {
+    if (looks === LOOKS) return;
+    await network.sleep(LOOK_MS);
   }
+  await put(given, 'receipt-epoch', LATER(given));
 }
 
-async function put(given: Given, way: string, record: Record): Promise<void> {
+async function put(given: Given, way: string, record: Record | undefined): Promise<void> {
+  if (record === undefined) return;
   const { stage } = given;
+  stage.network.count(`receipts: ${way}`);
   const { world, shared } = stage;
   const receipts = await Promise.all(record.receipts);
   const body = await usage(given, record, receipts);
