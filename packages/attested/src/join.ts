@@ -97,11 +97,20 @@ function checkLength(digest: Uint8Array, got: number): void {
 }
 
 /** Whether the charter has a place for such a node: what it has none for, the ledger holds void. */
-function checkPlace({ role, charter, environment: id, operator }: JoinFacts, ports: JoinPorts) {
-  const { tee } = ports.attester;
+export function hasPlace(
+  { charter, role, environment: id, operator }: PlaceFacts,
+  tee: Attester['tee'],
+): boolean {
   const environment = environmentById(charter, id);
   const known = operatorById(charter, operator) !== undefined;
-  if (known && environment?.role === role && environment.tee === tee) return;
+  return known && environment?.role === role && environment.tee === tee;
+}
+
+type PlaceFacts = Pick<JoinFacts, 'charter' | 'role' | 'environment' | 'operator'>;
+
+function checkPlace(facts: JoinFacts, { attester: { tee } }: JoinPorts): void {
+  if (hasPlace(facts, tee)) return;
+  const { role, environment: id } = facts;
   const message = `the charter has no ${role} environment '${id}' of ${tee}, or no such operator`;
   throw attestedError('environment-mismatch', message);
 }

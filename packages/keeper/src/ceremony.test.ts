@@ -15,7 +15,7 @@ import {
   sealDeal,
 } from '@cloister/threshold/node';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { Committee, hardwareOf, KEEPER_PROGRAM, OPERATORS, until } from '../testing/committee.ts';
+import { Committee, hardwareOf, OPERATORS, until } from '../testing/committee.ts';
 import { MemoryLedger } from '../testing/ledger.ts';
 import { addDataset, joinTask, openWith, proposeTask } from '../testing/task.ts';
 import { Ceremony } from './ceremony.ts';
@@ -350,32 +350,6 @@ describe('gateways', () => {
       cause: { code: 'quorum-not-met' },
     });
     expect(keeper.follower.size).toBe(0);
-  });
-});
-
-describe('a keeper that cannot join', () => {
-  it('says so when the charter has no place for it', async () => {
-    const committee = await create();
-    const keeper = committee.keeper('bank', { options: { environment: 'keeper-sgx' } });
-    await expect(keeper.start()).rejects.toMatchObject({ code: 'environment-mismatch' });
-    const stranger = committee.keeper('bank', { options: { operator: 'stranger' } });
-    await expect(stranger.start()).rejects.toMatchObject({ code: 'environment-mismatch' });
-  });
-
-  it('says so when its operator does not sign', async () => {
-    const committee = await create();
-    const keeper = committee.keeper('bank', { options: { operator: 'hospital' } });
-    await expect(keeper.start()).rejects.toMatchObject({ code: 'join-refused' });
-  });
-
-  it('says so when the ledger holds its join void', async () => {
-    const committee = await create();
-    const hardware = { ...hardwareOf('optee', KEEPER_PROGRAM), hardware: new Uint8Array(32) };
-    const keeper = committee.keeper('bank', { duties: { hardware } });
-    await expect(keeper.start()).rejects.toMatchObject({
-      code: 'join-void',
-      message: expect.stringContaining('join-hardware-not-enrolled'),
-    });
   });
 });
 

@@ -18,6 +18,8 @@ import {
   errorFields,
   followUntil,
   generateTlsKey,
+  hasPlace,
+  isPassing,
   keepOn,
   makeJoin,
   pause,
@@ -54,6 +56,8 @@ import { Prefetch } from './prefetch.ts';
 
 const POLL_MS = 1_000;
 const IDLE_MS = 25;
+/** How long it waits for its place in the charter. */
+const PLACE_MS = 10_000;
 const MAX_DECISIONS = 4_096;
 
 export interface KeeperOptions {
@@ -160,6 +164,7 @@ export class Keeper {
     const inForce = () => this.follower.state.charter !== null;
     const first = 'a cosigned checkpoint with the charter in force';
     await followUntil(first, this.follower, bounds, inForce);
+    await this.#untilPlaced();
     const { charter, note } = this.follower;
     const hpke = this.#hpke.publicKey;
     const facts = {
@@ -179,6 +184,25 @@ export class Keeper {
     this.#take(id);
     log.info('joined', { join: toHex(id), environment: this.#options.environment });
     this.#loop = this.#run();
+  }
+
+  /**
+   * The head that was shown first may be older than the amendment which made this keeper's place:
+   * waits for it a while. Without it the join is refused here, with what was wanted.
+   */
+  async #untilPlaced(): Promise<void> {
+    const { timers, attester } = this.#ports;
+    const { operator, environment, patienceMs } = this.#options;
+    const of = { role: 'keeper', operator, environment } as const;
+    const placed = () => hasPlace({ ...of, charter: this.follower.charter }, attester.tee);
+    if (placed()) return;
+    const { signal } = this.#stopping;
+    const bounds = { timers, signal, patienceMs: Math.min(patienceMs, PLACE_MS) };
+    try {
+      await followUntil('a charter with a place for this keeper', this.follower, bounds, placed);
+    } catch (error) {
+      if (!isPassing(error) || isCoded(error, 'node-stopping')) throw error;
+    }
   }
 
   #take(id: Uint8Array): void {

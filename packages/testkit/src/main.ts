@@ -7,7 +7,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { ADVERSARIES, type Adversary } from './simulator/adversaries.ts';
-import { GUARD_NAMES } from './simulator/guards.ts';
+import { ATTACKERS, GUARD_NAMES, type Guard } from './simulator/guards.ts';
 import { ATTACKS, simulate, verdict } from './simulator/simulate.ts';
 import { add, type Counts, countsOf, KINDS, lines, NOTHING } from './simulator/tally.ts';
 
@@ -132,7 +132,8 @@ async function mutants(from: number, guards: readonly string[], jobs: number): P
 
 async function hunt(guard: string, from: number): Promise<string | undefined> {
   for (let seed = from; seed < from + MUTANT_SEEDS; seed++) {
-    const [first] = (await simulate(seed, guard)).violations;
+    const attacker = adversary ?? ATTACKERS[guard as Guard];
+    const [first] = (await simulate(seed, guard, attacker)).violations;
     if (first !== undefined) return `caught by seed ${seed}, ${first}`;
   }
   return undefined;

@@ -47,6 +47,12 @@ export class CharterChecks {
     return 'it runs where the owner of the data never agreed that any may';
   }
 
+  /** Nor is the key of that data dealt to a seat that its owner has not signed for. */
+  dealt(epoch: Uint8Array): void {
+    if (!this.#stage.unagreedEpochs.has(toHex(epoch))) return;
+    this.#stage.violate('a share was dealt where the owner of the data never agreed that any may');
+  }
+
   #said(event: AnyEvent, { status }: Outcome): void {
     if (status === 'void') return;
     const by = [event.signer, ...('operator' in event && event.operator ? [event.operator] : [])];

@@ -78,6 +78,7 @@ export class Checker {
   /** "A joiner whose measurement, version, TCB or debug flag is not the charter's gets no deal." */
   #dealt({ body }: AdmittedEvent<'reveal'>): void {
     const { world, sound } = this.#stage;
+    this.#charters.dealt(body.epoch);
     const { joins } = world.state.epochs.get(toHex(body.epoch)) ?? { joins: [] };
     const signers = joins.map((key) =>
       toHex(world.state.joins.get(key)?.signer ?? new Uint8Array()),

@@ -2,6 +2,8 @@
 // The guards that `--mutants` switches off, one at a time and in every node, and what stands behind
 // each name. How a wrapper in this folder switches each off: mutants.ts, rogue.ts and the nodes'
 // files. Nothing that ships can be told to skip a check.
+import type { Adversary } from './adversaries.ts';
+
 export const GUARDS = {
   // A keeper's decision to open (keeper/open.ts).
   freshness: 'the note holds a challenge that this keeper drew for this join and never saw used',
@@ -29,6 +31,7 @@ export const GUARDS = {
   withdrawal: 'nothing opens what its owner has withdrawn',
   engine: 'a join needs the engine of its task',
   'owner-acceptance': 'what a charter gained touches no data whose owner has not signed for it',
+  'seat-acceptance': 'no seat gets a running key that an owner under it has not signed for',
   standing: 'a join is good as long as the newest charter has its place',
   'departed-member': 'who an amendment took away is a member no more',
   'named-keys': 'keys that another has named, and not proved, shut nobody out',
@@ -67,7 +70,7 @@ export const GUARDS = {
   blame: 'wrong answers are told from right ones by their proofs',
 } as const satisfies Readonly<Record<string, string>>;
 
-type Guard = keyof typeof GUARDS;
+export type Guard = keyof typeof GUARDS;
 
 /** Those that are one refusal of a guarded source, by its name in `npm run guards -- --list`. */
 export const REFUSALS: Readonly<Partial<Record<Guard, string>>> = {
@@ -87,6 +90,20 @@ export const REFUSALS: Readonly<Partial<Record<Guard, string>>> = {
   debug: 'contract/reading/appraise-join.ts JoinAppraiser.#policy debug',
   'report-data': 'contract/reading/appraise-join.ts JoinAppraiser.#policy reportData',
   'uses-again': 'contract/openings/planned-again.ts planSame uses-differ',
+};
+
+/** Who reaches it, where few seeds do by themselves: called by name when the mutant is hunted. */
+export const ATTACKERS: Readonly<Partial<Record<Guard, Adversary>>> = {
+  'owner-acceptance': 'widens-over-owner',
+  'seat-acceptance': 'widens-over-owner',
+  standing: 'goes-on',
+  'departed-member': 'goes-on',
+  'named-keys': 'squats-keys',
+  'amend-before': 'replays-signatures',
+  'open-amendments': 'replays-signatures',
+  'signature-names': 'replays-signatures',
+  'retired-keys': 'retired-witnesses',
+  'handover-quorum': 'retired-witnesses',
 };
 
 export const GUARD_NAMES = Object.keys(GUARDS) as readonly Guard[];

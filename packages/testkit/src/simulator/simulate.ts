@@ -262,6 +262,7 @@ class Play {
       stage,
       gateways: this.#gateways,
       keepers: () => this.#committee.addresses(),
+      keeper: (operator) => this.#committee.extra(operator),
       release: (name, of, at) => this.#release(name, of, at),
       task: (of) => addTask(stage, dataset, of),
     });

@@ -96,6 +96,8 @@ export class Stage {
   readonly wantedCharters = new Set<string>();
   /** Signing keys of nodes that run where the data's owner has not agreed that any may. */
   readonly unagreed = new Set<string>();
+  /** Epochs with a seat that an owner of data under their key has not agreed to. */
+  readonly unagreedEpochs = new Set<string>();
   /** Members whose witness has its second key. */
   readonly rotated = new Set<string>();
   /** How many entries each node has folded. */

@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // Guards of the fold about charters, off in a node: it folds another event than the ledger has, or
 // remembers what the fold forgets. The rest of mutants is mutants.ts's.
-import type { AdmittedEvent, Amendment, AnyEvent, FoldState } from '@cloister/contract';
+import type { AdmittedEvent, Amendment, AnyEvent, EventKind, FoldState } from '@cloister/contract';
 import { equal, fromHex, toHex } from '@cloister/core';
 import type { Stage } from '../stage.ts';
 
 /** Newer than any charter. */
 const ALL_VERSIONS = 1_000;
+/** Kinds by which seats get the key. */
+const SEATING: ReadonlySet<EventKind> = new Set(['epoch', 'consent', 'tick']);
+/** What members have really accepted, while a state has it otherwise. */
+const before = new WeakMap<FoldState, ReadonlyMap<string, number>>();
 const open = new WeakMap<Stage, Map<string, Amendment>>();
 
 /** The event as a node without one of these guards takes it; it may change the node's state. */
 export function withoutGuard(stage: Stage, state: FoldState, event: AnyEvent): AnyEvent {
   const { charter, charterDigest } = state;
   if (charter === null || charterDigest === null) return event;
-  if (stage.off('owner-acceptance')) {
-    for (const { id } of charter.members) state.accepted.set(id, ALL_VERSIONS);
-  }
+  if (stage.off('owner-acceptance')) acceptAll(state);
+  if (stage.off('seat-acceptance')) acceptSeats(state, event);
   if (event.kind === 'join' && stage.off('named-keys')) return unlessNamed(event, state);
   if (event.kind === 'amend') {
     if (stage.off('amend-before')) return onto(event, { charter, charterDigest });
@@ -26,6 +29,19 @@ export function withoutGuard(stage: Stage, state: FoldState, event: AnyEvent): A
     if (stage.off('signature-names')) return forNewest(event, state);
   }
   return event;
+}
+
+function acceptAll({ accepted, charter }: FoldState): void {
+  for (const { id } of charter?.members ?? []) accepted.set(id, ALL_VERSIONS);
+}
+
+/** Everybody has accepted everything as long as it is about who holds the key. */
+function acceptSeats(state: FoldState, event: AnyEvent): void {
+  for (const [id, version] of before.get(state) ?? []) state.accepted.set(id, version);
+  before.delete(state);
+  if (!SEATING.has(event.kind)) return;
+  before.set(state, new Map(state.accepted));
+  acceptAll(state);
 }
 
 /** A join that names what another has named is nobody's. */

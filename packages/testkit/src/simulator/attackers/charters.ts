@@ -6,6 +6,7 @@ import { toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { namedBytes } from '../../world/index.ts';
 import type { Gateway } from '../gateways.ts';
+import type { KeeperNode } from '../keeper-node.ts';
 import { eventId, type Place, type Stage } from '../stage.ts';
 import type { addTask } from '../tasks.ts';
 import type { Task } from '../truth.ts';
@@ -18,6 +19,8 @@ export interface Scene {
   readonly gateways: readonly Gateway[];
   /** Addresses of keepers, as they are when they are asked. */
   readonly keepers: () => readonly string[];
+  /** A keeper of this operator, beside those of the seats. */
+  keeper(operator: string): KeeperNode;
   /** An honest task, until the real worker has released its result. */
   release(name: string, task?: Parameters<typeof addTask>[2], at?: Partial<Place>): Promise<void>;
   task(change?: Parameters<typeof addTask>[2]): Promise<Task>;
