@@ -7,8 +7,8 @@
 // knows have signed (handover.ts); a gateway's word about a charter is worth nothing.
 //
 // Invariants: `state` is the fold of exactly the first `size` entries of the tree; it moves only
-// forward, and never past a signed head; one extension runs at a time. Where a peer's entries give
-// another root, they are dropped and the next peer is asked.
+// forward, and never past a signed head; one extension runs at a time, and waits for nobody: entries
+// are fetched before. Where a peer's entries give another root, they are dropped.
 
 import { type CodedError, type CryptoPort, equal, isCoded, Lane } from '@cloister/core';
 import { leafHash, logOrigin, MerkleTree, type TreeHead, verifyCheckpoint } from '@cloister/tlog';
@@ -23,6 +23,8 @@ import { type Crossing, mayHandOver, verifyHandover, witnessesOf } from './hando
 import { Turns } from './turns.ts';
 
 const PAGE = 500;
+/** How long a peer may take to have entries of a head that somebody else has shown. */
+const LAGGING_MS = 2_000;
 
 /** A gateway, as far as a follower needs one; api's `GatewayClient` is one over HTTP. */
 export interface CheckpointedPeer {
@@ -51,7 +53,6 @@ interface Trial {
 
 export class CheckpointFollower {
   readonly #crypto: CryptoPort;
-  readonly #peers: readonly CheckpointedPeer[];
   readonly #genesis: Uint8Array;
   readonly #founding: CharterBody;
   readonly #admission: Admission;
@@ -61,7 +62,10 @@ export class CheckpointFollower {
   #note: string | undefined;
   /** Set where the charter asks for rules that are not known here: nothing is followed any more. */
   #ended: CodedError | undefined;
+  /** One at a time changes the state. */
   readonly #lane = new Lane();
+  /** One at a time follows what a peer shows: many who ask do not make as many fetch the same. */
+  readonly #following = new Lane();
   #hear: (event: AnyEvent) => void = () => {};
   readonly #turns: Turns<CheckpointedPeer>;
   /** How far entries have been read, whether they were believed or not. */
@@ -77,7 +81,6 @@ export class CheckpointFollower {
     admission?: Admission;
   }) {
     this.#crypto = options.crypto;
-    this.#peers = options.peers;
     this.#turns = new Turns(options.peers);
     this.#genesis = options.genesis;
     this.#state = emptyState(options.genesis);
@@ -156,8 +159,19 @@ export class CheckpointFollower {
    * be one of its own past. @throws CodedError `ledger-history-mismatch`, `ledger-unreachable`
    */
   async syncTo(head: TreeHead): Promise<void> {
+    if (head.size <= this.size) return this.#lane.run(async () => this.#assertPast(head));
     const { ready, resting } = this.#turns.next();
-    await this.#lane.run(() => this.#extend(head, [...ready, ...resting]));
+    let last: CodedError | undefined;
+    for (const peer of [...ready, ...resting]) {
+      try {
+        return await this.#extend(head, peer, { waitMs: LAGGING_MS });
+      } catch (error) {
+        if (!isCoded(error)) throw error;
+        this.#turns.failed(peer);
+        last = error;
+      }
+    }
+    throw last ?? noGateway();
   }
 
   async #follow(peer: CheckpointedPeer): Promise<boolean> {
@@ -169,8 +183,9 @@ export class CheckpointFollower {
       if (!isCoded(error, 'quorum-not-met') || !(await this.#cross(peer))) throw error;
       return this.#verified(note);
     });
-    const others = this.#peers.filter((other) => other !== peer);
-    await this.#lane.run(() => this.#extend(head, [peer, ...others]));
+    // Who shows a head has what leads to it; the others are asked for theirs.
+    const by = this.charter.version;
+    await this.#following.run(() => this.#extend(head, peer, { waitMs: 0, by }));
     if (head.size === this.size) this.#note = note;
     return head.size > before;
   }
@@ -186,23 +201,26 @@ export class CheckpointFollower {
 
   /** Crosses as many changes of witnesses as the peer has handovers for; answers whether any. */
   async #cross(peer: CheckpointedPeer): Promise<boolean> {
-    const from = this.charter.version;
-    for (const note of await peer.handovers(from)) {
-      await this.#lane.run(() => this.#crossBy(note, peer));
+    const { version } = this.charter;
+    for (const note of await peer.handovers(version)) {
+      await this.#following.run(() => this.#crossBy(note, peer));
     }
-    return this.charter.version > from;
+    return this.charter.version > version;
   }
 
   async #crossBy(note: string, peer: CheckpointedPeer): Promise<void> {
     const [crypto, genesis] = [this.#crypto, this.#genesis];
-    const about = { genesis, before: this.charter };
-    const head = await mayHandOver(crypto, note, about);
-    if (head === undefined || head.size <= this.size) return;
-    const entries = await this.#fetch(peer, this.size, head.size);
-    const crossing = await this.#crossingIn(entries);
-    if (crossing === undefined) return;
-    const sure = await verifyHandover(crypto, note, { genesis, crossing });
-    await this.#accept(entries, sure);
+    const head = await mayHandOver(crypto, note, { genesis, before: this.charter });
+    const from = this.size;
+    if (head === undefined || head.size <= from) return;
+    const entries = await this.#fetch(peer, { from, to: head.size, waitMs: 0 });
+    await this.#lane.run(async () => {
+      // Somebody else has brought it on meanwhile: the next time goes on from there.
+      if (this.size !== from) return;
+      const crossing = await this.#crossingIn(entries);
+      if (crossing === undefined) return;
+      await this.#accept(entries, await verifyHandover(crypto, note, { genesis, crossing }));
+    });
   }
 
   /** The first change of witnesses that these entries make, folded on a copy. */
@@ -219,25 +237,24 @@ export class CheckpointFollower {
     return undefined;
   }
 
-  async #extend(head: TreeHead, peers: readonly CheckpointedPeer[]): Promise<void> {
-    if (this.#ended !== undefined) throw this.#ended;
-    if (head.size <= this.size) {
-      if (equal(this.#tree.root(head.size), head.root)) return;
-      throw mismatch(head.size);
-    }
-    let last: CodedError | undefined;
-    for (const peer of peers) {
-      try {
-        const entries = await this.#fetch(peer, this.size, head.size);
-        await this.#accept(entries, head);
-        return;
-      } catch (error) {
-        if (!isCoded(error)) throw error;
-        this.#turns.failed(peer);
-        last = error;
-      }
-    }
-    throw last ?? noGateway();
+  /** `by` is the version of the charter whose witnesses signed the head. */
+  async #extend(
+    head: TreeHead,
+    peer: CheckpointedPeer,
+    { waitMs, by }: { waitMs: number; by?: number },
+  ): Promise<void> {
+    const from = this.size;
+    const entries = await this.#fetch(peer, { from, to: head.size, waitMs });
+    await this.#lane.run(async () => {
+      if (this.#ended !== undefined) throw this.#ended;
+      if (head.size <= this.size) return this.#assertPast(head);
+      if (by !== undefined && by !== this.charter.version) throw retired(head.size);
+      await this.#accept(entries.slice(this.size - from), head);
+    });
+  }
+
+  #assertPast({ size, root }: TreeHead): void {
+    if (!equal(this.#tree.root(size), root)) throw mismatch(size);
   }
 
   async #accept(entries: readonly Uint8Array[], head: TreeHead): Promise<void> {
@@ -262,12 +279,15 @@ export class CheckpointFollower {
     return foldEntry(this.#state, entry, this.#crypto, this.#admission);
   }
 
-  async #fetch(peer: CheckpointedPeer, from: number, to: number): Promise<Uint8Array[]> {
+  async #fetch(
+    peer: CheckpointedPeer,
+    { from, to, waitMs }: { from: number; to: number; waitMs: number },
+  ): Promise<Uint8Array[]> {
     const entries: Uint8Array[] = [];
     while (from + entries.length < to) {
       const at = from + entries.length;
       const limit = Math.min(PAGE, to - at);
-      const { events } = await peer.entries(at, { limit, waitMs: 2_000 });
+      const { events } = await peer.entries(at, { limit, waitMs });
       if (events.length === 0) {
         const message = `a gateway has only ${at} entries, wanted ${to}: ask another`;
         throw contractError('ledger-unreachable', message);
@@ -288,6 +308,12 @@ export class CheckpointFollower {
 
 function noGateway() {
   return contractError('ledger-unreachable', 'no gateway was named');
+}
+
+/** Who signed it may be none of the witnesses now: it is shown again, and judged by their rule. */
+function retired(size: number) {
+  const message = `the charter changed while the head ${size} was followed: ask for it again`;
+  return contractError('ledger-history-mismatch', message);
 }
 
 function mismatch(size: number) {

@@ -105,6 +105,47 @@ describe('a change of a witness key', () => {
     expect(await codeOf(both.step())).toBe('true');
   });
 
+  it('that is crossed while a head of the old ones is followed leaves that head behind', async () => {
+    await rotate(world, 'bank-2');
+    const size = world.log.length;
+    const handovers = [await note(world, size, { insurer: 'insurer', hospital: 'hospital' })];
+    const fork = world.fork();
+    await fork.tickAll(START_MS + 2).catch(() => undefined);
+    await world.tickAll(START_MS + 1).catch(() => undefined);
+    const all = world.log.length;
+    const honest = peerOf(world, { head: await note(world, all, NEW), size: all, handovers });
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const slow = {
+      ...honest,
+      entries: async (from: number, options = {}) => {
+        await released;
+        return honest.entries(from, options);
+      },
+    };
+    const length = fork.log.length;
+    const forked = peerOf(fork, { head: await note(fork, length, OLD), size: length });
+    let shown = 0;
+    const old = {
+      ...forked,
+      checkpoint: async () => {
+        shown += 1;
+        return forked.checkpoint();
+      },
+    };
+    const follower = followerOf(world, slow, old);
+    const crossing = follower.step();
+    const forking = follower.step();
+    while (shown === 0) await new Promise((resolve) => setImmediate(resolve));
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+    release();
+    await Promise.all([crossing, forking]);
+    expect([follower.size, follower.charter.version]).toEqual([all, 2]);
+    expect(follower.isAt(all - 1, world.log[all - 1] as Uint8Array)).toBe(true);
+  });
+
   it('that is none is not crossed with fewer than the old quorum', async () => {
     await amend(world, (draft) => Object.assign(draft, { name: 'Other' }));
     const size = world.log.length;

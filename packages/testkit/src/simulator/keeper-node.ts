@@ -60,7 +60,8 @@ export class KeeperNode {
     stage.keepers.push(name);
     checker.harm.watch({
       name,
-      following: () => this.alive && this.keeper.join !== undefined,
+      // Who is silent on purpose is not held: it does nothing more.
+      following: () => this.alive && this.keeper.join !== undefined && this.byzantine !== 'silence',
       size: () => this.keeper.follower.size,
     });
     if (flaw === 'none') stage.sound.add(toHex(signer.key));
