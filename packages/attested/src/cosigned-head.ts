@@ -29,6 +29,8 @@ export type HeadPeer = Pick<LedgerPeer, 'checkpoint' | 'cosign'>;
 
 /** Whose signatures are enough: a quorum, and every one of `required` among it. */
 export interface WitnessRule {
+  /** Of the charter whose rule it is. */
+  readonly version: number;
   readonly witnesses: readonly WitnessKey[];
   readonly quorum: number;
   readonly required: readonly string[];
@@ -46,7 +48,9 @@ export function witnessRule(
     const message = `${missing} owns an input and has no witness in the charter: nothing may open`;
     throw attestedError('owner-witness-missing', message);
   }
-  return { witnesses, quorum: charter.witnesses.quorum, required: [...new Set(owners)] };
+  const { version } = charter;
+  const { quorum } = charter.witnesses;
+  return { version, witnesses, quorum, required: [...new Set(owners)] };
 }
 
 /** Whether these witnesses are enough. */
@@ -153,7 +157,7 @@ export async function followPast(
     if (isCoded(error, 'quorum-missing')) await crossed(ports);
     throw error;
   });
-  await follower.syncTo(head);
+  await follower.syncTo(head, by.rule.version);
   if (!witnessesChange(charter, follower.charter)) return head;
   const message = 'the charter has other witnesses at that head: theirs count';
   throw attestedError('quorum-missing', message);

@@ -130,14 +130,18 @@ async function checkFreshness(ports: OpenPorts, request: OpenRequest): Promise<F
   const key = toHex(request.join);
   const note = mergeAll(request.freshness);
   const challenge = challenges.use(key, parseFreshness(parseNote(note).text).challenges);
-  const fresh = await verifyUnder(ports, request, { note, challenge }).catch(async (error) => {
+  const verified = async () => {
+    const { version } = follower.charter;
+    return { fresh: await verifyUnder(ports, request, { note, challenge }), by: version };
+  };
+  const { fresh, by } = await verified().catch(async (error) => {
     // The witnesses may be those of a charter that this keeper has not followed to yet.
     if (!isCoded(error, 'quorum-not-met')) throw error;
     await crossed(ports);
-    return verifyUnder(ports, request, { note, challenge });
+    return verified();
   });
   const before = follower.charter;
-  await follower.syncTo(fresh);
+  await follower.syncTo(fresh, by);
   // At that head others may be the witnesses: theirs count.
   if (follower.charter === before) return fresh;
   return verifyUnder(ports, request, { note, challenge });

@@ -155,16 +155,17 @@ export class CheckpointFollower {
   }
 
   /**
-   * Brings the fold to a head whose signatures the caller has verified; a head behind the fold must
-   * be one of its own past. @throws CodedError `ledger-history-mismatch`, `ledger-unreachable`
+   * Brings the fold to a head whose signatures the caller has verified by the witnesses of the
+   * charter of version `by`, which must still be in force; a head behind the fold must be one of its
+   * own past. @throws CodedError `ledger-history-mismatch`, `ledger-unreachable`
    */
-  async syncTo(head: TreeHead): Promise<void> {
+  async syncTo(head: TreeHead, by: number): Promise<void> {
     if (head.size <= this.size) return this.#lane.run(async () => this.#assertPast(head));
     const { ready, resting } = this.#turns.next();
     let last: CodedError | undefined;
     for (const peer of [...ready, ...resting]) {
       try {
-        return await this.#extend(head, peer, { waitMs: LAGGING_MS });
+        return await this.#extend(head, peer, { waitMs: LAGGING_MS, by });
       } catch (error) {
         if (!isCoded(error)) throw error;
         this.#turns.failed(peer);
@@ -241,14 +242,14 @@ export class CheckpointFollower {
   async #extend(
     head: TreeHead,
     peer: CheckpointedPeer,
-    { waitMs, by }: { waitMs: number; by?: number },
+    { waitMs, by }: { waitMs: number; by: number },
   ): Promise<void> {
     const from = this.size;
     const entries = await this.#fetch(peer, { from, to: head.size, waitMs });
     await this.#lane.run(async () => {
       if (this.#ended !== undefined) throw this.#ended;
       if (head.size <= this.size) return this.#assertPast(head);
-      if (by !== undefined && by !== this.charter.version) throw retired(head.size);
+      if (by !== this.charter.version) throw retired(head.size);
       await this.#accept(entries.slice(this.size - from), head);
     });
   }
@@ -313,7 +314,7 @@ function noGateway() {
 /** Who signed it may be none of the witnesses now: it is shown again, and judged by their rule. */
 function retired(size: number) {
   const message = `the charter changed while the head ${size} was followed: ask for it again`;
-  return contractError('ledger-history-mismatch', message);
+  return contractError('ledger-unreachable', message);
 }
 
 function mismatch(size: number) {

@@ -3,6 +3,7 @@
 // that the witnesses before have signed.
 import { nodeCrypto } from '@cloister/core/node';
 import { accepted, amending, START_MS, World } from '@cloister/testkit/world';
+import { MerkleTree } from '@cloister/tlog';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { followerOf, note, peerOf } from '../../testing/peers.ts';
 import { mayHandOver, verifyHandover } from './handover.ts';
@@ -144,6 +145,26 @@ describe('a change of a witness key', () => {
     await Promise.all([crossing, forking]);
     expect([follower.size, follower.charter.version]).toEqual([all, 2]);
     expect(follower.isAt(all - 1, world.log[all - 1] as Uint8Array)).toBe(true);
+  });
+
+  it('leaves heads behind that were verified before it', async () => {
+    await rotate(world, 'bank-2');
+    const fork = world.fork();
+    await fork.tickAll(START_MS + 2).catch(() => undefined);
+    const size = world.log.length;
+    const handovers = [await note(world, size, { insurer: 'insurer', hospital: 'hospital' })];
+    const head = await note(world, size, NEW);
+    const shown = { head, size, handovers };
+    const follower = followerOf(world, peerOf(world, shown), peerOf(fork, shown));
+    const { version } = follower.charter;
+    expect(await codeOf(follower.step())).toBe('true');
+    const tree = new MerkleTree(nodeCrypto);
+    for (const entry of fork.log) tree.append(entry);
+    const forked = { size: fork.log.length, root: tree.root() };
+    expect(await codeOf(follower.syncTo(forked, version))).toBe('ledger-unreachable');
+    expect(follower.size).toBe(size);
+    // By the new witnesses it is a head like any other.
+    expect(await codeOf(follower.syncTo(forked, follower.charter.version))).toBe('undefined');
   });
 
   it('that is none is not crossed with fewer than the old quorum', async () => {

@@ -178,9 +178,9 @@ const CHANGES: Readonly<Record<string, Change>> = {
     });
   },
   'own-history': async (_, { follower }) => {
-    const syncTo: Follower['syncTo'] = async (head) => {
+    const syncTo: Follower['syncTo'] = async (head, by) => {
       try {
-        await follower.syncTo(head);
+        await follower.syncTo(head, by);
       } catch (error) {
         if (!isCoded(error, 'ledger-history-mismatch')) throw error;
       }
@@ -304,7 +304,7 @@ function seen(
       return Object.create(follower.state, propertiesOf(by.state ?? {})) as FoldState;
     },
     charter: by.charter ?? follower.charter,
-    syncTo: by.syncTo ?? ((head) => follower.syncTo(head)),
+    syncTo: by.syncTo ?? ((head, by) => follower.syncTo(head, by)),
     step: () => follower.step(),
   };
 }

@@ -88,7 +88,7 @@ export class Rogue {
       },
       isAt: (seq, entry) => follower.isAt(seq, insteadOf(toHex(eventId(entry))) ?? entry),
       step: (waitMs) => follower.step(waitMs),
-      syncTo: (head) => follower.syncTo(head),
+      syncTo: (head, by) => follower.syncTo(head, by),
       listen: (hear) => follower.listen(hear),
     };
   }

@@ -52,7 +52,7 @@ export function believing(
     },
     isAt: (seq, entry) => follower.isAt(seq, entry),
     step: (waitMs) => follower.step(waitMs),
-    syncTo: (head) => follower.syncTo(head),
+    syncTo: (head, by) => follower.syncTo(head, by),
     listen: (hear) => follower.listen(hear),
   };
 }
