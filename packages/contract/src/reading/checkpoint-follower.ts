@@ -7,8 +7,8 @@
 // knows have signed (handover.ts); a gateway's word about a charter is worth nothing.
 //
 // Invariants: `state` is the fold of exactly the first `size` entries of the tree; it moves only
-// forward, and never past a signed head; one extension runs at a time, and waits for nobody: entries
-// are fetched before. Where a peer's entries give another root, they are dropped.
+// forward, and never past a signed head; one extension runs at a time, and waits for nobody:
+// entries are fetched before. Where entries give another root, they are dropped.
 
 import { type CodedError, type CryptoPort, equal, isCoded, Lane } from '@cloister/core';
 import { leafHash, logOrigin, MerkleTree, type TreeHead, verifyCheckpoint } from '@cloister/tlog';
@@ -156,8 +156,8 @@ export class CheckpointFollower {
 
   /**
    * Brings the fold to a head whose signatures the caller has verified by the witnesses of the
-   * charter of version `by`, which must still be in force; a head behind the fold must be one of its
-   * own past. @throws CodedError `ledger-history-mismatch`, `ledger-unreachable`
+   * charter of version `by`, which must still be in force; a head behind the fold must be one of
+   * its own past. @throws CodedError `ledger-history-mismatch`, `ledger-unreachable`
    */
   async syncTo(head: TreeHead, by: number): Promise<void> {
     if (head.size <= this.size) return this.#lane.run(async () => this.#assertPast(head));

@@ -106,7 +106,7 @@ describe('a change of a witness key', () => {
     expect(await codeOf(both.step())).toBe('true');
   });
 
-  it('that is crossed while a head of the old ones is followed leaves that head behind', async () => {
+  it('that is crossed while an old head is followed leaves that head behind', async () => {
     await rotate(world, 'bank-2');
     const size = world.log.length;
     const handovers = [await note(world, size, { insurer: 'insurer', hospital: 'hospital' })];
