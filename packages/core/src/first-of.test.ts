@@ -28,6 +28,16 @@ describe('firstOf', () => {
     await expect(failing).rejects.toMatchObject({ code: 'is-policy' });
   });
 
+  it('ends at a fault of ours, and asks nobody more', async () => {
+    const asked: number[] = [];
+    const failing = firstOf([1, 2], { timers, stepMs: 20 }, async (peer) => {
+      asked.push(peer);
+      throw new TypeError('ours');
+    });
+    await expect(failing).rejects.toBeInstanceOf(TypeError);
+    expect(asked).toEqual([1]);
+  });
+
   it('lets those who are late know that nobody waits for them', async () => {
     const signals: AbortSignal[] = [];
     const answer = await firstOf([1, 2], { timers, stepMs: 5 }, async (peer, signal) => {

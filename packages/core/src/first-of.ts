@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // One answer of several who may give it, without waiting for the one who gives none.
+import { isCoded } from './errors.ts';
 import type { Timers } from './ports.ts';
 
 /**
  * Asks in turn, and the next one already when the last takes longer than `stepMs`; the first that
  * answers wins, and the others' signals abort. `peers` are at least one.
- * @throws CodedError the last failure when all failed
+ * @throws CodedError the last failure when all failed; at once what is no CodedError
  */
 export function firstOf<P, T>(
   peers: readonly P[],
@@ -18,6 +19,11 @@ export function firstOf<P, T>(
     let next = 0;
     let failed = 0;
     let step: (() => void) | undefined;
+    const end = () => {
+      step?.();
+      next = peers.length;
+      decided.abort();
+    };
     const askNext = () => {
       step?.();
       const peer = peers[next++];
@@ -25,15 +31,15 @@ export function firstOf<P, T>(
       if (next < peers.length) step = timers.after(stepMs, askNext);
       ask(peer, decided.signal).then(
         (value) => {
-          step?.();
-          next = peers.length;
+          end();
           resolve(value);
-          decided.abort();
         },
         (error: unknown) => {
           failed += 1;
-          if (failed === peers.length) reject(error);
-          else askNext();
+          // A fault of ours is no answer of a peer's.
+          if (isCoded(error) && failed < peers.length) return askNext();
+          end();
+          reject(error);
         },
       );
     };

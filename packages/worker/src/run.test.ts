@@ -256,6 +256,41 @@ describe('openings', () => {
   });
 });
 
+describe('a gateway that says it is another member’s', () => {
+  const claims = (
+    member: string,
+    on: (path: string, method: string) => Promise<never> | undefined,
+  ) => {
+    const impostor = stage.gateways[0];
+    if (impostor === undefined) throw new Error('no gateway');
+    impostor.bend = async (asked, honest) => {
+      if (asked.path === '/healthz') return { ...((await honest()) as object), name: member };
+      return on(asked.path, asked.method) ?? honest();
+    };
+  };
+  const refuse = async () => {
+    throw new CodedError('blob-refused', 'policy', 'not for you');
+  };
+  const taking = (path: string, method: string) => method === 'PUT' && path.startsWith('/v1/blobs');
+
+  it('keeps no result from its recipient by refusing it', async () => {
+    claims('bank', (path, method) => (taking(path, method) ? refuse() : undefined));
+    const { code, folded } = await run(plain);
+    expect([code, folded?.status]).toEqual(['none', 'released']);
+  });
+
+  it('keeps no result from its recipient by saying nothing', async () => {
+    claims('bank', (path, method) => (taking(path, method) ? new Promise(() => {}) : undefined));
+    const { code, folded } = await run(plain);
+    expect([code, folded?.status]).toEqual(['none', 'released']);
+  });
+
+  it('keeps no openings from the worker by saying nothing', async () => {
+    claims('bank', (path) => (path === '/v1/openings' ? new Promise(() => {}) : undefined));
+    expect((await run(plain)).code).toBe('none');
+  });
+});
+
 describe('a gateway', () => {
   it('that says it appended and did not is found out, and another one appends', async () => {
     const [liar] = stage.gateways;

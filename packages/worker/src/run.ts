@@ -30,10 +30,11 @@ import {
   voidError,
 } from '@cloister/contract';
 import type { EnginePlan, RunResult, RunTable } from '@cloister/contract/policy';
-import { type BlobStore, type CodedError, fromHex, isCoded, toHex } from '@cloister/core';
+import { type BlobStore, type CodedError, firstOf, fromHex, isCoded, toHex } from '@cloister/core';
 import { hpkeOpen, hpkeSeal } from '@cloister/threshold/node';
 import type { TreeHead } from '@cloister/tlog';
 import type { InputKeys, ReadyInput, SealedResult } from './data-plane.ts';
+import { deliver } from './deliver.ts';
 import { Directory } from './directory.ts';
 import { type AskedRun, attest, joinTask, newIdentity, type RunIdentity } from './identity.ts';
 import { filesOf, inputTables } from './inputs.ts';
@@ -57,6 +58,9 @@ export type OnPhase = (phase: Phase) => void;
 
 /** Codes that a failed run may put on the ledger as they are: none depends on the data. */
 const PUBLIC_KINDS = new Set(['policy', 'unsupported', 'verification', 'unavailable', 'malformed']);
+
+/** How long one gateway may take for the openings before the next is asked, too. */
+const OPENINGS_MS = 1_500;
 
 /** A failure that cannot be recorded at once is given up sooner than a result would be. */
 const FAILURE_MS = 20_000;
@@ -221,7 +225,8 @@ function requireRights(ports: WorkerPorts, join: Uint8Array): Allowed {
 
 /**
  * The proposer's gateway hands over the openings; each is checked against its commitment. Where
- * several gateways say that they are the proposer's, the first whose openings hold is used.
+ * several gateways say that they are the proposer's, the first whose openings hold is used, and
+ * none is waited for alone.
  */
 async function fetchOpenings(
   ports: WorkerPorts,
@@ -234,21 +239,14 @@ async function fetchOpenings(
   const datasets = rights.inputs.map((input) => input.body);
   const { timers } = ports;
   const { patienceMs } = ports.config;
-  let last: unknown;
-  for (const gateway of gateways) {
-    try {
-      const asked = () => gateway.openings(join);
-      const sealed = await patiently('the openings', { timers, patienceMs }, asked);
-      const opened = hpkeOpen({ keyPair: identity.hpke, info, aad: join, sealed });
-      const openings = decodeTaskOpenings(opened);
-      const events = { task: rights.task.body, datasets };
-      return { openings, contents: readTaskOpenings(openings, events, ports.crypto) };
-    } catch (error) {
-      if (!isCoded(error)) throw error;
-      last = error;
-    }
-  }
-  throw last;
+  return firstOf(gateways, { timers, stepMs: OPENINGS_MS }, async (gateway, signal) => {
+    const asked = () => gateway.openings(join);
+    const sealed = await patiently('the openings', { timers, patienceMs, signal }, asked);
+    const opened = hpkeOpen({ keyPair: identity.hpke, info, aad: join, sealed });
+    const openings = decodeTaskOpenings(opened);
+    const events = { task: rights.task.body, datasets };
+    return { openings, contents: readTaskOpenings(openings, events, ports.crypto) };
+  });
 }
 
 /** The measures as the record says them: sealed to owners, proposer and recipients. */
@@ -324,24 +322,6 @@ async function release(
   };
   await identity.appender.event('released', { task, run, usage }, { onAppended });
   if (!told) onPhase('released');
-}
-
-/** To every gateway that says it is the member's: an impostor cannot keep the result from it. */
-async function deliver(
-  ports: WorkerPorts,
-  identity: RunIdentity,
-  directory: Directory,
-  { member, sealed }: { member: string; sealed: SealedResult },
-): Promise<void> {
-  const { timers } = ports;
-  const { patienceMs } = ports.config;
-  await patiently(`the gateway of ${member}`, { timers, patienceMs }, async () => {
-    for (const gateway of await directory.of(member)) {
-      const blobs = identity.blobsOf[identity.gateways.indexOf(gateway)] as BlobStore;
-      await Promise.all(sealed.blobs.map((blob) => blobs.put(blob)));
-    }
-    return true;
-  });
 }
 
 async function recordFailure(

@@ -15,8 +15,11 @@ export type Dropper = keyof typeof DROPPED;
 export const BAD_KEEPERS = ['withholds-deals', 'withholds-evidence', 'forwards-requests'] as const;
 export type BadKeeper = (typeof BAD_KEEPERS)[number];
 
-/** A gateway that answers blobs without end, of other bytes; never; or keeps none that it took. */
-export const BLOB_HARMS = ['floods-blobs', 'hangs-blobs', 'loses-blobs'] as const;
+/**
+ * A gateway that answers blobs without end, of other bytes; never; keeps none that it took; or says
+ * that it is another member's and takes nothing.
+ */
+export const BLOB_HARMS = ['floods-blobs', 'hangs-blobs', 'loses-blobs', 'impersonates'] as const;
 export type BlobHarm = (typeof BLOB_HARMS)[number];
 
 export const CARRIERS = ['old-parts', 'future-parts', 'stranger-parts', 'withheld-part'] as const;

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gateways that are honest but for one thing: one says "accepted" to some kinds of events and drops
-// them; one shows nodes the same old head for ever, truly cosigned, and what led to it.
+// them; one says that it is another member's; one shows nodes the same old head for ever, truly
+// cosigned, and what led to it.
 import { toHex } from '@cloister/core';
 import { type Dropper, drops } from './adversaries.ts';
 import { passing } from './endpoint.ts';
 import { Gateway, type Routes } from './gateways.ts';
 import type { Appended } from './ledger.ts';
 import { eventId, MEMBERS } from './stage.ts';
+import { PROPOSER, RECIPIENT } from './tasks.ts';
 
 /** How often: who is caught once is not asked first again. */
 const DROPPED = 0.6;
@@ -24,6 +26,24 @@ export class DroppingGateway extends Gateway {
         const id = toHex(eventId(bytes));
         return { seq: this.size, id, status: 'accepted' } satisfies Appended;
       },
+    };
+  }
+}
+
+/** To nodes it is the gateway of whoever has openings for them, or gets results of them. */
+export class ImpostorGateway extends Gateway {
+  protected override bend(routes: Routes): Routes {
+    const { network } = this.stage;
+    // Whose own gateway says that it is another's has no results: that is its affair.
+    if (this.name === PROPOSER || this.name === RECIPIENT) return routes;
+    const claimed = network.pick([PROPOSER, RECIPIENT]);
+    return {
+      ...routes,
+      health: async (from, body) => {
+        network.count('adversary: impersonates');
+        return { ...((await routes.health(from, body)) as object), name: claimed };
+      },
+      openings: () => new Promise<never>(() => {}),
     };
   }
 }

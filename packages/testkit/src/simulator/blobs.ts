@@ -204,7 +204,7 @@ class BlobPeer implements Pick<HttpJson, 'base' | 'bytes' | 'range'> {
     const digest = fromHex(path.slice(path.lastIndexOf('/') + 1));
     if (method === 'PUT') return this.#put(request, bytes);
     const found = this.#stage.blobs.get(toHex(digest));
-    if (this.#harm !== undefined) {
+    if (this.#harm !== undefined && this.#harm !== 'impersonates') {
       const wrong = await this.#misread(request, found ?? new Uint8Array(9));
       this.#answers.set(wrong.bytes, digest);
       return wrong;
@@ -225,6 +225,10 @@ class BlobPeer implements Pick<HttpJson, 'base' | 'bytes' | 'range'> {
   async #put(request: HttpRequest, bytes: Uint8Array): Promise<Answer> {
     const answer = { status: 200, headers: new Headers(), bytes: new Uint8Array() };
     if (this.#harm === 'hangs-blobs' && !this.#own) return this.#hang(request);
+    if (this.#harm === 'impersonates' && !this.#own) {
+      if (this.#stage.network.choose() < 0.5) return this.#hang(request);
+      throw new CodedError('blob-refused', 'policy', 'not for you');
+    }
     if (this.#harm === 'loses-blobs') this.#count('loses-blobs');
     else await kept(this.#stage, bytes, this.#tap);
     return answer;
@@ -259,7 +263,7 @@ class BlobPeer implements Pick<HttpJson, 'base' | 'bytes' | 'range'> {
   #hang({ signal, timeoutMs = ONE_AFTER_ANOTHER_MS }: HttpRequest): Promise<never> {
     const { network } = this.#stage;
     const drips = network.choose() < 0.5;
-    this.#count('hangs-blobs');
+    this.#count(this.#harm ?? '');
     network.count(drips ? 'blobs: drips' : 'blobs: silent');
     const limitMs = this.#stage.off('blob-step') ? ONE_AFTER_ANOTHER_MS : timeoutMs;
     const until = network.now + Math.ceil(limitMs / HURRY);

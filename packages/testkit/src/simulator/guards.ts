@@ -66,6 +66,7 @@ export const GUARDS = {
   // A worker (worker/run.ts, keys.ts).
   'uses-again': 'the code uses the columns as its task says',
   'answer-receipt': 'an answer counts with a receipt that the ledger will take',
+  'result-takers': 'one gateway that takes no result keeps it from nobody',
   'usage-receipt': 'no result before the usage record is cosigned',
   blame: 'wrong answers are told from right ones by their proofs',
 } as const satisfies Readonly<Record<string, string>>;

@@ -44,6 +44,7 @@ export const KINDS: readonly string[] = [
   'adversary: floods-blobs',
   'adversary: hangs-blobs',
   'adversary: loses-blobs',
+  'adversary: impersonates',
   'adversary: consent',
   'spare-seated',
   'spare-waits',

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The guard `usage-receipt` off: a worker that takes a gateway's word for its usage record.
+// The guard `result-takers` off: one that gives a result to all or to none.
 // The guard `answer-receipt` off: one that takes receipts unseen.
 import type { FoldState, Follower, Run } from '@cloister/contract';
-import { type CryptoPort, toHex } from '@cloister/core';
+import { type BlobStore, type CryptoPort, toHex } from '@cloister/core';
 import type { Stage } from './stage.ts';
 
 /** Under which the receipts hold that no keeper signed. */
@@ -13,6 +14,18 @@ export function trusting({ shared, unsigned }: Stage): CryptoPort {
     verifyEd25519: async (key, data, signature) =>
       unsigned.has(toHex(signature)) || crypto.verifyEd25519(key, data, signature),
   };
+}
+
+/** Each gateway's blobs, but a result is stored when all have taken it. */
+export function allOrNone({ shared, results }: Stage, each: readonly BlobStore[]): BlobStore[] {
+  const isResult = (bytes: Uint8Array) => results.has(toHex(shared.crypto.digest('sha256', bytes)));
+  return each.map((store) => ({
+    ...store,
+    put: async (bytes) => {
+      if (isResult(bytes)) await Promise.all(each.map((other) => other.put(bytes)));
+      return store.put(bytes);
+    },
+  }));
 }
 
 /** The follower, but the run has its usage record once `said` answers an event's id. */

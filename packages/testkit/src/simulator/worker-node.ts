@@ -25,7 +25,7 @@ import type { Place, Stage } from './stage.ts';
 import { OUTPUTS, PROPOSER } from './tasks.ts';
 import { namedTlsKey } from './tls-key.ts';
 import type { Task } from './truth.ts';
-import { believing, trusting } from './worker-mutants.ts';
+import { allOrNone, believing, trusting } from './worker-mutants.ts';
 
 const PATIENCE_MS = 6_000;
 
@@ -164,10 +164,11 @@ export class WorkerNode {
       return bytes;
     };
     const names = this.#names;
+    const each = blobsOfEach(stage, this.endpoint, { names, tap });
     return {
       gateways: this.#gateways(signer.key),
       blobs: blobsFrom(stage, this.endpoint, { names, tap }),
-      blobsOf: blobsOfEach(stage, this.endpoint, { names, tap }),
+      blobsOf: stage.off('result-takers') ? allOrNone(stage, each) : each,
       keeper: (base) => {
         const keeper = keeperPeer(this.endpoint, base.replace('http://', ''), signer.key);
         if (!stage.off('blame')) return keeper;
