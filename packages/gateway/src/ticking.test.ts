@@ -7,7 +7,7 @@ import { START_MS, World } from '@cloister/testkit/world';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { QuietDays } from '../testing/quiet-days.ts';
 import type { Gateway } from './context.ts';
-import { freshenClock, wantsTick } from './ticking.ts';
+import { freshenClock, mayTick, wantsTick } from './ticking.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -163,5 +163,22 @@ describe('a witness', () => {
     expect(at(START_MS + MINUTE_MS - 1)).toBeUndefined();
     await world.must(world.witness('bank'), 'tick', { time: START_MS + MINUTE_MS });
     expect(at(ahead + MINUTE_MS)).toBeUndefined();
+  });
+
+  it('answers nobody while the ledger is ahead of its own clock', async () => {
+    await world.must(world.witness('hospital'), 'tick', { time: START_MS + 5 * MINUTE_MS });
+    await world.must(world.witness('insurer'), 'tick', { time: START_MS + 20 * MINUTE_MS });
+    expect(world.state.clock).toBe(START_MS + 5 * MINUTE_MS);
+    expect(at(START_MS + 4 * MINUTE_MS)).toBeUndefined();
+    expect(at(START_MS + 6 * MINUTE_MS)).toBe('asked');
+  });
+
+  it('has nothing to say on a ledger that is over', async () => {
+    days.start();
+    const bank = days.gateways.get('bank') as Gateway;
+    expect(mayTick(bank)).toBe(true);
+    for (const { id } of world.charter.members) await world.put(world.identity(id), 'close', {});
+    expect(world.state.closed).not.toBeNull();
+    expect(mayTick(bank)).toBe(false);
   });
 });

@@ -168,7 +168,8 @@ export class Attacker {
   /** Its proposer asked for this run: what it does beyond that is its own. */
   #ticket(): Promise<Uint8Array> {
     const { operator = PROPOSER } = this.#at;
-    const asked = { task: this.#task.id, run: this.run, operator };
+    const place = this.#place === undefined ? {} : { place: this.#place };
+    const asked = { task: this.#task.id, run: this.run, operator, ...place };
     const { uninvited, network } = this.#stage;
     const proposer = this.#stage.key(this.#task.proposer, 'identity');
     if (this.#trick !== 'uninvited') return this.#stage.world.ticket(asked, proposer);
