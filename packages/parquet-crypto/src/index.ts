@@ -22,6 +22,7 @@ export {
   localKms,
   masterKeys,
   namedKeys,
+  numberedKeys,
 } from './keys.ts';
 export type { EncryptionAlgorithm } from './modules.ts';
 export { assertFullyEncrypted, type Proof, type ProveOptions } from './prove.ts';

@@ -83,6 +83,11 @@ export function masterKeys(
   return kmsKeys(localKms(keys), options);
 }
 
+/** As `masterKeys`, of keys whose ids are numbers in decimal: the columns of a dataset. */
+export function numberedKeys(keys: Iterable<readonly [number, Uint8Array]>): KeyProvider {
+  return masterKeys(new Map([...keys].map(([id, key]) => [String(id), key])));
+}
+
 /** Data keys by name, where key metadata is that name in UTF-8; '' is the key of no metadata. */
 export function namedKeys(keys: ReadonlyMap<string, Uint8Array>): KeyProvider {
   return {

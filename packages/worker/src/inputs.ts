@@ -24,7 +24,7 @@ import { type BlobStore, type CryptoPort, isCoded, type Timers } from '@cloister
 import {
   decryptProjection,
   fileSink,
-  masterKeys,
+  numberedKeys,
   type RandomAccess,
 } from '@cloister/parquet-crypto';
 import type { InputKeys, ReadRequest, ReadyInput } from './data-plane.ts';
@@ -131,7 +131,7 @@ async function readFile(
     const { rows } = await decryptProjection({
       source,
       sink: fileSink(sink),
-      keys: masterKeys(new Map([...keys].map(([id, key]) => [String(id), key]))),
+      keys: numberedKeys(keys),
       columns: of.columns,
       aadPrefix: datasetAadPrefix({ genesis, dataset, version, file: of.file }),
       algorithms: ['AES_GCM_V1'],

@@ -23,7 +23,7 @@ import {
   bufferSource,
   encryptParquet,
   fileSource,
-  masterKeys,
+  numberedKeys,
 } from '@cloister/parquet-crypto';
 import { hpkeSeal } from '@cloister/threshold/node';
 
@@ -128,8 +128,7 @@ async function encrypt(
     await file.close();
   }
   const bytes = sink.bytes();
-  const known = masterKeys(new Map([...keys].map(([id, key]) => [String(id), key])));
-  await assertFullyEncrypted(bufferSource(bytes), known, { aadPrefix });
+  await assertFullyEncrypted(bufferSource(bytes), numberedKeys(keys), { aadPrefix });
   return bytes;
 }
 

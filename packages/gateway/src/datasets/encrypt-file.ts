@@ -20,7 +20,7 @@ import {
   encryptParquet,
   fileSink,
   fileSource,
-  masterKeys,
+  numberedKeys,
   type Progress,
 } from '@cloister/parquet-crypto';
 import type { Gateway } from '../context.ts';
@@ -116,8 +116,7 @@ async function proveEncrypted(
 ): Promise<void> {
   const file = await open(path, 'r');
   try {
-    const keys = new Map([...entry.keys].map(([id, key]) => [String(id), key]));
-    await assertFullyEncrypted(await fileSource(file), masterKeys(keys), { aadPrefix });
+    await assertFullyEncrypted(await fileSource(file), numberedKeys(entry.keys), { aadPrefix });
   } finally {
     await file.close();
   }

@@ -4,7 +4,7 @@
 //
 // Invariant: what was opened again is gone when it ends, however it does.
 import { open, rm } from 'node:fs/promises';
-import { decryptProjection, fileSink, fileSource, masterKeys } from '@cloister/parquet-crypto';
+import { decryptProjection, fileSink, fileSource, numberedKeys } from '@cloister/parquet-crypto';
 import { type Converted, compareParquet, compareText } from '../ingest/index.ts';
 import type { VaultEntry } from '../vault.ts';
 
@@ -48,7 +48,7 @@ async function openAgain(
         source: await fileSource(source),
         sink: fileSink(sink),
         columns: columns.map(({ name }) => name),
-        keys: masterKeys(new Map([...entry.keys].map(([id, key]) => [String(id), key]))),
+        keys: numberedKeys(entry.keys),
         aadPrefix,
       });
     } finally {

@@ -17,7 +17,7 @@ import {
   resultKeysInfo,
 } from '@cloister/contract';
 import { type CodedError, fromHex, toHex } from '@cloister/core';
-import { bufferSource, decryptProjection, fileSink, masterKeys } from '@cloister/parquet-crypto';
+import { bufferSource, decryptProjection, fileSink, numberedKeys } from '@cloister/parquet-crypto';
 import { hpkeOpen } from '@cloister/threshold/node';
 import { type Gateway, historyOf } from '../context.ts';
 import { gatewayError } from '../errors.ts';
@@ -74,7 +74,7 @@ export async function openResult(
     await decryptProjection({
       source: bufferSource(bytes.subarray(0, length)),
       sink: fileSink(sink),
-      keys: masterKeys(new Map(file.columns.map(({ id, key }) => [String(id), key]))),
+      keys: numberedKeys(file.columns.map(({ id, key }) => [id, key])),
       columns: file.columns.filter(({ id }) => id > 0).map(({ name }) => name),
       aadPrefix: resultAadPrefix({ ...about, statement: file.statement, part: 0 }),
       algorithms: ['AES_GCM_V1'],
