@@ -131,10 +131,10 @@ export class CheckpointFollower {
   async step(waitMs = 0): Promise<boolean> {
     const { ready, resting } = this.#turns.next();
     const trial: Trial = { waitMs, answered: false };
-    for (const peer of ready) if (await this.#try(peer, trial)) return true;
-    if (trial.answered) return false;
-    for (const peer of resting) if (await this.#try(peer, trial)) return true;
-    if (trial.answered) return false;
+    for (const peers of [ready, resting]) {
+      for (const peer of peers) if (await this.#try(peer, trial)) return true;
+      if (trial.answered) return false;
+    }
     throw trial.error ?? noGateway();
   }
 

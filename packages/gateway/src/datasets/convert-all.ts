@@ -11,9 +11,14 @@ import {
 } from '../ingest/index.ts';
 import type { Source } from './read-back.ts';
 
+/** A file, and the plain Parquet that was made of it. */
+export interface ConvertedFile extends Source {
+  readonly parquet: string;
+}
+
 /** Files of one schema, and their rows together. */
 export interface ConvertedFiles extends Pick<Converted, 'rows' | 'columns'> {
-  readonly files: readonly (Source & { readonly parquet: string })[];
+  readonly files: readonly ConvertedFile[];
 }
 
 /** Where the Parquet of an upload is put. */
@@ -39,7 +44,7 @@ export async function convertAll(
     seen.push(await inspectInput(upload));
   }
   const chosen = { ...commonTypes(seen, types), ...types };
-  const files: (Source & { parquet: string })[] = [];
+  const files: ConvertedFile[] = [];
   let rows = 0;
   let columns: Converted['columns'] = [];
   for (const [at, upload] of uploads.entries()) {

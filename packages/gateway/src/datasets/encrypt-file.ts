@@ -26,7 +26,8 @@ import {
 import type { Gateway } from '../context.ts';
 import { homeFolder } from '../home.ts';
 import { FOOTER, type VaultEntry } from '../vault.ts';
-import { readBack, type Source } from './read-back.ts';
+import type { ConvertedFile } from './convert-all.ts';
+import { readBack } from './read-back.ts';
 
 /** What is being done with the file, and how much of it is done. */
 export interface EncryptStep {
@@ -41,12 +42,7 @@ export interface EncryptStep {
  */
 export async function encryptFile(
   gateway: Gateway,
-  of: {
-    source: Source & { readonly parquet: string };
-    schema: DatasetSchema;
-    entry: VaultEntry;
-    file: number;
-  },
+  of: { source: ConvertedFile; schema: DatasetSchema; entry: VaultEntry; file: number },
   report: (step: EncryptStep) => void,
 ): Promise<DatasetFile> {
   const { source, schema, entry, file } = of;

@@ -15,18 +15,15 @@ const words = new Uint32Array(double.buffer);
 
 export class ColumnTrace {
   /** Two words a block. */
-  readonly blocks: number[] = [];
-  rows = 0;
-  nulls = 0;
+  readonly #blocks: number[] = [];
+  #rows = 0;
   #one = ONE;
   #two = TWO;
 
   add(value: Form | null): void {
-    this.rows += 1;
-    if (value === null) {
-      this.nulls += 1;
-      this.#mix(ABSENT);
-    } else if (typeof value === 'number') {
+    this.#rows += 1;
+    if (value === null) this.#mix(ABSENT);
+    else if (typeof value === 'number') {
       // One of the many that are no number stands for all.
       double[0] = Number.isNaN(value) ? Number.NaN : value;
       this.#mix(words[0] as number);
@@ -35,20 +32,21 @@ export class ColumnTrace {
       this.#mix(value.length);
       for (let i = 0; i < value.length; i++) this.#mix(value.charCodeAt(i));
     }
-    if (this.rows % BLOCK_ROWS === 0) this.#close();
+    if (this.#rows % BLOCK_ROWS === 0) this.#close();
   }
 
   /** After the last value. */
   end(): void {
-    if (this.rows % BLOCK_ROWS !== 0) this.#close();
+    if (this.#rows % BLOCK_ROWS !== 0) this.#close();
   }
 
   /** The first block in which the two differ, or undefined where they do not. */
   firstOther(other: ColumnTrace): number | undefined {
-    const most = Math.max(this.blocks.length, other.blocks.length) / 2;
+    const most = Math.max(this.#blocks.length, other.#blocks.length) / 2;
     for (let block = 0; block < most; block++) {
       const [one, two] = [2 * block, 2 * block + 1];
-      const same = this.blocks[one] === other.blocks[one] && this.blocks[two] === other.blocks[two];
+      const same =
+        this.#blocks[one] === other.#blocks[one] && this.#blocks[two] === other.#blocks[two];
       if (!same) return block;
     }
     return undefined;
@@ -62,7 +60,7 @@ export class ColumnTrace {
   }
 
   #close(): void {
-    this.blocks.push(this.#one, this.#two);
+    this.#blocks.push(this.#one, this.#two);
     this.#one = ONE;
     this.#two = TWO;
   }

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // A Parquet file, as hyparquet reads it, beside what was made of it.
 import { open } from 'node:fs/promises';
-import { isCoded } from '@cloister/core';
 import { fileSource, readSchema } from '@cloister/parquet-crypto';
-import { ingestError } from '../errors.ts';
 import { columnsOfLeaves } from '../parquet-columns.ts';
 import { compare, type ReadSource } from './compare.ts';
 import type { CompareRequest } from './compare-text.ts';
-import { type Stored, StoredParquet } from './parquet-values.ts';
+import { StoredParquet } from './parquet-values.ts';
 import { formsOfLeaf } from './stored-form.ts';
 
 /**
@@ -18,7 +16,8 @@ export async function compareParquet(request: CompareRequest): Promise<void> {
   const { source, parquet, columns, onRows } = request;
   const file = await open(source, 'r');
   try {
-    const leaves = (await readSchema(await fileSource(file))).columns;
+    const bytes = await fileSource(file);
+    const leaves = (await readSchema(bytes)).columns;
     const brought = columnsOfLeaves(leaves);
     const all = leaves.map((leaf, i) => {
       const { name, type } = brought[i] as (typeof brought)[number];
@@ -27,12 +26,12 @@ export async function compareParquet(request: CompareRequest): Promise<void> {
       const ask = (column: string) => forms.ask(same ? column : `CAST(${column} AS ${type})`);
       return { name, forms: { ...forms, ask } };
     });
-    const stored = await opened(StoredParquet.open(file));
+    const stored = await StoredParquet.open(bytes);
     const read: ReadSource = async (hear, only) => {
       for (const [i, { name, forms }] of all.entries()) {
         if (only !== undefined && only !== i) continue;
         let rows = 0;
-        for await (const values of readable(stored.column(name))) {
+        for await (const values of stored.column(name)) {
           for (let at = 0; at < values.length; at++) {
             const value = values[at];
             hear(i, value === null || value === undefined ? null : forms.ofSource(value));
@@ -46,23 +45,4 @@ export async function compareParquet(request: CompareRequest): Promise<void> {
   } finally {
     await file.close();
   }
-}
-
-async function* readable(
-  column: AsyncGenerator<ArrayLike<Stored>>,
-): AsyncGenerator<ArrayLike<Stored>> {
-  for (;;) {
-    const next = await opened(column.next());
-    if (next.done === true) return;
-    yield next.value;
-  }
-}
-
-/** What a reader that is not ours throws is told by its kind, not in its words. */
-function opened<T>(work: Promise<T>): Promise<T> {
-  return work.catch((cause: unknown) => {
-    if (isCoded(cause)) throw cause;
-    const message = 'a second reader cannot read the Parquet file: it is damaged, or unusual';
-    throw ingestError('parquet-malformed', message);
-  });
 }

@@ -2,9 +2,10 @@
 // The columns of a Parquet file as they are stored, by hyparquet, which shares no code with the
 // engine: without logical types, so that no value is rounded on the way. One column of one row
 // group is in memory at a time.
-import type { FileHandle } from 'node:fs/promises';
-import { type FileMetaData, parquetMetadataAsync, parquetRead } from 'hyparquet';
+import type { RandomAccess } from '@cloister/parquet-crypto';
+import { type AsyncBuffer, type FileMetaData, parquetMetadataAsync, parquetRead } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
+import { ingestError } from '../errors.ts';
 
 /** A value as it is stored; INT96 as nanoseconds since 1970. */
 export type Stored = number | bigint | boolean | Uint8Array | null | undefined;
@@ -20,30 +21,23 @@ const decompressors = Object.fromEntries(
 const NANOSECONDS = { timestampFromNanoseconds: (nanos: bigint) => nanos };
 
 export class StoredParquet {
-  readonly #file: {
-    byteLength: number;
-    slice: (from: number, to?: number) => Promise<ArrayBuffer>;
-  };
+  readonly #file: AsyncBuffer;
   readonly #metadata: FileMetaData;
 
-  private constructor(
-    file: { byteLength: number; slice: (from: number, to?: number) => Promise<ArrayBuffer> },
-    metadata: FileMetaData,
-  ) {
+  private constructor(file: AsyncBuffer, metadata: FileMetaData) {
     this.#file = file;
     this.#metadata = metadata;
   }
 
-  static async open(handle: FileHandle): Promise<StoredParquet> {
-    const { size: byteLength } = await handle.stat();
+  /** @throws CodedError `parquet-malformed` */
+  static async open({ size: byteLength, read }: RandomAccess): Promise<StoredParquet> {
     const slice = async (from: number, to = byteLength) => {
-      const bytes = new Uint8Array(to - from);
-      const { bytesRead } = await handle.read(bytes, 0, bytes.length, from);
-      if (bytesRead < bytes.length) throw new RangeError('the file ends early');
-      return bytes.buffer;
+      const bytes = await read(from, to - from);
+      if (bytes.length < to - from) throw new RangeError('the file ends early');
+      return Uint8Array.from(bytes).buffer;
     };
     const file = { byteLength, slice };
-    const metadata = await parquetMetadataAsync(file);
+    const metadata = await parquetMetadataAsync(file).catch(unreadable);
     for (const element of metadata.schema) {
       delete element.converted_type;
       delete element.logical_type;
@@ -51,7 +45,7 @@ export class StoredParquet {
     return new StoredParquet(file, metadata);
   }
 
-  /** The values of a column in order, some at a time. */
+  /** The values of a column in order, some at a time. @throws CodedError `parquet-malformed` */
   async *column(name: string): AsyncGenerator<ArrayLike<Stored>> {
     let rowStart = 0;
     for (const { num_rows: rows } of this.#metadata.row_groups) {
@@ -67,9 +61,15 @@ export class StoredParquet {
         utf8: false,
         parsers: NANOSECONDS as never,
         onChunk: (part) => parts.push(part as never),
-      });
+      }).catch(unreadable);
       for (const { columnData } of parts.sort((a, b) => a.rowStart - b.rowStart)) yield columnData;
       rowStart = rowEnd;
     }
   }
+}
+
+/** What a reader that is not ours throws is told by its kind, not in its words. */
+function unreadable(): never {
+  const message = 'a second reader cannot read the Parquet file: it is damaged, or unusual';
+  throw ingestError('parquet-malformed', message);
 }

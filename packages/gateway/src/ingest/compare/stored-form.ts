@@ -2,24 +2,30 @@
 // The forms of values as a Parquet file stores them (parquet-format LogicalTypes.md), by leaf.
 import { fromUtf8, toHex } from '@cloister/core';
 import type { LeafColumn } from '@cloister/parquet-crypto';
-import type { EngineValue } from '../duck.ts';
 import type { Stored } from './parquet-values.ts';
-import { asIs, asText, exactNumber, type Form, type Forms, safe, time } from './value-form.ts';
+import {
+  asIs,
+  asText,
+  byText,
+  exactNumber,
+  type Form,
+  type Forms,
+  inMicroseconds,
+  safe,
+  time,
+  whole,
+} from './value-form.ts';
 
 type StoredForms = Forms<NonNullable<Stored>>;
 
-const ofEngineNumber = (value: EngineValue): Form =>
-  typeof value === 'bigint' ? safe(value) : Number(value);
 const numbers = (ofSource: (value: NonNullable<Stored>) => Form, ask = asIs): StoredForms => ({
   ask,
-  ofEngine: ofEngineNumber,
+  ofEngine: (value) => whole(value as number | bigint),
   ofSource,
 });
-const whole = (value: NonNullable<Stored>): Form =>
-  typeof value === 'bigint' ? safe(value) : Number(value);
+const stored = (value: NonNullable<Stored>): Form => whole(value as number | bigint);
 const big = (value: NonNullable<Stored>): bigint => BigInt(value as bigint | number);
 const bytes = (value: NonNullable<Stored>): Uint8Array => value as Uint8Array;
-const microseconds = (column: string) => `epoch_us(${column})`;
 
 const TEXT: StoredForms = {
   ask: asText,
@@ -40,7 +46,7 @@ const BY_LOGICAL: Readonly<Record<string, StoredForms>> = {
   BSON: BYTES,
   UUID,
   FLOAT16: numbers((value) => half(bytes(value))),
-  DATE: numbers(whole, (column) => `${column} - DATE '1970-01-01'`),
+  DATE: numbers(stored, (column) => `${column} - DATE '1970-01-01'`),
   UINT_32: numbers((value) => Number(value) >>> 0),
   UINT_64: numbers((value) => safe(BigInt.asUintN(64, big(value)))),
   ...daytimes('MILLIS', 3),
@@ -48,8 +54,8 @@ const BY_LOGICAL: Readonly<Record<string, StoredForms>> = {
   ...daytimes('NANOS', 9),
   ...moments('MILLIS', (value) => value * 1_000n),
   ...moments('MICROS', (value) => value),
-  'TIMESTAMP(NANOS,UTC)': numbers((value) => safe(cut(big(value))), microseconds),
-  'TIMESTAMP(NANOS,LOCAL)': numbers(whole, (column) => `epoch_ns(${column})`),
+  'TIMESTAMP(NANOS,UTC)': numbers((value) => safe(cut(big(value))), inMicroseconds),
+  'TIMESTAMP(NANOS,LOCAL)': numbers(stored, (column) => `epoch_ns(${column})`),
 };
 
 /** How a column of this leaf is compared, where it has kept its type. */
@@ -57,9 +63,9 @@ export function formsOfLeaf({ logicalType, physicalType }: LeafColumn): StoredFo
   if (logicalType?.startsWith('DECIMAL')) return decimal(logicalType);
   const known = logicalType === undefined ? undefined : BY_LOGICAL[logicalType];
   if (known !== undefined) return known;
-  if (physicalType === 'INT96') return numbers((value) => safe(cut(big(value))), microseconds);
+  if (physicalType === 'INT96') return numbers((value) => safe(cut(big(value))), inMicroseconds);
   if (physicalType === 'BOOLEAN') return numbers(Number, (column) => `CAST(${column} AS INTEGER)`);
-  return physicalType.endsWith('BYTE_ARRAY') ? BYTES : numbers(whole);
+  return physicalType.endsWith('BYTE_ARRAY') ? BYTES : numbers(stored);
 }
 
 /** Nanoseconds as the microseconds that they are in, towards the past. */
@@ -68,18 +74,12 @@ function cut(nanoseconds: bigint): bigint {
   return (nanoseconds - rest) / 1_000n;
 }
 
-/** Whether something of a value is cut: a column that counts nanoseconds. */
-export function isCut(value: NonNullable<Stored>): boolean {
-  return big(value) % 1_000n !== 0n;
-}
-
 function decimal(type: string): StoredForms {
   const scale = /,(\d+)\)$/.exec(type)?.[1] ?? '0';
   const unscaled = (value: NonNullable<Stored>): bigint =>
     value instanceof Uint8Array ? signed(value) : big(value);
   return {
-    ask: asText,
-    ofEngine: (value) => exactNumber(String(value)),
+    ...byText(exactNumber),
     ofSource: (value) => exactNumber(`${unscaled(value)}e-${scale}`),
   };
 }
@@ -92,8 +92,7 @@ function signed(value: Uint8Array): bigint {
 
 function daytimes(unit: string, digits: number): Record<string, StoredForms> {
   const forms: StoredForms = {
-    ask: asText,
-    ofEngine: (value) => time(String(value)),
+    ...byText(time),
     ofSource: (value) => time(daytime(big(value), digits)),
   };
   return { [`TIME(${unit},LOCAL)`]: forms, [`TIME(${unit},UTC)`]: forms };
@@ -108,7 +107,7 @@ function daytime(units: bigint, digits: number): string {
 }
 
 function moments(unit: string, toMicros: (value: bigint) => bigint): Record<string, StoredForms> {
-  const forms = numbers((value) => safe(toMicros(big(value))), microseconds);
+  const forms = numbers((value) => safe(toMicros(big(value))), inMicroseconds);
   return { [`TIMESTAMP(${unit},LOCAL)`]: forms, [`TIMESTAMP(${unit},UTC)`]: forms };
 }
 

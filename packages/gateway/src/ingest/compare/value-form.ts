@@ -18,9 +18,10 @@ export interface Forms<T = string> {
 
 export const asIs = (column: string) => column;
 export const asText = (column: string) => `CAST(${column} AS VARCHAR)`;
+export const inMicroseconds = (column: string) => `epoch_us(${column})`;
 
 /** Text on both sides, in the form that `form` gives it. */
-function byText(form: (text: string) => Form): Forms {
+export function byText(form: (text: string) => Form): Forms {
   return { ask: asText, ofEngine: (value) => form(String(value)), ofSource: form };
 }
 
@@ -31,11 +32,11 @@ const NUMBERS: Forms = {
 };
 const INTEGERS: Forms = {
   ask: asIs,
-  ofEngine: (value) => (typeof value === 'number' ? value : safe(value as bigint)),
+  ofEngine: (value) => whole(value as number | bigint),
   ofSource: exactNumber,
 };
 const MICROSECONDS: Forms = {
-  ask: (column) => `epoch_us(${column})`,
+  ask: inMicroseconds,
   ofEngine: (value) => safe(value as bigint),
   ofSource: (text) => micros(text, false),
 };
@@ -60,6 +61,10 @@ export function formsOf(type: string): Forms {
 export function safe(value: bigint): Form {
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : `${value}e0`;
+}
+
+export function whole(value: number | bigint): Form {
+  return typeof value === 'number' ? value : safe(value);
 }
 
 const SHORT = /^-?\d{1,15}$/;
