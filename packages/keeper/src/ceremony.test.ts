@@ -14,24 +14,13 @@ import {
   type HpkeKeyPair,
   sealDeal,
 } from '@cloister/threshold/node';
-import { afterEach, describe, expect, it, vi } from 'vitest';
-import { Committee, hardwareOf, OPERATORS, until } from '../testing/committee.ts';
+import { describe, expect, it, vi } from 'vitest';
+import { type Committee, hardwareOf, OPERATORS, until } from '../testing/committee.ts';
+import { committeeOfTest } from '../testing/committee-of-test.ts';
 import { MemoryLedger } from '../testing/ledger.ts';
 import { addDataset, joinTask, openWith, proposeTask } from '../testing/task.ts';
 import { Ceremony } from './ceremony.ts';
 import type { Keeper } from './keeper.ts';
-
-const committees: Committee[] = [];
-
-afterEach(async () => {
-  for (const committee of committees.splice(0)) await committee.stop();
-});
-
-async function create(): Promise<Committee> {
-  const committee = await Committee.create();
-  committees.push(committee);
-  return committee;
-}
 
 /** Starts a keeper for each operator. */
 async function startAll(committee: Committee): Promise<Keeper[]> {
@@ -48,7 +37,7 @@ function epochOf(committee: Committee, id: Uint8Array) {
 
 describe('three keepers of three makes', () => {
   it('share one key that none of them chose, and each knows its seat', async () => {
-    const committee = await create();
+    const committee = await committeeOfTest();
     await committee.form();
     const { activeEpoch, epochs } = committee.world.state;
     const epoch = epochs.get(activeEpoch ?? '');
@@ -64,7 +53,7 @@ describe('three keepers of three makes', () => {
   });
 
   it('hold nothing after they stopped, and a keeper that starts again is another', async () => {
-    const committee = await create();
+    const committee = await committeeOfTest();
     await committee.form();
     const [one] = committee.keepers as [Keeper];
     const join = toHex(one.join as Uint8Array);
@@ -83,7 +72,7 @@ describe('three keepers of three makes', () => {
 
   it('take the next key when a new epoch forms, and wipe the old shares', async () => {
     const shares = vi.spyOn(Ceremony.prototype, 'share');
-    const committee = await create();
+    const committee = await committeeOfTest();
     await committee.form();
     const [before, old] = [toHex(committee.groupKey), committee.world.state.activeEpoch];
     const id = await committee.proposeEpoch(committee.keepers, 'hospital');
@@ -106,7 +95,7 @@ describe('three keepers of three makes', () => {
 
 describe('a reshare', () => {
   it('keeps the group key, gives a new keeper a share, opens what is already sealed', async () => {
-    const committee = await create();
+    const committee = await committeeOfTest();
     await committee.form();
     const [insurer, hospital, gone] = committee.keepers as [Keeper, Keeper, Keeper];
     const dataset = await addDataset(committee, 'hospital');
@@ -133,7 +122,7 @@ describe('a reshare', () => {
   });
 
   it('that fails leaves the old shares where they are', async () => {
-    const committee = await create();
+    const committee = await committeeOfTest();
     await committee.form();
     const [insurer, hospital] = committee.keepers as [Keeper, Keeper, Keeper];
     const before = insurer.seat?.epoch as Uint8Array;
@@ -216,7 +205,7 @@ describe.each<[string, Parameters<typeof playDealer>[1]]>([
   ],
 ])('a dealer %s', (_what, how) => {
   it('is complained about, judged by everyone, and takes no seat again', async () => {
-    const committee = await create();
+    const committee = await committeeOfTest();
     const honest = [committee.keeper('insurer'), committee.keeper('hospital')];
     await Promise.all(honest.map((keeper) => keeper.start()));
     const dealer = await playDealer(committee, how);
@@ -262,7 +251,7 @@ describe('what a recorded deal was sealed to', () => {
   }
 
   it('is wiped in every keeper once the share is in force, and is no key of the join', async () => {
-    const committee = await create();
+    const committee = await committeeOfTest();
     const { pairs, keepers } = await recorded(committee);
     const id = await committee.proposeEpoch(keepers);
     await until(() => keepers.every(({ state }) => state === 'holding'), 'an active epoch');
@@ -275,7 +264,7 @@ describe('what a recorded deal was sealed to', () => {
   });
 
   it('is wiped when the attempt ends, and another attempt has another', async () => {
-    const committee = await create();
+    const committee = await committeeOfTest();
     const { pairs, keepers } = await recorded(committee);
     const [, , dead] = keepers as [Keeper, Keeper, Keeper];
     await dead.stop();
@@ -292,7 +281,7 @@ describe('what a recorded deal was sealed to', () => {
 
 describe('a keeper that dies before it has done its part', () => {
   it('is excluded at the deadline, and the attempt repeats without it', async () => {
-    const committee = await create();
+    const committee = await committeeOfTest();
     const keepers = await startAll(committee);
     const [one, two, dead] = keepers as [Keeper, Keeper, Keeper];
     await dead.stop();
@@ -317,7 +306,7 @@ describe('a keeper that dies before it has done its part', () => {
 
 describe('gateways', () => {
   it('may be dead, as long as one answers', async () => {
-    const committee = await create();
+    const committee = await committeeOfTest();
     const dead = new MemoryLedger(committee.world);
     dead.dead = true;
     const keeper = committee.keeper('bank', { peers: [dead, committee.ledger] });
@@ -326,7 +315,7 @@ describe('gateways', () => {
   });
 
   it('that show other entries than were signed are passed over', async () => {
-    const committee = await create();
+    const committee = await committeeOfTest();
     const lying = new MemoryLedger(committee.world);
     const entries = lying.entries.bind(lying);
     lying.entries = async (from, options) => {
@@ -342,7 +331,7 @@ describe('gateways', () => {
   });
 
   it('without a quorum of witnesses give a keeper nothing to believe', async () => {
-    const committee = await create();
+    const committee = await committeeOfTest();
     committee.ledger.signers = ['bank', 'insurer'];
     const keeper = committee.keeper('bank', { options: { patienceMs: 300 } });
     await expect(keeper.start()).rejects.toMatchObject({
@@ -354,7 +343,7 @@ describe('gateways', () => {
 });
 
 it('a commit by another key does not move an epoch', async () => {
-  const committee = await create();
+  const committee = await committeeOfTest();
   const keepers = await startAll(committee);
   const id = await committee.proposeEpoch(keepers);
   const { world } = committee;

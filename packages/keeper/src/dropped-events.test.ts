@@ -5,24 +5,13 @@ import type { AppendAnswer } from '@cloister/api';
 import { type EventKind, eventId } from '@cloister/contract';
 import { decodeCbor, parseCose, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
-import { afterEach, describe, expect, it } from 'vitest';
-import { Committee, OPERATORS, until } from '../testing/committee.ts';
+import { describe, expect, it } from 'vitest';
+import { type Committee, OPERATORS, until } from '../testing/committee.ts';
+import { committeeOfTest } from '../testing/committee-of-test.ts';
 import { MemoryLedger } from '../testing/ledger.ts';
 
 /** Well above what a liar costs here, and a deadline that is real time in these tests. */
 const PHASE_MS = 8_000;
-const committees: Committee[] = [];
-
-afterEach(async () => {
-  for (const committee of committees.splice(0)) await committee.stop();
-});
-
-async function create(): Promise<Committee> {
-  const committee = await Committee.create({ epochPhaseMs: PHASE_MS });
-  committees.push(committee);
-  return committee;
-}
-
 function kindOf(event: Uint8Array): EventKind {
   const outer = parseCose(event);
   if (outer.claims.sub === 'operator-join') return 'join';
@@ -55,7 +44,7 @@ describe('a gateway that drops', () => {
   it.each<EventKind>(['commit', 'reveal', 'ack'])(
     'the %s that it accepted does not get the keeper excluded',
     async (kind) => {
-      const committee = await create();
+      const committee = await committeeOfTest({ epochPhaseMs: PHASE_MS });
       const dropper = new Dropper(committee.world);
       dropper.drops = kind;
       const keepers = keepersBehind(committee, dropper);
@@ -77,7 +66,7 @@ describe('a gateway that drops', () => {
     ['a position of another event', { seq: 0, status: 'accepted' }],
     ['that it is void there', { seq: 0, status: 'void', code: 'join-repeated' }],
   ])('a join, and claims %s, does not keep the keeper out', async (_what, claim) => {
-    const committee = await create();
+    const committee = await committeeOfTest({ epochPhaseMs: PHASE_MS });
     const dropper = new Dropper(committee.world);
     dropper.claim = claim;
     const [keeper] = keepersBehind(committee, dropper);
@@ -87,7 +76,7 @@ describe('a gateway that drops', () => {
   });
 
   it('is asked last once it has lied, so that a lie costs its time once', async () => {
-    const committee = await create();
+    const committee = await committeeOfTest({ epochPhaseMs: PHASE_MS });
     const dropper = new Dropper(committee.world);
     const keepers = keepersBehind(committee, dropper);
     await Promise.all(keepers.map((keeper) => keeper.start()));
@@ -98,7 +87,7 @@ describe('a gateway that drops', () => {
   });
 
   it('is not waited for when the keeper is to stop', async () => {
-    const committee = await create();
+    const committee = await committeeOfTest({ epochPhaseMs: PHASE_MS });
     const dropper = new Dropper(committee.world);
     const keeper = committee.keeper('bank', { peers: [dropper], options: { patienceMs: 60_000 } });
     const started = keeper.start();

@@ -2,24 +2,13 @@
 // A keeper's place in the charter: it waits for it, and says so where there is none.
 import { toHex } from '@cloister/core';
 import { amending } from '@cloister/testkit/world';
-import { afterEach, describe, expect, it } from 'vitest';
-import { Committee, hardwareOf, KEEPER_PROGRAM, OPERATORS, until } from '../testing/committee.ts';
-
-const committees: Committee[] = [];
-
-afterEach(async () => {
-  for (const committee of committees.splice(0)) await committee.stop();
-});
-
-async function create(): Promise<Committee> {
-  const committee = await Committee.create();
-  committees.push(committee);
-  return committee;
-}
+import { describe, expect, it } from 'vitest';
+import { hardwareOf, KEEPER_PROGRAM, OPERATORS, until } from '../testing/committee.ts';
+import { committeeOfTest } from '../testing/committee-of-test.ts';
 
 describe('a keeper that cannot join', () => {
   it('says so when the charter has no place for it', async () => {
-    const committee = await create();
+    const committee = await committeeOfTest();
     const [environment, operator] = ['keeper-sgx', 'stranger'];
     const keeper = committee.keeper('bank', { options: { environment, patienceMs: 300 } });
     await expect(keeper.start()).rejects.toMatchObject({ code: 'environment-mismatch' });
@@ -28,7 +17,7 @@ describe('a keeper that cannot join', () => {
   });
 
   it('waits for the amendment that makes its place, which it is not shown at first', async () => {
-    const committee = await create();
+    const committee = await committeeOfTest();
     const { world } = committee;
     const environment = 'keeper-next';
     const keeper = committee.keeper('bank', { duties: { environment }, options: { environment } });
@@ -48,13 +37,13 @@ describe('a keeper that cannot join', () => {
   });
 
   it('says so when its operator does not sign', async () => {
-    const committee = await create();
+    const committee = await committeeOfTest();
     const keeper = committee.keeper('bank', { options: { operator: 'hospital' } });
     await expect(keeper.start()).rejects.toMatchObject({ code: 'join-refused' });
   });
 
   it('says so when the ledger holds its join void', async () => {
-    const committee = await create();
+    const committee = await committeeOfTest();
     const hardware = { ...hardwareOf('optee', KEEPER_PROGRAM), hardware: new Uint8Array(32) };
     const keeper = committee.keeper('bank', { duties: { hardware } });
     await expect(keeper.start()).rejects.toMatchObject({

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A keeper that reads a long ledger slowly comes further all the time, and says so: its launcher
 // waits while the count rises. Entries that are read again and not believed are no progress.
-import { afterEach, expect, it } from 'vitest';
-import { Committee } from '../testing/committee.ts';
+import { expect, it } from 'vitest';
+import { committeeOfTest } from '../testing/committee-of-test.ts';
 import { MemoryLedger } from '../testing/ledger.ts';
-
-const committees: Committee[] = [];
-afterEach(async () => {
-  for (const committee of committees.splice(0)) await committee.stop();
-});
 
 /** One entry a call. */
 class SlowLedger extends MemoryLedger {
@@ -29,8 +24,7 @@ class JunkLedger extends SlowLedger {
 }
 
 it('counts what it has read before it can fold any of it', async () => {
-  const committee = await Committee.create();
-  committees.push(committee);
+  const committee = await committeeOfTest();
   const slow = new SlowLedger(committee.world);
   const keeper = committee.keeper('bank', { peers: [slow] });
   const seen: number[] = [];
@@ -44,8 +38,7 @@ it('counts what it has read before it can fold any of it', async () => {
 });
 
 it('does not count the same again', async () => {
-  const committee = await Committee.create();
-  committees.push(committee);
+  const committee = await committeeOfTest();
   const junk = new JunkLedger(committee.world);
   const keeper = committee.keeper('bank', { peers: [junk], options: { patienceMs: 400 } });
   await expect(keeper.start()).rejects.toMatchObject({ code: 'ledger-unreachable' });
