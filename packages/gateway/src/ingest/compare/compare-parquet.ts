@@ -17,7 +17,7 @@ export async function compareParquet(request: CompareRequest): Promise<void> {
   const file = await open(source, 'r');
   try {
     const bytes = await fileSource(file);
-    const leaves = (await readSchema(bytes)).columns;
+    const { columns: leaves, rows: total } = await readSchema(bytes);
     const brought = columnsOfLeaves(leaves);
     const all = leaves.map((leaf, i) => {
       const { name, type } = brought[i] as (typeof brought)[number];
@@ -37,7 +37,7 @@ export async function compareParquet(request: CompareRequest): Promise<void> {
             hear(i, value === null || value === undefined ? null : forms.ofSource(value));
           }
           rows += values.length;
-          onRows?.(Math.floor((rows * (i + 1)) / all.length));
+          onRows?.(Math.floor((i * total + rows) / all.length));
         }
       }
     };
