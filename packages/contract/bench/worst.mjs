@@ -178,6 +178,28 @@ async function statements() {
   say(line(`state of ${world.state.seq} entries, encoded`, encoded.ms, `${kilobytes} KiB`));
 }
 
+/** One person that approves again before each run: every open run stands on another grant. */
+async function approvals() {
+  const world = await World.create();
+  await world.formEpoch();
+  const data = await world.addDataset('bank');
+  const task = await world.propose('bank', [data]);
+  const person = world.freshBytes(32);
+  const approve = (change) => {
+    const body = world.approveBody(task, [data], { person, runs: 1_000, ...change });
+    return world.sign(world.identity('bank'), 'approve', body);
+  };
+  for (let i = 0; i < 1_000; i++) {
+    await world.submit(await approve({}));
+    const { submitted } = await world.tryJoinWorker('bank', task);
+    if (submitted.outcome.status !== 'accepted') throw new Error('a join was void');
+  }
+  for (let i = 0; i < 1_000; i++) await world.submit(await approve({}));
+  await cost('approve, once more, 1,000 runs on others', world, await approve({}));
+  const kept = world.state.tasks.get(toHex(task)).approvals.size;
+  if (kept > 1_001) throw new Error(`2,000 approvals have left ${kept}`);
+}
+
 async function charters() {
   const many = await largest(200, async (count) => {
     const world = new World({ members: names(count, 'member'), seats: 3, seed: 'many' });
@@ -233,6 +255,7 @@ async function keys(seats, threshold) {
 
 say('event                                         size    processor  x a signature');
 await statements();
+await approvals();
 await collateral();
 await charters();
 await keys(15, 8);

@@ -22,7 +22,7 @@ import {
   versionOf,
 } from './lookup.ts';
 import { judgeReserved } from './reserved.ts';
-import { endRun, openRunsOf } from './runs.ts';
+import { endRun, openRunsOf, releaseGrants } from './runs.ts';
 import type { FoldState, Grant, Run, Task } from './state.ts';
 import { judgeTurn } from './statements.ts';
 import { type Verdict, type VoidCode, voided } from './void-codes.ts';
@@ -74,11 +74,13 @@ export function foldApprove(state: FoldState, event: AdmittedEvent<'approve'>): 
   const { runs, from, until } = body;
   const person = toHex(body.person);
   const whole = task.body.inputs.map((asked) => isWhole(asked, body.inputs));
-  const grant = { owner: owner.id, person, whole, runs, used: 0, from, until };
+  const holds = body.inputs.length;
+  const grant = { owner: owner.id, person, whole, runs, used: 0, from, until, holds };
   endUncovered(state, { taskKey, task, inputs: body.inputs, grant });
   task.approvals.set(state.seq, grant);
   for (const granted of body.inputs) {
     const persons = task.grants.get(versionKey(granted)) ?? new Map<string, number>();
+    releaseGrants(task, [persons.get(person) ?? []].flat());
     task.grants.set(versionKey(granted), persons.set(person, state.seq));
   }
   task.declines.delete(owner.id);
@@ -151,7 +153,10 @@ export function foldDecline(state: FoldState, event: AdmittedEvent<'decline'>): 
   if (mine.length === 0) return voided('decline-not-owner', owner.id);
   const outOfTurn = judgeTurn(event.body, task.said.get(owner.id));
   if (outOfTurn !== undefined) return outOfTurn;
-  for (const input of mine) task.grants.delete(versionKey(input));
+  for (const input of mine) {
+    releaseGrants(task, task.grants.get(versionKey(input))?.values() ?? []);
+    task.grants.delete(versionKey(input));
+  }
   for (const key of openRunsOf(state, taskKey)) endRun(state, key, 'declined');
   task.declines.set(owner.id, event.body.code);
   task.said.set(owner.id, event.key);
@@ -245,6 +250,7 @@ export function consumeRun(state: FoldState, event: AdmittedEvent<'join'>): void
   for (const at of paid) {
     const grant = task.approvals.get(at) as Grant;
     grant.used += 1;
+    grant.holds += 1;
     until = Math.min(until, grant.until);
   }
   task.runs.push(runKey);

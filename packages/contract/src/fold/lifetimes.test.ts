@@ -151,6 +151,59 @@ describe('a task', () => {
   });
 });
 
+describe('a grant', () => {
+  const kept = (world: World, task: Uint8Array) =>
+    [...(world.state.tasks.get(toHex(task))?.approvals.values() ?? [])].map(({ runs }) => runs);
+
+  async function asked() {
+    const world = await World.create();
+    await world.formEpoch();
+    const data = [await world.addDataset('bank'), await world.addDataset('bank')];
+    const task = await world.propose('bank', data);
+    const person = world.freshBytes(32);
+    const approve = async (runs: number, of = data, by = person) => {
+      const body = world.approveBody(task, of, { runs, person: by });
+      return world.must(world.identity('bank'), 'approve', body);
+    };
+    return { world, task, data, approve };
+  }
+
+  it('that its person has replaced on every input is forgotten', async () => {
+    const { world, task, data, approve } = await asked();
+    await approve(5);
+    await approve(6);
+    expect(kept(world, task)).toEqual([6]);
+    await approve(7, data.slice(0, 1));
+    expect(kept(world, task)).toEqual([6, 7]);
+    await approve(8, data.slice(1));
+    expect(kept(world, task)).toEqual([7, 8]);
+    await approve(9, data, world.freshBytes(32));
+    expect(kept(world, task)).toEqual([7, 8, 9]);
+    await world.must(world.identity('bank'), 'decline', { task, code: 'no' });
+    expect(kept(world, task)).toEqual([]);
+  });
+
+  it('stays while a run that it pays for is open, however the run ends', async () => {
+    const { world, task, approve } = await asked();
+    await approve(5);
+    const recorded = await world.joinWorker('bank', task);
+    const failed = await world.joinWorker('bank', task);
+    await approve(6);
+    await world.joinWorker('bank', task);
+    expect(kept(world, task)).toEqual([5, 6]);
+    await world.recordUsage(recorded);
+    const { run = new Uint8Array() } = failed.body;
+    const end = { task, run, join: failed.id, code: 'engine-failed' };
+    expect(kept(world, task)).toEqual([5, 6]);
+    await world.must(failed.signer, 'run-failed', end);
+    expect(kept(world, task)).toEqual([6]);
+    // A run that is open goes on by what pays for it; with the decline both are over.
+    await world.must(world.identity('bank'), 'decline', { task, code: 'no' });
+    expect(kept(world, task)).toEqual([]);
+    expect([...world.state.runs.values()].map(({ paid }) => paid)).toEqual([[], [], []]);
+  });
+});
+
 describe("a keeper's join", () => {
   it('goes when its machine has joined anew often enough, but for one in use', async () => {
     const world = await World.create();

@@ -125,7 +125,7 @@ function form(state: FoldState, key: string, proposal: Proposal): boolean {
   const wanted = isWanted(state, proposal);
   const active = activeEpochOf(state)?.epoch;
   if (!wanted && active !== undefined) active.maySwap = false;
-  const maySwap = wanted && !keepsSwap(active, proposal);
+  const maySwap = wanted && !keepsSwap(state, active, proposal);
   state.epochs.set(key, newEpoch(state, { joins, from, dealers, maySwap }));
   state.formingEpoch = key;
   // A wish for another key outlives fresh shares of the running one, which gateways agree to.
@@ -136,12 +136,15 @@ function form(state: FoldState, key: string, proposal: Proposal): boolean {
 }
 
 /**
- * Whether it deals the running key again to the very seats that a swap led to. Gateways agree to
- * fresh shares unasked, so that is no word of anybody's about who holds the key.
+ * Whether it leaves every seat with the operator that a swap led to. Gateways agree unasked to fresh
+ * shares for them, to their keepers that came again, and to another key where too few hold this
+ * one: that is no word of anybody's about who holds the key.
  */
-function keepsSwap(active: Epoch | undefined, { joins, from }: Proposal): boolean {
-  const swapped = from !== null && active?.maySwap === false;
-  return swapped && joins.every((join) => active.joins.includes(join));
+function keepsSwap(state: FoldState, active: Epoch | undefined, { joins }: Proposal): boolean {
+  if (active === undefined || active.maySwap) return false;
+  const operators = (keys: readonly string[]) =>
+    keys.map((key) => state.joins.get(key)?.body.operator).sort();
+  return operators(joins).join() === operators(active.joins).join();
 }
 
 function newEpoch(

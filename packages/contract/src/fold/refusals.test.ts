@@ -2,8 +2,9 @@
 // A keeper's refusal: a verdict for good, which its own receipt takes back.
 import { type ErrorRow, toHex } from '@cloister/core';
 import { appraisalError, evidenceError } from '@cloister/evidence';
-import { type Node, World } from '@cloister/testkit/world';
+import { amending, type Node, World } from '@cloister/testkit/world';
 import { describe, expect, it } from 'vitest';
+import { takesOnly } from '../../testing/amend-scenarios.ts';
 import { contractError } from '../errors.ts';
 import { findingError } from '../policy/finding.ts';
 import { LASTING_REFUSALS } from './lasting-refusals.ts';
@@ -29,6 +30,22 @@ describe('refusals', () => {
       code: 'no-subject',
     });
     expect(outcome).toMatchObject({ status: 'void', code: 'run-already-recorded' });
+  });
+
+  it('are no word of a keeper whose place the charter has taken away', async () => {
+    const world = await World.create();
+    const { nodes } = await world.formEpoch();
+    const claims = await world.addDataset('insurer');
+    const task = await world.propose('bank', [claims]);
+    await world.approve('insurer', task, [claims]);
+    const { id, body } = await world.joinWorker('bank', task);
+    const [{ signer }] = nodes as [Node];
+    const refusal = { task, run: body.run ?? new Uint8Array(), join: id, code: 'debug-refused' };
+    const standing = world.fork();
+    await standing.must(signer, 'refusal', refusal);
+    await amending.amend(world, takesOnly('keeper'));
+    const { outcome } = await world.put(signer, 'refusal', refusal);
+    expect(outcome).toMatchObject({ status: 'void', code: 'join-measurement-unknown' });
   });
 
   it('have codes of errors that are known, none of which is a matter of reach', () => {

@@ -39,8 +39,8 @@ export function foldUsage(state: FoldState, event: AdmittedEvent<'usage'>): Verd
   if (unproved !== undefined) return unproved;
   // Who opened did not refuse: its receipt is its word.
   for (const { seat } of event.receipts ?? []) run.refusals.delete(epoch.joins[seat - 1] ?? '');
+  close(task, toHex(event.body.run), run);
   run.status = 'recorded';
-  found.task.open.delete(toHex(event.body.run));
   run.usage = { event: event.key, body: event.body, seq: state.seq, at: state.clock };
   return undefined;
 }
@@ -126,6 +126,8 @@ export function foldRunFailed(state: FoldState, event: AdmittedEvent<'run-failed
 export function foldRefusal(state: FoldState, event: AdmittedEvent<'refusal'>): Verdict {
   const keeper = joinBySigner(state, event.signer);
   if (keeper === undefined) return voided('not-a-node');
+  const gone = judgeStanding(state, keeper.join.body);
+  if (gone !== undefined) return gone;
   const seated = [...state.epochs.values()].some(
     (epoch) => epoch.activeSeq !== null && epoch.joins.includes(keeper.key),
   );
@@ -145,9 +147,27 @@ export function foldRefusal(state: FoldState, event: AdmittedEvent<'refusal'>): 
 /** Ends a run that is open, as failed; one that has recorded or failed stays as it is. */
 export function endRun(state: FoldState, key: string, code: string): void {
   const run = state.runs.get(key);
-  if (run === undefined || state.tasks.get(run.task)?.open.delete(key) !== true) return;
+  const task = state.tasks.get(run?.task ?? '');
+  if (run === undefined || task === undefined || !close(task, key, run)) return;
   run.status = 'failed';
   run.failure = code;
+}
+
+/** Whether the run was open; what paid for it has done so. */
+function close(task: Task, key: string, run: Run): boolean {
+  if (!task.open.delete(key)) return false;
+  releaseGrants(task, run.paid);
+  run.paid = [];
+  return true;
+}
+
+/** One of what each of these grants is kept for is gone; with the last one it is forgotten. */
+export function releaseGrants(task: Task, positions: Iterable<number>): void {
+  for (const at of positions) {
+    const grant = task.approvals.get(at);
+    if (grant !== undefined) grant.holds -= 1;
+    if (grant?.holds === 0) task.approvals.delete(at);
+  }
 }
 
 /** The runs of a task (by event key) that have neither recorded nor failed. */

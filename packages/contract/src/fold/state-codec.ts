@@ -127,6 +127,7 @@ const grant = record<Grant>({
   used: whole,
   from: whole,
   until: whole,
+  holds: whole,
 });
 
 const task = record<Task>({

@@ -211,6 +211,8 @@ export interface Grant {
   used: number;
   from: number;
   until: number;
+  /** What it is kept for: the inputs that it stands on and the open runs that it pays for. */
+  holds: number;
 }
 
 export interface Task {
@@ -218,7 +220,7 @@ export interface Task {
   body: EventBody<'task'>;
   seq: number;
   at: number;
-  /** Every approval's grant, by its position. */
+  /** The grants that stand or pay for an open run, by their positions. */
   approvals: Map<number, Grant>;
   /** Those that stand: by input (`<dataset>/<version>`), then by person, the position. */
   grants: Map<string, Map<string, number>>;
@@ -248,7 +250,7 @@ export interface Run {
   deadline: number;
   /** Whether the charter of then took simulated hardware, or its own was. */
   simulated: boolean;
-  /** The grants that paid for it, by their positions. */
+  /** While it is open: the grants that pay for it, by their positions. */
   paid: number[];
   usage: { event: string; body: EventBody<'usage'>; seq: number; at: number } | null;
   releasedSeq: number | null;

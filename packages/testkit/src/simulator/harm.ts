@@ -52,7 +52,7 @@ export class Harm {
   /** By epoch, the identity keys of members who want it. */
   readonly #wants = new Map<string, Set<string>>();
   #active: string | null = null;
-  /** Whether a spare took a seat since members last agreed to an epoch. */
+  /** Whether a spare took a seat since members last chose the operators. */
   #swapped = false;
 
   /** `liars` are members whose witness signs anything. */
@@ -162,30 +162,32 @@ export class Harm {
 
   /**
    * "One member alone must not move the key": q members wanted the epoch, or it gave one seat to a
-   * spare of the charter, for the first time since q members wanted one.
+   * spare of the charter, for the first time since q members chose other operators.
    */
   #moved(): void {
     const { world, wanted } = this.#stage;
     const { activeEpoch, epochs } = world.state;
     if (activeEpoch === null || activeEpoch === this.#active) return;
-    const before = epochs.get(this.#active ?? '')?.joins ?? [];
+    const before = this.#operatorsOf(epochs.get(this.#active ?? '')?.joins ?? []);
     this.#active = activeEpoch;
-    const joins = epochs.get(activeEpoch)?.joins ?? [];
+    const operators = this.#operatorsOf(epochs.get(activeEpoch)?.joins ?? []);
     const agreed = (this.#wants.get(activeEpoch)?.size ?? 0) >= world.charter.witnesses.quorum;
-    const operators = joins
-      .filter((key) => !before.includes(key))
-      .map((key) => this.#operatorOf(key));
-    const spares = operators.length === 1 && operators.every((id) => this.#isSpare(id));
+    const gained = without(operators, before);
+    const spares = gained.length === 1 && gained.every((id) => this.#isSpare(id));
     const swap = spares && !this.#swapped;
-    this.#swapped = !agreed;
+    this.#swapped = !agreed || (this.#swapped && gained.length === 0);
     if (!agreed && !swap) this.#stage.violate('one member alone moved the key');
     // By themselves gateways want nothing that no honest member would propose.
-    const strange = !wanted.has(activeEpoch) && operators.some((id) => !SEATED.has(id));
+    const strange = !wanted.has(activeEpoch) && gained.some((id) => !SEATED.has(id));
     if (strange && !swap) this.#stage.violate('honest members let the key go to a stranger');
   }
 
   #operatorOf(join: string): string {
     return this.#stage.world.state.joins.get(join)?.body.operator ?? '';
+  }
+
+  #operatorsOf(joins: readonly string[]): string[] {
+    return joins.map((key) => this.#operatorOf(key));
   }
 
   #isSpare(operator: string): boolean {
@@ -240,4 +242,14 @@ export class Harm {
     if (!honestKeepers.has(toHex(signer)) || !honestWorkers.has(toHex(worker))) return;
     this.#stage.violate(`an honest keeper refused an honest run on record: ${body.code}`);
   }
+}
+
+/** The operators with a seat that they had not before; one may have several. */
+function without(now: readonly string[], before: readonly string[]): string[] {
+  const left = [...before];
+  return now.filter((id) => {
+    const at = left.indexOf(id);
+    if (at >= 0) left.splice(at, 1);
+    return at < 0;
+  });
 }

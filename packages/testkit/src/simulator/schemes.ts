@@ -25,9 +25,10 @@ const DAY_MS = 86_400_000;
 const LATER_MS = 2_000;
 /** The operator that has no seat. */
 const OUTSIDER = 'lab';
+/** Both of one make, or the vendor rule alone would forbid a swap. */
 const CHAIN = [
   { spare: OUTSIDER, leaves: 'insurer' },
-  { spare: 'insurer', leaves: 'hospital' },
+  { spare: 'insurer', leaves: OUTSIDER },
 ] as const;
 const MOVES = 6;
 const RUBBISH = 60;
@@ -167,21 +168,34 @@ async function joined({ network, world }: Stage, node: KeeperNode): Promise<Uint
   return node.keeper.join as Uint8Array;
 }
 
-/** One seat goes to a spare, as the charter allows; then another to the next, which it does not. */
+/**
+ * One seat goes to a spare, as the charter allows. Its keeper comes again, so gateways agree to the
+ * reshare unasked. Then another seat goes to the next, which the charter does not allow.
+ */
 export async function spareChain(stage: Stage, committee: Committee): Promise<void> {
-  const { state } = stage.world;
+  const { network } = stage;
   for (const { spare, leaves } of CHAIN) {
-    await settled(stage);
-    const before = state.activeEpoch as string;
-    const join = await joined(stage, committee.extra(spare));
-    const { joins } = state.epochs.get(before) as { joins: readonly string[] };
-    const seats = joins.map((key) => {
-      return state.joins.get(key)?.body.operator === leaves ? join : fromHexKey(key);
-    });
-    await put(stage, stage.traitor, 'epoch', { joins: seats, from: fromHexKey(before) });
-    await stage.network.sleep(CHAIN_MS);
-    stage.network.count(state.activeEpoch === before ? 'spare-waits' : 'spare-seated');
+    const swapped = await seatInstead(stage, leaves, committee.extra(spare));
+    network.count(swapped ? 'spare-seated' : 'spare-waits');
+    if (!swapped) continue;
+    const again = await seatInstead(stage, spare, committee.extra(spare));
+    if (again) network.count('spare-comes-again');
   }
+}
+
+/** The traitor proposes that a keeper takes an operator's seat; answers whether it did. */
+async function seatInstead(stage: Stage, leaves: string, keeper: KeeperNode): Promise<boolean> {
+  const { state } = stage.world;
+  await settled(stage);
+  const before = state.activeEpoch as string;
+  const join = await joined(stage, keeper);
+  const { joins } = state.epochs.get(before) as { joins: readonly string[] };
+  const seats = joins.map((key) => {
+    return state.joins.get(key)?.body.operator === leaves ? join : fromHexKey(key);
+  });
+  await put(stage, stage.traitor, 'epoch', { joins: seats, from: fromHexKey(before) });
+  await stage.network.sleep(CHAIN_MS);
+  return state.activeEpoch !== before;
 }
 
 async function put<K extends EventKind>(

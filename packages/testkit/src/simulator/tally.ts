@@ -47,6 +47,7 @@ export const KINDS: readonly string[] = [
   'adversary: impersonates',
   'adversary: consent',
   'spare-seated',
+  'spare-comes-again',
   'spare-waits',
   'charter-amended',
   'witnesses-rotated',
