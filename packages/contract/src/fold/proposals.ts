@@ -136,9 +136,9 @@ function form(state: FoldState, key: string, proposal: Proposal): boolean {
 }
 
 /**
- * Whether it leaves every seat with the operator that a swap led to. Gateways agree unasked to fresh
- * shares for them, to their keepers that came again, and to another key where too few hold this
- * one: that is no word of anybody's about who holds the key.
+ * Whether it leaves every seat with the operator that a swap led to. Gateways agree unasked to
+ * fresh shares for them, to their keepers that came again, and to another key where too few hold
+ * this one: that is no word of anybody's about who holds the key.
  */
 function keepsSwap(state: FoldState, active: Epoch | undefined, { joins }: Proposal): boolean {
   if (active === undefined || active.maySwap) return false;
