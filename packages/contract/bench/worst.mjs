@@ -200,6 +200,25 @@ async function approvals() {
   if (kept > 1_001) throw new Error(`2,000 approvals have left ${kept}`);
 }
 
+/** Many datasets and tasks that ask for many of them: what is about one must not walk them all. */
+async function crowd() {
+  const world = await World.create();
+  const { id, nodes } = await world.formEpoch();
+  const asked = [];
+  for (let i = 0; i < 1_000; i++) {
+    const dataset = await world.addDataset('bank');
+    if (i < 100) asked.push(dataset);
+  }
+  for (let i = 0; i < 500; i++) await world.propose('bank', asked);
+  const alone = await world.addDataset('bank');
+  const said = { dataset: alone.dataset };
+  const end = await world.sign(world.identity('bank'), 'withdraw', said);
+  await cost('withdraw, 500 tasks of 100 inputs', world, end);
+  const reshare = { joins: nodes.map((node) => node.id), from: id };
+  const wish = await world.sign(world.identity('bank'), 'epoch', reshare);
+  await cost('epoch, a reshare over 1,001 datasets', world, wish);
+}
+
 async function charters() {
   const many = await largest(200, async (count) => {
     const world = new World({ members: names(count, 'member'), seats: 3, seed: 'many' });
@@ -256,6 +275,7 @@ async function keys(seats, threshold) {
 say('event                                         size    processor  x a signature');
 await statements();
 await approvals();
+await crowd();
 await collateral();
 await charters();
 await keys(15, 8);

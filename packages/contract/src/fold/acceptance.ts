@@ -4,7 +4,6 @@
 // the versions up to the newest that it has signed. So a place that was there all along, or that an
 // owner signed for, is good for its data; one that came later, or came back, is not.
 // docs/design/charters-that-live.md.
-import { toHex } from '@cloister/core';
 import {
   environmentItem,
   FOLD_RULES,
@@ -20,16 +19,22 @@ import type { Epoch, FoldState } from './state.ts';
 
 type Place = Pick<EventBody<'join'>, 'operator' | 'environment' | 'hardware' | 'measurement'>;
 
-/** The first item of a node's place that this owner has not accepted. */
-export function placeNotAccepted(state: FoldState, owner: string, node: Place): string | undefined {
+/** The first item of a node's place that this owner has not accepted (`accepted`: by then). */
+export function placeNotAccepted(
+  state: FoldState,
+  owner: string,
+  node: Place,
+  accepted?: number,
+): string | undefined {
   const { operator, environment, hardware, measurement } = node;
   const tee = indexOf(state).environments.get(environment)?.tee ?? '';
-  return itemNotAccepted(state, owner, [
+  const items = [
     operatorItem(operator),
     environmentItem(environment),
     measurementItem(environment, measurement),
     hardwareItem(operator, tee, hardware),
-  ]);
+  ];
+  return itemNotAccepted(state, owner, items, accepted);
 }
 
 /** As `placeNotAccepted`, of the nodes that these joins let in. */
@@ -37,10 +42,11 @@ export function joinsNotAccepted(
   state: FoldState,
   owner: string,
   joins: readonly string[],
+  accepted?: number,
 ): string | undefined {
   for (const key of joins) {
-    const join = state.joins.get(key);
-    const item = join === undefined ? undefined : placeNotAccepted(state, owner, join.body);
+    const body = state.joins.get(key)?.body;
+    const item = body === undefined ? undefined : placeNotAccepted(state, owner, body, accepted);
     if (item !== undefined) return item;
   }
   return undefined;
@@ -51,9 +57,10 @@ export function epochNotAccepted(
   state: FoldState,
   owner: string,
   epoch: Pick<Epoch, 'joins'>,
+  accepted?: number,
 ): string | undefined {
-  const rules = itemNotAccepted(state, owner, [KEEPERS_RULE, FOLD_RULES]);
-  return rules ?? joinsNotAccepted(state, owner, epoch.joins);
+  const rules = itemNotAccepted(state, owner, [KEEPERS_RULE, FOLD_RULES], accepted);
+  return rules ?? joinsNotAccepted(state, owner, epoch.joins, accepted);
 }
 
 /** What stands between a run's nodes and this owner's columns: nodes, seats, or rules. */
@@ -72,22 +79,41 @@ export function runNotAccepted(
 }
 
 /**
- * Owners whose data is sealed to this group key, withdrawn data and that of members who have left
- * included: nothing opens it by right any more, and t seats of its key still could.
+ * The first of those whose data is sealed to the running key that has not accepted what it would
+ * be dealt to, and what of it. Withdrawn data counts, and that of members who have left or whose
+ * keys were replaced, by what they had accepted then: nothing opens it by right any more, and t
+ * seats of its key still could.
  */
-export function ownersOfKey(state: FoldState, groupKey: Uint8Array): string[] {
-  const key = toHex(groupKey);
-  const owners = [...state.datasets.values()]
-    .filter(({ versions }) => [...versions.values()].some((v) => toHex(v.body.groupKey) === key))
-    .map(({ owner }) => owner);
-  return [...new Set(owners)].sort();
+export function keyOwnerAgainst(
+  state: FoldState,
+  epoch: Pick<Epoch, 'joins'>,
+): { owner: string; item: string } | undefined {
+  for (const { owner, accepted } of state.keyOwners) {
+    const item = epochNotAccepted(state, owner, epoch, accepted ?? undefined);
+    if (item !== undefined) return { owner, item };
+  }
+  return undefined;
+}
+
+/** Called when a dataset is sealed to the running key. */
+export function addKeyOwner(state: FoldState, owner: string): void {
+  const known = state.keyOwners.some((one) => one.owner === owner && one.accepted === null);
+  if (!known) state.keyOwners.push({ owner, accepted: null });
+}
+
+/** Called when a member leaves, or its keys are replaced, before anybody accepts in its name. */
+export function freezeKeyOwner(state: FoldState, owner: string): void {
+  const accepted = state.accepted.get(owner) ?? 0;
+  for (const one of state.keyOwners) {
+    if (one.owner === owner) one.accepted ??= accepted;
+  }
 }
 
 function itemNotAccepted(
   state: FoldState,
   owner: string,
   items: readonly string[],
+  accepted = state.accepted.get(owner) ?? 0,
 ): string | undefined {
-  const accepted = state.accepted.get(owner) ?? 0;
   return items.find((item) => (state.gained.get(item) ?? 1) > accepted);
 }

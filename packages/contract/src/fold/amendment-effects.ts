@@ -4,7 +4,6 @@
 // Nothing is decided by it.
 import type { CharterBody } from '../charter/body.ts';
 import { charterChanges, removedMembers } from '../charter/changes.ts';
-import { ownersOfKey } from './acceptance.ts';
 import { activeEpochOf, charterOf } from './lookup.ts';
 import { judgeStanding } from './places.ts';
 import type { FoldState, Join } from './state.ts';
@@ -47,7 +46,7 @@ export function amendmentEffects(
     threshold,
     keyLost: active !== undefined && seats - lost.length < threshold,
     retired: leaving.filter((id) => owning.has(id)),
-    owners: active === undefined ? [] : ownersOfKey(state, active.groupKey),
+    owners: [...new Set(state.keyOwners.map(({ owner }) => owner))].sort(),
     gains: charterChanges(before, after).some(({ gains }) => gains !== undefined),
   };
 }

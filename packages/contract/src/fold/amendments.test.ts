@@ -323,6 +323,33 @@ describe('a widening', () => {
     return accepted(await world.submit(await world.joinBytes(keysNamed(world, name).signer, body)));
   }
 
+  it('goes by what a member whose keys were replaced had accepted', async () => {
+    const { world, epoch } = await joint();
+    const join = await unaccepted(world);
+    const joins = [join, ...epoch.nodes.slice(1).map(({ id }) => id)];
+    const reshare = () => world.put(world.identity('bank'), 'epoch', { joins, from: epoch.id });
+    expect(voidCode(await reshare())).toBe('epoch-owner-not-accepted');
+    const others = { signers: ['hospital', 'bank'], replaces: ['insurer'] };
+    const replaced = await amend(
+      world,
+      (draft) => {
+        const own = memberNamed(world, 'insurer', 'insurer-2');
+        draft.members = draft.members.map((one) => (one.id === 'insurer' ? own : one));
+      },
+      others,
+    );
+    accepted(await sign(world, replaced, keysNamed(world, 'insurer-2')));
+    expect(world.state.accepted.get('insurer')).toBe(world.inForce.version);
+    // Whoever has the name has accepted all of it; the data of before is still another's.
+    expect(voidCode(await reshare())).toBe('epoch-owner-not-accepted');
+    const old = world.state.keyOwners.find(({ owner }) => owner === 'insurer');
+    expect(old?.accepted).toBeLessThan(world.inForce.version);
+    const anew = world.identity('insurer-2');
+    expect(voidCode(await world.put(anew, 'epoch', { joins, from: epoch.id }))).toBe(
+      'epoch-owner-not-accepted',
+    );
+  });
+
   it('is asked about by data that comes while the running key is dealt again', async () => {
     const world = await World.create();
     await amend(world, twoSign);

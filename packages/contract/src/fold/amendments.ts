@@ -14,6 +14,7 @@ import {
   widenedEnvironment,
 } from '../charter/changes.ts';
 import type { AdmittedEvent } from '../events/event.ts';
+import { freezeKeyOwner } from './acceptance.ts';
 import { endEpoch } from './epoch-ends.ts';
 import { charterIndex, charterOf, memberByIdentity, ownerOf } from './lookup.ts';
 import { endRun, openRunsOf } from './runs.ts';
@@ -183,6 +184,7 @@ function gain(state: FoldState, before: CharterBody, after: CharterBody): void {
 function forgetMember(state: FoldState, id: string): void {
   state.ticks.delete(id);
   state.closings.delete(id);
+  freezeKeyOwner(state, id);
   for (const dataset of state.datasets.values()) if (dataset.owner === id) dataset.retired = true;
   for (const [taskKey, task] of state.tasks) {
     const receives = task.body.outputs.some(({ recipients }) => recipients.includes(id));

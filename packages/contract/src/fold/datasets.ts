@@ -5,7 +5,7 @@
 import { equal, toHex } from '@cloister/core';
 import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
-import { epochNotAccepted } from './acceptance.ts';
+import { addKeyOwner, epochNotAccepted } from './acceptance.ts';
 import { activeEpochOf, memberByIdentity } from './lookup.ts';
 import { judgeReserved } from './reserved.ts';
 import type { DatasetVersion, Epoch, FoldState } from './state.ts';
@@ -42,10 +42,12 @@ export function foldDataset(state: FoldState, event: AdmittedEvent<'dataset'>): 
   if (outOfTurn !== undefined) return outOfTurn;
   const wrong = before === undefined ? undefined : judgeReseal(before, body);
   if (wrong !== undefined) return wrong;
+  addKeyOwner(state, member.id);
   const now = { event: event.key, body, seq: state.seq, withdrawn: false };
   if (dataset === undefined) {
     const versions = new Map([[body.version, now]]);
-    state.datasets.set(key, { owner: member.id, retired: false, newest: body.version, versions });
+    const whose = { owner: member.id, retired: false, reading: new Set<string>() };
+    state.datasets.set(key, { ...whose, newest: body.version, versions });
   } else {
     dataset.versions.set(body.version, now);
     dataset.newest = Math.max(dataset.newest, body.version);

@@ -148,8 +148,10 @@ function activate(
     before.supersededAt = state.clock;
   }
   // A new key begins a lineage of its own; that of a reshare is computed again from its first.
-  if (epoch.from === null)
+  if (epoch.from === null) {
     for (const old of state.epochs.values()) if (old !== epoch) forgetDealings(old);
+    state.keyOwners = [];
+  }
   epoch.status = 'active';
   epoch.activeSeq = state.seq;
   epoch.groupKey = agreed.groupKey;

@@ -2,7 +2,7 @@
 // The fold is total and keeps its invariants whatever is thrown at it: events drawn from a told
 // history, whole or with fields exchanged between them, in any order, by any signer that occurs.
 // They skip admission, so signatures and facts of the bytes may be anything too.
-import { type Cbor, encodeCbor, toHex } from '@cloister/core';
+import { type Cbor, encodeCbor, equal, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { START_MS, type World, wholeStory } from '@cloister/testkit/world';
 import fc from 'fast-check';
@@ -96,6 +96,31 @@ function check(state: FoldState, before: { clock: number; seq: number }): void {
     expect([...dataset.versions.keys()]).toEqual(
       Array.from({ length: dataset.newest }, (_, i) => i + 1),
     );
+  }
+  checkIndexes(state);
+}
+
+/** What is kept beside what it follows from, so that no event walks all of it. */
+function checkIndexes(state: FoldState): void {
+  for (const task of state.tasks.values()) {
+    const standing = [...task.grants.values()].flatMap((persons) => [...persons.values()]);
+    const paying = [...task.open].flatMap((run) => state.runs.get(run)?.paid ?? []);
+    const holds = new Map<number, number>();
+    for (const at of [...standing, ...paying]) holds.set(at, (holds.get(at) ?? 0) + 1);
+    const kept = [...task.approvals].map(([at, grant]) => [at, grant.holds] as const);
+    expect(new Map(kept)).toEqual(holds);
+  }
+  const groupKey = state.epochs.get(state.activeEpoch ?? '')?.groupKey ?? new Uint8Array();
+  for (const [key, dataset] of state.datasets) {
+    const readers = [...state.tasks].filter(([, { open, body }]) => {
+      return open.size > 0 && body.inputs.some((input) => toHex(input.dataset) === key);
+    });
+    expect(dataset.reading).toEqual(new Set(readers.map(([task]) => task)));
+    const sealed = [...dataset.versions.values()].some(({ body }) =>
+      equal(body.groupKey, groupKey),
+    );
+    const owners = state.keyOwners.map(({ owner }) => owner);
+    if (sealed) expect(owners).toContain(dataset.owner);
   }
 }
 

@@ -255,6 +255,9 @@ export function consumeRun(state: FoldState, event: AdmittedEvent<'join'>): void
   }
   task.runs.push(runKey);
   task.open.add(runKey);
+  for (const { dataset } of task.body.inputs) {
+    state.datasets.get(toHex(dataset))?.reading.add(taskKey);
+  }
   const deadline = state.clock + charterOf(state).deadlines.run;
   schedule(state, { at: deadline + 1, what: 'run', key: runKey });
   state.runs.set(runKey, {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What makes an epoch begin to form: q members that want exactly it, then q witnesses that have
 // ticked since. Nobody alone takes the one place for forming, or moves a key; one seat may go to a
-// spare that the charter names, once.
+// spare that the charter names, once. Long because who wants what, and when, is told case by case.
 import { fromHex, toHex } from '@cloister/core';
 import { type CharterOptions, type Node, START_MS, World } from '@cloister/testkit/world';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -55,6 +55,32 @@ describe('an epoch begins to form', () => {
     expect(forming()).toBe(toHex(id));
     expect(world.state.proposals.size).toBe(0);
     expect(world.state.epochs.get(toHex(id))?.phase).toBe('commit');
+  });
+
+  it('by its id where two have waited for one attempt to end', async () => {
+    const held = await world.formEpoch([...'abcde']);
+    const joins = held.nodes.map(({ id }) => id);
+    const reshare = await propose('a', { joins, from: held.id });
+    for (const by of 'bcd') await consent(by, reshare);
+    const anew = [
+      await propose('b', { joins }),
+      await propose('c', { joins: [...joins].reverse() }),
+    ];
+    for (const id of anew) for (const by of 'abcde') await consent(by, id);
+    for (const by of 'abcde') await tick(by);
+    expect(forming()).toBe(toHex(reshare));
+    const { signer } = held.nodes[0] as Node;
+    const abort = { epoch: reshare, seat: 1, against: 2, code: 'x', wanted: '', got: '' };
+    await world.must(signer, 'epoch-abort', abort);
+    for (const turn of [1, -1]) {
+      const reader = world.fork();
+      const kept = [...reader.state.proposals].sort(([a], [b]) => turn * (a < b ? -1 : 1));
+      reader.state.proposals = new Map(kept);
+      for (const by of 'abcde') {
+        await reader.must(reader.witness(by), 'tick', { time: reader.state.clock });
+      }
+      expect(reader.state.formingEpoch).toBe(anew.map(toHex).sort()[0]);
+    }
   });
 
   it('in time, or nobody can agree to it any more', async () => {

@@ -110,7 +110,11 @@ export function formAgreed(state: FoldState): void {
     const { agreed } = proposal;
     return agreed !== null && !isLate(state, proposal) && freshTicks(state, agreed) >= quorum;
   });
-  ready.sort(([, a], [, b]) => (a.agreed as number) - (b.agreed as number));
+  ready.sort(([one, a], [two, b]) => {
+    const sooner = (a.agreed as number) - (b.agreed as number);
+    // What waited for an attempt to end has one position with all that did.
+    return sooner === 0 ? Number(one > two) - Number(one < two) : sooner;
+  });
   for (const [key, proposal] of ready) if (form(state, key, proposal)) return;
 }
 

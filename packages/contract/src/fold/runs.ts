@@ -39,7 +39,7 @@ export function foldUsage(state: FoldState, event: AdmittedEvent<'usage'>): Verd
   if (unproved !== undefined) return unproved;
   // Who opened did not refuse: its receipt is its word.
   for (const { seat } of event.receipts ?? []) run.refusals.delete(epoch.joins[seat - 1] ?? '');
-  close(task, toHex(event.body.run), run);
+  close(state, run, toHex(event.body.run));
   run.status = 'recorded';
   run.usage = { event: event.key, body: event.body, seq: state.seq, at: state.clock };
   return undefined;
@@ -147,17 +147,21 @@ export function foldRefusal(state: FoldState, event: AdmittedEvent<'refusal'>): 
 /** Ends a run that is open, as failed; one that has recorded or failed stays as it is. */
 export function endRun(state: FoldState, key: string, code: string): void {
   const run = state.runs.get(key);
-  const task = state.tasks.get(run?.task ?? '');
-  if (run === undefined || task === undefined || !close(task, key, run)) return;
+  if (run === undefined || !close(state, run, key)) return;
   run.status = 'failed';
   run.failure = code;
 }
 
 /** Whether the run was open; what paid for it has done so. */
-function close(task: Task, key: string, run: Run): boolean {
-  if (!task.open.delete(key)) return false;
+function close(state: FoldState, run: Run, key: string): boolean {
+  const task = state.tasks.get(run.task);
+  if (task?.open.delete(key) !== true) return false;
   releaseGrants(task, run.paid);
   run.paid = [];
+  if (task.open.size > 0) return true;
+  for (const { dataset } of task.body.inputs) {
+    state.datasets.get(toHex(dataset))?.reading.delete(run.task);
+  }
   return true;
 }
 

@@ -4,7 +4,7 @@
 // operator has a second seat that another could take. spec/events.md, "epoch".
 import type { Seat } from '../charter/vendor-rule.ts';
 import { vendorBreach } from '../charter/vendor-rule.ts';
-import { epochNotAccepted, ownersOfKey } from './acceptance.ts';
+import { keyOwnerAgainst } from './acceptance.ts';
 import { activeEpochOf, charterOf, indexOf } from './lookup.ts';
 import { judgePlace } from './places.ts';
 import type { FoldState } from './state.ts';
@@ -114,12 +114,9 @@ export function judgeEpoch(
 
 /** The running key goes to nobody whom an owner of data under it has not accepted. */
 function judgeOwners(state: FoldState, joins: readonly string[]): Verdict {
-  const groupKey = activeEpochOf(state)?.groupKey;
-  for (const owner of groupKey === undefined ? [] : ownersOfKey(state, groupKey)) {
-    const item = epochNotAccepted(state, owner, { joins: [...joins] });
-    if (item !== undefined) return voided('epoch-owner-not-accepted', `${owner}: ${item}`);
-  }
-  return undefined;
+  const against = keyOwnerAgainst(state, { joins: [...joins] });
+  if (against === undefined) return undefined;
+  return voided('epoch-owner-not-accepted', `${against.owner}: ${against.item}`);
 }
 
 /** Who deals: all seats for a new key; in a reshare the seats of `from` that are named again. */

@@ -33,6 +33,7 @@ import type {
   Grant,
   Join,
   KeptPart,
+  KeyOwner,
   Proposal,
   Run,
   Task,
@@ -117,6 +118,7 @@ const dataset = record<Dataset>({
   versions: numbered(
     record<DatasetVersion>({ event: text, body: bodyOf('dataset'), seq: whole, withdrawn: flag }),
   ),
+  reading: setOf(text),
 });
 
 const grant = record<Grant>({
@@ -196,6 +198,7 @@ const state = record<Omit<FoldState, 'recent' | 'forgotten'>>({
   activeEpoch: nullable(text),
   formingEpoch: nullable(text),
   datasets: mapOf(dataset),
+  keyOwners: list(record<KeyOwner>({ owner: text, accepted: nullable(whole) })),
   tasks: mapOf(task),
   runs: mapOf(run),
   wishes: mapOf(text),

@@ -50,6 +50,8 @@ export interface FoldState {
   activeEpoch: string | null;
   formingEpoch: string | null;
   datasets: Map<string, Dataset>;
+  /** Whose data is, or ever was, sealed to the running key: they say who may hold it. */
+  keyOwners: KeyOwner[];
   tasks: Map<string, Task>;
   /** By run id; a run exists from its accepted join on. */
   runs: Map<string, Run>;
@@ -191,12 +193,23 @@ export interface DatasetVersion {
   withdrawn: boolean;
 }
 
+export interface KeyOwner {
+  owner: string;
+  /**
+   * The charter that it had accepted when it left or its keys were replaced: whoever has the name
+   * now has no say for data of before. Null while it is the member of that name.
+   */
+  accepted: number | null;
+}
+
 export interface Dataset {
   owner: string;
   /** Whether its owner ended it, left, or had its keys replaced: nothing opens it any more. */
   retired: boolean;
   newest: number;
   versions: Map<number, DatasetVersion>;
+  /** Tasks with open runs that read it. */
+  reading: Set<string>;
 }
 
 /** What one person's approval granted; a newer one of the same person replaces it by input. */
@@ -286,6 +299,7 @@ export function emptyState(genesis: Uint8Array): FoldState {
     activeEpoch: null,
     formingEpoch: null,
     datasets: new Map(),
+    keyOwners: [],
     tasks: new Map(),
     runs: new Map(),
     wishes: new Map(),

@@ -40,12 +40,12 @@ export function isRetired(
 }
 
 function endRuns(state: FoldState, dataset: string, version: number | undefined): void {
-  for (const [taskKey, task] of state.tasks) {
-    const reads = task.body.inputs.some((input) => {
+  for (const taskKey of [...(state.datasets.get(dataset)?.reading ?? [])]) {
+    const reads = state.tasks.get(taskKey)?.body.inputs.some((input) => {
       if (version !== undefined && input.version !== version) return false;
       return toHex(input.dataset) === dataset;
     });
-    if (!reads) continue;
+    if (reads !== true) continue;
     for (const run of openRunsOf(state, taskKey)) endRun(state, run, 'dataset-withdrawn');
   }
 }
