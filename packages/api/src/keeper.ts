@@ -35,8 +35,14 @@ export const keeperHealth = health.extend({
   epoch: hex32.nullable(),
 });
 
-/** POST /v1/challenge: 32 random bytes for one use, for a join that is on the ledger. */
-export const challengeRequest = z.strictObject({ join: hex32 });
+/** Whose keys are asked for, and the join of the keeper that is asked: both are signed. */
+const asked = { join: hex32, keeper: hex32 };
+
+/**
+ * POST /v1/challenge: 32 random bytes for one use, for a join that is on the ledger. `nonce` is the
+ * caller's: the same one again, a copy of the request say, gets the same challenge.
+ */
+export const challengeRequest = z.strictObject({ ...asked, nonce: hex32 });
 export const challengeAnswer = z.object({
   challenge: hex32,
   /** Milliseconds that it is good for. */
@@ -45,14 +51,14 @@ export const challengeAnswer = z.object({
 
 /** POST /v1/open: the witnesses' freshness notes over one text, and the sealed openings. */
 export const openRequest = z.strictObject({
-  join: hex32,
+  ...asked,
   freshness: z.array(z.string().max(262_144)).min(1).max(200),
   openings: base64,
 });
 export const openAnswer = z.object({ epoch: hex32, seat, sealed: base64 });
 
 /** POST /v1/prove: a batched DLEQ proof over every partial opening answered to this join. */
-export const proveRequest = z.strictObject({ join: hex32 });
+export const proveRequest = z.strictObject(asked);
 export const proveAnswer = z.object({ epoch: hex32, seat, proof: base64 });
 
 /** HPKE `info` of the partial openings that a keeper seals to a worker; ids are 32 bytes. */
@@ -112,6 +118,12 @@ function partialOf(item: Cbor): PartialOpening {
   return { input, column, point };
 }
 
+/** Ids of joins, 32 bytes: the worker's, and that of the keeper whom the request is for. */
+export interface Asked {
+  readonly join: Uint8Array;
+  readonly keeper: Uint8Array;
+}
+
 /** One keeper, as a worker calls it; give it a client that signs with the attested key. */
 export class KeeperClient {
   readonly http: HttpJson;
@@ -125,20 +137,18 @@ export class KeeperClient {
   }
 
   /** 32 bytes that this keeper will accept once. */
-  async challenge(join: Uint8Array): Promise<Uint8Array> {
-    const json = { join: toHex(join) };
+  async challenge(about: Asked & { nonce: Uint8Array }): Promise<Uint8Array> {
+    const json = { ...named(about), nonce: toHex(about.nonce) };
     const answer = await this.http.json(challengeAnswer, { path: '/v1/challenge', json });
     return fromHex(answer.challenge);
   }
 
   /** The seat, the epoch, and the partial openings sealed to the join's HPKE key. */
-  async open(request: {
-    join: Uint8Array;
-    freshness: readonly string[];
-    openings: Uint8Array;
-  }): Promise<{ epoch: Uint8Array; seat: number; sealed: Uint8Array }> {
-    const { join, freshness, openings } = request;
-    const json = { join: toHex(join), freshness, openings: toBase64(openings) };
+  async open(
+    request: Asked & { freshness: readonly string[]; openings: Uint8Array },
+  ): Promise<{ epoch: Uint8Array; seat: number; sealed: Uint8Array }> {
+    const { freshness, openings } = request;
+    const json = { ...named(request), freshness, openings: toBase64(openings) };
     const answer = await this.http.json(openAnswer, { path: '/v1/open', json });
     return {
       epoch: fromHex(answer.epoch),
@@ -148,11 +158,15 @@ export class KeeperClient {
   }
 
   /** For blame, after a tag failed: the proof over all that this keeper answered to the join. */
-  async prove(join: Uint8Array): Promise<{ epoch: Uint8Array; seat: number; proof: Uint8Array }> {
-    const json = { join: toHex(join) };
+  async prove(about: Asked): Promise<{ epoch: Uint8Array; seat: number; proof: Uint8Array }> {
+    const json = named(about);
     const answer = await this.http.json(proveAnswer, { path: '/v1/prove', json });
     return { epoch: fromHex(answer.epoch), seat: answer.seat, proof: fromBase64(answer.proof) };
   }
+}
+
+function named({ join, keeper }: Asked): { join: string; keeper: string } {
+  return { join: toHex(join), keeper: toHex(keeper) };
 }
 
 function list(bytes: Uint8Array, what: string): Cbor[] {

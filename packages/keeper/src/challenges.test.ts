@@ -7,7 +7,10 @@ import { CHALLENGE_LIMITS, Challenges } from './challenges.ts';
 
 function table(limits = CHALLENGE_LIMITS) {
   const clock = { time: 0, now: () => clock.time };
-  return { clock, challenges: new Challenges({ clock, random: systemRandom }, limits) };
+  const challenges = new Challenges({ clock, random: systemRandom }, limits);
+  let nonce = 0;
+  const draw = (join: string) => challenges.draw(join, `nonce ${nonce++}`);
+  return { clock, challenges, draw };
 }
 
 function codeOf(f: () => unknown): string {
@@ -21,8 +24,8 @@ function codeOf(f: () => unknown): string {
 
 describe('challenges', () => {
   it('are 32 fresh bytes, good once, for their join', () => {
-    const { challenges } = table();
-    const [one, two] = [challenges.draw('a'), challenges.draw('a')];
+    const { challenges, draw } = table();
+    const [one, two] = [draw('a'), draw('a')];
     expect([one.length, two.length]).toEqual([32, 32]);
     expect(one).not.toEqual(two);
     expect(codeOf(() => challenges.use('b', [one]))).toBe('challenge-unknown');
@@ -32,28 +35,40 @@ describe('challenges', () => {
   });
 
   it('are all used up that a note names', () => {
-    const { challenges } = table();
-    const [one, two] = [challenges.draw('a'), challenges.draw('a')];
+    const { challenges, draw } = table();
+    const [one, two] = [draw('a'), draw('a')];
     challenges.use('a', [one, two]);
     expect(codeOf(() => challenges.use('a', [two]))).toBe('challenge-unknown');
   });
 
+  it('are the same while open for who repeats a request, and so fill no table', () => {
+    const { challenges } = table();
+    const drawn = challenges.draw('a', 'one');
+    for (let i = 0; i < 2 * CHALLENGE_LIMITS.perJoin; i++) {
+      expect(challenges.draw('a', 'one')).toEqual(drawn);
+    }
+    expect(challenges.draw('b', 'one')).not.toEqual(drawn);
+    expect(challenges.draw('a', 'two')).not.toEqual(drawn);
+    challenges.use('a', [drawn]);
+    expect(challenges.draw('a', 'one')).not.toEqual(drawn);
+  });
+
   it('end after their lifetime', () => {
-    const { clock, challenges } = table();
-    const drawn = challenges.draw('a');
+    const { clock, challenges, draw } = table();
+    const drawn = draw('a');
     clock.time = CHALLENGE_LIMITS.lifetimeMs;
     expect(codeOf(() => challenges.use('a', [drawn]))).toBe('challenge-unknown');
   });
 
   it('are refused past the bounds, and again to be had when time has passed', () => {
-    const { clock, challenges } = table({ lifetimeMs: 10, total: 3, perJoin: 2 });
-    challenges.draw('a');
-    challenges.draw('a');
-    expect(codeOf(() => challenges.draw('a'))).toBe('challenges-too-many');
-    challenges.draw('b');
-    expect(codeOf(() => challenges.draw('c'))).toBe('challenges-too-many');
+    const { clock, draw } = table({ lifetimeMs: 10, total: 3, perJoin: 2 });
+    draw('a');
+    draw('a');
+    expect(codeOf(() => draw('a'))).toBe('challenges-too-many');
+    draw('b');
+    expect(codeOf(() => draw('c'))).toBe('challenges-too-many');
     clock.time = 10;
-    expect(codeOf(() => challenges.draw('c'))).toBe('no error');
+    expect(codeOf(() => draw('c'))).toBe('no error');
   });
 
   it('agree with a naive model under any history', () => {
@@ -65,7 +80,7 @@ describe('challenges', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const limits = { lifetimeMs: 5, total: 6, perJoin: 4 };
-        const { clock, challenges } = table(limits);
+        const { clock, challenges, draw } = table(limits);
         let model: { join: string; bytes: Uint8Array; until: number }[] = [];
         const drawn: Uint8Array[] = [];
         for (const [kind, join, n] of steps) {
@@ -75,7 +90,7 @@ describe('challenges', () => {
             const full =
               model.length >= limits.total ||
               model.filter((entry) => entry.join === join).length >= limits.perJoin;
-            expect(codeOf(() => drawn.push(challenges.draw(join)))).toBe(
+            expect(codeOf(() => drawn.push(draw(join)))).toBe(
               full ? 'challenges-too-many' : 'no error',
             );
             const bytes = drawn.at(-1);

@@ -4,7 +4,7 @@
 //
 // Invariants: 32 random bytes; good for one request of one join, used or not; short-lived; the
 // table is bounded in all and by join, and a full table refuses instead of forgetting.
-import { type Clock, type Random, toHex } from '@cloister/core';
+import { type Clock, fromHex, type Random, toHex } from '@cloister/core';
 import { keeperError } from './errors.ts';
 
 export interface ChallengeLimits {
@@ -20,7 +20,7 @@ export class Challenges {
   readonly #random: Random;
   readonly #limits: ChallengeLimits;
   /** Challenge to its join and its end, in the order drawn. */
-  readonly #open = new Map<string, { join: string; until: number }>();
+  readonly #open = new Map<string, { join: string; nonce: string; until: number }>();
 
   constructor(ports: { clock: Clock; random: Random }, limits = CHALLENGE_LIMITS) {
     this.#clock = ports.clock;
@@ -32,17 +32,26 @@ export class Challenges {
     return this.#limits.lifetimeMs;
   }
 
-  /** Draws one for a join. @throws CodedError `challenges-too-many` */
-  draw(join: string): Uint8Array {
+  /**
+   * Draws one for a join; while it is open, the one drawn before for the same nonce: who repeats a
+   * request fills no table.
+   * @throws CodedError `challenges-too-many`
+   */
+  draw(join: string, nonce: string): Uint8Array {
     this.#expire();
     let held = 0;
-    for (const entry of this.#open.values()) if (entry.join === join) held++;
+    for (const [challenge, entry] of this.#open) {
+      if (entry.join !== join) continue;
+      if (entry.nonce === nonce) return fromHex(challenge);
+      held++;
+    }
     if (held >= this.#limits.perJoin || this.#open.size >= this.#limits.total) {
       const message = `too many challenges are open: use one or wait ${this.#limits.lifetimeMs} ms`;
       throw keeperError('challenges-too-many', message);
     }
     const challenge = this.#random.bytes(32);
-    this.#open.set(toHex(challenge), { join, until: this.#clock.now() + this.#limits.lifetimeMs });
+    const until = this.#clock.now() + this.#limits.lifetimeMs;
+    this.#open.set(toHex(challenge), { join, nonce, until });
     return challenge;
   }
 

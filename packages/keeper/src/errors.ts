@@ -17,6 +17,10 @@ export const keeperError = errorTable({
     kind: 'verification',
     says: 'The witnesses signed different heads or challenges.',
   },
+  'open-other-keeper': {
+    kind: 'policy',
+    says: 'The request is for another keeper; a keeper answers those that name its own join.',
+  },
   'open-other-key': { kind: 'policy', says: 'Only the key of a join asks for what it opens.' },
   'open-unanswered': {
     kind: 'not-found',

@@ -76,12 +76,15 @@ describe('three keeper processes', () => {
     const points = [];
     for (const node of nodes) {
       const client = clientOf(node, worker.signer);
-      const drawn = await client.challenge(worker.join);
       const health = await client.health();
+      const names = { join: worker.join, keeper: fromHex(String(health.join)) };
+      const nonce = new Uint8Array(32).fill(7);
+      const drawn = await client.challenge({ ...names, nonce });
+      expect(await client.challenge({ ...names, nonce })).toEqual(drawn);
       expect(health).toMatchObject({ ok: true, role: 'keeper', state: 'holding', simulated: true });
       const keeperJoin = committee.world.state.joins.get(String(health.join));
       const answer = await client.open({
-        join: worker.join,
+        ...names,
         freshness: await committee.ledger.freshness([drawn]),
         openings: sealOpeningsTo(committee, keeperJoin?.body.hpke as Uint8Array, task.openings),
       });
@@ -89,7 +92,7 @@ describe('three keeper processes', () => {
       const info = openAnswerInfo(committee.world.genesis, { join: worker.join, epoch, seat });
       const aad = new Uint8Array(0);
       points.push(decodeOpened(hpkeOpen({ keyPair: worker.hpke, info, aad, sealed })).partials);
-      expect((await client.prove(worker.join)).proof.length).toBe(64);
+      expect((await client.prove(names)).proof.length).toBe(64);
     }
     expect(points.map((list) => list.map(({ column }) => column))).toEqual(
       Array(3).fill([0, 1, 3]),
@@ -103,12 +106,25 @@ describe('three keeper processes', () => {
     const stranger = clientOf(node, ephemeralEd25519Signer());
     const codeOf = (promise: Promise<unknown>) =>
       promise.catch((error: unknown) => (isCoded(error) ? error.code : String(error)));
-    expect(await codeOf(stranger.challenge(worker.join))).toBe('open-other-key');
+    const keeper = fromHex(String(node.ready['join']));
+    const asked = { join: worker.join, keeper, nonce: new Uint8Array(32) };
+    expect(await codeOf(stranger.challenge(asked))).toBe('open-other-key');
     const unsigned = new KeeperClient(new HttpJson({ base: String(node.ready['address']) }));
-    expect(await codeOf(unsigned.challenge(worker.join))).toBe('request-unauthenticated');
+    expect(await codeOf(unsigned.challenge(asked))).toBe('request-unauthenticated');
     const mine = clientOf(node, worker.signer);
-    expect(await codeOf(mine.challenge(new Uint8Array(32)))).toBe('join-unknown');
-    expect(await codeOf(mine.prove(worker.join))).toBe('open-unanswered');
+    const unknown = { ...asked, join: new Uint8Array(32) };
+    expect(await codeOf(mine.challenge(unknown))).toBe('join-unknown');
+    expect(await codeOf(mine.prove(asked))).toBe('open-unanswered');
+    // What was signed for another keeper is nothing here, whoever brings it.
+    const [, next] = nodes as [RunningNode, RunningNode];
+    const other = { ...asked, keeper: fromHex(String(next.ready['join'])) };
+    const openings = new Uint8Array(9);
+    const attempts = [
+      mine.challenge(other),
+      mine.open({ ...other, freshness: ['a'], openings }),
+      mine.prove(other),
+    ];
+    for (const attempt of attempts) expect(await codeOf(attempt)).toBe('open-other-keeper');
     const raw = (path: string, body: string) =>
       fetch(`${node.ready['address']}${path}`, { method: 'POST', body }).then((r) => r.status);
     expect(await raw('/v1/open', '{')).toBe(401);

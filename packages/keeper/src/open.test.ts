@@ -17,6 +17,7 @@ import { Committee } from '../testing/committee.ts';
 import {
   addDataset,
   joinTask,
+  namesOf,
   proposeTask,
   sealOpenings,
   type TestDataset,
@@ -53,7 +54,7 @@ interface Asking {
 async function ask(keeper: Keeper, task: TestTask, worker: TestWorker, change: Asking = {}) {
   const drawn = await challenge(keeper, worker);
   return keeper.open({
-    join: worker.join,
+    ...namesOf(keeper, worker),
     freshness: await committee.ledger.freshness([drawn], change.freshness),
     openings: sealOpenings(committee, keeper, change.openings ?? task.openings),
   });
@@ -228,7 +229,11 @@ describe('a refused request', () => {
     await keeper.signerOfJoin(join);
     const asked = async (challenges: Uint8Array[]) =>
       codeOf(
-        keeper.open({ join, openings, freshness: await committee.ledger.freshness(challenges) }),
+        keeper.open({
+          ...namesOf(keeper, worker),
+          openings,
+          freshness: await committee.ledger.freshness(challenges),
+        }),
       );
     expect(await asked([foreign])).toBe('challenge-unknown');
     const second = await joinTask(committee, await proposeTask(committee, [hospital]));
@@ -246,7 +251,7 @@ describe('a refused request', () => {
     await committee.world.tickAll(committee.world.state.clock + 1);
     notes.push(...(await committee.ledger.freshness([drawn], { signers: ['bank'] })));
     const openings = sealOpenings(committee, keeper, task.openings);
-    const attempt = keeper.open({ join: worker.join, openings, freshness: notes });
+    const attempt = keeper.open({ ...namesOf(keeper, worker), openings, freshness: notes });
     expect(await codeOf(attempt)).toBe('freshness-notes-differ');
   });
 
@@ -256,7 +261,7 @@ describe('a refused request', () => {
     const fork = { size: tree.size, root: new Uint8Array(32).fill(9) };
     const freshness = await committee.ledger.freshness([drawn], { head: fork });
     const openings = sealOpenings(committee, keeper, task.openings);
-    const code = await codeOf(keeper.open({ join: worker.join, openings, freshness }));
+    const code = await codeOf(keeper.open({ ...namesOf(keeper, worker), openings, freshness }));
     expect(code).toBe('ledger-history-mismatch');
     expect(keeper.follower.state.joins.size).toBe(world.state.joins.size);
   });
@@ -330,7 +335,7 @@ describe('a refused request', () => {
     const other = committee.keepers[2] as Keeper;
     const openings = sealOpenings(committee, other, task.openings);
     const freshness = await committee.ledger.freshness([drawn]);
-    const attempt = keeper.open({ join: worker.join, openings, freshness });
+    const attempt = keeper.open({ ...namesOf(keeper, worker), openings, freshness });
     expect(await codeOf(attempt)).toBe('hpke-open-failed');
   });
 

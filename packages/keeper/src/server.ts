@@ -3,12 +3,12 @@
 //
 //   GET  /healthz        where it stands
 //   GET  /metrics        Prometheus text
-//   POST /v1/challenge   {join}                      -> {challenge, lifetimeMs}
-//   POST /v1/open        {join, freshness, openings} -> {epoch, seat, sealed}
-//   POST /v1/prove       {join}                      -> {epoch, seat, proof}
+//   POST /v1/challenge   {join, keeper, nonce}                 -> {challenge, lifetimeMs}
+//   POST /v1/open        {join, keeper, freshness, openings}   -> {epoch, seat, sealed}
+//   POST /v1/prove       {join, keeper}                        -> {epoch, seat, proof}
 //
-// Invariants: each POST is signed by the signing key of the join it names, so nobody else can spend
-// its challenges or put refusals under its name; what is bounded is in attested's http-server.ts.
+// Invariants: each POST is signed by the signing key of the join it names, for the keeper that it
+// names, so nobody else can spend its challenges or put refusals under its name; what is bounded is in attested's http-server.ts.
 import { challengeRequest, openRequest, proveRequest } from '@cloister/api';
 import {
   type Call,
@@ -18,17 +18,8 @@ import {
   serveHttp,
   signedBody,
 } from '@cloister/attested';
-import {
-  type Clock,
-  type CryptoPort,
-  equal,
-  fromBase64,
-  fromHex,
-  toBase64,
-  toHex,
-} from '@cloister/core';
+import { type Clock, type CryptoPort, fromBase64, fromHex, toBase64, toHex } from '@cloister/core';
 import type { z } from 'zod';
-import { keeperError } from './errors.ts';
 import type { Keeper } from './keeper.ts';
 
 const MAX_BODY_BYTES = 16 * 1_048_576;
@@ -58,8 +49,8 @@ function routesOf(keeper: Keeper, options: ServerOptions): Routes {
     'GET /healthz': () => health(keeper, options),
     'GET /metrics': () => keeper.metrics.text(),
     'POST /v1/challenge': async (call) => {
-      const { join } = await authenticated(challengeRequest, keeper, options, call);
-      const { challenge, lifetimeMs } = keeper.challenge(fromHex(join));
+      const { join, nonce } = await authenticated(challengeRequest, keeper, options, call);
+      const { challenge, lifetimeMs } = keeper.challenge(fromHex(join), fromHex(nonce));
       return { challenge: toHex(challenge), lifetimeMs };
     },
     'POST /v1/open': async (call) => {
@@ -92,15 +83,15 @@ function health(keeper: Keeper, { name, genesis }: ServerOptions) {
   };
 }
 
-/** The parsed body, once its signature is that of the join it names. */
-async function authenticated<T extends z.ZodType<{ join: string }>>(
+/** The parsed body, once it is for this keeper and signed by the join that it names. */
+async function authenticated<T extends z.ZodType<{ join: string; keeper: string }>>(
   schema: T,
   keeper: Keeper,
   options: ServerOptions,
   call: Call,
 ): Promise<z.output<T>> {
   const { caller, asked } = await signedBody(call, schema, options);
-  if (equal(caller, await keeper.signerOfJoin(fromHex(asked.join)))) return asked;
-  const message = 'the request is signed by another key than the one in the join that it names';
-  throw keeperError('open-other-key', message);
+  const about = { join: fromHex(asked.join), keeper: fromHex(asked.keeper) };
+  await keeper.assertAsked(about, caller);
+  return asked;
 }

@@ -248,6 +248,11 @@ export function sealOpeningsTo(
   });
 }
 
+/** Whose keys are asked for, and of whom. */
+export function namesOf(keeper: Keeper, worker: TestWorker) {
+  return { join: worker.join, keeper: keeper.join ?? new Uint8Array(32) };
+}
+
 /** Asks a keeper with everything as it should be, once its fold has the join. */
 export async function askKeeper(
   committee: Committee,
@@ -257,7 +262,7 @@ export async function askKeeper(
   const { challenge } = keeper.challenge(worker.join);
   const freshness = await committee.ledger.freshness([challenge]);
   const openings = sealOpenings(committee, keeper, task.openings);
-  return keeper.open({ join: worker.join, freshness, openings });
+  return keeper.open({ ...namesOf(keeper, worker), freshness, openings });
 }
 
 /** The master key of one column of the task's first input, opened by these keepers. */

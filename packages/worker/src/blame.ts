@@ -34,7 +34,11 @@ export async function settleBlame<A extends Holder & { readonly points: readonly
     answers.map(async (answer) => {
       const { seat, points } = answer;
       const bounds = { timers, limitMs: PROVE_MS };
-      const proof = await within('a proof', bounds, answer.client.prove(join)).then(
+      const proof = await within(
+        'a proof',
+        bounds,
+        answer.client.prove({ join, keeper: fromHex(answer.join) }),
+      ).then(
         (proved) => proved.proof,
         () => undefined,
       );

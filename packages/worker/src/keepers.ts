@@ -15,7 +15,7 @@ import {
   patiently,
 } from '@cloister/attested';
 import type { Epoch } from '@cloister/contract';
-import { type Timers, toHex } from '@cloister/core';
+import { fromHex, type Timers, toHex } from '@cloister/core';
 import type { TreeHead } from '@cloister/tlog';
 import { freshnessNote } from './freshness.ts';
 import type { RunIdentity } from './identity.ts';
@@ -88,7 +88,7 @@ export async function reachKeepers(
   const { epoch, graceMs } = request;
   const { timers } = ports;
   const since = timers.elapsed();
-  const asked = ports.config.keepers.map((base) => drawFrom(timers, identity, base, request));
+  const asked = ports.config.keepers.map((base) => drawFrom(ports, identity, base, request));
   const drawn: Gathered<{ holder: Holder; challenge: Uint8Array }> = await gather(asked, {
     timers,
     enough: (got) => seatsOf(got.map(({ holder }) => holder)) >= epoch.threshold,
@@ -109,7 +109,7 @@ export async function reachKeepers(
 }
 
 async function drawFrom(
-  timers: Timers,
+  { timers, random }: Pick<WorkerPorts, 'timers' | 'random'>,
   identity: RunIdentity,
   base: string,
   request: ReachRequest,
@@ -120,9 +120,10 @@ async function drawFrom(
   if (join === null || seat === null || held !== epochKey || epoch.joins[seat - 1] !== join) {
     throw notHolding(base);
   }
+  const nonce = random.bytes(32);
   // A keeper that has not followed to the join yet says so, and does within moments.
   const challenge = await patiently('a challenge', { timers, patienceMs: JOIN_SEEN_MS }, () =>
-    client.challenge(request.join),
+    client.challenge({ join: request.join, keeper: fromHex(join), nonce }),
   );
   return { holder: { client, base, join, seat }, challenge };
 }

@@ -282,7 +282,12 @@ async function askOne(
     plaintext: asking.openings,
     random: ports.random,
   });
-  const answer = await holder.client.open({ join, freshness: [note], openings });
+  const answer = await holder.client.open({
+    join,
+    keeper: fromHex(holder.join),
+    freshness: [note],
+    openings,
+  });
   const epoch = fromHex(rights.epoch);
   if (answer.seat !== holder.seat || !equal(answer.epoch, epoch)) {
     throw malformedAnswer('answered for another seat or epoch');

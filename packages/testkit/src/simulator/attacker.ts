@@ -242,29 +242,43 @@ export class Attacker {
     const { network } = this.#stage;
     const by = this.signer.key;
     const keepers = this.#keepers().map((name) => keeperPeer(this.#endpoint, name, by));
-    const drawn = await Promise.all(keepers.map((keeper) => keeper.challenge(join).catch(passing)));
+    const receivers = this.#keepers().map((name) => this.#keeperJoin(name));
+    const nonces = this.#stage.random(`${this.name}/challenges`);
+    const drawn = await Promise.all(
+      keepers.map((peer, i) => {
+        const keeper = receivers[i]?.id ?? new Uint8Array(32);
+        return peer.challenge({ join, keeper, nonce: nonces.bytes(32) }).catch(passing);
+      }),
+    );
     const challenges = drawn.flatMap((challenge) => challenge ?? []);
     if (challenges.length === 0) return false;
     const shown = await this.#shown(challenges);
     if (shown === undefined) return false;
     if (this.#trick !== undefined) network.count(`attack: ${this.#trick}`);
     const openings = this.#openings();
-    const { genesis, state } = this.#stage.world;
+    const { genesis } = this.#stage.world;
     const info = openingsInfo(genesis, 'keeper');
     const random = this.#stage.random(`${this.name}/openings`);
-    const asked = this.#keepers().map(async (name, i) => {
-      const signer = this.#stage.shared.signer(name).key;
-      const known = [...state.joins.values()].find((j) => toHex(j.signer) === toHex(signer));
-      if (known === undefined) return undefined;
-      const publicKey = known.body.hpke;
+    const asked = receivers.map(async (receiver, i) => {
+      if (receiver === undefined) return undefined;
+      const { publicKey, id: keeper } = receiver;
       const sealed = hpkeSeal({ publicKey, info, aad: NO_AAD, plaintext: openings, random });
-      const request = { join, freshness: shown, openings: sealed };
+      const request = { join, keeper, freshness: shown, openings: sealed };
       const answer = await keepers[i]?.open(request).catch(passing);
       return answer === undefined ? undefined : this.#receipt(join, answer);
     });
     const receipts = (await Promise.all(asked)).filter((receipt) => receipt !== undefined);
     if (receipts.length > this.receipts.length) this.receipts = receipts;
     return true;
+  }
+
+  /** Id and attested key of a keeper's join, once it has one. */
+  #keeperJoin(name: string): { id: Uint8Array; publicKey: Uint8Array } | undefined {
+    const { shared, world } = this.#stage;
+    const signer = toHex(shared.signer(name).key);
+    const known = [...world.state.joins].find(([, join]) => toHex(join.signer) === signer);
+    if (known === undefined) return undefined;
+    return { id: fromHexKey(known[0]), publicKey: known[1].body.hpke };
   }
 
   #receipt(join: Uint8Array, { epoch, seat, sealed }: Answer): Uint8Array {

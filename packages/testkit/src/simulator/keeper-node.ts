@@ -3,10 +3,10 @@
 // through its ports. Here are those ports, the three calls that its HTTP server would take, and
 // wrappers around its parts: for the checker, for a mutant, for a Byzantine host (rogue.ts).
 
-import { encodeOpened, openAnswerInfo } from '@cloister/api';
+import { type Asked, encodeOpened, openAnswerInfo } from '@cloister/api';
 import type { LedgerPeer } from '@cloister/attested';
 import { signReceipt } from '@cloister/contract';
-import { CodedError, equal, isCoded, toHex } from '@cloister/core';
+import { isCoded, toHex } from '@cloister/core';
 import { Keeper, type KeeperParts, type KeeperPorts, keeperParts } from '@cloister/keeper';
 import { type Decision, decide, type OpenRequest } from '@cloister/keeper/protocol';
 import { hpkeSeal } from '@cloister/threshold/node';
@@ -25,6 +25,8 @@ import { PARTS } from './wrong-receipts.ts';
 
 /** How many of a lying keeper's receipts it never signed. */
 const UNSIGNED = 0.4;
+/** So many challenges a keeper keeps open for one join. */
+const CHALLENGES_A_JOIN = 8;
 const PATIENCE_MS = 20_000;
 /** Of calm weather, in which a keeper has joined. */
 const JOIN_MS = 12_000;
@@ -152,8 +154,8 @@ export class KeeperNode {
       challenges: {
         lifetimeMs: challenges.lifetimeMs,
         use: (join, candidates) => challenges.use(join, candidates),
-        draw: (join) => {
-          const challenge = challenges.draw(join);
+        draw: (join, nonce) => {
+          const challenge = challenges.draw(join, nonce);
           checker.drew(name, join, challenge);
           return challenge;
         },
@@ -172,10 +174,10 @@ export class KeeperNode {
 
   /** What the HTTP server does: whose request it is, then the keeper's own methods. */
   #routes(): Readonly<Record<string, Route>> {
-    const authenticate = async (join: Uint8Array, by: Uint8Array) => {
+    type Signed = Asked & { by: Uint8Array };
+    const authenticate = async (asked: Signed) => {
       if (this.byzantine === 'silence') await new Promise<never>(() => {});
-      if (equal(by, await this.keeper.signerOfJoin(join))) return;
-      throw new CodedError('open-other-key', 'policy', 'signed by another key than the join’s');
+      await this.keeper.assertAsked(asked, asked.by);
     };
     return {
       health: async () => {
@@ -188,18 +190,19 @@ export class KeeperNode {
         const { size } = keeper.follower;
         return { ...about, size, state: keeper.state, join, seat: held?.seat ?? null, epoch };
       },
-      challenge: async (_: string, { join, by }: { join: Uint8Array; by: Uint8Array }) => {
-        await authenticate(join, by);
-        return this.keeper.challenge(join);
+      challenge: async (_: string, asked: Signed & { nonce: Uint8Array }) => {
+        await authenticate(asked);
+        for (let i = 0; i < CHALLENGES_A_JOIN; i++) this.#forward('challenge', asked);
+        return this.keeper.challenge(asked.join, asked.nonce);
       },
-      open: async (_: string, request: OpenRequest & { by: Uint8Array }) => {
-        await authenticate(request.join, request.by);
-        if (this.byzantine === 'forwards-requests') this.#forward(request);
+      open: async (_: string, request: OpenRequest & Signed) => {
+        await authenticate(request);
+        this.#forward('open', request);
         return this.#bend(request.join, await this.keeper.open(request));
       },
-      prove: async (_: string, { join, by }: { join: Uint8Array; by: Uint8Array }) => {
-        await authenticate(join, by);
-        return this.keeper.prove(join);
+      prove: async (_: string, asked: Signed) => {
+        await authenticate(asked);
+        return this.keeper.prove(asked.join);
       },
     };
   }
@@ -213,12 +216,13 @@ export class KeeperNode {
     return signed;
   }
 
-  /** The others hear it as the worker's: its signature names no receiver. */
-  #forward(request: object): void {
+  /** The others get it as the worker's. */
+  #forward(kind: string, request: object): void {
     const { network, keepers } = this.#stage;
+    if (this.byzantine !== 'forwards-requests') return;
     for (const other of keepers.filter((name) => name !== this.name)) {
       network.count('adversary: forwards-requests');
-      network.send(this.name, other, 'open', { ...request, call: network.call() });
+      network.send(this.name, other, kind, { ...request, call: network.call() });
     }
   }
 

@@ -32,9 +32,9 @@ export function keeperPeer(endpoint: Endpoint, name: string, by: Uint8Array): Ke
   const call = endpoint.call.bind(endpoint);
   return {
     health: () => call(name, 'health', {}),
-    challenge: async (join) =>
-      (await call<{ challenge: Uint8Array }>(name, 'challenge', { join, by })).challenge,
+    challenge: async (about) =>
+      (await call<{ challenge: Uint8Array }>(name, 'challenge', { ...about, by })).challenge,
     open: (request) => call(name, 'open', { ...request, by }),
-    prove: (join) => call(name, 'prove', { join, by }),
+    prove: (about) => call(name, 'prove', { ...about, by }),
   };
 }
