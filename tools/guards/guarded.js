@@ -10,6 +10,8 @@ export const GUARDED = [
   'packages/contract/src/fold/statements.ts',
   'packages/contract/src/fold/collateral.ts',
   'packages/contract/src/fold/withdrawals.ts',
+  'packages/contract/src/fold/versions.ts',
+  'packages/contract/src/fold/inputs-asked.ts',
   'packages/contract/src/fold/closing.ts',
   'packages/contract/src/fold/places.ts',
   'packages/contract/src/fold/proposals.ts',

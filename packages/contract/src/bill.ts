@@ -12,6 +12,7 @@
 import { toHex } from '@cloister/core';
 import { ownerOf, versionKey } from './fold/lookup.ts';
 import type { FoldState, Run, Task } from './fold/state.ts';
+import { inputsRead } from './fold/versions.ts';
 import type { Measures } from './openings/measures.ts';
 import type { Price } from './shapes.ts';
 
@@ -138,7 +139,7 @@ function addRun(
   onlyPayee: string | undefined,
 ): void {
   const { run, task } = of;
-  for (const [i, input] of task.body.inputs.entries()) {
+  for (const [i, input] of inputsRead(task, run.versions).entries()) {
     const payee = ownerOf(state, input);
     const price = task.body.prices[i];
     if (payee === undefined || price === undefined || payee === task.proposer) continue;

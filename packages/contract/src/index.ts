@@ -63,6 +63,7 @@ export { decodeState, encodeState, STATE_SCHEMA } from './fold/state-codec.ts';
 export { LANDING_MAX, placed, STATEMENT_LANDING } from './fold/statements.ts';
 export * from './fold/task-state.ts';
 export { agreedTime } from './fold/time.ts';
+export { coversVersions, inputsRead, versionsAsked } from './fold/versions.ts';
 export * from './fold/void-codes.ts';
 export * from './fold/void-errors.ts';
 export { isRetired } from './fold/withdrawals.ts';

@@ -2,6 +2,7 @@
 // Events that use what no rule judges yet, or what another part of the charter does not have: each
 // is void by a code of its own. Scenarios of fold/void-codes.test.ts.
 import type { CharterBody, EventBody, Said, VoidCode } from '@cloister/contract';
+import { equal, toHex } from '@cloister/core';
 import {
   accepted,
   type Node,
@@ -97,6 +98,18 @@ function approves({ world, claims, task }: Told, change: Partial<Said<'approve'>
   return world.put(world.identity('insurer'), 'approve', body);
 }
 
+/** The dataset has a second version, and the proposer's ticket names this one. */
+function readsVersion(version: number): Scenario {
+  return async ({ world, claims, task }) => {
+    await world.addDataset('insurer', { ...claims, version: 2 });
+    const inputs = world.state.tasks.get(toHex(task))?.body.inputs ?? [];
+    const versions = inputs.map(({ dataset }) => (equal(dataset, claims.dataset) ? version : 1));
+    const asked = { task, run: world.freshBytes(16), operator: 'bank', versions };
+    const change = { run: asked.run, ticket: await world.ticket(asked) };
+    return (await world.tryJoinWorker('bank', task, change)).submitted;
+  };
+}
+
 function registers({ world }: Told, change: Partial<Said<'dataset'>>): Promise<Submitted> {
   return world.put(world.identity('insurer'), 'dataset', world.datasetBody(change));
 }
@@ -157,7 +170,6 @@ export const ROOM_SCENARIOS: [VoidCode, Scenario][] = [
   ['field-reserved', (told) => registers(told, { unique: [{ columns: [1], proof: ID }] })],
   ['field-reserved', (told) => asked(told, { budget: 1 })],
   ['field-reserved', (told) => approves(told, { budget: 1 })],
-  ['field-reserved', (told) => approves(told, { standing: [STANDING] })],
   ['field-reserved', (told) => approves(told, { only: {} })],
   ['field-reserved', (told) => approves(told, { only: { recipients: ['bank'] } })],
   ['field-reserved', (told) => approves(told, { only: { parameters: ID } })],
@@ -165,7 +177,10 @@ export const ROOM_SCENARIOS: [VoidCode, Scenario][] = [
   ['field-reserved', (told) => records(told, 'sandbox')],
   ['field-reserved', (told) => records(told, 'machine')],
   ['usage-cage', (told) => records(told, 'none')],
+  ['approve-standing', (told) => approves(told, { standing: [STANDING] })],
   ['approve-statements', forOne],
+  ['join-version', readsVersion(3)],
+  ['join-version-not-granted', readsVersion(2)],
   ['join-hardware-not-enrolled', inEnvironment({ tee: 'sev-snp' })],
   ['join-cage', inEnvironment({ cage: 'sandbox' })],
   ['join-cage', inEnvironment({ cage: 'machine' })],

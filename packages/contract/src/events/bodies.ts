@@ -243,7 +243,7 @@ export const approveBody = z.strictObject({
   statements: z.number().int().min(1).max(STATEMENTS_MAX),
   /** Units of a budget that are granted: 0, others are reserved. */
   budget: count,
-  /** Reserved: any version of these datasets of one schema and policy. */
+  /** Datasets of the task that a run may read at their newest version of this schema and policy. */
   standing: z
     .array(
       z.strictObject({ dataset: id16, schema: commitment, policy: commitment, columns: columnIds }),

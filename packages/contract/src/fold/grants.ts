@@ -8,8 +8,9 @@
 import { toHex } from '@cloister/core';
 import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
-import { firstUnknown, type Input } from '../shapes.ts';
+import { firstUnknown, type Input, type Price } from '../shapes.ts';
 import { schedule } from './due.ts';
+import { judgeInputAsked } from './inputs-asked.ts';
 import {
   activeEpochOf,
   charterOf,
@@ -25,6 +26,15 @@ import { judgeReserved } from './reserved.ts';
 import { endRun, openRunsOf, releaseGrants } from './runs.ts';
 import type { FoldState, Grant, Run, Task } from './state.ts';
 import { judgeTurn } from './statements.ts';
+import {
+  coversRun,
+  coversVersions,
+  inputsRead,
+  judgeFollowing,
+  judgeVersions,
+  noteFollowing,
+  versionsAsked,
+} from './versions.ts';
 import { type Verdict, type VoidCode, voided } from './void-codes.ts';
 import { isRetired } from './withdrawals.ts';
 
@@ -45,7 +55,6 @@ export function foldApprove(state: FoldState, event: AdmittedEvent<'approve'>): 
   if (task === undefined) return voided('task-unknown', taskKey.slice(0, 16));
   const later = judgeReserved({
     'approve.budget': body.budget !== 0,
-    'approve.standing': body.standing !== undefined,
     'approve.only': body.only !== undefined,
   });
   if (later !== undefined) return later;
@@ -57,6 +66,8 @@ export function foldApprove(state: FoldState, event: AdmittedEvent<'approve'>): 
     const wrong = judgeGranted(state, task, owner.id, granted);
     if (wrong !== undefined) return wrong;
   }
+  const elsewhere = judgeFollowing(state, task, body.standing ?? []);
+  if (elsewhere !== undefined) return elsewhere;
   if (body.statements < task.body.statements) {
     const got = `got ${body.statements}, the task has ${task.body.statements}`;
     return voided('approve-statements', got);
@@ -74,8 +85,9 @@ export function foldApprove(state: FoldState, event: AdmittedEvent<'approve'>): 
   const { runs, from, until } = body;
   const person = toHex(body.person);
   const whole = task.body.inputs.map((asked) => isWhole(asked, body.inputs));
+  const standing = noteFollowing(state, task, body.standing);
   const holds = body.inputs.length;
-  const grant = { owner: owner.id, person, whole, runs, used: 0, from, until, holds };
+  const grant = { owner: owner.id, person, whole, standing, runs, used: 0, from, until, holds };
   endUncovered(state, { taskKey, task, inputs: body.inputs, grant });
   task.approvals.set(state.seq, grant);
   for (const granted of body.inputs) {
@@ -94,10 +106,17 @@ function judgeOpenTask(state: FoldState, { body: { until } }: Task): Verdict {
   return voided('task-ended', `ended at ${until}, the clock is ${state.clock}`);
 }
 
-/** Whether another run of a task may begin, whoever asks. */
-function judgeBeginning(state: FoldState, task: Task): Verdict {
+/** Whether another run of a task, over these versions, may begin, whoever asks. */
+function judgeBeginning(state: FoldState, task: Task, versions: readonly number[]): Verdict {
   if (task.open.size >= OPEN_RUNS_MAX) return voided('join-runs-open', `${task.open.size}`);
-  return judgeOpenTask(state, task);
+  const wrong = judgeOpenTask(state, task) ?? judgeVersions(state, task, versions);
+  if (wrong !== undefined) return wrong;
+  for (const [i, input] of inputsRead(task, versions).entries()) {
+    if (input.version === task.body.inputs[i]?.version) continue;
+    const unfit = judgeInputAsked(state, input, task.body.prices[i] as Price);
+    if (unfit !== undefined) return unfit;
+  }
+  return undefined;
 }
 
 /** Ends the runs that this person's older grants paid for, where the newer one gives less. */
@@ -109,14 +128,20 @@ function endUncovered(
   const replaced = new Set(inputs.map(versionKey));
   const told = task.body.inputs.map((input) => replaced.has(versionKey(input)));
   const less = new Set<number>();
+  const older = new Map<number, Grant>();
   for (const [at, paid] of task.approvals) {
     if (paid.person !== grant.person || paid.owner !== grant.owner) continue;
+    if (paid.whole.some((was, i) => was && told[i])) older.set(at, paid);
     const lasts = grant.from <= state.clock && grant.until >= paid.until;
     if (paid.whole.some((was, i) => was && told[i] && !(lasts && grant.whole[i]))) less.add(at);
   }
-  for (const key of less.size === 0 ? [] : openRunsOf(state, taskKey)) {
-    const paid = state.runs.get(key)?.paid ?? [];
-    if (paid.some((at) => less.has(at))) endRun(state, key, 'grant-replaced');
+  for (const key of older.size === 0 ? [] : openRunsOf(state, taskKey)) {
+    const run = state.runs.get(key) as Run;
+    const ends = run.paid.some((at) => {
+      const paid = older.get(at);
+      return paid !== undefined && (less.has(at) || !coversRun(task, run, { paid, newer: grant }));
+    });
+    if (ends) endRun(state, key, 'grant-replaced');
   }
 }
 
@@ -164,12 +189,14 @@ export function foldDecline(state: FoldState, event: AdmittedEvent<'decline'>): 
 }
 
 /**
- * Whether a task may run now: members, group key, and every input granted. Without `run`, whether
- * one may begin; with it, whether that one may go on, on the grants that paid for it.
+ * Whether a task may run now: members, group key, and every input granted. With versions, whether
+ * a run over these may begin; with a run, whether that one may go on, on the grants that paid for
+ * it.
  */
-export function judgeRun(state: FoldState, task: Task, run?: Run): Verdict {
+export function judgeRun(state: FoldState, task: Task, of: Run | readonly number[]): Verdict {
   if (!isMember(state, task.proposer)) return voided('join-proposer-removed', task.proposer);
-  const closed = run === undefined ? judgeBeginning(state, task) : undefined;
+  const versions = versionsOf(of);
+  const closed = 'length' in of ? judgeBeginning(state, task, versions) : undefined;
   if (closed !== undefined) return closed;
   for (const { recipients } of task.body.outputs) {
     const gone = recipients.find((id) => !isMember(state, id));
@@ -177,8 +204,9 @@ export function judgeRun(state: FoldState, task: Task, run?: Run): Verdict {
   }
   const active = activeEpochOf(state);
   if (active === undefined) return voided('no-active-epoch');
-  for (const input of task.body.inputs) {
-    const wrong = judgeInput(state, task, input, run);
+  const covers = coversVersions(state, task, versions);
+  for (const [at, input] of inputsRead(task, versions).entries()) {
+    const wrong = judgeInput(state, task, at, of, covers);
     if (wrong !== undefined) return wrong;
     const sealedTo = versionOf(state, input)?.body.groupKey;
     if (sealedTo === undefined || toHex(sealedTo) !== toHex(active.groupKey)) {
@@ -194,29 +222,43 @@ export function grantsOf(task: Task, input: { dataset: Uint8Array; version: numb
   return positions.flatMap((at) => task.approvals.get(at) ?? []);
 }
 
+function versionsOf(of: Run | readonly number[]): readonly number[] {
+  return 'length' in of ? of : of.versions;
+}
+
 /**
- * Whether one input is granted: the steps in the order in which a code is chosen. A run goes on by
- * the grants that paid for it; a newer one of the same person stands in where it gives as much.
+ * Whether input `at` of a task is granted, for a run over these versions or one that is under way:
+ * the steps in the order in which a code is chosen. A run goes on by the grants that paid for it; a
+ * newer one of the same person stands in where it gives as much.
  */
-export function judgeInput(state: FoldState, task: Task, input: Input, run?: Run): Verdict {
+export function judgeInput(
+  state: FoldState,
+  task: Task,
+  at: number,
+  of: Run | readonly number[] = versionsAsked(task),
+  covers = coversVersions(state, task, versionsOf(of)),
+): Verdict {
+  const run = 'length' in of ? undefined : of;
+  const asked = task.body.inputs[at] as Input;
+  const input = { ...asked, version: versionsOf(of)[at] ?? asked.version };
   const version = versionOf(state, input);
   const owner = ownerOf(state, input);
   if (version === undefined || owner === undefined) return voided('join-unapproved');
   if (!isMember(state, owner)) return voided('join-owner-removed', owner);
   if (isRetired(state, input)) return voided('join-dataset-retired', versionKey(input));
   const wanted = version.body.approvals;
-  const at = task.body.inputs.findIndex((one) => versionKey(one) === versionKey(input));
   const payers = payersOf(task, run).filter((paid) => paid.owner === owner && paid.whole[at]);
   const paidUntil = new Map(payers.map(({ person, until }) => [person, until]));
   const end = (g: Grant) => Math.min(g.until, paidUntil.get(g.person) ?? g.until);
   const steps: [VoidCode, (grant: Grant) => boolean][] = [
     ['join-unapproved', ({ person }) => run === undefined || paidUntil.has(person)],
     ['join-columns-not-granted', ({ whole }) => whole[at] === true],
+    ['join-version-not-granted', covers],
     ['join-expired', (g) => state.clock < end(g)],
     ['join-not-yet-valid', ({ from }) => state.clock >= from],
     ['join-run-limit', ({ used, runs }) => run !== undefined || used < runs],
   ];
-  let grants = grantsOf(task, input);
+  let grants = grantsOf(task, asked);
   for (const [code, keep] of steps) {
     grants = grants.filter(keep);
     if (grants.length < wanted) {
@@ -234,16 +276,22 @@ function isSimulated(state: FoldState, { environment }: EventBody<'join'>): bool
 }
 
 /** Takes one run from every grant that counted, and opens the run. Called once, at the join. */
-export function consumeRun(state: FoldState, event: AdmittedEvent<'join'>): void {
+export function consumeRun(
+  state: FoldState,
+  event: AdmittedEvent<'join'>,
+  versions: readonly number[],
+): void {
   const taskKey = toHex(event.body.task as Uint8Array);
   const runKey = toHex(event.body.run as Uint8Array);
   const task = state.tasks.get(taskKey) as Task;
   const paid = new Set<number>();
+  const covers = coversVersions(state, task, versions);
   for (const [i, input] of task.body.inputs.entries()) {
     for (const at of task.grants.get(versionKey(input))?.values() ?? []) {
       const grant = task.approvals.get(at) as Grant;
       const valid = state.clock >= grant.from && state.clock < grant.until;
-      if (grant.whole[i] && valid && grant.used < grant.runs) paid.add(at);
+      const counts = grant.whole[i] && valid && covers(grant);
+      if (counts && grant.used < grant.runs) paid.add(at);
     }
   }
   let until = Number.MAX_SAFE_INTEGER;
@@ -262,6 +310,7 @@ export function consumeRun(state: FoldState, event: AdmittedEvent<'join'>): void
   schedule(state, { at: deadline + 1, what: 'run', key: runKey });
   state.runs.set(runKey, {
     task: taskKey,
+    versions: [...versions],
     join: event.key,
     roster: new Map([[DRIVER, event.key]]),
     status: 'joined',

@@ -12,6 +12,7 @@ import { consumeRun, DRIVER, judgeRun } from './grants.ts';
 import { charterOf, indexOf, ownerOf } from './lookup.ts';
 import { judgePlace, judgeStanding } from './places.ts';
 import type { FoldState, Run, Task } from './state.ts';
+import { versionsAsked } from './versions.ts';
 import { type Verdict, voided } from './void-codes.ts';
 
 /** Entries after its end for which joins may still name a charter's version. */
@@ -26,7 +27,7 @@ export function foldJoin(state: FoldState, event: AdmittedEvent<'join'>): Verdic
   if (body.role === 'worker') {
     const unfit = judgeWorker(state, event);
     if (unfit !== undefined) return unfit;
-    if ((body.place ?? DRIVER) === DRIVER) consumeRun(state, event);
+    if ((body.place ?? DRIVER) === DRIVER) consumeRun(state, event, versionsWanted(state, event));
     else runOf(state, body)?.roster.set(body.place as number, event.key);
   }
   if (body.role === 'keeper') succeed(state, event.key, body);
@@ -125,9 +126,19 @@ function judgeWorker(state: FoldState, event: AdmittedEvent<'join'>): Verdict {
   if ((place === undefined) !== (nodes === undefined) || (place ?? 0) > (nodes ?? 0)) {
     return voided('join-place', `got ${place ?? 'none'}, the task has ${nodes ?? 'one worker'}`);
   }
-  if ((place ?? DRIVER) !== DRIVER) return judgeExecutor(state, body, taskKey);
+  if ((place ?? DRIVER) !== DRIVER) return judgeExecutor(state, event, taskKey);
   if (runOf(state, body) !== undefined) return voided('join-run-reused');
-  return judgeAgainstTask(state, body, taskKey) ?? judgeRun(state, task);
+  const versions = versionsWanted(state, event);
+  return judgeAgainstTask(state, body, taskKey) ?? judgeRun(state, task, versions);
+}
+
+/** The versions that the proposer's ticket asks for: the task's, where it names none. */
+function versionsWanted(
+  state: FoldState,
+  { body, ticket }: AdmittedEvent<'join'>,
+): readonly number[] {
+  const task = state.tasks.get(toHex(body.task as Uint8Array)) as Task;
+  return ticket?.versions ?? versionsAsked(task);
 }
 
 /** Whether the proposer has asked this operator for this run, and the ticket is still good. */
@@ -151,12 +162,17 @@ function judgeTicket(
 }
 
 /** An executor enters a run that its driver has opened and that has not ended. */
-function judgeExecutor(state: FoldState, body: EventBody<'join'>, taskKey: string): Verdict {
+function judgeExecutor(state: FoldState, event: AdmittedEvent<'join'>, taskKey: string): Verdict {
+  const { body } = event;
   const run = runOf(state, body);
   if (run === undefined) return voided('join-run-unknown');
   if (run.task !== taskKey) return voided('join-run-reused');
   if (run.status !== 'joined') return voided('join-run-ended', run.status);
   if (run.roster.has(body.place as number)) return voided('join-place-taken', `${body.place}`);
+  const wanted = versionsWanted(state, event).join();
+  if (wanted !== run.versions.join()) {
+    return voided('join-version', `got ${wanted}, the run reads ${run.versions.join()}`);
+  }
   const task = state.tasks.get(taskKey) as Task;
   return judgeAgainstTask(state, body, taskKey) ?? judgeRun(state, task, run);
 }

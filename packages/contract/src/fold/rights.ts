@@ -14,6 +14,7 @@ import { judgeAgainstTask, judgeConsent } from './joins.ts';
 import { activeEpochOf, indexOf, ownerOf, versionOf } from './lookup.ts';
 import { judgeStanding } from './places.ts';
 import type { FoldState, Join, Run, Task } from './state.ts';
+import { inputsRead } from './versions.ts';
 import { VOID_CODES, type VoidCode } from './void-codes.ts';
 
 /** Why a keeper may not open; the void codes, and these. */
@@ -85,7 +86,7 @@ export function rightsOfJoin(state: FoldState, joinKey: string): Rights {
   if (wrong !== undefined) return { ok: false, ...wrong };
   const active = activeEpochOf(state);
   if (active === undefined) return refuse('no-active-epoch');
-  const inputs = task.body.inputs.flatMap((input) => rightInput(state, input));
+  const inputs = inputsRead(task, run.versions).flatMap((input) => rightInput(state, input));
   const owners = [...new Set(inputs.map(({ owner }) => owner))];
   const opened = { epoch: active.key, groupKey: active.groupKey };
   return { ok: true, join, roster, run, runKey, task, taskKey, inputs, owners, ...opened };

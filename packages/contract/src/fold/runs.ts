@@ -11,6 +11,7 @@ import { indexOf, joinBySigner, versionKey } from './lookup.ts';
 import { judgeStanding } from './places.ts';
 import { cageHolds, isBuilt, judgeReserved } from './reserved.ts';
 import type { Epoch, FoldState, Join, Run, Task } from './state.ts';
+import { inputsRead } from './versions.ts';
 import { type Verdict, type Voided, voided } from './void-codes.ts';
 
 export function foldUsage(state: FoldState, event: AdmittedEvent<'usage'>): Verdict {
@@ -22,7 +23,7 @@ export function foldUsage(state: FoldState, event: AdmittedEvent<'usage'>): Verd
   if (ended !== undefined) return ended;
   const loose = judgeCage(state, join, event.body);
   if (loose !== undefined) return loose;
-  const wanted = task.body.inputs.map(versionKey).sort().join();
+  const wanted = inputsRead(task, run.versions).map(versionKey).sort().join();
   if (event.body.inputs.map(versionKey).sort().join() !== wanted) {
     return voided('usage-inputs-differ');
   }
@@ -35,7 +36,7 @@ export function foldUsage(state: FoldState, event: AdmittedEvent<'usage'>): Verd
   const gone = judgeStanding(state, join.body);
   if (gone !== undefined) return voided('usage-place-gone', `the worker: ${gone.code}`);
   const unproved =
-    judgeColumns(task, event.body) ?? judgeReceipts(state, { run, task, join, epoch }, event);
+    judgeColumns(run, task, event.body) ?? judgeReceipts(state, { run, task, join, epoch }, event);
   if (unproved !== undefined) return unproved;
   // Who opened did not refuse: its receipt is its word.
   for (const { seat } of event.receipts ?? []) run.refusals.delete(epoch.joins[seat - 1] ?? '');
@@ -55,9 +56,10 @@ function judgeCage(state: FoldState, join: Join, { cage }: EventBody<'usage'>): 
 }
 
 /** Whether what was opened of each input is what the task asked for, or less. */
-function judgeColumns(task: Task, body: EventBody<'usage'>): Verdict {
+function judgeColumns(run: Run, task: Task, body: EventBody<'usage'>): Verdict {
+  const read = inputsRead(task, run.versions);
   for (const used of body.inputs) {
-    const asked = task.body.inputs.find((input) => versionKey(input) === versionKey(used));
+    const asked = read.find((input) => versionKey(input) === versionKey(used));
     const extra = firstUnknown(used.columns, asked?.columns ?? []);
     if (extra === undefined) continue;
     return voided('usage-columns-not-asked', `column ${extra} of ${versionKey(used)}`);

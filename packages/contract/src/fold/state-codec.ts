@@ -30,6 +30,7 @@ import type {
   Epoch,
   EpochEnd,
   FoldState,
+  Following,
   Grant,
   Join,
   KeptPart,
@@ -125,6 +126,7 @@ const grant = record<Grant>({
   owner: text,
   person: text,
   whole: list(flag),
+  standing: list(whole),
   runs: whole,
   used: whole,
   from: whole,
@@ -139,6 +141,7 @@ const task = record<Task>({
   at: whole,
   approvals: numbered(grant),
   grants: mapOf(mapOf(whole)),
+  following: list(nullable(record<Following>({ policy: bytes, since: whole }))),
   said: mapOf(text),
   declines: mapOf(text),
   runs: list(text),
@@ -147,6 +150,7 @@ const task = record<Task>({
 
 const run = record<Run>({
   task: text,
+  versions: list(whole),
   join: text,
   roster: numbered(text),
   status: choice('joined', 'recorded', 'released', 'failed'),

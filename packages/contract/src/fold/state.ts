@@ -212,6 +212,12 @@ export interface Dataset {
   reading: Set<string>;
 }
 
+/** The policy that approvals want of later versions, and the position of the first of them. */
+export interface Following {
+  policy: Uint8Array;
+  since: number;
+}
+
 /** What one person's approval granted; a newer one of the same person replaces it by input. */
 export interface Grant {
   owner: string;
@@ -219,6 +225,8 @@ export interface Grant {
   person: string;
   /** By the task's inputs in their order: whether it covers every column wanted of that one. */
   whole: boolean[];
+  /** Likewise: the `since` of what it says of later versions, 0 where it says nothing. */
+  standing: number[];
   runs: number;
   /** Accepted joins that it has paid for. */
   used: number;
@@ -237,6 +245,8 @@ export interface Task {
   approvals: Map<number, Grant>;
   /** Those that stand: by input (`<dataset>/<version>`), then by person, the position. */
   grants: Map<string, Map<string, number>>;
+  /** By its inputs: what approvals say of later versions, the newest word of any owner. */
+  following: (Following | null)[];
   /** Owner to its newest accepted approval or decline, by event key. */
   said: Map<string, string>;
   /** Owner to code: the newest decline that no later approval has lifted. */
@@ -251,6 +261,8 @@ export type RunStatus = 'joined' | 'recorded' | 'released' | 'failed';
 
 export interface Run {
   task: string;
+  /** The versions that it reads, one an input of its task. */
+  versions: number[];
   /** The join that opened the run: the one worker's, or the driver's. */
   join: string;
   /** Place to join: the worker alone at 1, or a distributed run's nodes so far. */

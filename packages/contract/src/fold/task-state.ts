@@ -33,7 +33,7 @@ export function runState(state: FoldState, run: Run): TaskState {
 }
 
 function beforeRuns(state: FoldState, task: Task): TaskState {
-  const verdicts = task.body.inputs.map((input) => judgeInput(state, task, input));
+  const verdicts = task.body.inputs.map((_, at) => judgeInput(state, task, at));
   if (verdicts.every((verdict) => verdict === undefined)) return 'approved';
   return verdicts.some((verdict) => verdict?.code === 'join-expired') ? 'expired' : 'proposed';
 }
@@ -45,8 +45,8 @@ export function missingGrants(
 ): { input: string; code: string }[] {
   const task = state.tasks.get(taskKey);
   if (task === undefined || state.charter === null) return [];
-  return task.body.inputs.flatMap((input) => {
-    const verdict = judgeInput(state, task, input);
+  return task.body.inputs.flatMap((input, at) => {
+    const verdict = judgeInput(state, task, at);
     return verdict === undefined ? [] : [{ input: versionKey(input), code: verdict.code }];
   });
 }

@@ -5,18 +5,16 @@ import { toHex } from '@cloister/core';
 import type { Environment } from '../charter/body.ts';
 import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
-import { firstUnknown, type Input, type Price } from '../shapes.ts';
+import type { Price } from '../shapes.ts';
 import { restsAt, schedule } from './due.ts';
-import { charterOf, indexOf, isMember, memberByIdentity, versionKey, versionOf } from './lookup.ts';
+import { judgeInputAsked } from './inputs-asked.ts';
+import { charterOf, indexOf, isMember, memberByIdentity } from './lookup.ts';
 import { judgeReserved } from './reserved.ts';
 import type { FoldState } from './state.ts';
 import { type Verdict, voided } from './void-codes.ts';
-import { isRetired } from './withdrawals.ts';
 
 /** How long a task may be open: a year, and a month to look back on it. */
 const TASK_MAX_MS = 400 * 86_400_000;
-
-const METRICS = ['run', 'row', 'gigabyte', 'second'] as const;
 
 export function foldTask(state: FoldState, event: AdmittedEvent<'task'>): Verdict {
   const { body } = event;
@@ -46,32 +44,12 @@ export function foldTask(state: FoldState, event: AdmittedEvent<'task'>): Verdic
     at: state.clock,
     approvals: new Map(),
     grants: new Map(),
+    following: body.inputs.map(() => null),
     said: new Map(),
     declines: new Map(),
     runs: [],
     open: new Set(),
   });
-  return undefined;
-}
-
-function judgeInputAsked(state: FoldState, input: Input, accepted: Price): Verdict {
-  const version = versionOf(state, input);
-  if (version === undefined) return voided('task-input-unknown', versionKey(input));
-  if (isRetired(state, input)) return voided('task-input-retired', versionKey(input));
-  const known = version.body.columns.map(({ id }) => id);
-  const unknown = firstUnknown(input.columns, known);
-  if (unknown !== undefined) {
-    return voided('task-column-unknown', `column ${unknown} of ${versionKey(input)}`);
-  }
-  const { price } = version.body;
-  if (accepted.currency !== price.currency) {
-    return voided('task-price-currency', `got ${accepted.currency}, wanted ${price.currency}`);
-  }
-  for (const metric of METRICS) {
-    if (accepted[metric] >= price[metric]) continue;
-    const got = `got ${accepted[metric]} a ${metric}, wanted ${price[metric]}`;
-    return voided('task-price-low', `${versionKey(input)}: ${got}`);
-  }
   return undefined;
 }
 

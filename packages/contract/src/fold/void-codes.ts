@@ -134,6 +134,8 @@ export const VOID_CODES = {
   'approve-not-asked': 'The grant names columns that the task does not ask for.',
   'approve-persons-many': 'As many persons as an input takes have approved it.',
   'approve-statements': 'The grant is for fewer statements than the task has.',
+  'approve-standing':
+    "What is granted of later versions is not this task's: dataset, columns or schema are others.",
   'approve-window-empty': 'The grant ends before it begins.',
   'approve-expired': 'The grant has ended before it is here.',
   'decline-not-owner': 'Only the owner of an input declines a task.',
@@ -159,6 +161,10 @@ export const VOID_CODES = {
     'An input is sealed to an older group key; its owner must seal again.',
   'join-unapproved': 'An input lacks approvals; its owner must approve the task.',
   'join-columns-not-granted': 'The approvals of an input leave out columns that the task asks for.',
+  'join-version':
+    'The run would read a version that is neither the one of its task nor the newest.',
+  'join-version-not-granted':
+    'The approvals of an input are not for the versions that the run would read.',
   'join-not-yet-valid': 'The approvals of an input are not valid yet.',
   'join-expired': 'The approvals of an input have expired; its owner must approve again.',
   'join-runs-open': 'As many runs of the task as may be are under way; wait until one ends.',

@@ -6,8 +6,9 @@ import { toHex } from '@cloister/core';
 import type { AdmittedEvent } from '../events/event.ts';
 import { memberByIdentity, versionOf } from './lookup.ts';
 import { endRun, openRunsOf } from './runs.ts';
-import type { FoldState } from './state.ts';
+import type { FoldState, Run, Task } from './state.ts';
 import { judgeTurn } from './statements.ts';
+import { inputsRead } from './versions.ts';
 import { type Verdict, voided } from './void-codes.ts';
 
 export function foldWithdraw(state: FoldState, event: AdmittedEvent<'withdraw'>): Verdict {
@@ -41,11 +42,14 @@ export function isRetired(
 
 function endRuns(state: FoldState, dataset: string, version: number | undefined): void {
   for (const taskKey of [...(state.datasets.get(dataset)?.reading ?? [])]) {
-    const reads = state.tasks.get(taskKey)?.body.inputs.some((input) => {
-      if (version !== undefined && input.version !== version) return false;
-      return toHex(input.dataset) === dataset;
-    });
-    if (reads !== true) continue;
-    for (const run of openRunsOf(state, taskKey)) endRun(state, run, 'dataset-withdrawn');
+    const task = state.tasks.get(taskKey) as Task;
+    for (const key of openRunsOf(state, taskKey)) {
+      const { versions } = state.runs.get(key) as Run;
+      const reads = inputsRead(task, versions).some((input) => {
+        const other = version !== undefined && input.version !== version;
+        return !other && toHex(input.dataset) === dataset;
+      });
+      if (reads) endRun(state, key, 'dataset-withdrawn');
+    }
   }
 }

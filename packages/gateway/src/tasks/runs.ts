@@ -103,7 +103,7 @@ export async function openingsForWorker(
     if (code === 'collateral-not-in-force') throw contractError(code, message);
     throw gatewayError('worker-not-accepted', message);
   }
-  const { openings } = await readTask(gateway, rights.taskKey);
+  const { openings } = await readTask(gateway, rights.taskKey, rights.run.versions);
   return hpkeSeal({
     publicKey: rights.join.body.hpke,
     info: openingsInfo(gateway.genesis, 'worker'),

@@ -7,6 +7,7 @@ import {
   encodeParameters,
   type Input,
   inputsOwnedBy,
+  inputsRead,
   ownerOf,
   readTaskOpenings,
   refuseForbidden,
@@ -17,6 +18,7 @@ import {
   textCodeOf,
   versionKey,
   versionOf,
+  versionsAsked,
 } from '@cloister/contract';
 import { encodeUses } from '@cloister/contract/policy';
 import { type CodedError, isCoded, toHex, utf8 } from '@cloister/core';
@@ -235,15 +237,19 @@ function ownInputs(gateway: Gateway, task: Uint8Array): Input[] {
   throw gatewayError('task-not-yours', message);
 }
 
-/** A task's event and, where this member may read them, its opened contents. */
+/**
+ * A task's event and, where this member may read them, its opened contents; schemas and policies
+ * are those of the versions that the task names, or that a run of it reads.
+ */
 export async function readTask(
   gateway: Gateway,
   key: string,
+  versions?: readonly number[],
 ): Promise<{ task: Task; contents: TaskContents; openings: TaskOpenings; owners: string[] }> {
   const state = historyOf(gateway);
   const task = state.tasks.get(key);
   if (task === undefined) throw taskNotFound(key);
-  const datasets = task.body.inputs.map((input) => {
+  const datasets = inputsRead(task, versions ?? versionsAsked(task)).map((input) => {
     const owner = ownerOf(state, input);
     const body = versionOf(state, input)?.body;
     if (owner === undefined || body === undefined) throw taskNotFound(key);

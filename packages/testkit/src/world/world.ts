@@ -24,6 +24,7 @@ import {
   encodeEvent,
   type FoldState,
   foldEntry,
+  inputsRead,
   type Outcome,
   placed,
   sealMeasures,
@@ -274,13 +275,14 @@ export class World {
 
   /** A ticket of the task's proposer, good for a day. */
   ticket(
-    of: Pick<RunTicket, 'task' | 'run' | 'operator' | 'place'>,
+    of: Pick<RunTicket, 'task' | 'run' | 'operator' | 'place' | 'versions'>,
     signer?: Signer,
   ): Promise<Uint8Array> {
     const { genesis } = this;
-    const { task, run, operator, place } = of;
+    const { task, run, operator, place, versions } = of;
     const until = this.state.clock + 86_400_000;
-    const ticket = { task, run, operator, until, ...(place !== undefined && { place }) };
+    const asked = { ...(place !== undefined && { place }), ...(versions && { versions }) };
+    const ticket = { task, run, operator, until, ...asked };
     const proposer = this.state.tasks.get(toHex(task))?.proposer ?? 'bank';
     return signRunTicket(signer ?? this.identity(proposer), proposer, { genesis, ticket });
   }
@@ -525,7 +527,9 @@ export class World {
     measures: Measures = MEASURED,
   ): Promise<Said<'usage'>> {
     const { task, run } = node.body;
-    const asked = this.state.tasks.get(toHex(task ?? new Uint8Array()))?.body.inputs ?? [];
+    const known = this.state.tasks.get(toHex(task ?? new Uint8Array()));
+    const { versions = [] } = this.state.runs.get(toHex(run ?? new Uint8Array())) ?? {};
+    const asked = known === undefined ? [] : inputsRead(known, versions);
     const inputs = asked.map(({ dataset, version, columns }) => {
       return { dataset, version, columns, rows: 1_000, bytes: 65_536 };
     });
