@@ -48,7 +48,7 @@ export async function serveCharterLedger(options: {
       const message = 'this ledger answers members of its charter only';
       throw requestError('request-forbidden', message);
     },
-    // A member's gateway vouches for what it forwards; the quota is per signer.
+    // A member's gateway vouches for what it forwards, and pays for it.
     authorise: () => undefined,
   });
   members.follow(server.ledger);

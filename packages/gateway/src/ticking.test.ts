@@ -136,6 +136,15 @@ describe('an event that is judged by time', () => {
     expect(days.count()).toBe(before);
   });
 
+  it('has one tick for all who ask at once', async () => {
+    days.start(['bank']);
+    await days.pass(HOUR_MS / 2);
+    const before = days.count();
+    const gateway = days.gateways.get('bank') as Gateway;
+    await Promise.all(Array.from({ length: 20 }, () => freshenClock(gateway)));
+    expect(days.count()).toBe(before + 1);
+  });
+
   it('does not wait for ever where nobody answers', async () => {
     days.start(['bank']);
     await days.pass(HOUR_MS / 2);

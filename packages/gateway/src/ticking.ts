@@ -57,8 +57,22 @@ export function mayTick({ follower, witness, card, keys }: Gateway): boolean {
   return mine !== undefined && equal(mine, keys.witness.key);
 }
 
-/** Before what is judged by time: moves the clock if it lags a minute and the others answer. */
-export async function freshenClock(gateway: Gateway): Promise<void> {
+/** Gateways whose clock is being freshened. */
+const freshening = new WeakMap<Gateway, Promise<void>>();
+
+/**
+ * Before what is judged by time: moves the clock if it lags a minute and the others answer. All who
+ * ask meanwhile wait for one tick.
+ */
+export function freshenClock(gateway: Gateway): Promise<void> {
+  const begun = freshening.get(gateway);
+  if (begun !== undefined) return begun;
+  const done = freshen(gateway).finally(() => freshening.delete(gateway));
+  freshening.set(gateway, done);
+  return done;
+}
+
+async function freshen(gateway: Gateway): Promise<void> {
   const { follower, timers, clock } = gateway;
   const lags = () => clock.now() - follower.state.clock >= MINUTE_MS;
   if (follower.state.clock === 0 || !lags() || !mayTick(gateway)) return;

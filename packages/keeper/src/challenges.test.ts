@@ -9,7 +9,8 @@ function table(limits = CHALLENGE_LIMITS) {
   const clock = { time: 0, now: () => clock.time };
   const challenges = new Challenges({ clock, random: systemRandom }, limits);
   let nonce = 0;
-  const draw = (join: string) => challenges.draw(join, `nonce ${nonce++}`);
+  const draw = (join: string, operator = join) =>
+    challenges.draw({ join, operator, nonce: `nonce ${nonce++}` });
   return { clock, challenges, draw };
 }
 
@@ -43,14 +44,15 @@ describe('challenges', () => {
 
   it('are the same while open for who repeats a request, and so fill no table', () => {
     const { challenges } = table();
-    const drawn = challenges.draw('a', 'one');
+    const of = (join: string, nonce: string) => challenges.draw({ join, operator: 'x', nonce });
+    const drawn = of('a', 'one');
     for (let i = 0; i < 2 * CHALLENGE_LIMITS.perJoin; i++) {
-      expect(challenges.draw('a', 'one')).toEqual(drawn);
+      expect(of('a', 'one')).toEqual(drawn);
     }
-    expect(challenges.draw('b', 'one')).not.toEqual(drawn);
-    expect(challenges.draw('a', 'two')).not.toEqual(drawn);
+    expect(of('b', 'one')).not.toEqual(drawn);
+    expect(of('a', 'two')).not.toEqual(drawn);
     challenges.use('a', [drawn]);
-    expect(challenges.draw('a', 'one')).not.toEqual(drawn);
+    expect(of('a', 'one')).not.toEqual(drawn);
   });
 
   it('end after their lifetime', () => {
@@ -61,7 +63,7 @@ describe('challenges', () => {
   });
 
   it('are refused past the bounds, and again to be had when time has passed', () => {
-    const { clock, draw } = table({ lifetimeMs: 10, total: 3, perJoin: 2 });
+    const { clock, draw } = table({ lifetimeMs: 10, total: 3, perOperator: 3, perJoin: 2 });
     draw('a');
     draw('a');
     expect(codeOf(() => draw('a'))).toBe('challenges-too-many');
@@ -69,6 +71,13 @@ describe('challenges', () => {
     expect(codeOf(() => draw('c'))).toBe('challenges-too-many');
     clock.time = 10;
     expect(codeOf(() => draw('c'))).toBe('no error');
+  });
+
+  it('of one operator leave room for those of others', () => {
+    const { draw } = table({ lifetimeMs: 10, total: 9, perOperator: 3, perJoin: 2 });
+    for (const join of ['a', 'b', 'c']) draw(join, 'x');
+    expect(codeOf(() => draw('d', 'x'))).toBe('challenges-too-many');
+    expect(codeOf(() => draw('d', 'y'))).toBe('no error');
   });
 
   it('agree with a naive model under any history', () => {
@@ -79,7 +88,7 @@ describe('challenges', () => {
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-        const limits = { lifetimeMs: 5, total: 6, perJoin: 4 };
+        const limits = { lifetimeMs: 5, total: 6, perOperator: 6, perJoin: 4 };
         const { clock, challenges, draw } = table(limits);
         let model: { join: string; bytes: Uint8Array; until: number }[] = [];
         const drawn: Uint8Array[] = [];

@@ -3,24 +3,38 @@
 // witnesses sign together with a challenge came after it was drawn (design, "Freshness").
 //
 // Invariants: 32 random bytes; good for one request of one join, used or not; short-lived; the
-// table is bounded in all and by join, and a full table refuses instead of forgetting.
+// table is bounded in all, by operator and by join, and a full table refuses instead of forgetting.
 import { type Clock, fromHex, type Random, toHex } from '@cloister/core';
 import { keeperError } from './errors.ts';
 
 export interface ChallengeLimits {
   readonly lifetimeMs: number;
   readonly total: number;
+  /** So that no operator's joins are in the way of all others'. */
+  readonly perOperator: number;
   readonly perJoin: number;
 }
 
-export const CHALLENGE_LIMITS: ChallengeLimits = { lifetimeMs: 60_000, total: 4_096, perJoin: 8 };
+/** Who asks: a join and its operator; and by which nonce of its own. */
+export interface Drawing {
+  readonly join: string;
+  readonly operator: string;
+  readonly nonce: string;
+}
+
+export const CHALLENGE_LIMITS: ChallengeLimits = {
+  lifetimeMs: 60_000,
+  total: 4_096,
+  perOperator: 512,
+  perJoin: 8,
+};
 
 export class Challenges {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #limits: ChallengeLimits;
   /** Challenge to its join and its end, in the order drawn. */
-  readonly #open = new Map<string, { join: string; nonce: string; until: number }>();
+  readonly #open = new Map<string, Drawing & { until: number }>();
 
   constructor(ports: { clock: Clock; random: Random }, limits = CHALLENGE_LIMITS) {
     this.#clock = ports.clock;
@@ -37,21 +51,24 @@ export class Challenges {
    * request fills no table.
    * @throws CodedError `challenges-too-many`
    */
-  draw(join: string, nonce: string): Uint8Array {
+  draw({ join, operator, nonce }: Drawing): Uint8Array {
     this.#expire();
-    let held = 0;
+    const { total, perOperator, perJoin } = this.#limits;
+    const held = { join: 0, operator: 0 };
     for (const [challenge, entry] of this.#open) {
+      if (entry.operator === operator) held.operator++;
       if (entry.join !== join) continue;
       if (entry.nonce === nonce) return fromHex(challenge);
-      held++;
+      held.join++;
     }
-    if (held >= this.#limits.perJoin || this.#open.size >= this.#limits.total) {
+    const full = held.join >= perJoin || held.operator >= perOperator || this.#open.size >= total;
+    if (full) {
       const message = `too many challenges are open: use one or wait ${this.#limits.lifetimeMs} ms`;
       throw keeperError('challenges-too-many', message);
     }
     const challenge = this.#random.bytes(32);
     const until = this.#clock.now() + this.#limits.lifetimeMs;
-    this.#open.set(toHex(challenge), { join, nonce, until });
+    this.#open.set(toHex(challenge), { join, operator, nonce, until });
     return challenge;
   }
 

@@ -10,7 +10,7 @@
 // - A join may ask again and is judged again; answers go to the key in the join and no other.
 // - A refusal that asking again cannot change is put on the ledger by its code (contract,
 //   lasting-refusals.ts), and never one of a join that this keeper has opened to.
-import { type Asked, encodeOpened, openAnswerInfo, openProofRequest } from '@cloister/api';
+import { encodeOpened, openAnswerInfo, openProofRequest } from '@cloister/api';
 import {
   Appender,
   attestedError,
@@ -34,9 +34,8 @@ import {
   JoinAppraiser,
   LASTING_REFUSALS,
   signReceipt,
-  voidError,
 } from '@cloister/contract';
-import { equal, isCoded, toHex } from '@cloister/core';
+import { isCoded, toHex } from '@cloister/core';
 import {
   generateHpkeKeyPair,
   type HpkeKeyPair,
@@ -44,6 +43,7 @@ import {
   type KeyShare,
   provePartials,
 } from '@cloister/threshold/node';
+import { operatorThatMayDraw } from './asked.ts';
 import { BlobCache } from './blob-cache.ts';
 import { Ceremony } from './ceremony.ts';
 import { Challenges } from './challenges.ts';
@@ -231,22 +231,6 @@ export class Keeper {
     await Promise.allSettled(this.#background);
   }
 
-  /**
-   * Whether a request is for this keeper, and signed by the join that it is about: copies that go
-   * to others are nothing there.
-   * @throws CodedError `open-other-keeper`, `open-other-key`, `join-unknown`
-   */
-  async assertAsked({ join, keeper }: Asked, caller: Uint8Array): Promise<void> {
-    if (this.#join === undefined || !equal(keeper, this.#join)) {
-      const got = `got ${toHex(keeper).slice(0, 16)}`;
-      const wanted = `wanted ${toHex(this.#join ?? new Uint8Array()).slice(0, 16)}`;
-      throw keeperError('open-other-keeper', `the request names another keeper: ${got}, ${wanted}`);
-    }
-    if (equal(caller, await this.signerOfJoin(join))) return;
-    const message = 'the request is signed by another key than the one in the join that it names';
-    throw keeperError('open-other-key', message);
-  }
-
   /** Whose requests for a join are heard: its node's signing key, once the fold has the join. */
   async signerOfJoin(join: Uint8Array): Promise<Uint8Array> {
     const key = toHex(join);
@@ -258,19 +242,15 @@ export class Keeper {
     throw contractError('join-unknown', message);
   }
 
-  /** Draws a challenge for a worker's join; the same nonce again gets the same one. */
-  challenge(
-    join: Uint8Array,
-    nonce: Uint8Array = this.#ports.random.bytes(32),
-  ): {
-    challenge: Uint8Array;
-    lifetimeMs: number;
-  } {
+  /**
+   * Draws a challenge for a join of an open run; the same nonce again gets the same one.
+   * @throws CodedError `join-not-worker`, `run-ended`, `challenges-too-many`
+   */
+  challenge(join: Uint8Array, nonce?: Uint8Array): { challenge: Uint8Array; lifetimeMs: number } {
     const key = toHex(join);
-    if (this.follower.state.joins.get(key)?.body.role !== 'worker') {
-      throw voidError('join-not-worker', 'columns open for workers only');
-    }
-    const challenge = this.#parts.challenges.draw(key, toHex(nonce));
+    const operator = operatorThatMayDraw(this.follower.state, key);
+    const own = toHex(nonce ?? this.#ports.random.bytes(32));
+    const challenge = this.#parts.challenges.draw({ join: key, operator, nonce: own });
     void this.#prefetch.begin(this.follower.state, key);
     this.metrics.count('cloister_keeper_challenges_total', {});
     return { challenge, lifetimeMs: this.#parts.challenges.lifetimeMs };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole of a keeper's decision: three keepers of three makes form an epoch on a ledger in
-// memory, a worker opens the keys it is granted, and every way to be wrong has its code.
+// memory, a worker opens the keys it is granted, and every way to be wrong has its code. Long
+// because each of them is tried.
 import { decodeOpened, openAnswerInfo, openProofRequest } from '@cloister/api';
 import { isCoded, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';

@@ -8,7 +8,8 @@
 //   POST /v1/prove       {join, keeper}                        -> {epoch, seat, proof}
 //
 // Invariants: each POST is signed by the signing key of the join it names, for the keeper that it
-// names, so nobody else can spend its challenges or put refusals under its name; what is bounded is in attested's http-server.ts.
+// names, so nobody else can spend its challenges or put refusals under its name; what is bounded is
+// in attested's http-server.ts.
 import { challengeRequest, openRequest, proveRequest } from '@cloister/api';
 import {
   type Call,
@@ -20,6 +21,7 @@ import {
 } from '@cloister/attested';
 import { type Clock, type CryptoPort, fromBase64, fromHex, toBase64, toHex } from '@cloister/core';
 import type { z } from 'zod';
+import { assertAsked } from './asked.ts';
 import type { Keeper } from './keeper.ts';
 
 const MAX_BODY_BYTES = 16 * 1_048_576;
@@ -92,6 +94,6 @@ async function authenticated<T extends z.ZodType<{ join: string; keeper: string 
 ): Promise<z.output<T>> {
   const { caller, asked } = await signedBody(call, schema, options);
   const about = { join: fromHex(asked.join), keeper: fromHex(asked.keeper) };
-  await keeper.assertAsked(about, caller);
+  await assertAsked(keeper, about, caller);
   return asked;
 }

@@ -11,7 +11,7 @@ export const ledgerError = errorTable({
   },
   'quota-exceeded': {
     kind: 'unavailable',
-    says: 'A signer has appended more than its share; wait as long as is told.',
+    says: 'A member has brought more than its share; wait as long as is told.',
   },
   'ledger-response-malformed': {
     kind: 'unavailable',

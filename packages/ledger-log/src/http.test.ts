@@ -230,7 +230,7 @@ describe('a served ledger', () => {
     expect(answer).toMatch(/connection: close/i);
   });
 
-  it('holds each signer to a quota', async () => {
+  it('holds each member to a quota, whoever has signed what it brings, or has not', async () => {
     let now = 0;
     const quota = { perSecond: 10, burst: 3 };
     const { url } = await served({ quota, clock: { now: () => now } });
@@ -238,7 +238,11 @@ describe('a served ledger', () => {
     for (let n = 0; n < 3; n++) await ledger.append(await event(n));
     await rejected(ledger.append(await event(3)), 'quota-exceeded');
     const other = ed25519Signer(new Uint8Array(32).fill(6));
-    await ledger.append(await signCose(other, { iss: 'bank', sub: 'tick' }, utf8('mine')));
+    const theirs = await signCose(other, { iss: 'bank', sub: 'tick' }, utf8('mine'));
+    await rejected(ledger.append(theirs), 'quota-exceeded');
+    // Copies under another's name cost that other nothing.
+    const bank = client(url, { retryMs: 0, authenticate: () => ({ authorization: 'bank' }) });
+    await bank.append(theirs);
     now += 100;
     expect((await ledger.append(await event(3))).seq).toBe(4);
     await rejected(ledger.append(await event(4)), 'quota-exceeded');

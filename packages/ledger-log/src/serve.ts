@@ -2,7 +2,7 @@
 // The ledger as a process: it orders events over HTTP and serves tiles. It decides nothing but the
 // order; who may ask and what may be appended are the caller's hooks, without defaults.
 //
-// Everything is bounded: bodies, headers, times, connections, long polls, appends a signer. A
+// Everything is bounded: bodies, headers, times, connections, long polls, appends a member. A
 // request is authenticated before anything it asks for is looked at.
 import { setMaxListeners } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -16,7 +16,6 @@ import {
   systemClock,
   toBase64,
   toErrorResponse,
-  toHex,
   utf8,
 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
@@ -58,7 +57,7 @@ export interface ServeLedgerOptions extends LogLedgerOptions {
     event: Uint8Array,
     by: { readonly member: string; readonly signer: Uint8Array },
   ): void | Promise<void>;
-  /** 500 events a second and 2,000 at once for each signer if not given. */
+  /** 500 events a second and 2,000 at once for each member that asks if not given. */
   readonly quota?: QuotaLimits;
   readonly clock?: Clock;
   /** Told of each request that failed inside; never of its content. */
@@ -211,7 +210,8 @@ class Routes {
 
   async #append(event: Uint8Array, member: string): Promise<Answer> {
     const { kid } = parseCose(event);
-    this.#quotas.take(toHex(kid));
+    // By who brings it: the name in an event that nobody has verified is no payer.
+    this.#quotas.take(member);
     await this.#options.authorise(event, { member, signer: kid });
     return json(await this.#ledger.append(event));
   }

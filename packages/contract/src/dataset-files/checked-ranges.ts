@@ -70,8 +70,9 @@ export class CheckedRanges {
   readonly #read: ReadRun;
   readonly #chunks = new Map<number, Chunk>();
   readonly #memory: RunMemory;
-  /** Bytes fetched so far, whole chunks counted. */
+  /** Bytes of the file fetched so far, in whole chunks, each counted once: what is billed. */
   fetched = 0;
+  readonly #counted = new Set<number>();
 
   /**
    * @param options memory: shared with other files; `close` gives it back
@@ -217,7 +218,9 @@ export class CheckedRanges {
       const message = `chunk ${index} of an encrypted file is not what its owner published`;
       throw contractError('chunk-mismatch', message);
     }
-    this.fetched += bytes.length;
+    // A layout that has chunks fetched again and again is its owner's, who is paid by the byte.
+    if (!this.#counted.has(index)) this.fetched += bytes.length;
+    this.#counted.add(index);
     return bytes;
   }
 }

@@ -12,7 +12,13 @@ import {
   REQUEST_HEADER,
   verifyRequest,
 } from '@cloister/api';
-import { joinBySigner, MAX_EVENT_BYTES, memberByKey, operatorByKey } from '@cloister/contract';
+import {
+  eventId,
+  joinBySigner,
+  MAX_EVENT_BYTES,
+  memberByKey,
+  operatorByKey,
+} from '@cloister/contract';
 import {
   type CodedError,
   fromHex,
@@ -71,9 +77,13 @@ export function peerRoutes(
   app.post('/v1/events', { bodyLimit: MAX_EVENT_BYTES }, async (request) => {
     const bytes = bytesOf(request);
     const { signer, payer } = await signerOf(gateway, bytes);
-    quota.take(payer, 1);
+    // Everything on the ledger is public: whoever brings it again uses up nothing of its author's.
+    const known = gateway.follower.positionOf(toHex(eventId(bytes, gateway.crypto)));
+    const before = known === undefined ? undefined : gateway.follower.record(known);
+    if (before?.status === 'accepted') return recordedAnswer(before);
+    quota.take(known === undefined ? payer : `repeats of ${payer}`, 1);
     // What an operator signs is a join, and joins are judged by time.
-    if (isOperator(gateway, signer)) await freshenClock(gateway);
+    if (known === undefined && isOperator(gateway, signer)) await freshenClock(gateway);
     return recordedAnswer(await appendAndFold(gateway, bytes));
   });
 

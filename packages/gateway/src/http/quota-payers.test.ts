@@ -83,3 +83,28 @@ it('an operator that joins again has no more, and takes nothing of others', asyn
     expect(await store(federation.world[role]('insurer'))).toBe('accepted');
   }
 });
+
+it('what is on the ledger already costs its author nothing, whoever brings it', async () => {
+  const { world } = federation;
+  const [, , { signer, id }] = nodes as [Node, Node, Node];
+  const said = (code: string) =>
+    world.sign(signer, 'run-failed', { task: id, run: id.slice(0, 16), join: id, code });
+  const post = async (body: Uint8Array<ArrayBuffer>) => {
+    const headers = { 'content-type': 'application/octet-stream' };
+    const answer = await fetch(`${bank.url}/v1/events`, { method: 'POST', body, headers });
+    return answer.status;
+  };
+  const old = Uint8Array.from(await said('old'));
+  expect(await post(old)).toBe(200);
+  let refused = 0;
+  const again = async () => {
+    for (let i = 0; i < 300 && refused === 0; i++) if ((await post(old)) !== 200) refused++;
+  };
+  await Promise.all(Array.from({ length: 12 }, again));
+  expect(refused).toBeGreaterThan(0);
+  expect(await post(Uint8Array.from(await said('new')))).toBe(200);
+  const joined = world.log[0] as Uint8Array<ArrayBuffer>;
+  const before = bank.gateway.follower.size;
+  for (let i = 0; i < 50; i++) expect(await post(joined)).toBe(200);
+  expect(bank.gateway.follower.size).toBe(before);
+});

@@ -90,6 +90,18 @@ describe('a gateway consents by itself', () => {
     expect(wants(old)?.has('hospital')).toBe(false);
   });
 
+  it('to keepers of one operator that come again only so often, others apart', async () => {
+    const consents = hospital();
+    const [, ...others] = active();
+    const again = async () => {
+      const node = await joined('insurer');
+      return proposed({ joins: [node.id, ...others], from: from() }, consents);
+    };
+    const said: boolean[] = [];
+    for (let i = 0; i < 9; i++) said.push(wants(await again())?.has('hospital') === true);
+    expect(said).toEqual([...Array(8).fill(true), false]);
+  });
+
   it('to no seat whose evidence nobody has, nor does it when a person says so', async () => {
     const put = federation.putEverywhere.bind(federation);
     federation.putEverywhere = async (bytes) => nodeCrypto.digest('sha256', bytes);

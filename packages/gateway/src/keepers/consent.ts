@@ -9,7 +9,7 @@
 // docs/design/epochs-by-consent.md, "Who consents to what".
 import type { OpenProposal } from '@cloister/api';
 import { activeEpochOf, type Proposal, voidError } from '@cloister/contract';
-import { fromHex, isCoded } from '@cloister/core';
+import { fromHex, isCoded, TokenBuckets } from '@cloister/core';
 import { type Gateway, publish, publishAccepted, stateInForce } from '../context.ts';
 import type { EntryRecord } from '../ledger/follower.ts';
 import { notStanding } from './key-check.ts';
@@ -17,14 +17,21 @@ import { cardOf, planRotation } from './rotation-plan.ts';
 
 /** Fresh shares for the same seats are consented to unasked this often. */
 const REFRESH_MS = 7 * 86_400_000;
+/**
+ * The keepers of an operator may come again unasked so often at once, and a day: every reshare
+ * stays in the state of all, and runs that meet two of them fail.
+ */
+const RETURNS = { burst: 8, perSecond: 8 / 86_400 } as const;
 
 /** Consents to what this gateway would do itself; one for a gateway's life. */
 export class Consents {
   readonly #gateway: Gateway;
   #refreshed = Number.NEGATIVE_INFINITY;
+  readonly #returns: TokenBuckets;
 
   constructor(gateway: Gateway) {
     this.#gateway = gateway;
+    this.#returns = new TokenBuckets(RETURNS, { now: () => gateway.timers.elapsed() });
   }
 
   /**
@@ -41,6 +48,10 @@ export class Consents {
     if (own === undefined || chosen === undefined) return;
     const now = gateway.timers.elapsed();
     if (own.refresh && now - this.#refreshed < REFRESH_MS) return;
+    if (own.returned.some((operator) => this.#returns.take(operator, 1) > 0)) {
+      gateway.log.warn({ operators: own.returned }, 'keepers come again too often: ask people');
+      return;
+    }
     const [epoch] = chosen;
     const { status, code } = await publish(gateway, 'consent', { epoch: fromHex(epoch) });
     if (own.refresh && status === 'accepted') this.#refreshed = now;
@@ -53,6 +64,8 @@ interface OwnPlan {
   readonly from: string | null;
   /** Nothing is due: the same seats would get fresh shares. */
   readonly refresh: boolean;
+  /** Operators whose keepers hold the key and have come again. */
+  readonly returned: readonly string[];
 }
 
 /** What this gateway would name by itself now, every seat appraised; undefined: nothing. */
@@ -68,7 +81,9 @@ async function ownPlan(gateway: Gateway): Promise<OwnPlan | undefined> {
     const held = activeEpochOf(stateInForce(gateway))?.epoch.joins ?? [];
     // A keeper that seems gone may be one whose evidence somebody keeps back.
     if (held.length > 0 && !isSameOperators(gateway, held, [...joins])) return undefined;
-    return { joins, from, refresh: from !== null && held.every((join) => joins.has(join)) };
+    const left = held.filter((join) => !joins.has(join));
+    const returned = left.map((join) => cardOf(gateway, join).operator);
+    return { joins, from, refresh: from !== null && left.length === 0, returned };
   } catch (error) {
     if (isCoded(error) && error.kind !== 'unavailable' && error.kind !== 'not-found') {
       return undefined;

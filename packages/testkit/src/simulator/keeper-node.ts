@@ -8,7 +8,7 @@ import type { LedgerPeer } from '@cloister/attested';
 import { signReceipt } from '@cloister/contract';
 import { isCoded, toHex } from '@cloister/core';
 import { Keeper, type KeeperParts, type KeeperPorts, keeperParts } from '@cloister/keeper';
-import { type Decision, decide, type OpenRequest } from '@cloister/keeper/protocol';
+import { assertAsked, type Decision, decide, type OpenRequest } from '@cloister/keeper/protocol';
 import { hpkeSeal } from '@cloister/threshold/node';
 import { namedPoint } from '../world/index.ts';
 import { isBlobHarm } from './adversaries.ts';
@@ -154,9 +154,9 @@ export class KeeperNode {
       challenges: {
         lifetimeMs: challenges.lifetimeMs,
         use: (join, candidates) => challenges.use(join, candidates),
-        draw: (join, nonce) => {
-          const challenge = challenges.draw(join, nonce);
-          checker.drew(name, join, challenge);
+        draw: (drawing) => {
+          const challenge = challenges.draw(drawing);
+          checker.drew(name, drawing.join, challenge);
           return challenge;
         },
       },
@@ -177,7 +177,7 @@ export class KeeperNode {
     type Signed = Asked & { by: Uint8Array };
     const authenticate = async (asked: Signed) => {
       if (this.byzantine === 'silence') await new Promise<never>(() => {});
-      await this.keeper.assertAsked(asked, asked.by);
+      await assertAsked(this.keeper, asked, asked.by);
     };
     return {
       health: async () => {
