@@ -155,10 +155,16 @@ export class AdminClient {
   }
 
   /** The columns of one statement's result that this member may open, as one file. */
-  async openResult(run: string, format: 'csv' | 'json' | 'parquet', statement?: number) {
-    const which = statement === undefined ? '' : `&statement=${statement}`;
-    const path = `/admin/v1/results/${run}/open?format=${format}${which}`;
+  async openResult(run: string, format: admin.ResultFormat, statement?: number) {
+    const path = `/admin/v1/results/${run}/open?${resultQuery(format, statement)}`;
     return (await this.http.bytes({ path, method: 'POST', timeoutMs: WORK_TIMEOUT_MS })).bytes;
+  }
+
+  /** What such a file has, and how it is written. */
+  resultSchema(run: string, format: admin.ResultFormat, statement?: number) {
+    const path = `/admin/v1/results/${run}/schema?${resultQuery(format, statement)}`;
+    const options = { path, method: 'POST', timeoutMs: WORK_TIMEOUT_MS } as const;
+    return this.http.json(admin.resultSchema, options);
   }
 
   bill(task?: string) {
@@ -252,4 +258,8 @@ export class AdminClient {
   #post<T extends z.ZodType>(path: string, json: unknown, schema: T): Promise<z.infer<T>> {
     return this.http.json(schema, { path: `/admin/v1${path}`, json, timeoutMs: WORK_TIMEOUT_MS });
   }
+}
+
+function resultQuery(format: admin.ResultFormat, statement: number | undefined): string {
+  return `format=${format}${statement === undefined ? '' : `&statement=${statement}`}`;
 }

@@ -248,6 +248,35 @@ export const startRunRequest = z.strictObject({ worker: z.string().url() });
 /** GET /admin/v1/results/:run: the statements of which this member may open columns. */
 export const resultAnswer = z.array(z.object({ statement: count, columns: z.array(z.string()) }));
 
+/** How a result may be written; `json` is one array, `jsonl` has an object a line. */
+export const resultFormat = z.enum(['csv', 'json', 'jsonl', 'parquet', 'arrow']);
+export type ResultFormat = z.infer<typeof resultFormat>;
+
+/** POST /admin/v1/results/:run/schema: what stands beside a saved result, spec/result-files.md. */
+export const resultSchema = z.object({
+  resultSchema: z.literal(1),
+  format: resultFormat,
+  formatVersion: count,
+  task: z.string(),
+  run: z.string(),
+  /** From 1. */
+  statement: count,
+  rows: count,
+  null: z.string(),
+  columns: z.array(
+    z.object({
+      name: z.string(),
+      type: z.string(),
+      nullable: z.boolean(),
+      nulls: count,
+      unit: z.string().optional(),
+      zone: z.string().optional(),
+      written: z.string(),
+    }),
+  ),
+});
+export type ResultSchema = z.infer<typeof resultSchema>;
+
 /** A decimal integer that may be larger than a JSON number holds. */
 const decimal = z.string().regex(/^-?[0-9]{1,40}$/);
 

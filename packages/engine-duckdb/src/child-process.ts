@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Starts and talks to the child that DuckDB runs in (child/main.mjs): an empty environment, an
+// Starts and talks to a child that DuckDB runs in (scripts of child/): an empty environment, an
 // empty folder to stand in, resource limits set by the shell before Node starts (child-limits.ts),
 // and SIGKILL when it overstays. The settings inside DuckDB leave holes (one 2 GB string past the
 // memory limit, log files, key functions); these limits and the allow-list are what closes them.
@@ -16,7 +16,9 @@ import { LastWords } from '@cloister/core/node';
 import { bareNodeBytes, type ChildLimits, spawnLimited } from './child-limits.ts';
 import { engineError } from './errors.ts';
 
-const ENTRY = fileURLToPath(new URL('../child/main.mjs', import.meta.url));
+const CHILD = new URL('../child/', import.meta.url);
+/** What plans and runs; a recipient's conversions have a script of their own. */
+const MAIN = 'main.mjs';
 const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
 const START_MS = 20_000;
 const GRACE_MS = 500;
@@ -53,11 +55,14 @@ export class EngineChild {
     process.stdin?.on('error', () => this.kill());
   }
 
-  /** @throws CodedError `engine-start-failed` */
-  static async start(limits: ChildLimits): Promise<EngineChild> {
+  /** Starts a script of `child/`. @throws CodedError `engine-start-failed` */
+  static async start(limits: ChildLimits, script: string = MAIN): Promise<EngineChild> {
     const bareBytes = await bareNodeBytes();
     const folder = mkdtempSync(join(tmpdir(), 'cloister-engine-'));
-    const process = spawnLimited(ENTRY, folder, { ...limits, bareBytes });
+    const process = spawnLimited(fileURLToPath(new URL(script, CHILD)), folder, {
+      ...limits,
+      bareBytes,
+    });
     const words = new LastWords(process.stderr);
     const child = new EngineChild(process, folder);
     const hello = await child.#wait(0, START_MS);

@@ -75,9 +75,13 @@ export const engineError = errorTable({
     kind: 'verification',
     says: 'A run failed in the engine; why is not told, as it may tell of data.',
   },
+  'engine-columns-differ': {
+    kind: 'verification',
+    says: 'A Parquet file has other columns than it was said to have.',
+  },
   'engine-text-failed': {
     kind: 'verification',
-    says: 'A Parquet file could not be shown as text: it is damaged, or too large.',
+    says: 'A Parquet file could not be converted: it is damaged, or too large.',
   },
 });
 

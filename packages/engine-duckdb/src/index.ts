@@ -7,4 +7,10 @@ export {
   isRunFailure,
 } from './engine.ts';
 export type { EngineErrorCode } from './errors.ts';
-export { parquetAsText, type TextLimits, type TextRequest } from './parquet-text.ts';
+export {
+  type ExportFacts,
+  type ExportFormat,
+  type ExportLimits,
+  type ExportRequest,
+  exportParquet,
+} from './parquet-export.ts';

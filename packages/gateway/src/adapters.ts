@@ -7,14 +7,14 @@ import type { Ledger } from '@cloister/contract';
 import type { EnginePort } from '@cloister/contract/policy';
 import { systemClock } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
-import { createDuckdbEngine, parquetAsText } from '@cloister/engine-duckdb';
+import { createDuckdbEngine, exportParquet } from '@cloister/engine-duckdb';
 import { HttpLedger } from '@cloister/ledger-log';
 import { LogLedger } from '@cloister/log-store';
 import type { TreeHead } from '@cloister/tlog';
 import { z } from 'zod';
 import { gatewayError } from './errors.ts';
 import type { AdapterSetting, MemberCard, OrgKeys } from './home.ts';
-import type { AsText } from './tasks/results.ts';
+import type { ConvertResult } from './tasks/results.ts';
 
 /** What a ledger's adapter is told beside its setting. */
 export interface LedgerAbout {
@@ -58,12 +58,12 @@ export function openCopy(folder: string, origin: string): Promise<Ledger & { hea
 
 const RESULT_LIMITS = {
   memoryBytes: 1024 * 1024 * 1024,
-  textBytes: 1024 * 1024 * 1024,
+  outBytes: 1024 * 1024 * 1024,
   timeMs: 600_000,
 };
 
-/** Results as text, whichever engine made them. */
-export const resultAsText: AsText = (request) => parquetAsText(request, RESULT_LIMITS);
+/** Results in the format that a recipient wants, whichever engine made them. */
+export const convertResult: ConvertResult = (request) => exportParquet(request, RESULT_LIMITS);
 
 function logServer({ url }: { url: string }, about: LedgerAbout): Ledger {
   const { origin, held, retryMs, keys, card, genesis } = about;

@@ -16,7 +16,7 @@ import { equal, fromHex, isSystemError, systemClock, systemRandom } from '@clois
 import { FileBlobs, nodeCrypto } from '@cloister/core/node';
 import { logOrigin } from '@cloister/tlog';
 import { type Logger, pino } from 'pino';
-import { openCopy, openEngine, openLedger, resultAsText } from './adapters.ts';
+import { convertResult, openCopy, openEngine, openLedger } from './adapters.ts';
 import { backgroundTimers } from './background-timers.ts';
 import { BlobRelay, everywhere } from './blobs/blob-relay.ts';
 import { NamedBlobs } from './blobs/named-blobs.ts';
@@ -144,7 +144,7 @@ async function assemble(
   const uploads = new Uploads(home, ports);
   const jobs = await DatasetJobs.open(gateway, uploads);
   const rooms = { relay, named, runs: new RunBook(), uploads, jobs };
-  const app = buildServer(gateway, { ...rooms, token, hosts, asText: resultAsText });
+  const app = buildServer(gateway, { ...rooms, token, hosts, convert: convertResult });
   undo.push(() => app.close());
   const url = await app.listen({ host: config.host, port: config.port }).catch((cause) => {
     const message = `cannot listen on ${config.host}:${config.port}: is another gateway running?`;

@@ -2,7 +2,12 @@
 // results, bill: what runs gave and what they cost.
 import { writeFile } from 'node:fs/promises';
 import { join, parse } from 'node:path';
-import type { AdminClient } from '@cloister/api';
+import {
+  type AdminClient,
+  type ResultFormat,
+  type ResultSchema,
+  resultFormat,
+} from '@cloister/api';
 import { type Command, Option } from 'commander';
 import { adminOf } from '../admin-client.ts';
 import { cliError } from '../errors.ts';
@@ -10,39 +15,49 @@ import { money, print, table } from '../output.ts';
 import { findRun, findTask } from '../task-lookup.ts';
 import { count, withExample, withHome } from './options.ts';
 
-type Format = 'csv' | 'json' | 'parquet';
-
 export function resultCommands(program: Command): void {
   const results = program.command('results').description('what runs gave');
   const open = withHome(results.command('open'))
     .argument('<run>', 'run id, or a task id for its newest result; the first digits will do')
-    .addOption(
-      new Option('--format <format>', 'how to write it')
-        .choices(['csv', 'json', 'parquet'])
-        .default('csv'),
-    )
+    .addOption(formatOption())
     .option('--statement <n>', 'of which statement of the code, from 1; all when absent', count)
     .option('--out <file>', 'where to write it, closed to others; stdout when absent')
     .description('decrypt the columns of a result that we may open')
     .addHelpText(
       'after',
-      '\nOf several statements each is printed under its number, or written to <file>-<n>.',
+      '\nOf several statements each is printed under its number, or written to <file>-<n>. Beside' +
+        '\neach file lies <file>.schema.json: types, units, zones, and how the format writes them.',
     )
     .action(async (id: string, options, command: Command) => {
       const admin = await adminOf(options.home);
       const run = await findRun(admin, id);
-      const there = await admin.result(run);
-      const all = there.map(({ statement }) => statement);
-      const statements = options.statement === undefined ? all : [options.statement as number];
-      const open = { run, format: options.format as Format, statements };
+      const statements = await statementsOf(admin, run, options.statement);
+      const open = { run, format: options.format as ResultFormat, statements };
       if (options.out === undefined) await printResults(admin, open);
       else {
         const written = await writeResults(admin, open, options.out);
-        const lines = written.map(({ out }) => `wrote ${out}`);
+        const lines = written.flatMap(({ out, schema }) => [`wrote ${out}`, `wrote ${schema}`]);
         print(command, written.length === 1 ? written[0] : written, lines);
       }
     });
-  withExample(open, 'cloister results open --home bank 3f9a --format json');
+  withExample(open, 'cloister results open --home bank 3f9a --format parquet --out mean.parquet');
+  const schema = withHome(results.command('schema'))
+    .argument('<run>', 'run id, or a task id for its newest result; the first digits will do')
+    .addOption(formatOption())
+    .option('--statement <n>', 'of which statement of the code, from 1; all when absent', count)
+    .description(
+      'what a result has: rows, columns, types, units, zones, and how a format writes them',
+    )
+    .action(async (id: string, options, command: Command) => {
+      const admin = await adminOf(options.home);
+      const run = await findRun(admin, id);
+      const schemas: ResultSchema[] = [];
+      for (const statement of await statementsOf(admin, run, options.statement)) {
+        schemas.push(await admin.resultSchema(run, options.format, statement));
+      }
+      print(command, schemas, schemas.flatMap(schemaLines));
+    });
+  withExample(schema, 'cloister results schema --home bank 3f9a --format arrow');
   const bill = withHome(program.command('bill'))
     .option('--task <task>', 'of one task only: its id, or its first digits')
     .description('what is owed, from usage records and accepted prices')
@@ -56,17 +71,48 @@ export function resultCommands(program: Command): void {
   withExample(bill, 'cloister bill --home bank --task 3f9a');
 }
 
+function formatOption(): Option {
+  return new Option('--format <format>', 'how to write it; jsonl has an object a line')
+    .choices(resultFormat.options)
+    .default('csv');
+}
+
+async function statementsOf(
+  admin: AdminClient,
+  run: string,
+  asked: number | undefined,
+): Promise<readonly number[]> {
+  if (asked !== undefined) return [asked];
+  return (await admin.result(run)).map(({ statement }) => statement);
+}
+
+function schemaLines({ statement, rows, null: absent, columns }: ResultSchema): string[] {
+  return [
+    `statement ${statement}: ${rows} rows; NULL is written: ${absent}`,
+    ...table([
+      ['  column', 'type', 'zone', 'NULLs', 'written'],
+      ...columns.map(({ name, type, zone = '', nulls, written }) => [
+        `  ${name}`,
+        type,
+        zone,
+        String(nulls),
+        written,
+      ]),
+    ]),
+  ];
+}
+
 interface OpenRequest {
   readonly run: string;
-  readonly format: Format;
+  readonly format: ResultFormat;
   readonly statements: readonly number[];
 }
 
 async function printResults(admin: AdminClient, open: OpenRequest): Promise<void> {
   const { run, format, statements } = open;
   const several = statements.length > 1;
-  if (several && format === 'parquet') {
-    const message = 'several Parquet files cannot go to stdout: give --out or --statement';
+  if (several && format !== 'csv' && format !== 'jsonl') {
+    const message = `several ${format} files cannot go to stdout: give --out or --statement`;
     throw cliError('option-malformed', message);
   }
   for (const statement of statements) {
@@ -83,8 +129,11 @@ async function writeResults(admin: AdminClient, open: OpenRequest, out: string) 
   for (const statement of statements) {
     const bytes = await admin.openResult(run, format, statement);
     const path = statements.length === 1 ? out : join(dir, `${name}-${statement}${ext}`);
+    const schema = `${path}.schema.json`;
+    const said = await admin.resultSchema(run, format, statement);
     await writeFile(path, bytes, { mode: 0o600 });
-    written.push({ run, statement, bytes: bytes.length, out: path });
+    await writeFile(schema, `${JSON.stringify(said, null, 2)}\n`, { mode: 0o600 });
+    written.push({ run, statement, bytes: bytes.length, out: path, schema });
   }
   return written;
 }

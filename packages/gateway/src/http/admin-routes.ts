@@ -9,6 +9,7 @@ import {
   closeRequest,
   declineRequest,
   epochRequest,
+  resultFormat,
   rotationRequest,
   startRunRequest,
   taskRequest,
@@ -41,7 +42,7 @@ import { attemptOf, formEpoch, listKeepers } from '../keepers/keepers.ts';
 import { planRotation } from '../keepers/rotation-plan.ts';
 import { recordedAnswer } from '../ledger/recorded.ts';
 import { billsOf } from '../tasks/bills.ts';
-import { type AsText, listResult, openResult } from '../tasks/results.ts';
+import { type ConvertResult, describeResult, listResult, openResult } from '../tasks/results.ts';
 import type { RunBook } from '../tasks/runs.ts';
 import { approveTask, checkTask, declineTask, proposeTask } from '../tasks/tasks.ts';
 import { eventsPage, listTasks, statusOf, taskView, verifyLedger } from '../tasks/views.ts';
@@ -57,7 +58,7 @@ const natural = z.coerce.number().int().min(0);
 const eventsQuery = z.object({ from: natural.default(0), limit: natural.max(1_000).default(200) });
 const billQuery = z.object({ task: hex(32).optional() });
 const resultQuery = z.object({
-  format: z.enum(['csv', 'json', 'parquet']).default('csv'),
+  format: resultFormat.default('csv'),
   statement: z.coerce.number().int().min(1).optional(),
 });
 
@@ -66,7 +67,7 @@ export interface AdminRoutesOptions extends DatasetRoutesOptions {
   /** Host names under which this gateway is called, besides loopback. */
   readonly hosts: readonly string[];
   readonly runs: RunBook;
-  readonly asText: AsText;
+  readonly convert: ConvertResult;
 }
 
 /** Adds /admin/v1/... to `app`. */
@@ -92,7 +93,7 @@ export function adminRoutes(
 function taskRoutes(
   app: FastifyInstance,
   gateway: Gateway,
-  { runs, asText }: Pick<AdminRoutesOptions, 'runs' | 'asText'>,
+  { runs, convert }: Pick<AdminRoutesOptions, 'runs' | 'convert'>,
 ): void {
   app.post('/admin/v1/tasks/check', (request) =>
     checkTask(gateway, parseBody(taskRequest, request)),
@@ -129,9 +130,14 @@ function taskRoutes(
   app.get('/admin/v1/results/:run', (request) => listResult(gateway, runOf(request)));
 
   app.post('/admin/v1/results/:run/open', async (request, reply) => {
-    const as = { ...parseQuery(resultQuery, request), asText };
-    const bytes = await openResult(gateway, runOf(request), as);
+    const as = { ...parseQuery(resultQuery, request), convert };
+    const { bytes } = await openResult(gateway, runOf(request), as);
     return reply.header('content-type', 'application/octet-stream').send(Buffer.from(bytes));
+  });
+
+  app.post('/admin/v1/results/:run/schema', async (request) => {
+    const { format, ...of } = parseQuery(resultQuery, request);
+    return await describeResult(gateway, runOf(request), { ...of, format, convert });
   });
 }
 

@@ -4,6 +4,7 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ResultFormat } from '@cloister/api';
 import {
   Archive,
   encodeKeyBundle,
@@ -13,21 +14,21 @@ import {
   resultKeysInfo,
 } from '@cloister/contract';
 import { isCoded, systemRandom, toHex } from '@cloister/core';
-import { parquetAsText } from '@cloister/engine-duckdb';
+import { exportParquet } from '@cloister/engine-duckdb';
 import { BufferSink, bufferSource, encryptParquet } from '@cloister/parquet-crypto';
 import { deriveHpkeKeyPair, hpkeSeal } from '@cloister/threshold/node';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Gateway } from '../context.ts';
 import type { RunVerdict } from '../verdicts/own-appraisals.ts';
-import { type AsText, openResult, type ResultFormat } from './results.ts';
+import { type ConvertResult, openResult } from './results.ts';
 
 const genesis = new Uint8Array(32).fill(1);
 const task = new Uint8Array(32).fill(2);
 const hpke = deriveHpkeKeyPair(new Uint8Array(32).fill(3));
 const MIB = 1024 * 1024;
-const LIMITS = { memoryBytes: 128 * MIB, textBytes: MIB, timeMs: 20_000 };
-const asText: AsText = (request) => parquetAsText(request, LIMITS);
+const LIMITS = { memoryBytes: 128 * MIB, outBytes: MIB, timeMs: 20_000 };
+const convert: ConvertResult = (request) => exportParquet(request, LIMITS);
 const NO_AAD = new Uint8Array(0);
 
 let home: string;
@@ -107,7 +108,7 @@ async function gatewayWith(
     allBlobs: { get: async ([at]: Uint8Array) => blobs[at ?? 0] },
     follower: {
       archive: new Archive(),
-      state: { charter: {}, runs: new Map([[toHex(run), folded]]) },
+      state: { charter: {}, tasks: new Map(), runs: new Map([[toHex(run), folded]]) },
     },
   } as unknown as Gateway;
   return { gateway, run: toHex(run) };
@@ -121,7 +122,7 @@ async function opened(
 ): Promise<string> {
   const { gateway, run } = await gatewayWith(forged, verdict);
   try {
-    const bytes = await openResult(gateway, run, { format, asText });
+    const { bytes } = await openResult(gateway, run, { format, convert });
     return new TextDecoder().decode(bytes);
   } catch (error) {
     return isCoded(error) ? error.code : `uncoded: ${String(error)}`;
@@ -133,10 +134,12 @@ async function opened(
 describe('a released result', () => {
   const sql = "SELECT 1 AS a, 'x' AS b";
 
-  it('is opened as CSV, JSON lines or Parquet', async () => {
+  it('is opened as CSV, JSON, JSON lines, Parquet or Arrow', async () => {
     expect(await opened({ sql })).toBe('a,b\n1,x\n');
-    expect(JSON.parse(await opened({ sql }, 'json'))).toEqual({ a: 1, b: 'x' });
+    expect(JSON.parse(await opened({ sql }, 'json'))).toEqual([{ a: 1, b: 'x' }]);
+    expect(JSON.parse(await opened({ sql }, 'jsonl'))).toEqual({ a: 1, b: 'x' });
     expect(await opened({ sql }, 'parquet')).toMatch(/^PAR1/);
+    expect(await opened({ sql }, 'arrow')).toMatch(/^ARROW1/);
   });
 
   it('is not opened before its worker has been found good here', async () => {

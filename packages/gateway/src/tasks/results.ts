@@ -4,6 +4,7 @@
 // a file of exactly the columns whose keys were in the bundle.
 import { open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { ResultFormat, ResultSchema } from '@cloister/api';
 import {
   BLOB_MOST,
   decodeKeyBundle,
@@ -22,20 +23,27 @@ import { hpkeOpen } from '@cloister/threshold/node';
 import { type Gateway, historyOf } from '../context.ts';
 import { gatewayError } from '../errors.ts';
 import { homeFolder } from '../home.ts';
+import { type ConvertedFacts, resultSchemaOf } from './result-schema.ts';
+import { readableTask } from './views.ts';
 
 const NO_AAD = new Uint8Array(0);
 
-export type ResultFormat = 'csv' | 'json' | 'parquet';
-
 /**
- * Writes a Parquet file that a worker made as text, in a process that holds nothing of ours: who
- * runs the worker's machine may have written the file.
+ * Reads a Parquet file that a worker made and converts it, in a process that holds nothing of ours:
+ * who runs the worker's machine may have written the file.
  */
-export type AsText = (request: {
+export type ConvertResult = (request: {
   readonly file: string;
-  readonly out: string;
-  readonly format: 'csv' | 'json';
-}) => Promise<void>;
+  readonly columns: readonly { readonly name: string; readonly type?: string | undefined }[];
+  /** Absent where the file stays as it is. */
+  readonly to?: { readonly format: Exclude<ResultFormat, 'parquet'>; readonly out: string };
+}) => Promise<ConvertedFacts>;
+
+interface As {
+  readonly format: ResultFormat;
+  readonly statement?: number | undefined;
+  readonly convert: ConvertResult;
+}
 
 /** A statement of which this member may open columns, numbered from 1. */
 export interface OpenableStatement {
@@ -53,25 +61,62 @@ export async function listResult(gateway: Gateway, run: string): Promise<Openabl
 }
 
 /**
- * The result of `run` (hexadecimal id): of one statement, numbered from 1, or of the only one that
- * there is for this member. @throws CodedError `result-not-found`, `result-many-statements`...
+ * The result of `run` (hexadecimal id) as one file: of one statement, numbered from 1, or of the
+ * only one that there is for this member. What a worker seals is Parquet; another format is made of
+ * it here, so no worker learns which one a recipient wants.
+ * @throws CodedError `result-not-found`, `result-many-statements`, `engine-columns-differ`...
  */
 export async function openResult(
   gateway: Gateway,
   run: string,
-  as: { format: ResultFormat; statement?: number | undefined; asText: AsText },
-): Promise<Uint8Array> {
+  as: As,
+): Promise<{ bytes: Uint8Array; schema: ResultSchema }> {
+  return await withPlain(gateway, run, as, async ({ plain, schemaOf, columns }) => {
+    if (as.format === 'parquet') {
+      const schema = schemaOf(await as.convert({ file: plain, columns }));
+      return { bytes: new Uint8Array(await readFile(plain)), schema };
+    }
+    const out = `${plain}.${as.format}`;
+    try {
+      const to = { format: as.format, out };
+      const schema = schemaOf(await as.convert({ file: plain, columns, to }));
+      return { bytes: new Uint8Array(await readFile(out)), schema };
+    } finally {
+      await rm(out, { force: true });
+    }
+  });
+}
+
+/** What `openResult` would write, without writing it. @throws CodedError as it does */
+export async function describeResult(gateway: Gateway, run: string, as: As): Promise<ResultSchema> {
+  return await withPlain(gateway, run, as, async ({ plain, schemaOf, columns }) =>
+    schemaOf(await as.convert({ file: plain, columns })),
+  );
+}
+
+/** A result's own file in clear, for as long as `use` takes. */
+interface Plain {
+  readonly plain: string;
+  readonly columns: Parameters<ConvertResult>[0]['columns'];
+  schemaOf(facts: ConvertedFacts): ResultSchema;
+}
+
+async function withPlain<T>(
+  gateway: Gateway,
+  run: string,
+  { statement: asked, format }: As,
+  use: (file: Plain) => Promise<T>,
+): Promise<T> {
   const { keys, task, parts } = await findResult(gateway, run);
-  const file = chosen(keys, as.statement);
+  const file = chosen(keys, asked);
   const { blob, length } = onlyPart(file, parts.statements[file.statement], run);
   const bytes = await gateway.allBlobs.get(blob, Math.min(paddedLength(length), BLOB_MOST.whole));
   const folder = await homeFolder(gateway.home, 'results');
   const plain = join(folder, `${run}-${toHex(gateway.random.bytes(6))}.parquet`);
-  const text = `${plain}.${as.format}`;
   const sink = await open(plain, 'wx', 0o600);
   const about = { genesis: gateway.genesis, task: fromHex(task), run: fromHex(run) };
   try {
-    await decryptProjection({
+    const stored = await decryptProjection({
       source: bufferSource(bytes.subarray(0, length)),
       sink: fileSink(sink),
       keys: numberedKeys(file.columns.map(({ id, key }) => [id, key])),
@@ -79,13 +124,30 @@ export async function openResult(
       aadPrefix: resultAadPrefix({ ...about, statement: file.statement, part: 0 }),
       algorithms: ['AES_GCM_V1'],
     });
-    if (as.format === 'parquet') return new Uint8Array(await readFile(plain));
-    await as.asText({ file: plain, out: text, format: as.format });
-    return new Uint8Array(await readFile(text));
+    const types = await typesOf(gateway, task, file);
+    const columns = stored.columns.map(({ path }) => ({ name: path, type: types.get(path) }));
+    const of = { task, run, statement: file.statement + 1, format };
+    return await use({ plain, columns, schemaOf: (facts) => resultSchemaOf(of, facts, stored) });
   } finally {
     await sink.close();
-    for (const path of [plain, text]) await rm(path, { force: true });
+    await rm(plain, { force: true });
   }
+}
+
+/** Types by name, as the task says; none where its openings cannot be read here. */
+async function typesOf(
+  gateway: Gateway,
+  task: string,
+  { columns, statement }: ResultFileKeys,
+): Promise<ReadonlyMap<string, string>> {
+  const { contents } = await readableTask(gateway, task);
+  const outputs = contents?.parameters.outputs ?? [];
+  const types = new Map<string, string>();
+  for (const { id } of columns) {
+    const output = outputs.find((one) => one.id === id && one.statement === statement);
+    if (output !== undefined) types.set(output.name, output.type);
+  }
+  return types;
 }
 
 /** A file's part and its length; this version opens files of one part. */

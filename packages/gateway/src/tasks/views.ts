@@ -92,7 +92,7 @@ export async function taskView(gateway: Gateway, key: string): Promise<TaskJson>
   const state = historyOf(gateway);
   const known = state.tasks.get(key);
   if (known === undefined) throw taskNotFound(key);
-  const { contents, unread } = await readable(gateway, key);
+  const { contents, unread } = await readableTask(gateway, key);
   const missing = new Set(missingGrants(state, key).map(({ input }) => input));
   return {
     task: key,
@@ -159,7 +159,7 @@ function runsLeft(task: Task, input: Input): number {
 }
 
 /** A task's contents, or why they cannot be shown. */
-async function readable(
+export async function readableTask(
   gateway: Gateway,
   key: string,
 ): Promise<{ contents?: TaskContents; unread: string }> {

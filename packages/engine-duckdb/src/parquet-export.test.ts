@@ -8,10 +8,10 @@ import { isCoded } from '@cloister/core';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { EngineChild } from './child-process.ts';
-import { parquetAsText, type TextLimits } from './parquet-text.ts';
+import { type ExportFormat, type ExportLimits, exportParquet } from './parquet-export.ts';
 
 const MIB = 1024 * 1024;
-const LIMITS: TextLimits = { memoryBytes: 128 * MIB, textBytes: MIB, timeMs: 20_000 };
+const LIMITS: ExportLimits = { memoryBytes: 128 * MIB, outBytes: MIB, timeMs: 20_000 };
 const folder = mkdtempSync(join(tmpdir(), 'cloister-text-test-'));
 let db: DuckDBConnection;
 let files = 0;
@@ -30,17 +30,24 @@ async function parquet(sql: string, options = 'COMPRESSION zstd'): Promise<strin
   return path;
 }
 
+interface Asked {
+  readonly format?: ExportFormat;
+  /** As they are written, of all columns. */
+  readonly names?: readonly string[];
+}
+
 /** The text, or the code of the refusal; nothing is left of a refusal. */
 async function textOf(
   file: string,
-  { format = 'csv', ...limits }: Partial<TextLimits> & { format?: 'csv' | 'json' } = {},
+  { format = 'csv', names = ['a'], ...limits }: Partial<ExportLimits> & Asked = {},
 ): Promise<string> {
   const own = mkdtempSync(join(folder, 'tmp-'));
   vi.stubEnv('TMPDIR', own);
   onTestFinished(() => void vi.unstubAllEnvs());
   const out = join(folder, `text-${files++}`);
   try {
-    await parquetAsText({ file, out, format }, { ...LIMITS, ...limits });
+    const columns = names.map((name) => ({ name }));
+    await exportParquet({ file, columns, to: { format, out } }, { ...LIMITS, ...limits });
     return readFileSync(out, 'utf8').slice(0, 1_000);
   } catch (error) {
     expect(existsSync(out)).toBe(false);
@@ -55,34 +62,19 @@ async function textOf(
 describe('a result as text', () => {
   it('is CSV with a header, or a JSON object a line, in the order of its rows', async () => {
     const file = await parquet(`SELECT * FROM (VALUES (2, 'b"'), (1, NULL)) t(n, "odd "" name")`);
-    expect(await textOf(file)).toBe('n,"odd "" name"\n2,"b"""\n1,\n');
-    const lines = (await textOf(file, { format: 'json' })).trim().split('\n');
+    const names = ['n', 'odd " name'];
+    expect(await textOf(file, { names })).toBe('n,"odd "" name"\n2,"b"""\n1,\n');
+    const lines = (await textOf(file, { format: 'jsonl', names })).trim().split('\n');
     expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual([
       { n: 2, 'odd " name': 'b"' },
       { n: 1, 'odd " name': null },
     ]);
   });
 
-  it('is JSON that any parser takes, also of numbers that are none', async () => {
-    const numbers = "'nan', 'inf', '-inf', '-0', '5e-324', NULL";
-    const file = await parquet(
-      `SELECT x::DOUBLE AS "x y", x::FLOAT AS f FROM (SELECT unnest([${numbers}]) AS x)`,
-    );
-    const lines = (await textOf(file, { format: 'json' })).trim().split('\n');
-    expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual([
-      { 'x y': 'NaN', f: 'NaN' },
-      { 'x y': 'Infinity', f: 'Infinity' },
-      { 'x y': '-Infinity', f: '-Infinity' },
-      { 'x y': -0, f: -0 },
-      { 'x y': 5e-324, f: 0 },
-      { 'x y': null, f: null },
-    ]);
-  });
-
   it('takes a name of a column for a name, whatever it says', async () => {
     const name = `x"; COPY (SELECT 1) TO '${join(folder, 'escaped')}'; --`;
     const file = await parquet(`SELECT 1 AS "${name.replaceAll('"', '""')}"`);
-    expect(await textOf(file)).toContain('COPY (SELECT 1)');
+    expect(await textOf(file, { names: [name] })).toContain('COPY (SELECT 1)');
     expect(existsSync(join(folder, 'escaped'))).toBe(false);
   });
 });
@@ -91,7 +83,7 @@ describe('a hostile file', () => {
   it('of one value that is huge when it is unpacked costs its child only', async () => {
     const file = await parquet("SELECT 'secret' || repeat('x', 250000000) AS a");
     const { rss } = process.memoryUsage();
-    expect(await textOf(file, { memoryBytes: 32 * MIB, textBytes: 1024 * MIB })).toBe(
+    expect(await textOf(file, { memoryBytes: 32 * MIB, outBytes: 1024 * MIB })).toBe(
       'engine-text-failed',
     );
     expect(process.memoryUsage().rss - rss).toBeLessThan(100 * MIB);
@@ -105,19 +97,20 @@ describe('a hostile file', () => {
 
   it('that takes too long is cut off', async () => {
     const file = await parquet("SELECT repeat('secret', 40) AS a FROM range(4000000)");
-    expect(await textOf(file, { timeMs: 1, textBytes: 1024 * MIB })).toBe('engine-text-failed');
+    expect(await textOf(file, { timeMs: 1, outBytes: 1024 * MIB })).toBe('engine-text-failed');
   });
 
   it('cut or changed anywhere gives a text or a code, and never ends this process', async () => {
     const whole = readFileSync(await parquet("SELECT range AS a, 'secret' AS b FROM range(30)"));
+    const names = ['a', 'b'];
     const bent = join(folder, 'bent.parquet');
     for (let at = 4; at < whole.length; at += Math.ceil(whole.length / 3)) {
       writeFileSync(bent, whole.subarray(0, at));
-      expect(await textOf(bent)).toBe('engine-text-failed');
+      expect(await textOf(bent, { names })).toBe('engine-text-failed');
       const changed = Buffer.from(whole);
       changed[at] = (changed[at] as number) ^ 0x55;
       writeFileSync(bent, changed);
-      expect(await textOf(bent)).toMatch(/^(a,|engine-text-failed$)/);
+      expect(await textOf(bent, { names })).toMatch(/^(a,|engine-(text-failed|columns-differ)$)/);
     }
   });
 
@@ -134,19 +127,23 @@ describe('a hostile file', () => {
   it('that is not there, or whose text has no place, is refused', async () => {
     expect(await textOf(join(folder, 'nowhere'))).toBe('engine-text-failed');
     const [file, out] = [await parquet('SELECT 1 AS a'), join(folder, 'no', 'folder')];
-    const refused = parquetAsText({ file, out, format: 'csv' }, LIMITS);
+    const request = { file, columns: [{ name: 'a' }], to: { format: 'csv', out } } as const;
+    const refused = exportParquet(request, LIMITS);
     await expect(refused).rejects.toMatchObject({ code: 'engine-text-failed' });
   });
 });
 
 it('the child reads and writes what it was told of, and says nothing of why it fails', async () => {
   const limits = { memoryBytes: 64 * MIB, threads: 1 };
-  const child = await EngineChild.start({ ...limits, fileBytes: MIB });
+  const child = await EngineChild.start({ ...limits, fileBytes: MIB }, 'export.mjs');
   onTestFinished(() => child.kill());
   const file = await parquet("SELECT 'secret' AS a");
   const out = join(folder, 'elsewhere');
-  const ask = (allowed: string[], from = file) =>
-    child.ask({ op: 'text', file: from, out, format: 'csv', ...limits, allowed }, 5_000);
+  const columns = [{ name: 'a', type: 'VARCHAR' }];
+  const ask = (allowed: string[], from = file) => {
+    const request = { op: 'convert', file: from, out, format: 'csv', columns, ...limits, allowed };
+    return child.ask(request, 5_000);
+  };
   expect(await ask([out])).toEqual({ failed: '' });
   expect(await ask([file])).toEqual({ failed: '' });
   expect(await ask([file, out], 'http://127.0.0.1:9/x.parquet')).toEqual({ failed: '' });
