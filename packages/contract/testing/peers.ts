@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gateways as a follower meets them: the heads that they show, signed by whom a test says.
+import { systemTimers, type Timers } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import type { World } from '@cloister/testkit/world';
 import {
@@ -42,9 +43,14 @@ export function peerOf(
   };
 }
 
-export function followerOf(
+export function followerOf(of: World, ...peers: CheckpointedPeer[]): CheckpointFollower {
+  return followerBy(systemTimers, of, ...peers);
+}
+
+export function followerBy(
+  timers: Timers,
   { genesis, charter: founding }: World,
   ...peers: CheckpointedPeer[]
 ): CheckpointFollower {
-  return new CheckpointFollower({ crypto: nodeCrypto, peers, genesis, founding });
+  return new CheckpointFollower({ crypto: nodeCrypto, timers, peers, genesis, founding });
 }

@@ -14,6 +14,7 @@ import { encodeOpened, openAnswerInfo, openProofRequest } from '@cloister/api';
 import {
   Appender,
   attestedError,
+  briskPeer,
   enter,
   errorFields,
   followUntil,
@@ -74,11 +75,12 @@ export type KeeperState = 'starting' | 'joined' | 'forming' | 'holding' | 'stopp
 
 /** What a keeper's process is made of. */
 export function keeperParts(options: KeeperOptions, ports: KeeperPorts): KeeperParts {
-  const { crypto, peers } = ports;
+  const { crypto, timers } = ports;
+  const peers = ports.peers.map((peer) => briskPeer(peer, timers));
   const { genesis, founding } = options;
   const blobs = new BlobCache(ports.blobs);
   return {
-    follower: new CheckpointFollower({ crypto, peers, genesis, founding }),
+    follower: new CheckpointFollower({ crypto, timers, peers, genesis, founding }),
     appraiser: new JoinAppraiser({ crypto, blobs }),
     challenges: new Challenges(ports),
     blobs,

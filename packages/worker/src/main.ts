@@ -21,7 +21,7 @@ async function program(around: Surroundings<WorkerConfig>) {
   const { config, genesis, charter, crypto, clock, timers, log } = around;
   const gateways = config.gateways.map((base) => new GatewayClient(new HttpJson({ base })));
   const peers = gateways.map((gateway) => briskPeer(gateway, timers));
-  const follower = new CheckpointFollower({ crypto, peers, genesis, founding: charter });
+  const follower = new CheckpointFollower({ crypto, timers, peers, genesis, founding: charter });
   const engine = openEngine(config);
   const links = httpLinks(config, { genesis, crypto, clock });
   const data = fileData();

@@ -4,7 +4,7 @@
 import { CodedError } from '@cloister/core';
 import { START_MS, World } from '@cloister/testkit/world';
 import { beforeEach, expect, it } from 'vitest';
-import { followerOf, note, peerOf } from '../../testing/peers.ts';
+import { followerBy, followerOf, note, peerOf } from '../../testing/peers.ts';
 import type { CheckpointedPeer } from './checkpoint-follower.ts';
 
 const ALL = { insurer: 'insurer', hospital: 'hospital', bank: 'bank' };
@@ -59,6 +59,45 @@ it('asks a gateway that never answers less and less often', async () => {
   expect(follower.size).toBe(world.log.length);
   expect(peer.asked).toBeGreaterThan(3);
   expect(peer.asked).toBeLessThan(9);
+});
+
+it('passes over one that gives out an entry at a time, unless it is a little behind', async () => {
+  let pages = 0;
+  const entries: CheckpointedPeer['entries'] = (from, options) => {
+    pages++;
+    return whole.entries(from, { ...options, limit: 1 });
+  };
+  const follower = followerOf(world, { ...whole, entries }, whole);
+  expect(await follower.step()).toBe(true);
+  expect([follower.size, pages]).toEqual([world.log.length, 4]);
+  expect(await followerOf(world, { ...whole, entries: behindBy(3) }).step()).toBe(true);
+});
+
+/** The last entries come one by one, as where a gateway is behind. */
+function behindBy(left: number): CheckpointedPeer['entries'] {
+  return async (from, options) => {
+    const rest = world.log.length - from;
+    const limit = rest > left ? rest - left : 1;
+    return whole.entries(from, { ...options, limit });
+  };
+}
+
+it('has one that is slow rest, though what it says is true', async () => {
+  let now = 0;
+  const timers = { elapsed: () => now, after: () => () => {} };
+  const slow = {
+    ...whole,
+    asked: 0,
+    async checkpoint(least?: number) {
+      this.asked++;
+      now += 5_001;
+      return whole.checkpoint(least);
+    },
+  };
+  const follower = followerBy(timers, world, slow, whole);
+  for (let turn = 0; turn < 64; turn++) await follower.step();
+  expect(slow.asked).toBeGreaterThan(3);
+  expect(slow.asked).toBeLessThan(20);
 });
 
 it('asks those that failed when there is nobody else', async () => {

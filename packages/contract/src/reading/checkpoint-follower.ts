@@ -10,7 +10,14 @@
 // forward, and never past a signed head; one extension runs at a time, and waits for nobody:
 // entries are fetched before. Where entries give another root, they are dropped.
 
-import { type CodedError, type CryptoPort, equal, isCoded, Lane } from '@cloister/core';
+import {
+  type CodedError,
+  type CryptoPort,
+  equal,
+  isCoded,
+  Lane,
+  type Timers,
+} from '@cloister/core';
 import { leafHash, logOrigin, MerkleTree, type TreeHead, verifyCheckpoint } from '@cloister/tlog';
 import { witnessesChange } from '../charter/amendment.ts';
 import type { CharterBody } from '../charter/body.ts';
@@ -23,6 +30,12 @@ import { type Crossing, mayHandOver, verifyHandover, witnessesOf } from './hando
 import { Turns } from './turns.ts';
 
 const PAGE = 500;
+/** A page of fewer entries has so many bytes at least, or is short. */
+const WHOLE_PAGE_BYTES = 1_048_576;
+/** So many short pages a peer may give of what it says it has: it may be behind, and no more. */
+const SHORT_PAGES = 3;
+/** A peer that takes longer rests as one that failed does: to be slow costs a node no less. */
+const SLOW_MS = 5_000;
 /** How long a peer may take to have entries of a head that somebody else has shown. */
 const LAGGING_MS = 2_000;
 
@@ -68,11 +81,14 @@ export class CheckpointFollower {
   readonly #following = new Lane();
   #hear: (event: AnyEvent) => void = () => {};
   readonly #turns: Turns<CheckpointedPeer>;
+  readonly #timers: Timers;
   /** How far entries have been read, whether they were believed or not. */
   #read = 0;
 
   constructor(options: {
     crypto: CryptoPort;
+    timers: Timers;
+    /** Their calls end after a while: what one takes, everything that follows waits for. */
     peers: readonly CheckpointedPeer[];
     genesis: Uint8Array;
     /** The charter that founds the genesis: its witnesses count until the ledger says otherwise. */
@@ -82,6 +98,7 @@ export class CheckpointFollower {
   }) {
     this.#crypto = options.crypto;
     this.#turns = new Turns(options.peers);
+    this.#timers = options.timers;
     this.#genesis = options.genesis;
     this.#state = emptyState(options.genesis);
     this.#founding = options.founding;
@@ -139,11 +156,13 @@ export class CheckpointFollower {
   }
 
   async #try(peer: CheckpointedPeer, trial: Trial): Promise<boolean> {
+    const late = this.#timers.elapsed() + trial.waitMs + SLOW_MS;
     try {
       if (trial.waitMs > 0) await peer.entries(this.size, { limit: 1, waitMs: trial.waitMs });
       trial.waitMs = 0;
       const moved = await this.#follow(peer);
-      this.#turns.answered(peer);
+      if (this.#timers.elapsed() > late) this.#turns.failed(peer);
+      else this.#turns.answered(peer);
       trial.answered = true;
       return moved;
     } catch (error) {
@@ -285,12 +304,17 @@ export class CheckpointFollower {
     { from, to, waitMs }: { from: number; to: number; waitMs: number },
   ): Promise<Uint8Array[]> {
     const entries: Uint8Array[] = [];
+    let short = 0;
     while (from + entries.length < to) {
       const at = from + entries.length;
       const limit = Math.min(PAGE, to - at);
       const { events } = await peer.entries(at, { limit, waitMs });
       if (events.length === 0) {
         const message = `a gateway has only ${at} entries, wanted ${to}: ask another`;
+        throw contractError('ledger-unreachable', message);
+      }
+      if (this.#turns.size > 1 && isShort(events, limit) && ++short > SHORT_PAGES) {
+        const message = 'a gateway gives out its entries a few at a time: ask another';
         throw contractError('ledger-unreachable', message);
       }
       entries.push(...events.slice(0, limit));
@@ -305,6 +329,11 @@ export class CheckpointFollower {
     for (let i = 0; i < size; i++) clean.appendHash(this.#tree.leaf(i));
     this.#tree = clean;
   }
+}
+
+function isShort(events: readonly Uint8Array[], wanted: number): boolean {
+  if (events.length >= wanted) return false;
+  return events.reduce((sum, { length }) => sum + length, 0) < WHOLE_PAGE_BYTES;
 }
 
 function noGateway() {

@@ -28,6 +28,11 @@ export class Turns<P> {
     this.#places = peers.map((peer) => ({ peer, rest: 0, rested: 0 }));
   }
 
+  /** How many peers there are. */
+  get size(): number {
+    return this.#places.length;
+  }
+
   /** The next turn: another peer is first. */
   next(): Turn<P> {
     const first = this.#next++ % Math.max(this.#places.length, 1);

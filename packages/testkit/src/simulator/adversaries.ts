@@ -30,6 +30,8 @@ export const ADVERSARIES = [
   'drops-worker-events',
   // A gateway that is first in every node's list and shows old heads, truly cosigned.
   'stale-first',
+  // Likewise first: all that it says is true, and takes its time.
+  'answers-slowly',
   ...BLOB_HARMS,
   ...BAD_KEEPERS,
   // A member that carries a maker's collateral: old, early, half of it, another maker's.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gateways that are honest but for one thing: one says "accepted" to some kinds of events and drops
 // them; one says that it is another member's; one shows nodes the same old head for ever, truly
-// cosigned, and what led to it.
+// cosigned, and what led to it; one gives out the order truly, slowly and an entry at a time.
 import { toHex } from '@cloister/core';
 import { type Dropper, drops } from './adversaries.ts';
 import { passing } from './endpoint.ts';
@@ -44,6 +44,29 @@ export class ImpostorGateway extends Gateway {
         return { ...((await routes.health(from, body)) as object), name: claimed };
       },
       openings: () => new Promise<never>(() => {}),
+    };
+  }
+}
+
+/** A tenth of a phase, as a call may take some seconds of a minute. */
+const SLOWLY_MS = 250;
+
+export class SlowGateway extends Gateway {
+  protected override bend(routes: Routes): Routes {
+    const { network } = this.stage;
+    const members = new Set<string>(MEMBERS);
+    return {
+      ...routes,
+      checkpoint: async (from, body) => {
+        if (!members.has(from)) await network.sleep(SLOWLY_MS);
+        return routes.checkpoint(from, body);
+      },
+      entries: async (from, body) => {
+        if (members.has(from)) return routes.entries(from, body);
+        network.count('adversary: answers-slowly');
+        await network.sleep(SLOWLY_MS);
+        return routes.entries(from, { ...body, limit: 1 });
+      },
     };
   }
 }

@@ -2,7 +2,7 @@
 // The real follower of a keeper or a worker over its peers, with the checker looking at every entry
 // that it folds, and with the guard off that is a mutant's.
 import { type CheckpointedPeer, CheckpointFollower, type FoldState } from '@cloister/contract';
-import { type CryptoPort, isCoded } from '@cloister/core';
+import { type CryptoPort, isCoded, type Timers } from '@cloister/core';
 import { leafHash, parseNote } from '@cloister/tlog';
 import type { Checker } from './checker.ts';
 import { admissionOf } from './mutants.ts';
@@ -11,15 +11,16 @@ import type { Stage } from './stage.ts';
 export function followerOf(
   stage: Stage,
   checker: Checker,
-  of: { node: string; peers: readonly CheckpointedPeer[] },
+  of: { node: string; timers: Timers; peers: readonly CheckpointedPeer[] },
 ): CheckpointFollower {
-  const { node, peers } = of;
+  const { node, timers, peers } = of;
   const { genesis, charter } = stage.world;
   const lax = { ...charter, witnesses: { ...charter.witnesses, quorum: 1 } };
   const state = (): FoldState => follower.state;
   const told = folding(stage, state, (seq, bytes) => checker.followed(node, seq, bytes));
   const follower: CheckpointFollower = new CheckpointFollower({
     crypto: stage.off('root') ? sameLeaf(stage) : stage.shared.crypto,
+    timers,
     peers: peersOf(stage, peers),
     genesis,
     founding: stage.off('checkpoint-quorum') ? lax : charter,

@@ -4,7 +4,7 @@
 // wrappers around its parts: for the checker, for a mutant, for a Byzantine host (rogue.ts).
 
 import { type Asked, encodeOpened, openAnswerInfo } from '@cloister/api';
-import type { LedgerPeer } from '@cloister/attested';
+import { briskPeer, type LedgerPeer } from '@cloister/attested';
 import { signReceipt } from '@cloister/contract';
 import { isCoded, toHex } from '@cloister/core';
 import { Keeper, type KeeperParts, type KeeperPorts, keeperParts } from '@cloister/keeper';
@@ -144,12 +144,14 @@ export class KeeperNode {
     const stage = this.#stage;
     const checker = this.#checker;
     const { name } = this;
+    const { timers } = ports;
+    const peers = ports.peers.map((peer) => briskPeer(peer, timers));
     const { challenges, blobs } = standard;
     const appraisers = appraisersOf(stage, blobs);
     const real = decideWith(stage, decide, appraisers.worker);
     return {
       blobs,
-      follower: rogue.deceived(followerOf(stage, checker, { node: name, peers: ports.peers })),
+      follower: rogue.deceived(followerOf(stage, checker, { node: name, timers, peers })),
       appraiser: appraisers.seats,
       challenges: {
         lifetimeMs: challenges.lifetimeMs,

@@ -10,7 +10,7 @@ import { type Adversary, isDropper } from './adversaries.ts';
 import { Attacker, TRICKS, type Trick } from './attacker.ts';
 import { RetiredGateway } from './attackers/retired-gateway.ts';
 import { playScene } from './attackers/scenes.ts';
-import { DroppingGateway, ImpostorGateway, StaleGateway } from './bad-gateways.ts';
+import { DroppingGateway, ImpostorGateway, SlowGateway, StaleGateway } from './bad-gateways.ts';
 import { Checker } from './checker.ts';
 import { Committee } from './committee.ts';
 import { Gateway } from './gateways.ts';
@@ -85,6 +85,7 @@ function gatewayOf(stage: Stage, name: string, liar: string): Gateway {
     if (name !== traitor) return new Gateway(stage, name);
     return isDropper(adversary) ? new DroppingGateway(stage, name) : new StaleGateway(stage, name);
   }
+  if (adversary === 'answers-slowly' && name === traitor) return new SlowGateway(stage, name);
   if (adversary === 'impersonates' && name === traitor) return new ImpostorGateway(stage, name);
   const lies = name === liar && name !== OWNER && !stage.gentle;
   // A charter that counts on no faulty witness has none but the adversary.

@@ -205,7 +205,8 @@ export class Stage {
     const names: readonly string[] = MEMBERS;
     const drawn = Math.floor(network.choose() * names.length);
     const may = isDropper(adversary) || isBlobHarm(adversary);
-    const leads = adversary === 'stale-first' || (may && network.choose() < 0.5);
+    const always = adversary === 'stale-first' || adversary === 'answers-slowly';
+    const leads = always || (may && network.choose() < 0.5);
     const first = leads ? names.indexOf(traitor) : drawn;
     return [...names.slice(first), ...names.slice(0, first)];
   }

@@ -45,6 +45,7 @@ export const KINDS: readonly string[] = [
   'adversary: hangs-blobs',
   'adversary: loses-blobs',
   'adversary: impersonates',
+  'adversary: answers-slowly',
   'adversary: consent',
   'spare-seated',
   'spare-comes-again',

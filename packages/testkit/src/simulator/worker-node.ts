@@ -122,7 +122,7 @@ export class WorkerNode {
       patienceMs: PATIENCE_MS,
     });
     const peers = this.#gateways(signer.key).map((gateway) => briskPeer(gateway, timers));
-    const follower = followerOf(stage, this.#checker, { node: name, peers });
+    const follower = followerOf(stage, this.#checker, { node: name, timers, peers });
     const blind = stage.off('usage-receipt');
     const silent = () => {};
     return {
