@@ -2,13 +2,14 @@
 // A quiet ledger stays short, and whatever relies on the clock's moving still happens: deadlines,
 // expiry, an event that is judged by time after hours of silence. Days are virtual.
 import { runState, taskState } from '@cloister/contract';
-import { toHex } from '@cloister/core';
-import { START_MS, World } from '@cloister/testkit/world';
+import { CodedError, toHex } from '@cloister/core';
+import { accepted, amending, START_MS, World } from '@cloister/testkit/world';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { QuietDays } from '../testing/quiet-days.ts';
 import type { Gateway } from './context.ts';
 import { freshenClock, mayTick, wantsTick } from './ticking.ts';
 
+const { amend, sign } = amending;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
@@ -189,5 +190,46 @@ describe('a witness', () => {
     for (const { id } of world.charter.members) await world.put(world.identity(id), 'close', {});
     expect(world.state.closed).not.toBeNull();
     expect(mayTick(bank)).toBe(false);
+  });
+
+  it('that has stopped is silent, whatever is due', async () => {
+    days.start(['bank']);
+    await days.pass(HOUR_MS);
+    const before = days.count('tick');
+    expect(before).toBeGreaterThan(0);
+    const bank = days.gateways.get('bank') as Gateway;
+    bank.witness.stop(new CodedError('witness-refused', 'verification', 'it was shown two'));
+    await days.pass(DAY_MS);
+    expect(days.count('tick')).toBe(before);
+  });
+
+  it('is silent once the charter names another key of its member', async () => {
+    const key = world.witness('bank-2');
+    const amendment = await amend(world, (draft) => {
+      draft.members = draft.members.map((one) => {
+        return one.id === 'bank' ? { ...one, witness: key.key } : one;
+      });
+    });
+    const by = { signer: world.identity('bank'), witness: key };
+    accepted(await sign(world, amendment, by));
+    const bank = days.gateways.get('bank') as Gateway;
+    expect(mayTick(bank)).toBe(false);
+    expect(mayTick({ ...bank, keys: { ...bank.keys, witness: key } })).toBe(true);
+  });
+
+  it('of a member that has left is silent', async () => {
+    const others = ['insurer', 'hospital'];
+    await amend(world, (draft) => {
+      draft.witnesses = { faulty: 0, quorum: 2 };
+    });
+    await amend(
+      world,
+      (draft) => {
+        draft.members = draft.members.filter(({ id }) => others.includes(id));
+      },
+      { signers: others },
+    );
+    const may = [...days.gateways].filter(([, gateway]) => mayTick(gateway)).map(([id]) => id);
+    expect(may).toEqual(others);
   });
 });

@@ -2,7 +2,7 @@
 // Gateways' duties over virtual time, and a ledger in memory: days pass in a second. Every member
 // of a `World` has the real duties; what they publish is signed, admitted and folded as ever.
 
-import { Lane, toHex } from '@cloister/core';
+import { type CodedError, Lane, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { START_MS, type World } from '@cloister/testkit/world';
 import type { Gateway } from '../src/context.ts';
@@ -95,6 +95,11 @@ export class QuietDays {
       if (duty === 'tick' || duty === 'consent') days.#fault ??= err;
     };
     const mismatch = { code: 'not-looked-at', wanted: '', got: '' };
+    const witness: { stopped?: CodedError; stop(reason: CodedError): void } = {
+      stop(reason) {
+        this.stopped = reason;
+      },
+    };
     return {
       card: { id, name: id, identity: '', witness: '', hpke: '' },
       keys: { identity: world.identity(id), witness: world.witness(id) },
@@ -107,7 +112,7 @@ export class QuietDays {
       blobs: { head: async () => 1 },
       statements: new Lane(),
       handovers: { complete: async () => true },
-      witness: { stopped: undefined, stop: () => {} },
+      witness,
       ledger: { append: (bytes: Uint8Array) => days.#append(bytes) },
       follower: {
         get state() {

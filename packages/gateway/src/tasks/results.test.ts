@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A recipient opens what a worker released, and who runs the worker's machine may have made it: the
 // keys fit, the digests are on the ledger, and the file is whatever the attacker likes.
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ResultFormat } from '@cloister/api';
@@ -14,6 +14,7 @@ import {
   resultKeysInfo,
 } from '@cloister/contract';
 import { isCoded, systemRandom, toHex } from '@cloister/core';
+import { nodeCrypto } from '@cloister/core/node';
 import { exportParquet } from '@cloister/engine-duckdb';
 import { BufferSink, bufferSource, encryptParquet } from '@cloister/parquet-crypto';
 import { deriveHpkeKeyPair, hpkeSeal } from '@cloister/threshold/node';
@@ -21,7 +22,7 @@ import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Gateway } from '../context.ts';
 import type { RunVerdict } from '../verdicts/own-appraisals.ts';
-import { type ConvertResult, openResult } from './results.ts';
+import { type ConvertResult, listResult, openResult } from './results.ts';
 
 const genesis = new Uint8Array(32).fill(1);
 const task = new Uint8Array(32).fill(2);
@@ -44,60 +45,77 @@ afterAll(async () => {
 
 interface Forged {
   readonly sql: string;
+  /** What further statements made. */
+  readonly others?: readonly string[];
   /** Columns that the key bundle names, where they are not those of the file. */
   readonly named?: readonly string[];
-  /** What becomes of the encrypted file. */
+  /** What becomes of the encrypted files. */
   readonly bend?: (bytes: Uint8Array) => Uint8Array;
-  /** Further parts of its file. */
+  /** Further parts of each file. */
   readonly more?: readonly number[];
   /** Lengths of parts that are not in the list. */
   readonly other?: readonly number[];
-  /** A statement that is not in the list, for which the keys are. */
+  /** Of how many statements that are not in the list the keys are. */
   readonly missing?: number;
+  /** Whose keys the bundle has. */
+  readonly recipient?: string;
+  /** What the ledger has of the run. */
+  readonly status?: 'joined' | 'recorded' | 'released';
 }
 
-/** A gateway whose ledger has a released run, with the file that an attacker made of `sql`. */
-async function gatewayWith(
-  { sql, named, bend = (bytes) => bytes, more = [], missing, other = [] }: Forged,
-  verdict: RunVerdict | undefined = { status: 'yes', at: 0 },
+/** An encrypted file of what `sql` gives, and the keys of its columns. */
+async function fileOf(
+  sql: string,
+  about: { run: Uint8Array; statement: number },
+  named?: readonly string[],
 ) {
-  const run = systemRandom.bytes(16);
-  const path = join(home, `plain-${toHex(run)}`);
+  const path = join(home, `plain-${toHex(about.run)}`);
   await db.run(`COPY (${sql}) TO '${path}' (FORMAT parquet, COMPRESSION zstd)`);
   const rows = await db.runAndReadAll(`DESCRIBE SELECT * FROM read_parquet('${path}')`);
   const names = rows.getRowsJS().map(([name]) => String(name));
-  const keys = ['', ...(named ?? names)].map((name, id) => {
+  const columns = ['', ...(named ?? names)].map((name, id) => {
     return { id, name, key: systemRandom.bytes(32) };
   });
-  const keyOf = (id: number) => ({ id: String(id), masterKey: keys[id]?.key as Uint8Array });
+  const last = columns.length - 1;
+  const keyOf = (id: number) => ({ id: String(id), masterKey: columns[id]?.key as Uint8Array });
   const sink = new BufferSink();
   await encryptParquet({
     source: bufferSource(new Uint8Array(await readFile(path))),
     sink,
     footerKey: keyOf(0),
-    columnKeys: new Map(names.map((name, at) => [name, keyOf(Math.min(at + 1, keys.length - 1))])),
-    aadPrefix: resultAadPrefix({ genesis, task, run, statement: 0, part: 0 }),
+    columnKeys: new Map(names.map((name, at) => [name, keyOf(Math.min(at + 1, last))])),
+    aadPrefix: resultAadPrefix({ genesis, task, ...about, part: 0 }),
   });
   await rm(path);
-  const bytes = bend(sink.bytes());
+  return { bytes: sink.bytes(), columns };
+}
+
+/** The bank's gateway, whose ledger has a run, with files that an attacker made. */
+async function gatewayWith(forged: Forged, verdict: RunVerdict = { status: 'yes', at: 0 }) {
+  const { others = [], bend = (bytes) => bytes, more = [], missing = 0, other = [] } = forged;
+  const { recipient = 'bank', status = 'released' } = forged;
+  const run = systemRandom.bytes(16);
+  const blobs = new Map<string, Uint8Array>();
+  const put = (bytes: Uint8Array) => {
+    const digest = nodeCrypto.digest('sha256', bytes);
+    blobs.set(toHex(digest), bytes);
+    return digest;
+  };
+  const files = [];
+  const statements = [];
+  for (const [statement, sql] of [forged.sql, ...others].entries()) {
+    const made = await fileOf(sql, { run, statement }, forged.named);
+    const bytes = bend(made.bytes);
+    const lengths = [bytes.length, ...more.map(() => 9), ...other];
+    files.push({ statement: statement + missing, lengths, columns: made.columns });
+    statements.push([put(bytes), ...more.map((at) => new Uint8Array(32).fill(at))]);
+  }
   const info = resultKeysInfo({ genesis, task, run, member: 'bank' });
-  const plaintext = encodeResultKeys({
-    files: [
-      {
-        statement: missing ?? 0,
-        lengths: [bytes.length, ...more.map(() => 9), ...other],
-        columns: keys,
-      },
-    ],
-  });
+  const plaintext = encodeResultKeys({ files });
   const sealed = hpkeSeal({ publicKey: hpke.publicKey, info, aad: NO_AAD, plaintext });
-  const bundle = encodeKeyBundle(new Map([['bank', sealed]]));
-  const idOf = (at: number) => new Uint8Array(32).fill(at);
-  const parts = [idOf(1), ...more.map((at) => idOf(at))];
-  const list = encodeResultParts({ statements: [parts], bundle: idOf(2) });
-  const blobs = [list, bytes, bundle];
-  const body = { result: idOf(0) };
-  const folded = { status: 'released', task: toHex(task), usage: { body, event: 'recorded' } };
+  const bundle = put(encodeKeyBundle(new Map([[recipient, sealed]])));
+  const body = { result: put(encodeResultParts({ statements, bundle })) };
+  const usage = status === 'joined' ? null : { body, event: 'recorded' };
   const gateway = {
     home,
     genesis,
@@ -105,10 +123,14 @@ async function gatewayWith(
     keys: { hpke },
     random: systemRandom,
     appraisals: { settled: async () => verdict },
-    allBlobs: { get: async ([at]: Uint8Array) => blobs[at ?? 0] },
+    allBlobs: { get: async (digest: Uint8Array) => blobs.get(toHex(digest)) },
     follower: {
       archive: new Archive(),
-      state: { charter: {}, tasks: new Map(), runs: new Map([[toHex(run), folded]]) },
+      state: {
+        charter: {},
+        tasks: new Map(),
+        runs: new Map([[toHex(run), { status, task: toHex(task), usage }]]),
+      },
     },
   } as unknown as Gateway;
   return { gateway, run: toHex(run) };
@@ -117,18 +139,35 @@ async function gatewayWith(
 /** What is opened as text, or the code of the refusal; nothing plain stays behind. */
 async function opened(
   forged: Forged,
-  format: ResultFormat = 'csv',
-  verdict: RunVerdict | undefined = { status: 'yes', at: 0 },
+  as: { format?: ResultFormat; statement?: number } = {},
+  verdict?: RunVerdict,
 ): Promise<string> {
   const { gateway, run } = await gatewayWith(forged, verdict);
+  let text = '';
+  const code = await codeOf(async () => {
+    const { bytes } = await openResult(gateway, run, { format: 'csv', convert, ...as });
+    text = new TextDecoder().decode(bytes);
+  });
+  expect(await readdir(join(home, 'results')).catch(() => [])).toEqual([]);
+  expect(await heldOpen()).toEqual([]);
+  return code ?? text;
+}
+
+/** The code with which `act` fails, if it does. */
+async function codeOf(act: () => Promise<unknown>): Promise<string | undefined> {
   try {
-    const { bytes } = await openResult(gateway, run, { format, convert });
-    return new TextDecoder().decode(bytes);
+    await act();
+    return undefined;
   } catch (error) {
     return isCoded(error) ? error.code : `uncoded: ${String(error)}`;
-  } finally {
-    expect(await readdir(join(home, 'results'))).toEqual([]);
   }
+}
+
+/** Files below the home that this process has open, removed ones, too. */
+async function heldOpen(): Promise<string[]> {
+  const links = await readdir('/proc/self/fd');
+  const open = links.map((name) => readlink(`/proc/self/fd/${name}`).catch(() => ''));
+  return (await Promise.all(open)).filter((path) => path.startsWith(home));
 }
 
 describe('a released result', () => {
@@ -136,18 +175,18 @@ describe('a released result', () => {
 
   it('is opened as CSV, JSON, JSON lines, Parquet or Arrow', async () => {
     expect(await opened({ sql })).toBe('a,b\n1,x\n');
-    expect(JSON.parse(await opened({ sql }, 'json'))).toEqual([{ a: 1, b: 'x' }]);
-    expect(JSON.parse(await opened({ sql }, 'jsonl'))).toEqual({ a: 1, b: 'x' });
-    expect(await opened({ sql }, 'parquet')).toMatch(/^PAR1/);
-    expect(await opened({ sql }, 'arrow')).toMatch(/^ARROW1/);
+    expect(JSON.parse(await opened({ sql }, { format: 'json' }))).toEqual([{ a: 1, b: 'x' }]);
+    expect(JSON.parse(await opened({ sql }, { format: 'jsonl' }))).toEqual({ a: 1, b: 'x' });
+    expect(await opened({ sql }, { format: 'parquet' })).toMatch(/^PAR1/);
+    expect(await opened({ sql }, { format: 'arrow' })).toMatch(/^ARROW1/);
   });
 
   it('is not opened before its worker has been found good here', async () => {
     const wrong = { code: 'measurement-not-allowed', wanted: 'a', got: 'b' };
     const no = { status: 'no', at: 0, ...wrong } as const;
     const later = { status: 'not-yet', code: 'blob-not-found' } as const;
-    expect(await opened({ sql }, 'csv', no)).toBe('worker-not-accepted');
-    expect(await opened({ sql }, 'csv', later)).toBe('worker-not-appraised');
+    expect(await opened({ sql }, {}, no)).toBe('worker-not-accepted');
+    expect(await opened({ sql }, {}, later)).toBe('worker-not-appraised');
   });
 
   it('whose file lacks a column that its keys are for is refused', async () => {
@@ -165,6 +204,23 @@ describe('a released result', () => {
     expect(await opened({ sql, missing: 1 })).toBe('result-not-found');
   });
 
+  it('that is sealed to others only is refused', async () => {
+    expect(await opened({ sql, recipient: 'hospital' })).toBe('result-not-for-you');
+  });
+
+  it('of several statements is opened statement by statement', async () => {
+    const two = { sql, others: ['SELECT 2 AS c'] };
+    const { gateway, run } = await gatewayWith(two);
+    expect(await listResult(gateway, run)).toEqual([
+      { statement: 1, columns: ['a', 'b'] },
+      { statement: 2, columns: ['c'] },
+    ]);
+    expect(await opened(two, { statement: 1 })).toBe('a,b\n1,x\n');
+    expect(await opened(two, { statement: 2 })).toBe('c\n2\n');
+    expect(await opened(two, { statement: 3 })).toBe('result-not-found');
+    expect(await opened(two)).toBe('result-many-statements');
+  });
+
   it('in several parts is not put together', async () => {
     expect(await opened({ sql, more: [3] })).toBe('result-in-parts');
   });
@@ -173,4 +229,12 @@ describe('a released result', () => {
     const many = 'SELECT 123456789 AS a FROM range(1000000)';
     expect(await opened({ sql: many })).toBe('engine-text-failed');
   });
+});
+
+it('a run that released nothing, or is none, has no result', async () => {
+  const sql = 'SELECT 1 AS a';
+  expect(await opened({ sql, status: 'joined' })).toBe('result-not-found');
+  expect(await opened({ sql, status: 'recorded' })).toBe('result-not-found');
+  const { gateway } = await gatewayWith({ sql });
+  expect(await codeOf(() => listResult(gateway, '00'.repeat(16)))).toBe('result-not-found');
 });

@@ -185,13 +185,13 @@ async function findResult(
   runKey: string,
 ): Promise<{ parts: ResultParts; keys: ResultKeys; task: string }> {
   const run = historyOf(gateway).runs.get(runKey);
-  const list = run?.usage?.body.result;
-  if (run === undefined || run.status !== 'released' || list === undefined) {
+  if (run?.usage == null || run.status !== 'released') {
     const status = run?.status ?? 'not on the ledger';
     throw notFound(`run ${runKey} has no released result: it is ${status}`);
   }
-  await checkAppraised(gateway, runKey, run.usage?.event ?? '');
-  const parts = decodeResultParts(await gateway.allBlobs.get(list, BLOB_MOST.resultParts));
+  const { event, body } = run.usage;
+  await checkAppraised(gateway, runKey, event);
+  const parts = decodeResultParts(await gateway.allBlobs.get(body.result, BLOB_MOST.resultParts));
   const bundle = decodeKeyBundle(await gateway.allBlobs.get(parts.bundle, BLOB_MOST.keyBundle));
   const sealed = bundle.get(gateway.card.id);
   if (sealed === undefined) {

@@ -268,12 +268,15 @@ describe('a run', () => {
     for (const part of newer) await world.must(world.identity('insurer'), 'collateral', part);
     const usage = await recorded(world, node, at);
     expect(await (await reader(world)).own.settled(usage)).toMatchObject({ status: 'yes' });
-    const [later, other] = await joined();
-    await later.tickAll(START + HOUR);
-    for (const part of newer) await later.must(later.identity('insurer'), 'collateral', part);
-    const lying = await recorded(later, other, { parts: partsOf(base) });
-    const no = { status: 'no', code: 'receipt-parts-differ' };
-    expect(await (await reader(later)).own.settled(lying)).toMatchObject(no);
+    // Receipts of the newer head that name the older collateral; then one of the older head, too.
+    for (const liar of [undefined, { size: at.size, parts: [] }]) {
+      const [later, other] = await joined();
+      await later.tickAll(START + HOUR);
+      for (const part of newer) await later.must(later.identity('insurer'), 'collateral', part);
+      const lying = await recorded(later, other, { parts: partsOf(base) }, liar);
+      const no = { status: 'no', code: 'receipt-parts-differ' };
+      expect(await (await reader(later)).own.settled(lying)).toMatchObject(no);
+    }
   });
 
   it('is no worse for one keeper that names other collateral, or another head', async () => {
