@@ -5,6 +5,7 @@ export * from './admin-charter.ts';
 export * from './admin-client.ts';
 export * from './admin-dataset-jobs.ts';
 export * from './admin-keepers.ts';
+export * from './dialect.ts';
 export * from './errors.ts';
 export { hex } from './fields.ts';
 export * from './gateway.ts';

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // CSV, JSON lines or Parquet into one plain Parquet file with the types that were shown, or with
-// those the owner chose instead. Text takes a second step: a canonical CSV (every value quoted, LF)
-// in a private folder beside the output, so that one dialect alone is ever given to the engine. The
-// output appears whole under its name or not at all; the private folder is always removed.
+// those the owner chose instead. Text takes a second step: its rows in UTF-8, one a line, in a
+// private folder beside the output. Fields stay as they are, in quotes or not, and so do numbers,
+// days and spellings of absent values: what they mean in the file's dialect the engine is told.
+// The output appears whole under its name or not at all; the private folder is always removed.
 import { existsSync } from 'node:fs';
 import { mkdtemp, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { canChoose, typeNamed } from './column-types.ts';
+import { PLAIN } from './dialect/dialect.ts';
 import { type Duck, identifier, literal, parquetRows, withDuck } from './duck.ts';
+import { engineValue } from './engine-form.ts';
 import { ingestError } from './errors.ts';
-import { type InspectOptions, inspectInput } from './inspect.ts';
+import { type InspectOptions, inspectInput, refuseInexact } from './inspect.ts';
 import type { Inspection } from './inspection.ts';
 import { type Cell, type RowOptions, readRows } from './rows.ts';
 
@@ -18,6 +21,10 @@ export interface ConvertOptions extends InspectOptions {
   readonly inspection?: Inspection;
   /** Column types instead of the inferred ones, by column name. */
   readonly types?: Readonly<Record<string, string>>;
+  /** Types of these that the owner chose, where others are those of several files together. */
+  readonly chosen?: Readonly<Record<string, string>>;
+  /** Whether what would be cut, or kept as text by a warning, is refused instead. */
+  readonly strict?: boolean;
   /** Rows in a row group; 122,880 unless told, or four times that where columns are few. */
   readonly rowGroupSize?: number;
   readonly compression?: 'zstd' | 'snappy' | 'uncompressed';
@@ -27,7 +34,12 @@ export interface Converted {
   readonly rows: number;
   readonly columns: readonly { readonly name: string; readonly type: string }[];
   /** How the text was read; absent for Parquet. */
-  readonly reading?: RowOptions;
+  readonly reading?: TextReading;
+}
+
+/** How a text was read, and by column, which form of --date-format its values have. */
+export interface TextReading extends RowOptions {
+  readonly dateFormats: readonly (string | undefined)[];
 }
 
 const DEFAULT_ROW_GROUP = 122_880;
@@ -57,6 +69,7 @@ export async function convertToParquet(
   const before = await fingerprint(path);
   const inspection = options.inspection ?? (await inspectInput(path, options));
   const columns = chooseTypes(inspection, options.types ?? {});
+  if (options.strict === true) refuseInexact(inspection, options.chosen ?? options.types);
   const folder = await mkdtemp(join(dirname(target), '.ingest-')).catch((cause: unknown) => {
     const message = 'cannot write beside the output';
     throw ingestError('conversion-failed', message, { cause });
@@ -64,7 +77,7 @@ export async function convertToParquet(
   try {
     const parquet = join(folder, 'out.parquet');
     const text = join(folder, 'rows.csv');
-    if (inspection.reading !== undefined) await writeCanonical(path, text, inspection, columns);
+    if (inspection.reading !== undefined) await writeRows(path, text, inspection, columns);
     if ((await fingerprint(path)) !== before) throw changed();
     const input = inspection.reading === undefined ? resolve(path) : text;
     // One thread reads text; beside others it would run ahead of the writing, all in memory.
@@ -76,8 +89,13 @@ export async function convertToParquet(
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-  const { rows, reading } = inspection;
-  return { rows, columns, ...(reading === undefined ? {} : { reading }) };
+  const reading = readingOf(inspection);
+  return { rows: inspection.rows, columns, ...(reading === undefined ? {} : { reading }) };
+}
+
+function readingOf({ reading, evidence = [] }: Inspection): TextReading | undefined {
+  if (reading === undefined) return undefined;
+  return { ...reading, dateFormats: evidence.map((types) => types.dateFormat()) };
 }
 
 function chooseTypes(
@@ -109,14 +127,20 @@ function changed(): Error {
   return ingestError('input-changed', message);
 }
 
-/** Every value in quotes, absent values bare, one LF a row, no header. Only texts can be empty. */
-async function writeCanonical(
+/** What divides the rows that the engine is given. */
+function marksOf(reading: RowOptions): Pick<RowOptions, 'delimiter' | 'quote'> {
+  return reading.format === 'csv' ? reading : PLAIN;
+}
+
+/** The rows as they are, one LF each, without header. Only texts can be empty. */
+async function writeRows(
   path: string,
   to: string,
   inspection: Inspection,
   columns: Converted['columns'],
 ): Promise<void> {
   const reading = inspection.reading as NonNullable<Inspection['reading']>;
+  const { delimiter, quote } = marksOf(reading);
   const file = await open(to, 'wx', 0o600);
   const isText = columns.map((column) => column.type === 'VARCHAR');
   let pending = '';
@@ -127,14 +151,14 @@ async function writeCanonical(
     if (text !== '') await file.writeFile(text);
   };
   const field = (cell: Cell | undefined, i: number): string => {
-    if (cell === undefined || cell.kind === 'null') return '';
-    if (cell.text === '' && isText[i] !== true) return '';
-    return `"${cell.text.replaceAll('"', '""')}"`;
+    if (cell === undefined || cell.kind === 'null' || cell.kind === 'bare') return cell?.text ?? '';
+    if (quote === null || (cell.text === '' && isText[i] !== true)) return cell.text;
+    return `${quote}${cell.text.replaceAll(quote, quote + quote)}${quote}`;
   };
   try {
     const onRow = (cells: readonly Cell[]): void => {
       rows += 1;
-      pending += `${isText.map((_, i) => field(cells[i], i)).join(',')}\n`;
+      pending += `${isText.map((_, i) => field(cells[i], i)).join(delimiter)}\n`;
     };
     await readRows(path, reading, { onColumn: () => undefined, onRow }, async () => {
       if (pending.length >= FLUSH_CHARACTERS) await flush();
@@ -155,15 +179,21 @@ interface Copying {
 
 async function copy(duck: Duck, job: Copying, options: ConvertOptions): Promise<void> {
   const { input, parquet, inspection, columns } = job;
-  const source = inspection.reading === undefined ? parquetRows(input) : fromCsv(input, columns);
+  const reading = readingOf(inspection);
+  const source = reading === undefined ? parquetRows(input) : fromText(input, columns, reading);
+  const value = (text: string, i: number, type: string): string => {
+    if (reading === undefined) return `CAST(${text} AS ${type})`;
+    return engineValue(text, type, { ...reading, dateFormat: reading.dateFormats[i] });
+  };
   for (const [i, { name, type }] of columns.entries()) {
     const inferred = inspection.columns[i]?.type ?? '';
-    const brought = inspection.reading === undefined ? inferred : 'VARCHAR';
-    if (type !== inferred) await checkCast(duck, source, { name, type, brought });
+    const brought = reading === undefined ? inferred : 'VARCHAR';
+    if (type === inferred) continue;
+    await checkCast(duck, source, { name, type, brought, value: value('was', i, type) });
   }
-  const casts = columns.map(({ name, type }) => {
+  const casts = columns.map(({ name, type }, i) => {
     const column = identifier(name);
-    return `CAST(${column} AS ${type}) AS ${column}`;
+    return `${value(column, i, type)} AS ${column}`;
   });
   const usual = columns.length > FEW_COLUMNS ? DEFAULT_ROW_GROUP : LARGE_ROW_GROUP;
   const settings = [
@@ -189,9 +219,10 @@ async function copy(duck: Duck, job: Copying, options: ConvertOptions): Promise<
 async function checkCast(
   duck: Duck,
   source: string,
-  { name, type, brought }: { name: string; type: string; brought: string },
+  of: { name: string; type: string; brought: string; value: string },
 ): Promise<void> {
-  const cast = `TRY_CAST(was AS ${type})`;
+  const { name, type, brought, value } = of;
+  const cast = `TRY(${value})`;
   const back = `TRY_CAST(${cast} AS ${brought}) IS DISTINCT FROM was`;
   const lost = brought === 'VARCHAR' ? `${cast} IS NULL` : `(${cast} IS NULL OR ${back})`;
   const values = `SELECT CAST(${identifier(name)} AS ${brought}) AS was FROM ${source}`;
@@ -206,14 +237,23 @@ async function checkCast(
   throw ingestError('value-not-of-type', message, { details: { column: name, misfits } });
 }
 
-function fromCsv(path: string, columns: readonly { name: string }[]): string {
+function fromText(
+  path: string,
+  columns: readonly { readonly name: string }[],
+  reading: RowOptions,
+): string {
+  const { delimiter, quote } = marksOf(reading);
   const texts = columns.map(({ name }) => `${literal(name)}: 'VARCHAR'`).join(', ');
-  const dialect = `delim=',', quote='"', escape='"', new_line='\\n', header=false, nullstr=''`;
+  const quoting = `quote=${literal(quote ?? '')}, escape=${literal(quote ?? '')}`;
+  const absent = ['', ...reading.null].map(literal).join(', ');
+  const dialect =
+    `delim=${literal(delimiter)}, ${quoting}, nullstr=[${absent}], ` +
+    "new_line='\\n', header=false";
   const plain = 'hive_partitioning=false, filename=false, union_by_name=false';
   const strict = 'auto_detect=false, allow_quoted_nulls=false, strict_mode=true, parallel=false';
   const limits = `max_line_size=${MAX_LINE_BYTES}, buffer_size=${2 * MAX_LINE_BYTES}`;
-  const reading = `${plain}, ${dialect}, ${strict}, ${limits}`;
-  return `read_csv(${literal(path)}, columns={${texts}}, ${reading})`;
+  const options = `${plain}, ${dialect}, ${strict}, ${limits}`;
+  return `read_csv(${literal(path)}, columns={${texts}}, ${options})`;
 }
 
 async function sync(path: string): Promise<void> {

@@ -4,11 +4,13 @@
 import { CodedError } from '@cloister/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CsvScanner, type Delimiter, guessDelimiter } from './csv.ts';
+import { type CsvMarks, CsvScanner } from './csv.ts';
 
-function scan(text: string, cuts: readonly number[] = [], delimiter: Delimiter = ','): unknown[][] {
+const COMMAS: CsvMarks = { delimiter: ',', quote: '"' };
+
+function scan(text: string, cuts: readonly number[] = [], marks = COMMAS): unknown[][] {
   const rows: unknown[][] = [];
-  const scanner = new CsvScanner(delimiter, (fields, line) =>
+  const scanner = new CsvScanner(marks, (fields, line) =>
     rows.push([line, ...fields.map((f) => (f.text === '' && !f.quoted ? null : f.text))]),
   );
   let from = 0;
@@ -62,7 +64,17 @@ describe('CsvScanner', () => {
 
   it('keeps spaces, and delimiters inside quotes', () => {
     expect(scan(' a ,"b,c" \n'.replace(' \n', '\n'))).toEqual([[1, ' a ', 'b,c']]);
-    expect(scan('a;"b;c"', [], ';')).toEqual([[1, 'a', 'b;c']]);
+    expect(scan('a;"b;c"', [], { delimiter: ';', quote: '"' })).toEqual([[1, 'a', 'b;c']]);
+    const other = { delimiter: '\u0001', quote: "'" };
+    expect(scan("a\u0001'it''s \"b\"'", [], other)).toEqual([[1, 'a', 'it\'s "b"']]);
+  });
+
+  it('leaves quotes to the texts where nothing is quoted', () => {
+    const none = { delimiter: ';', quote: null };
+    expect(scan('"a";b"c\n";"\n', [], none)).toEqual([
+      [1, '"a"', 'b"c'],
+      [2, '"', '"'],
+    ]);
   });
 
   it('gives back what a writer wrote, wherever the chunks are cut', () => {
@@ -97,11 +109,4 @@ describe('CsvScanner', () => {
   it('does not mind a chunk of many short rows', () => {
     expect(scan('ab,cd\n'.repeat(1_600_000))).toHaveLength(1_600_000);
   });
-});
-
-it('the first line shows the delimiter', () => {
-  expect(guessDelimiter('a,b,c\n1;2;3;4;5')).toBe(',');
-  expect(guessDelimiter('a;b;"x,y,z,w"\n')).toBe(';');
-  expect(guessDelimiter('a\tb\n')).toBe('\t');
-  expect(guessDelimiter('alone\n')).toBe(',');
 });

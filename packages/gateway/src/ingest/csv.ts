@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // A CSV scanner, RFC 4180 and no more lenient: fields are bare or quoted, a quote inside a quoted
 // field is doubled, lines end with LF, CRLF or CR in any mixture, quoted fields may hold line ends.
-// Everything else is an error with its line: guessing would put values into the wrong column.
+// Everything else is an error with its line: guessing would put values into the wrong column. The
+// delimiter and the quote are the file's; it may have no quote.
 // Invariants: text may be pushed in chunks cut anywhere; memory is bounded by one record.
 import { ingestError } from './errors.ts';
 
-export type Delimiter = ',' | ';' | '\t' | '|';
-export const DELIMITERS: readonly Delimiter[] = [',', ';', '\t', '|'];
+/** What divides a file into fields, one character each; null where nothing is quoted. */
+export interface CsvMarks {
+  readonly delimiter: string;
+  readonly quote: string | null;
+}
 
 /** A field: `quoted` tells the empty text from the absent value. */
 export interface Field {
@@ -20,12 +24,14 @@ export type OnRecord = (fields: readonly Field[], line: number) => void;
 const MAX_RECORD = 8 << 20;
 const LF = 10;
 const CR = 13;
-const QUOTE = 34;
+/** What no character is. */
+const NO_QUOTE = -1;
 
 type State = 'start' | 'bare' | 'quoted' | 'closed';
 
 export class CsvScanner {
   readonly #delimiter: number;
+  readonly #quote: number;
   readonly #onRecord: OnRecord;
   #state: State = 'start';
   #fields: Field[] = [];
@@ -37,12 +43,14 @@ export class CsvScanner {
   #quoteLine = 1;
   #afterCr = false;
 
-  constructor(delimiter: Delimiter, onRecord: OnRecord) {
+  constructor({ delimiter, quote }: CsvMarks, onRecord: OnRecord) {
     this.#delimiter = delimiter.charCodeAt(0);
+    this.#quote = quote === null ? NO_QUOTE : quote.charCodeAt(0);
     this.#onRecord = onRecord;
   }
 
   push(text: string): void {
+    const [delimiter, quote] = [this.#delimiter, this.#quote];
     let from = 0;
     for (let at = 0; at < text.length; at++) {
       const char = text.charCodeAt(at);
@@ -54,31 +62,31 @@ export class CsvScanner {
         }
       }
       if (this.#state === 'quoted') {
-        if (char === QUOTE) {
+        if (char === quote) {
           this.#held += text.slice(from, at);
           this.#state = 'closed';
         } else this.#countLine(char);
         continue;
       }
-      if (this.#state === 'closed' && char === QUOTE) {
+      if (this.#state === 'closed' && char === quote) {
         this.#state = 'quoted';
         from = at;
         continue;
       }
-      const ends = char === this.#delimiter || char === LF || char === CR;
+      const ends = char === delimiter || char === LF || char === CR;
       if (ends) {
         this.#endField(this.#state === 'bare' ? text.slice(from, at) : '');
-        if (char !== this.#delimiter) {
+        if (char !== delimiter) {
           this.#endRecord();
           this.#countLine(char);
           this.#recordLine = this.#line;
         }
         from = at + 1;
       } else if (this.#state === 'start') {
-        from = char === QUOTE ? at + 1 : at;
-        this.#state = char === QUOTE ? 'quoted' : 'bare';
+        from = char === quote ? at + 1 : at;
+        this.#state = char === quote ? 'quoted' : 'bare';
         this.#quoteLine = this.#line;
-      } else if (char === QUOTE || this.#state === 'closed') throw this.#stray();
+      } else if (char === quote || this.#state === 'closed') throw this.#stray();
     }
     if (this.#state === 'bare' || this.#state === 'quoted') this.#held += text.slice(from);
     this.#size += text.length;
@@ -118,7 +126,9 @@ export class CsvScanner {
 
   #stray(): Error {
     const where = `line ${this.#line}, field ${this.#fields.length + 1}`;
-    const message = `${where}: a quote in the wrong place; quote the field and double the quote`;
+    const message =
+      `${where}: a quote in the wrong place; quote the field and double the quote, or name ` +
+      'another quote, or none, with --quote';
     return ingestError('csv-quote-stray', message, { details: { line: this.#line } });
   }
 
@@ -132,18 +142,4 @@ export class CsvScanner {
       this.#state === 'quoted' ? `; is the quote on line ${this.#quoteLine} closed?` : '';
     throw ingestError('row-too-long', message + unclosed, { details: { line: this.#recordLine } });
   }
-}
-
-/** The delimiter that the first line uses outside quotes most often; a comma when none does. */
-export function guessDelimiter(head: string): Delimiter {
-  const counts = new Map<string, number>(DELIMITERS.map((delimiter) => [delimiter, 0]));
-  let quoted = false;
-  for (const char of head) {
-    if (char === '"') quoted = !quoted;
-    else if (!quoted && (char === '\n' || char === '\r')) break;
-    else if (!quoted && counts.has(char)) counts.set(char, (counts.get(char) as number) + 1);
-  }
-  return DELIMITERS.reduce((best, delimiter) =>
-    (counts.get(delimiter) as number) > (counts.get(best) as number) ? delimiter : best,
-  );
 }

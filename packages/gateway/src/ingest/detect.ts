@@ -4,6 +4,8 @@
 import { open, stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { isSystemError } from '@cloister/core';
+import type { Encoding } from './dialect/dialect.ts';
+import { looselyDecoded, markedEncoding } from './dialect/encoding.ts';
 import { type IngestErrorCode, ingestError } from './errors.ts';
 
 export type IngestFormat = 'csv' | 'jsonl' | 'parquet';
@@ -23,8 +25,6 @@ const FOREIGN: readonly [magic: readonly number[], IngestErrorCode, advice: stri
   [[0xd0, 0xcf, 0x11, 0xe0], 'input-not-text', 'an old spreadsheet: export it as CSV'],
   [[0x1f, 0x8b], 'input-compressed', 'compressed with gzip: decompress it first'],
   [[0x28, 0xb5, 0x2f, 0xfd], 'input-compressed', 'compressed with zstd: decompress it first'],
-  [[0xff, 0xfe], 'input-not-utf8', 'in UTF-16: save it as UTF-8'],
-  [[0xfe, 0xff], 'input-not-utf8', 'in UTF-16: save it as UTF-8'],
 ];
 const HEAD_BYTES = 65_536;
 // A Parquet file: magic, at least one byte of footer, its length, magic.
@@ -33,28 +33,42 @@ const PARQUET_MIN_BYTES = 13;
 export interface Detected {
   readonly format: IngestFormat;
   readonly bytes: number;
+  /** Of a text; what its byte-order mark says, or the caller, or UTF-8. */
+  readonly encoding: Encoding;
+  readonly byteOrderMark: boolean;
 }
 
 /**
  * What the file at `path` holds. `format` is what the caller says it is; without it the extension
- * of `name` or of the path counts, and without a known extension the content alone.
+ * of `name` or of the path counts, and without a known extension the content alone. `encoding` is
+ * what the caller says of a text.
  * @throws CodedError `input-unreadable`, `input-empty`, `input-format-mismatch`, `input-not-text`,
- *   `input-compressed`, `input-not-utf8`, `parquet-encrypted`, `parquet-truncated`
+ *   `input-compressed`, `dialect-conflict`, `parquet-encrypted`, `parquet-truncated`
  */
 export async function detect(
   path: string,
-  options: { readonly format?: IngestFormat; readonly name?: string } = {},
+  options: {
+    readonly format?: IngestFormat;
+    readonly name?: string;
+    readonly encoding?: Encoding | undefined;
+  } = {},
 ): Promise<Detected> {
   const { head, tail, bytes } = await readEnds(path);
   if (bytes === 0) throw ingestError('input-empty', 'the file is empty');
   const claimed = options.format ?? EXTENSIONS[extname(options.name ?? path).toLowerCase()];
-  const format = contentOf(head, claimed);
+  const mark = markedEncoding(head);
+  const encoding = mark?.encoding ?? options.encoding ?? 'utf-8';
+  const format = contentOf(head, encoding, claimed);
   if (claimed !== undefined && claimed !== format) {
     const message = `the file is called ${claimed} but holds ${format}: name it for what it is`;
     throw ingestError('input-format-mismatch', message);
   }
   if (format === 'parquet') checkParquetEnds(tail, bytes);
-  return { format, bytes };
+  else if (mark !== undefined && mark.encoding !== (options.encoding ?? mark.encoding)) {
+    const message = `the file begins with the mark of ${mark.encoding}, and --encoding says other`;
+    throw ingestError('dialect-conflict', message);
+  }
+  return { format, bytes, encoding, byteOrderMark: mark !== undefined };
 }
 
 async function readEnds(path: string): Promise<{
@@ -82,7 +96,11 @@ async function readEnds(path: string): Promise<{
   }
 }
 
-function contentOf(head: Buffer, claimed: IngestFormat | undefined): IngestFormat {
+function contentOf(
+  head: Buffer,
+  encoding: Encoding,
+  claimed: IngestFormat | undefined,
+): IngestFormat {
   const magic = head.toString('latin1', 0, 4);
   if (magic === 'PAR1') return 'parquet';
   if (magic === 'PARE') throw parquetEncrypted();
@@ -90,12 +108,14 @@ function contentOf(head: Buffer, claimed: IngestFormat | undefined): IngestForma
     const found = bytes.every((byte, i) => head[i] === byte);
     if (found) throw ingestError(code, `the file is ${advice}`);
   }
-  if (head.includes(0)) {
-    const binary = 'the file holds zero bytes: it is not text';
+  if (head.includes(0) && !encoding.startsWith('utf-16')) {
+    const binary =
+      'the file holds zero bytes: it is not text, or UTF-16 without its mark ' +
+      '(--encoding utf-16le)';
     if (claimed === 'parquet') throw ingestError('parquet-malformed', 'no Parquet magic PAR1');
     throw ingestError('input-not-text', binary);
   }
-  const text = head.toString('utf8').replace(/^\ufeff/, '');
+  const text = looselyDecoded(head, encoding);
   if (/^\s*\[/.test(text) && (claimed === 'jsonl' || isJson(text.trimStart()))) {
     const message = 'the file is a JSON array: write one object a line instead';
     throw ingestError('json-not-lines', message);

@@ -14,7 +14,14 @@ export const ingestError = errorTable({
   },
   'input-not-text': { kind: 'malformed', says: 'The file is not text: export it as CSV.' },
   'input-compressed': { kind: 'unsupported', says: 'The file is compressed: decompress it first.' },
-  'input-not-utf8': { kind: 'malformed', says: 'The text is not UTF-8: save it as UTF-8.' },
+  'input-not-utf8': {
+    kind: 'malformed',
+    says: 'The text is not UTF-8: name its encoding, or save it as UTF-8.',
+  },
+  'input-not-encoded': {
+    kind: 'malformed',
+    says: 'A byte means nothing in the encoding that was named: name another.',
+  },
   'input-no-rows': { kind: 'malformed', says: 'The file holds no row or no column.' },
   'csv-quote-stray': {
     kind: 'malformed',
@@ -28,6 +35,22 @@ export const ingestError = errorTable({
   'csv-header-suspicious': {
     kind: 'malformed',
     says: 'The first row does not look like names of columns.',
+  },
+  'dialect-malformed': {
+    kind: 'usage',
+    says: 'What was said of how a file is written cannot be meant, or not of this format.',
+  },
+  'dialect-conflict': {
+    kind: 'usage',
+    says: 'Two places say different things of how a file is written: change one.',
+  },
+  'dialect-ambiguous': {
+    kind: 'malformed',
+    says: 'A file can be read in two ways: say which with an option.',
+  },
+  'not-exact': {
+    kind: 'malformed',
+    says: 'With --strict: something would be cut, or kept as text by a warning.',
   },
   'json-line-malformed': { kind: 'malformed', says: 'A line is not one JSON object.' },
   'json-not-lines': {

@@ -1,24 +1,56 @@
 // SPDX-License-Identifier: Apache-2.0
 // What type a column of texts has: the narrowest one in which no value loses a digit and no two
-// values that differ become one. Rules: leading zeros, plus signs and thousands separators mean
-// text (they are codes, or another locale); numbers are judged by number-forms.ts; dates and times
-// are ISO 8601, written in one way; yes/no and 0/1 are not booleans.
-import { Fractions } from './fractions.ts';
-import { NumberForms } from './number-forms.ts';
+// values that differ become one. Rules: leading zeros and plus signs mean text (they are codes);
+// numbers have the marks of their file and are judged by number-forms.ts; dates and times are ISO
+// 8601, or what the owner says, written in one way; yes/no and 0/1 are not booleans.
+import { compileDateFormat } from './dialect/date-format.ts';
+import { type Dialect, PLAIN } from './dialect/dialect.ts';
+import { isMarked } from './dialect/marks.ts';
+import { toInstant } from './dialect/zones.ts';
+import { type NumberDoubt, NumberForms } from './number-forms.ts';
+import { FormatForms, isDate, type TimeDoubt, TimeForms } from './times.ts';
 
 const ZERO_LED = /^-?0\d+$/;
 const BOOLEANS = [/^(?:true|false)$/, /^(?:TRUE|FALSE)$/, /^(?:True|False)$/] as const;
-const DAY = /(\d{4})-(\d{2})-(\d{2})/;
-const HOURS = /([T ])(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?/;
-const OFFSET = /(Z|[+-]\d{2}(?::?\d{2})?)?/;
-const DATE = new RegExp(`^${DAY.source}$`);
-const TIME = new RegExp(`^${DAY.source}${HOURS.source}${OFFSET.source}$`);
-const MICROSECONDS = 6;
+/** Texts like days, which only their owner can tell: 1/2/2024. */
+const DAY_LIKE = /^(?:\d{1,2}([./-])\d{1,2}\1\d{4}|\d{4}([./])\d{1,2}\2\d{1,2})(?:[ T]\d.*)?$/;
+/** What programs write for a value that is not there. */
+const SPELLINGS: ReadonlySet<string> = new Set([
+  'NA',
+  'N/A',
+  'n/a',
+  '#N/A',
+  'NULL',
+  'Null',
+  'null',
+  'None',
+  '\\N',
+]);
+/** Nobody writes it for anything else. */
+export const SURE_SPELLING = '\\N';
 
-/** Which sorts of value a cell can be; JSON says, CSV does not. */
-export type CellKind = 'any' | 'text' | 'number' | 'boolean' | 'null';
+/**
+ * Which sorts of value a cell can be; JSON says, CSV does not: `bare` is a field without quotes,
+ * which alone can spell an absent value.
+ */
+export type CellKind = 'any' | 'bare' | 'text' | 'number' | 'boolean' | 'null';
 
-type Doubt = 'zero-led' | 'codes' | 'two-forms' | 'too-long' | 'time-forms' | 'time-digits';
+/** Something that whoever adds the dataset should look at. */
+export interface Remark {
+  readonly says: string;
+  /** Whether something would be cut or kept as text: what --strict refuses. */
+  readonly inexact: boolean;
+}
+
+type Doubt =
+  | NumberDoubt
+  | TimeDoubt
+  | 'zero-led'
+  | 'marks'
+  | 'day-like'
+  | 'spelled'
+  | 'two-formats'
+  | 'not-all-days';
 
 const SAYS: Readonly<Record<Doubt, string>> = {
   'zero-led': 'holds numbers with leading zeros',
@@ -27,20 +59,51 @@ const SAYS: Readonly<Record<Doubt, string>> = {
   'too-long': 'holds numbers that no type keeps digit by digit',
   'time-forms': 'holds times written in more than one way',
   'time-digits': 'holds times with more than six digits of a second',
+  'zone-gap': 'holds times that the zone has twice or not at all',
+  marks: 'may hold numbers with marks that are not known (--decimal, --thousands)',
+  'day-like': 'may hold days (--date-format)',
+  spelled: 'holds other values beside spellings of absent ones (--null)',
+  'two-formats': 'holds days that can be read by two of the forms (--date-format)',
+  'not-all-days': 'holds days of --date-format beside other texts',
 };
+
+interface Judged {
+  readonly type: string;
+  readonly doubt?: Doubt;
+  /** How many values the doubt is about, where it is not all. */
+  readonly rows?: number;
+}
 
 /** Gathers what the values of one column allow; `type()` may be asked at any time. */
 export class ColumnTypes {
   readonly #booleans = [true, true, true];
   #number = true;
-  readonly #numbers = new NumberForms();
+  readonly #numbers: NumberForms;
   #date = true;
-  readonly #local = new TimeForms(false);
+  readonly #local: TimeForms;
   readonly #zoned = new TimeForms(true);
-  #zeroLed = false;
+  readonly #formats: Map<string, FormatForms>;
+  /** Whether all are numbers, but for leading zeros; how many have these. */
+  #zeroLedOrNumber = true;
+  #zeroLed = 0;
+  #marked = true;
+  #dayLike = true;
+  /** By spelling, cells that may be absent values; they are no values until that is known. */
+  readonly #spelled = new Map<string, number>();
+  #lostBefore = 0;
   #texts = 0;
   #empty = 0;
   #nulls = 0;
+
+  constructor(dialect: Dialect = PLAIN) {
+    const { zone, dateFormat } = dialect;
+    const instant = zone === null ? undefined : toInstant(zone);
+    this.#numbers = new NumberForms(dialect);
+    this.#local = new TimeForms(false, instant);
+    this.#formats = new Map(
+      dateFormat.map((one) => [one, new FormatForms(compileDateFormat(one), instant)]),
+    );
+  }
 
   add(text: string, kind: CellKind = 'any'): void {
     if (kind === 'null') {
@@ -51,19 +114,32 @@ export class ColumnTypes {
       this.#empty += 1;
       return;
     }
+    if (kind === 'bare' && SPELLINGS.has(text)) {
+      this.#spelled.set(text, (this.#spelled.get(text) ?? 0) + 1);
+      return;
+    }
     this.#texts += 1;
-    const any = kind === 'any';
+    if (text.includes('\ufffd')) this.#lostBefore += 1;
+    const any = kind === 'any' || kind === 'bare';
     for (const [i, pattern] of BOOLEANS.entries()) {
       if (this.#booleans[i]) this.#booleans[i] = (any || kind === 'boolean') && pattern.test(text);
     }
-    if (this.#number) {
-      this.#number = (any || kind === 'number') && this.#numbers.add(text, kind === 'number');
-      if (!this.#number && ZERO_LED.test(text)) this.#zeroLed = true;
-    }
+    const mayBe = this.#zeroLedOrNumber && (any || kind === 'number');
+    if (!mayBe || !this.#numbers.add(text, kind === 'number')) this.#notNumber(text, any);
+    if (this.#dayLike) this.#dayLike = any && DAY_LIKE.test(text);
     const dates = any || kind === 'text';
     if (this.#date) this.#date = dates && isDate(text);
     this.#local.add(text, dates);
     this.#zoned.add(text, dates);
+    for (const one of this.#formats.values()) one.add(text, dates);
+  }
+
+  #notNumber(text: string, any: boolean): void {
+    this.#number = false;
+    const zeroLed = any && ZERO_LED.test(text);
+    if (zeroLed) this.#zeroLed += 1;
+    this.#zeroLedOrNumber &&= zeroLed;
+    this.#marked &&= any && isMarked(text);
   }
 
   /** What the same column holds in another file of the dataset, too. */
@@ -74,10 +150,35 @@ export class ColumnTypes {
     this.#date &&= other.#date;
     this.#local.merge(other.#local);
     this.#zoned.merge(other.#zoned);
-    this.#zeroLed ||= other.#zeroLed;
+    this.#mergeFormats(other);
+    this.#zeroLedOrNumber &&= other.#zeroLedOrNumber;
+    this.#zeroLed += other.#zeroLed;
+    this.#marked &&= other.#marked;
+    this.#dayLike &&= other.#dayLike;
+    for (const [text, count] of other.#spelled) {
+      this.#spelled.set(text, (this.#spelled.get(text) ?? 0) + count);
+    }
+    this.#lostBefore += other.#lostBefore;
     this.#texts += other.#texts;
     this.#empty += other.#empty;
     this.#nulls += other.#nulls;
+  }
+
+  #mergeFormats(other: ColumnTypes): void {
+    for (const [format, forms] of other.#formats) {
+      const own = this.#formats.get(format);
+      if (own !== undefined) own.merge(forms);
+      else {
+        // Where one file has another form than the other, none is the column's.
+        const copy = new FormatForms(forms.format);
+        copy.merge(forms);
+        copy.texts += this.#texts;
+        this.#formats.set(format, copy);
+      }
+    }
+    for (const [format, forms] of this.#formats) {
+      if (!other.#formats.has(format)) forms.texts += other.#texts;
+    }
   }
 
   type(): string {
@@ -89,98 +190,111 @@ export class ColumnTypes {
     return this.type() === 'VARCHAR' ? this.#nulls : this.#nulls + this.#empty;
   }
 
-  /** What whoever adds the dataset should look at. */
-  warnings(): string[] {
-    if (this.#texts === 0) return ['holds no value at all: kept as text'];
-    const { type, doubt } = this.#judged();
-    if (doubt !== undefined) {
-      return [`${SAYS[doubt]}: kept as text, unless another type is chosen (--type)`];
-    }
-    const warnings: string[] = [];
-    if (type === 'TIMESTAMP WITH TIME ZONE') {
-      warnings.push('holds times with an offset: kept as instants, shown in UTC');
-    }
-    if (type !== 'VARCHAR' && this.#empty > 0) {
-      warnings.push(`has ${this.#empty} empty texts, which count as absent`);
-    }
-    return warnings;
+  /** The form of --date-format that the values have, or most of them; or undefined. */
+  dateFormat(): string | undefined {
+    const [first] = [...this.#formats].sort(([, a], [, b]) => b.matched - a.matched);
+    return first !== undefined && first[1].matched > 0 ? first[0] : undefined;
   }
 
-  #judged(): { readonly type: string; readonly doubt?: Doubt } {
-    const text = (doubt?: Doubt) => ({
-      type: 'VARCHAR',
-      ...(doubt === undefined ? {} : { doubt }),
-    });
-    if (this.#texts === 0) return text();
+  /** What may spell absent values here. */
+  spellings(): string[] {
+    return [...this.#spelled.keys()];
+  }
+
+  /** What the column holds beside what may spell absent values. */
+  besideSpellings(): 'texts' | 'others' | 'nothing' {
+    if (this.#texts === 0) return 'nothing';
+    return this.#judgedTexts().type === 'VARCHAR' ? 'texts' : 'others';
+  }
+
+  /** Takes a spelling as that of absent values. */
+  takeAsAbsent(spelling: string): void {
+    this.#nulls += this.#spelled.get(spelling) ?? 0;
+    this.#spelled.delete(spelling);
+  }
+
+  /** What whoever adds the dataset should look at. */
+  remarks(): Remark[] {
+    const { type, doubt, rows } = this.#judged();
+    const exact = (says: string): Remark => ({ says, inexact: false });
+    const remarks: Remark[] = [];
+    if (this.#texts === 0) remarks.push(exact('holds no value at all: kept as text'));
+    if (this.#lostBefore > 0) {
+      const where = `in ${counted(this.#lostBefore)}`;
+      remarks.push(exact(`holds characters that were lost before (U+FFFD) ${where}`));
+    }
+    if (doubt !== undefined) {
+      const what = doubt === 'spelled' ? this.#spelledSays() : SAYS[doubt];
+      const where = `in ${counted(rows ?? this.#texts)}`;
+      const says = `${what}, ${where}: kept as text, unless another type is chosen (--type)`;
+      remarks.push({ says, inexact: true });
+    }
+    if (type === 'TIMESTAMP WITH TIME ZONE') remarks.push(this.#instants());
+    if (type !== 'VARCHAR' && this.#empty > 0) {
+      const says = `has ${this.#empty} empty texts, which count as absent`;
+      remarks.push({ says, inexact: this.#nulls > 0 });
+    }
+    return remarks;
+  }
+
+  /** The sentences of `remarks`. */
+  warnings(): string[] {
+    return this.remarks().map(({ says }) => says);
+  }
+
+  #spelledSays(): string {
+    const [first = ''] = this.#spelled.keys();
+    const { type } = this.#judgedTexts();
+    return `holds ${type} beside ${this.spellings().join(', ')} (absent? --null ${first} says so)`;
+  }
+
+  #instants(): Remark {
+    const shifted = this.#holding()[0]?.shifted ?? this.#zoned.shifted;
+    const other = shifted > 0 ? `, in ${counted(shifted)} not that of UTC` : '';
+    const local = this.#local.holds || this.#holding()[0]?.format.zoned === false;
+    const what = local ? 'holds times of the zone that was named' : 'holds times with an offset';
+    return { says: `${what}${other}: kept as instants, shown in UTC`, inexact: shifted > 0 };
+  }
+
+  #holding(): FormatForms[] {
+    return [...this.#formats.values()].filter(({ holds }) => holds);
+  }
+
+  #judged(): Judged {
+    const judged = this.#judgedTexts();
+    const spelled = [...this.#spelled.values()].reduce((sum, count) => sum + count, 0);
+    if (spelled === 0 || judged.type === 'VARCHAR') return judged;
+    return { type: 'VARCHAR', doubt: 'spelled', rows: spelled };
+  }
+
+  #judgedTexts(): Judged {
+    if (this.#texts === 0) return { type: 'VARCHAR' };
+    const [format, second] = this.#holding();
+    if (format !== undefined) {
+      if (second !== undefined) return { type: 'VARCHAR', doubt: 'two-formats' };
+      return unlessDoubted(format.type, format.doubt());
+    }
     if (this.#booleans.includes(true)) return { type: 'BOOLEAN' };
     if (this.#number) {
       const judged = this.#numbers.type();
-      return 'type' in judged ? judged : text(judged.doubt);
+      return 'type' in judged ? judged : { type: 'VARCHAR', ...judged };
     }
-    if (this.#zeroLed) return text('zero-led');
+    if (this.#zeroLedOrNumber) return { type: 'VARCHAR', doubt: 'zero-led', rows: this.#zeroLed };
     if (this.#date) return { type: 'DATE' };
     for (const times of [this.#local, this.#zoned]) {
-      if (!times.holds) continue;
-      const doubt = times.doubt();
-      return doubt === undefined ? { type: times.type } : text(doubt);
+      if (times.holds) return unlessDoubted(times.type, times.doubt());
     }
-    return text();
+    const some = Math.max(0, ...[...this.#formats.values()].map(({ matched }) => matched));
+    if (some > 0) return { type: 'VARCHAR', doubt: 'not-all-days', rows: this.#texts - some };
+    if (this.#dayLike) return { type: 'VARCHAR', doubt: 'day-like' };
+    return this.#marked ? { type: 'VARCHAR', doubt: 'marks' } : { type: 'VARCHAR' };
   }
 }
 
-/** Times with an offset, or without: whether all are, and whether they are written in one way. */
-class TimeForms {
-  /** Whether every text is such a time. */
-  holds = true;
-  readonly type: string;
-  readonly #zoned: boolean;
-  /** Separator, whether there are seconds, and the offset, as written. */
-  readonly #forms = new Set<string>();
-  readonly #fractions = new Fractions();
-
-  constructor(zoned: boolean) {
-    this.#zoned = zoned;
-    this.type = zoned ? 'TIMESTAMP WITH TIME ZONE' : 'TIMESTAMP';
-  }
-
-  add(text: string, possible: boolean): void {
-    if (!this.holds) return;
-    const match = possible ? TIME.exec(text) : null;
-    this.holds = match !== null && isTime(match, this.#zoned);
-    if (!this.holds || match === null) return;
-    const [, , , , separator = '', , , second, fraction = '', zone] = match;
-    this.#fractions.add(fraction);
-    this.#forms.add([separator, second === undefined, zone === 'Z' || zone?.length].join());
-  }
-
-  merge(other: TimeForms): void {
-    this.holds &&= other.holds;
-    for (const form of other.#forms) this.#forms.add(form);
-    this.#fractions.merge(other.#fractions);
-  }
-
-  doubt(): Doubt | undefined {
-    if (this.#fractions.most > MICROSECONDS) return 'time-digits';
-    return this.#forms.size > 1 || this.#fractions.areMixed() ? 'time-forms' : undefined;
-  }
+function unlessDoubted(type: string, doubt: Omit<Judged, 'type'> | undefined): Judged {
+  return doubt === undefined ? { type } : { type: 'VARCHAR', ...doubt };
 }
 
-function isDate(text: string): boolean {
-  const match = DATE.exec(text);
-  return match !== null && isDay(match);
-}
-
-function isTime(match: RegExpExecArray, zoned: boolean): boolean {
-  const [, , , , , hour, minute, second = '0', , zone] = match;
-  if (!isDay(match) || (zone !== undefined) !== zoned) return false;
-  const offset = zone === undefined || zone === 'Z' ? '+0000' : zone.replace(':', '');
-  const zoneFits = Number(offset.slice(1, 3)) <= 14 && Number(offset.slice(3)) < 60;
-  return zoneFits && Number(hour) < 24 && Number(minute) < 60 && Number(second) < 60;
-}
-
-function isDay(match: RegExpExecArray): boolean {
-  const [year, month, day] = match.slice(1, 4).map(Number) as [number, number, number];
-  if (year < 1 || month < 1 || month > 12 || day < 1) return false;
-  const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
-  return day <= (month === 2 ? (leap ? 29 : 28) : [4, 6, 9, 11].includes(month) ? 30 : 31);
+function counted(rows: number): string {
+  return rows === 1 ? '1 row' : `${rows} rows`;
 }

@@ -1,41 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a file would become as a dataset, before anything is written: its format, columns, types,
 // how many values are absent, and what looks odd. Values are shown only when samples are asked for.
-import { open } from 'node:fs/promises';
-import { type Delimiter, guessDelimiter } from './csv.ts';
 import { type Detected, detect, type IngestFormat } from './detect.ts';
+import { checkSaid } from './dialect/check-said.ts';
+import type { Dialect, Said } from './dialect/dialect.ts';
 import { ingestError } from './errors.ts';
-import { ColumnTypes } from './infer.ts';
-import type { InspectedColumn, Inspection } from './inspection.ts';
+import { ColumnTypes, SURE_SPELLING } from './infer.ts';
+import type { ColumnRemark, InspectedColumn, Inspection } from './inspection.ts';
 import { inspectParquetInput } from './parquet-input.ts';
 import { ABSENT, type Cell, type RowOptions, readRows } from './rows.ts';
+import { sniff } from './sniff.ts';
 
 export interface InspectOptions {
   /** What the file is; without it the extension and the content must agree. */
   readonly format?: IngestFormat;
   /** The name that the file came with, where its path is another (an upload). */
   readonly name?: string;
-  /** Whether the first CSV row names the columns: true unless told. */
-  readonly header?: boolean;
-  /** The CSV delimiter; without it the first line shows it. */
-  readonly delimiter?: Delimiter;
+  /** How a text is written, as far as its owner says it. */
+  readonly dialect?: Said;
   /** How many values of each column to show: none unless told. */
   readonly samples?: number;
   /** Called now and then with how many rows of a text file have been read. */
   readonly onRows?: (rows: number) => void;
 }
 
-const HEAD_CHARACTERS = 65_536;
-
 /** Reads the whole file once. @throws CodedError of `IngestErrorCode` */
 export async function inspectInput(
   path: string,
   options: InspectOptions = {},
 ): Promise<Inspection> {
-  const detected = await detect(path, options);
+  const said = options.dialect ?? {};
+  const detected = await detect(path, { ...options, encoding: said.encoding });
+  checkSaid(said, detected.format);
   const samples = options.samples ?? 0;
   if (detected.format === 'parquet') return inspectParquetInput(path, detected.bytes, samples);
   return inspectText(path, detected, options);
+}
+
+/**
+ * Refuses what would be cut, or kept as text by a warning, in columns without a chosen type.
+ * @throws CodedError `not-exact`
+ */
+export function refuseInexact(
+  { inexact }: Inspection,
+  chosen: Readonly<Record<string, string>> = {},
+): void {
+  const left = inexact.filter(
+    ({ column, untilChosen }) => !(untilChosen && Object.hasOwn(chosen, column)),
+  );
+  const [first] = left;
+  if (first === undefined) return;
+  const more = left.length > 1 ? ` (and ${left.length - 1} more like this)` : '';
+  throw ingestError('not-exact', `${first.says}${more}; --strict refuses it`);
 }
 
 async function inspectText(
@@ -43,35 +59,26 @@ async function inspectText(
   detected: Detected,
   options: InspectOptions,
 ): Promise<Inspection> {
-  const warnings: string[] = [];
-  const head = detected.format === 'csv' ? await readHead(path) : '';
-  const delimiter = options.delimiter ?? guessDelimiter(head);
-  if (/^"?sep=.?"?\r?\n/i.test(head)) {
-    const message = 'the first line is a spreadsheet\'s "sep=" hint: remove it';
-    throw ingestError('csv-header-suspicious', message);
-  }
-  if (detected.format === 'csv' && delimiter !== ',') {
-    const name = delimiter === '\t' ? 'tabs' : `"${delimiter}"`;
-    warnings.push(`fields are separated by ${name}; numbers with a decimal comma stay text`);
-  }
-  const reading: RowOptions = {
-    format: detected.format as RowOptions['format'],
-    delimiter,
-    header: options.header ?? true,
-  };
-  const table = new Table(options.samples ?? 0);
+  const { format, bytes, byteOrderMark } = detected;
+  const said = options.dialect ?? {};
+  const dialect = await sniff(path, detected, said);
+  const reading: RowOptions = { ...dialect, format: format as RowOptions['format'] };
+  const table = new Table(dialect, options.samples ?? 0);
   await readRows(path, reading, table, async () => options.onRows?.(table.rows));
   if (table.rows === 0) throw ingestError('input-no-rows', 'the file holds no row of data');
-  const { format, bytes } = detected;
+  const absent = said.null === undefined ? table.takeSpellings() : [];
   const columns = table.columns();
   if (columns.length === 0) throw ingestError('input-no-rows', 'the rows hold no column');
+  const remarks = table.remarks();
   return {
     format,
     bytes,
     rows: table.rows,
     columns,
-    warnings: [...warnings, ...table.warnings()],
-    reading,
+    warnings: remarks.map(({ says }) => says),
+    inexact: remarks.filter(({ inexact }) => inexact),
+    byteOrderMark,
+    reading: { ...reading, null: [...reading.null, ...absent] },
     evidence: table.evidence(),
   };
 }
@@ -87,15 +94,18 @@ interface Gathered {
 /** Gathers names, types and absent values of all columns, row by row. */
 class Table {
   rows = 0;
+  readonly #dialect: Dialect;
   readonly #samplesWanted: number;
   readonly #columns: Gathered[] = [];
 
-  constructor(samples: number) {
+  constructor(dialect: Dialect, samples: number) {
+    this.#dialect = dialect;
     this.#samplesWanted = samples;
   }
 
   onColumn(name: string): void {
-    this.#columns.push({ name, types: new ColumnTypes(), before: this.rows, samples: [] });
+    const types = new ColumnTypes(this.#dialect);
+    this.#columns.push({ name, types, before: this.rows, samples: [] });
   }
 
   onRow(cells: readonly Cell[]): void {
@@ -106,6 +116,24 @@ class Table {
       const wanted = column.samples.length < this.#samplesWanted;
       if (wanted && cell.text !== '') column.samples.push(cell.text);
     }
+  }
+
+  /**
+   * Takes as absent what spells it in columns of other types only: beside texts it may be a text.
+   * Answers what was taken.
+   */
+  takeSpellings(): string[] {
+    const all = this.#columns.map(({ types }) => types);
+    const spellings = new Set(all.flatMap((types) => types.spellings()));
+    const taken = [...spellings].filter((spelling) => {
+      const beside = all
+        .filter((types) => types.spellings().includes(spelling))
+        .map((types) => types.besideSpellings());
+      const clear = beside.includes('others') && !beside.includes('texts');
+      return clear || spelling === SURE_SPELLING;
+    });
+    for (const spelling of taken) for (const types of all) types.takeAsAbsent(spelling);
+    return taken;
   }
 
   columns(): InspectedColumn[] {
@@ -121,21 +149,16 @@ class Table {
     return this.#columns.map(({ types }) => types);
   }
 
-  warnings(): string[] {
+  remarks(): (ColumnRemark & { readonly inexact: boolean })[] {
     return this.#columns.flatMap(({ name, types }) => {
-      const padded = name !== name.trim() ? ['has spaces around its name'] : [];
-      return [...padded, ...types.warnings()].map((what) => `column ${name} ${what}`);
+      const padded = { says: 'has spaces around its name', inexact: false };
+      const all = [...(name === name.trim() ? [] : [padded]), ...types.remarks()];
+      return all.map(({ says, inexact }) => ({
+        column: name,
+        says: `column ${name} ${says}`,
+        untilChosen: true,
+        inexact,
+      }));
     });
-  }
-}
-
-async function readHead(path: string): Promise<string> {
-  const file = await open(path, 'r');
-  try {
-    const buffer = Buffer.alloc(HEAD_CHARACTERS);
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);
-    return buffer.toString('utf8', 0, bytesRead).replace(/^\ufeff/, '');
-  } finally {
-    await file.close();
   }
 }

@@ -4,6 +4,15 @@ import type { IngestFormat } from './detect.ts';
 import type { ColumnTypes } from './infer.ts';
 import type { RowOptions } from './rows.ts';
 
+/** A remark about a column. */
+export interface ColumnRemark {
+  readonly column: string;
+  /** Names the column, never a value. */
+  readonly says: string;
+  /** Whether choosing its type answers it. */
+  readonly untilChosen: boolean;
+}
+
 export interface InspectedColumn {
   readonly name: string;
   /** A DuckDB type. */
@@ -19,6 +28,10 @@ export interface Inspection {
   readonly columns: readonly InspectedColumn[];
   /** Sentences for whoever adds the dataset; they name columns, never values. */
   readonly warnings: readonly string[];
+  /** Of these, what would be cut or kept as text: what --strict refuses. */
+  readonly inexact: readonly ColumnRemark[];
+  /** Whether a text begins with a byte-order mark. */
+  readonly byteOrderMark?: boolean;
   /** How the text was read; absent for Parquet. */
   readonly reading?: RowOptions;
   /** By column, what its texts allow; absent for Parquet. */

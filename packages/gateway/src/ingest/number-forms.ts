@@ -2,6 +2,8 @@
 // Whether texts may become numbers: no digit is lost, and no two texts that differ are one value.
 // The second is judged by form: a program writes each number in one way, so where a column holds
 // two ways of writing (1.5 and 1.50, 1E10 and 10E9) its texts may be codes, and stay.
+import { PLAIN } from './dialect/dialect.ts';
+import { type Marks, type ToPlain, toPlain } from './dialect/marks.ts';
 import { Fractions } from './fractions.ts';
 
 const NUMBER = /^-?(?:(0|[1-9]\d*)(?:\.(\d+))?|\.(\d+))(?:([eE])([+-]?)(\d{1,6}))?$/;
@@ -15,18 +17,22 @@ const DECIMAL_DIGITS = 38;
 const LEADING = { bare: 1, zero: 2 } as const;
 const EXPONENT = { upper: 1, lower: 2, plus: 4, plain: 8, padded: 16, single: 32 } as const;
 const PAIRS = [1 | 2, 4 | 8, 16 | 32] as const;
+const GROUPING = { marked: 1, unmarked: 2 } as const;
 
 /** Why numbers are not taken as numbers. */
 export type NumberDoubt = 'codes' | 'two-forms' | 'too-long';
 
 /** Gathers what the numbers of one column have in common. */
 export class NumberForms {
+  readonly #toPlain: ToPlain | undefined;
+  /** Texts like 1E10, and numbers that a double does not keep. */
+  #codes = 0;
+  #lost = 0;
+  #grouping = 0;
   /** Whether some came as text, where the way of writing may mean something. */
   #asText = false;
   #whole = true;
-  #survives = true;
   #negativeZero = false;
-  #codes = false;
   #integerDigits = 0;
   readonly #plain = new Fractions();
   readonly #scientific = new Fractions();
@@ -37,10 +43,18 @@ export class NumberForms {
   readonly #sciPowers = { belowOne: -Infinity, aboveOne: Infinity };
   #misformed = false;
 
+  constructor(marks: Marks = PLAIN) {
+    this.#toPlain = toPlain(marks);
+  }
+
   /** Takes one text; answers whether it is a number. `known`: its format says that it is one. */
-  add(text: string, known: boolean): boolean {
+  add(written: string, known: boolean): boolean {
+    const plain = this.#toPlain?.(written);
+    const text = this.#toPlain === undefined ? written : (plain?.plain ?? '');
     const match = NUMBER.exec(text);
     if (match === null) return false;
+    const grouped = plain?.grouped;
+    if (grouped !== undefined) this.#grouping |= grouped ? GROUPING.marked : GROUPING.unmarked;
     if (!known) this.#asText = true;
     const [, integer = '', after, bare, letter, sign, power] = match;
     const fraction = after ?? bare ?? '';
@@ -52,11 +66,11 @@ export class NumberForms {
       this.#addPlain(integer, fraction, digits);
     } else {
       // No program writes a number so: 1E10 is more likely a code.
-      if (fraction === '' && sign === '') this.#codes = true;
+      if (fraction === '' && sign === '') this.#codes += 1;
       this.#addScientific(letter, integer, fraction, digits);
       this.#addPower(sign ?? '', power ?? '', digits);
     }
-    if (this.#survives) this.#survives = survives(text, digits, fraction, Number(power ?? 0));
+    if (!survives(text, digits, fraction, Number(power ?? 0))) this.#lost += 1;
     return true;
   }
 
@@ -93,9 +107,10 @@ export class NumberForms {
   merge(other: NumberForms): void {
     this.#asText ||= other.#asText;
     this.#whole &&= other.#whole;
-    this.#survives &&= other.#survives;
+    this.#lost += other.#lost;
+    this.#grouping |= other.#grouping;
     this.#negativeZero ||= other.#negativeZero;
-    this.#codes ||= other.#codes;
+    this.#codes += other.#codes;
     this.#misformed ||= other.#misformed;
     this.#integerDigits = Math.max(this.#integerDigits, other.#integerDigits);
     this.#plain.merge(other.#plain);
@@ -109,17 +124,21 @@ export class NumberForms {
     sci.aboveOne = Math.min(sci.aboveOne, other.#sciPowers.aboveOne);
   }
 
-  /** The type in which every text stays what it is, or why there is none. */
-  type(): { readonly type: string } | { readonly doubt: NumberDoubt } {
-    if (this.#asText && this.#codes) return { doubt: 'codes' };
+  /**
+   * The type in which every text stays what it is, or why there is none; then also how many texts
+   * are why, where that is not all of them.
+   */
+  type(): { readonly type: string } | { readonly doubt: NumberDoubt; readonly rows?: number } {
+    if (this.#asText && this.#codes > 0) return { doubt: 'codes', rows: this.#codes };
     if (this.#asText && !this.#isOneForm()) return { doubt: 'two-forms' };
     const scale = this.#plain.most;
     const digits = this.#integerDigits + scale;
     // Neither an exponent nor the sign of zero has a place in a decimal.
     const exact = this.#exponent === 0 && !this.#negativeZero && digits <= DECIMAL_DIGITS;
     if (exact && this.#whole && digits <= BIGINT_DIGITS) return { type: 'BIGINT' };
-    if (this.#survives && !(exact && this.#whole)) return { type: 'DOUBLE' };
-    return exact ? { type: decimal(digits, scale) } : { doubt: 'too-long' };
+    if (this.#lost === 0 && !(exact && this.#whole)) return { type: 'DOUBLE' };
+    if (exact) return { type: decimal(digits, scale) };
+    return { doubt: 'too-long', ...(this.#lost > 0 ? { rows: this.#lost } : {}) };
   }
 
   #isOneForm(): boolean {
@@ -128,6 +147,7 @@ export class NumberForms {
     return (
       !this.#misformed &&
       apart &&
+      this.#grouping !== (GROUPING.marked | GROUPING.unmarked) &&
       this.#leading !== (LEADING.bare | LEADING.zero) &&
       !PAIRS.some((pair) => (this.#exponent & pair) === pair) &&
       !this.#plain.areMixed() &&

@@ -4,11 +4,17 @@
 // once while it is looked at, so that damage shows before anything is written.
 import { open } from 'node:fs/promises';
 import { isCoded } from '@cloister/core';
-import { fileSource, inspectParquet, type InspectedColumn as Leaf } from '@cloister/parquet-crypto';
+import {
+  fileSource,
+  inspectParquet,
+  type InspectedColumn as Leaf,
+  type RandomAccess,
+} from '@cloister/parquet-crypto';
+import { StoredParquet } from './compare/parquet-values.ts';
 import { parquetEncrypted } from './detect.ts';
 import { type Duck, identifier, parquetRows, withDuck } from './duck.ts';
 import { ingestError } from './errors.ts';
-import type { InspectedColumn, Inspection } from './inspection.ts';
+import type { ColumnRemark, InspectedColumn, Inspection } from './inspection.ts';
 import { columnsOfLeaves, type ParquetColumn } from './parquet-columns.ts';
 import { checkColumnName } from './rows.ts';
 
@@ -44,11 +50,50 @@ export async function inspectParquetInput(
     const empty = columns
       .filter((column) => column.nulls === rows)
       .map(({ name }) => `column ${name} holds no value at all`);
-    const cut = leafColumns
-      .filter((column) => column.cut !== undefined)
-      .map(({ name }) => `column ${name} counts nanoseconds: microseconds are kept of them`);
-    return { format: 'parquet' as const, bytes, rows, columns, warnings: [...empty, ...cut] };
+    const cut = await cutRemarks(path, leafColumns);
+    const warnings = [...empty, ...cut.map(({ says }) => says)];
+    return { format: 'parquet' as const, bytes, rows, columns, warnings, inexact: cut };
   });
+}
+
+/** Where nanoseconds are cut to microseconds, and in how many rows that changes the value. */
+async function cutRemarks(
+  path: string,
+  columns: readonly ParquetColumn[],
+): Promise<ColumnRemark[]> {
+  const remarks: ColumnRemark[] = [];
+  for (const { name } of columns.filter(({ cut }) => cut !== undefined)) {
+    const rows = await withFile(path, (file) => finerThanMicroseconds(file, name));
+    if (rows === 0) continue;
+    const says =
+      `column ${name} counts nanoseconds, and microseconds are kept: ` +
+      `in ${rows === 1 ? '1 row' : `${rows} rows`} something is cut`;
+    remarks.push({ column: name, says, untilChosen: false });
+  }
+  return remarks;
+}
+
+async function finerThanMicroseconds(file: RandomAccess, name: string): Promise<number> {
+  const stored = await StoredParquet.open(file);
+  let rows = 0;
+  for await (const values of stored.column(name)) {
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i];
+      if (typeof value === 'bigint' && value % 1_000n !== 0n) rows += 1;
+    }
+  }
+  return rows;
+}
+
+async function withFile<T>(path: string, task: (file: RandomAccess) => Promise<T>): Promise<T> {
+  const file = await open(path, 'r').catch((cause: unknown) => {
+    throw ingestError('input-unreadable', 'cannot open the file', { cause });
+  });
+  try {
+    return await task(await fileSource(file));
+  } finally {
+    await file.close();
+  }
 }
 
 /** Names and types as the engine has them; anything else would be other values in silence. */
@@ -115,18 +160,15 @@ function refuseUnreadable({ path, physicalType, sizes }: Leaf): void {
 
 /** Our own strict reading of the footer comes first: it bounds what the engine is given. */
 async function leavesOf(path: string): Promise<readonly Leaf[]> {
-  const file = await open(path, 'r').catch((cause: unknown) => {
-    throw ingestError('input-unreadable', 'cannot open the file', { cause });
+  return withFile(path, async (file) => {
+    try {
+      const { mode, columns } = await inspectParquet(file);
+      if (mode !== 'clear') throw parquetEncrypted();
+      return columns;
+    } catch (error) {
+      if (isCoded(error, 'parquet-encrypted')) throw error;
+      const why = isCoded(error) ? `: ${error.message}` : '';
+      throw ingestError('parquet-malformed', `the Parquet file cannot be read${why}`);
+    }
   });
-  try {
-    const { mode, columns } = await inspectParquet(await fileSource(file));
-    if (mode !== 'clear') throw parquetEncrypted();
-    return columns;
-  } catch (error) {
-    if (isCoded(error, 'parquet-encrypted')) throw error;
-    const why = isCoded(error) ? `: ${error.message}` : '';
-    throw ingestError('parquet-malformed', `the Parquet file cannot be read${why}`);
-  } finally {
-    await file.close();
-  }
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rows of a text file, CSV or JSON lines alike: named columns, one cell for each column and row.
+// A cell keeps the text that it has in the file, an absent one too, and numbers their marks.
 // Invariants: every CSV row has as many fields as the header; names are unique whatever their case,
 // because the engine compares them so; blank lines are allowed at the end of a file only.
 
-import { CsvScanner, type Delimiter, type Field } from './csv.ts';
+import { CsvScanner, type Field } from './csv.ts';
 import type { IngestFormat } from './detect.ts';
+import type { Dialect } from './dialect/dialect.ts';
 import { ingestError } from './errors.ts';
 import type { CellKind } from './infer.ts';
 import { type JsonField, JsonLinesScanner } from './json-lines.ts';
@@ -22,11 +24,8 @@ export interface RowReader {
   onRow(cells: readonly Cell[], line: number): void;
 }
 
-export interface RowOptions {
+export interface RowOptions extends Dialect {
   readonly format: Exclude<IngestFormat, 'parquet'>;
-  readonly delimiter: Delimiter;
-  /** Whether the first CSV row names the columns; without it they are column1, column2... */
-  readonly header: boolean;
 }
 
 export const MAX_COLUMNS = 10_000;
@@ -44,7 +43,7 @@ export async function readRows(
   between: () => Promise<void> = async () => undefined,
 ): Promise<void> {
   const scanner = options.format === 'csv' ? csvRows(options, reader) : jsonRows(reader);
-  for await (const chunk of textChunks(path)) {
+  for await (const chunk of textChunks(path, options.encoding)) {
     scanner.push(chunk);
     await between();
   }
@@ -55,7 +54,8 @@ function csvRows(options: RowOptions, reader: RowReader): CsvScanner {
   let width = 0;
   let blankLine = 0;
   const seen = new Map<string, number>();
-  const scanner = new CsvScanner(options.delimiter, (fields, line) => {
+  const absent: ReadonlySet<string> = new Set(options.null);
+  const scanner = new CsvScanner(options, (fields, line) => {
     if (isBlank(fields)) {
       if (blankLine === 0) blankLine = line;
       return;
@@ -64,14 +64,17 @@ function csvRows(options: RowOptions, reader: RowReader): CsvScanner {
     if (width === 0) {
       width = fields.length;
       const names = fields.map((field, i) => (options.header ? field.text : `column${i + 1}`));
-      if (options.header) checkHeader(names);
       for (const name of names) addColumn(seen, name, reader);
       if (options.header) return;
     }
     if (fields.length !== width) {
-      throw ragged(line, `has ${fields.length} fields, wanted ${width} as in the first row`);
+      const what = `has ${fields.length} fields, wanted ${width} as in the first row`;
+      throw ragged(line, `${what}; where they are divided otherwise, say it with --delimiter`);
     }
-    reader.onRow(fields.map(cellOf), line);
+    reader.onRow(
+      fields.map((field) => cellOf(field, absent)),
+      line,
+    );
   });
   return scanner;
 }
@@ -80,18 +83,14 @@ function isBlank(fields: readonly Field[]): boolean {
   return fields.length === 1 && fields[0]?.text === '' && !fields[0].quoted;
 }
 
-function cellOf(field: Field): Cell {
-  return field.text === '' && !field.quoted ? ABSENT : { text: field.text, kind: 'any' };
+function cellOf({ text, quoted }: Field, absent: ReadonlySet<string>): Cell {
+  if (quoted) return { text, kind: 'any' };
+  if (text === '') return ABSENT;
+  return { text, kind: absent.has(text) ? 'null' : 'bare' };
 }
 
 function ragged(line: number, what: string): Error {
   return ingestError('csv-row-ragged', `line ${line} ${what}`, { details: { line } });
-}
-
-function checkHeader(names: readonly string[]): void {
-  if (names.some((name) => !/^[-+]?[\d.,]+$/.test(name))) return;
-  const message = 'the first row holds only numbers: is it data? Say so with header: false';
-  throw ingestError('csv-header-suspicious', message);
 }
 
 function jsonRows(reader: RowReader): JsonLinesScanner {

@@ -10,7 +10,7 @@ import type { Inspection } from './inspection.ts';
 export function typesOfAll(inspections: readonly Inspection[]): Record<string, string> {
   const columns = inspections[0]?.columns ?? [];
   const types = columns.flatMap(({ name }) => {
-    const merged = new ColumnTypes();
+    const merged = new ColumnTypes(inspections[0]?.reading);
     for (const { columns: others, evidence } of inspections) {
       const one = evidence?.[others.findIndex((other) => other.name === name)];
       if (one === undefined) return [];

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A text file, as our own scanner reads it, beside what was made of it.
-import { type Cell, type RowOptions, readRows } from '../rows.ts';
+import type { TextReading } from '../convert.ts';
+import { toInstant } from '../dialect/zones.ts';
+import { type Cell, readRows } from '../rows.ts';
 import { compare, type ReadSource } from './compare.ts';
+import { toPlainText } from './text-form.ts';
 import { type Forms, formsOf } from './value-form.ts';
 
 export interface CompareRequest {
@@ -16,10 +19,16 @@ export interface CompareRequest {
 
 /** @throws CodedError `value-changed`, `input-changed`, `conversion-failed` */
 export async function compareText(
-  request: CompareRequest & { readonly reading: RowOptions },
+  request: CompareRequest & { readonly reading: TextReading },
 ): Promise<void> {
   const { source, reading, parquet, columns, onRows } = request;
-  const all = columns.map(({ name, type }) => ({ name, type, forms: formsOf(type) }));
+  const zone = reading.zone === null ? undefined : toInstant(reading.zone);
+  const all = columns.map(({ name, type }, i) => {
+    const inFile = toPlainText(type, { ...reading, dateFormat: reading.dateFormats[i] });
+    const { ofSource, ...forms } = formsOf(type, zone);
+    const inOneForm = (text: string) => ofSource(inFile === undefined ? text : inFile(text));
+    return { name, type, forms: { ...forms, ofSource: inOneForm } };
+  });
   const read: ReadSource = async (hear) => {
     let rows = 0;
     const hearCell = (cell: Cell | undefined, i: number) => {

@@ -4,6 +4,7 @@
 //
 // Invariant: in a column of one type two values have one form only where they are the same value;
 // a text that is no value of the type has a form that no value has.
+import type { ToInstant } from '../dialect/zones.ts';
 import type { EngineValue } from '../duck.ts';
 
 export type Form = string | number;
@@ -41,8 +42,8 @@ const MICROSECONDS: Forms = {
   ofSource: (text) => micros(text, false),
 };
 
-/** The forms of a column of this type. */
-export function formsOf(type: string): Forms {
+/** The forms of a column of this type; `zone`: of times without offset, where one is known. */
+export function formsOf(type: string, zone?: ToInstant): Forms {
   if (type === 'DOUBLE') return NUMBERS;
   if (type === 'FLOAT') return { ...NUMBERS, ofSource: (text) => Math.fround(Number(text)) };
   if (type === 'BOOLEAN') return byText((text) => text.toLowerCase());
@@ -51,7 +52,7 @@ export function formsOf(type: string): Forms {
   if (type.startsWith('DECIMAL')) return byText(exactNumber);
   if (type === 'TIMESTAMP_NS') return byText(time);
   if (type === 'TIMESTAMP WITH TIME ZONE') {
-    return { ...MICROSECONDS, ofSource: (text) => micros(text, true) };
+    return { ...MICROSECONDS, ofSource: (text) => micros(text, true, zone) };
   }
   if (type.startsWith('TIMESTAMP')) return MICROSECONDS;
   if (/^(?:DATE|TIME)/.test(type)) return byText(time);
@@ -100,28 +101,33 @@ export function time(text: string): string {
   return day !== '' && clock === '00:00:' ? day : `${day} ${clock}`;
 }
 
-const MOMENT =
-  /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?(Z|[+-]\d\d(?::?\d\d)?)?$/;
+const OFFSET = /(Z| ?UTC| ?[+-]\d\d(?::?\d\d)?)?/;
+const CLOCK = /(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?/;
+const MOMENT = new RegExp(`^(\\d{4})-(\\d\\d)-(\\d\\d)${CLOCK.source}${OFFSET.source}$`);
 
-/** Microseconds since 1970, in UTC where there is an offset. */
-function micros(text: string, zoned: boolean): Form {
+/** Microseconds since 1970; of an instant where times are `zoned`, or have a zone. */
+function micros(text: string, zoned: boolean, zone?: ToInstant): Form {
   const match = MOMENT.exec(text);
-  if (match === null || (match[8] !== undefined) !== zoned) return `not a time: ${text}`;
+  const offset = match?.[8];
+  const fits = zoned ? offset !== undefined || zone !== undefined : offset === undefined;
+  if (match === null || !fits) return `not a time: ${text}`;
   const part = (i: number) => Number(match[i] ?? 0);
   const at = new Date(Date.UTC(2000, part(2) - 1, part(3), part(4), part(5), part(6)));
   // Only so are years below 100 what they say; 2000 is a leap year, as they may be.
   at.setUTCFullYear(part(1), part(2) - 1, part(3));
   const fraction = (match[7] ?? '').padEnd(6, '0');
   if (!/^\d{6}0*$/.test(fraction)) return `too fine: ${text}`;
-  const minutes = match[8] === undefined ? 0 : offsetMinutes(match[8]);
-  const ms = at.getTime() - minutes * 60_000;
+  const local = at.getTime();
+  const utc = offset === undefined && zone !== undefined ? zone(local) : local;
+  const ms = utc === undefined ? undefined : utc - offsetMinutes(offset ?? 'Z') * 60_000;
+  if (ms === undefined) return `not in the zone: ${text}`;
   const number = ms * 1_000 + Number(fraction.slice(0, 6));
   if (Number.isSafeInteger(number)) return number;
   return safe(BigInt(ms) * 1_000n + BigInt(fraction.slice(0, 6)));
 }
 
 function offsetMinutes(zone: string): number {
-  if (zone === 'Z') return 0;
-  const minutes = Number(zone.slice(1, 3)) * 60 + Number(zone.slice(3).replace(':', ''));
-  return zone.startsWith('-') ? -minutes : minutes;
+  const [, sign, hours, minutes] = /([+-])(\d\d):?(\d\d)?$/.exec(zone) ?? [];
+  const all = Number(hours ?? 0) * 60 + Number(minutes ?? 0);
+  return sign === '-' ? -all : all;
 }
