@@ -5,6 +5,7 @@ import * as admin from './admin.ts';
 import * as charter from './admin-charter.ts';
 import * as jobs from './admin-dataset-jobs.ts';
 import * as keepers from './admin-keepers.ts';
+import type { Dialect } from './dialect.ts';
 import { fromErrorBody } from './errors.ts';
 import type { HttpJson } from './http-json.ts';
 import { runStatus } from './worker.ts';
@@ -36,12 +37,18 @@ export class AdminClient {
 
   /**
    * Streams a file and waits until it is inspected; nothing is kept as a dataset until `addDataset`
-   * names the upload.
+   * names the upload. `dialect` is what is said of how the file is written.
    */
-  async upload(name: string, file: Blob, watch: UploadWatch = {}): Promise<admin.Inspection> {
+  async upload(
+    name: string,
+    file: Blob,
+    { dialect, ...watch }: UploadWatch & { readonly dialect?: Dialect } = {},
+  ): Promise<admin.Inspection> {
+    const query = new URLSearchParams({ name });
+    if (dialect !== undefined) query.set('dialect', JSON.stringify(dialect));
     const { upload } = await this.http.json(jobs.uploadStatus, {
       method: 'POST',
-      path: `/admin/v1/uploads?name=${encodeURIComponent(name)}`,
+      path: `/admin/v1/uploads?${query}`,
       headers: { 'content-type': admin.UPLOAD_TYPE },
       timeoutMs: UPLOAD_TIMEOUT_MS,
       file,

@@ -3,6 +3,7 @@
 // approvals, results, bills and the ledger in readable form (keepers: admin-keepers.ts; what takes
 // long: admin-dataset-jobs.ts). Each request carries the bearer token in the organisation's folder.
 import { z } from 'zod';
+import { dialect } from './dialect.ts';
 import { count, hex } from './fields.ts';
 
 const slug = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'wanted a-z, 0-9 and -');
@@ -72,6 +73,11 @@ export const inspection = z.object({
   rows: count,
   columns: z.array(z.object({ name: z.string(), type: z.string(), nulls: count })),
   warnings: z.array(z.string()),
+  /** How a text was read: what was said and what was found; null of Parquet. */
+  dialect: dialect.nullable(),
+  byteOrderMark: z.boolean(),
+  /** Of the warnings, what --strict refuses. */
+  inexact: z.array(z.string()),
 });
 
 /** POST /admin/v1/datasets; answers a `datasetJob` */
@@ -88,6 +94,8 @@ export const datasetRequest = z.strictObject({
   price: priceJson,
   /** Types to use instead of the inferred ones, by column name. */
   types: z.record(z.string(), z.string()).default({}),
+  /** Whether what would be cut, or kept as text by a warning, is refused (`not-exact`). */
+  strict: z.boolean().default(false),
 });
 
 export const datasetColumn = z.object({

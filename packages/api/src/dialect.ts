@@ -2,6 +2,7 @@
 // How a text file is written, as its owner says it: in a request, and in the file that is kept
 // beside the data (spec/dataset.md, Dialects). What is not said is found by looking at the data.
 import { z } from 'zod';
+import { apiError } from './errors.ts';
 
 /** Encodings of text by the names that are taken. */
 export const ENCODINGS = [
@@ -52,17 +53,25 @@ export const DIALECT_PARTS = Object.keys(dialect.shape) as readonly (keyof Diale
 /** What is said of a dialect. */
 export type Dialect = z.infer<typeof dialect>;
 
-/** What a text file was read by, all of it: `decimal` is null where nothing shows which it is. */
-export const takenDialect = z.object({
-  delimiter: z.string(),
-  quote: z.string().nullable(),
-  header: z.boolean(),
-  null: z.array(z.string()),
-  encoding: z.enum(ENCODINGS),
-  decimal: z.enum(['.', ',']).nullable(),
-  thousands: z.string().nullable(),
-  dateFormat: z.array(z.string()),
-  zone: z.string().nullable(),
-});
+/** The option of the command line that says a part. */
+export function dialectOption(part: keyof Dialect): string {
+  return `--${part.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
 
-export type TakenDialect = z.infer<typeof takenDialect>;
+/**
+ * What `value` says of a dialect; `where` names its place in a message.
+ * @throws CodedError `dialect-malformed`
+ */
+export function parseDialect(value: unknown, where: string): Dialect {
+  const parsed = dialect.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const known = DIALECT_PARTS.join(', ');
+  const what =
+    issue?.code === 'unrecognized_keys'
+      ? `there is no ${issue.keys.join(', ')}: wanted parts of ${known}`
+      : issue === undefined || issue.path.length === 0
+        ? `wanted an object with parts of ${known}`
+        : `${issue.path.join('.')}: ${issue.message}`;
+  throw apiError('dialect-malformed', `${where}: ${what}`);
+}

@@ -22,6 +22,19 @@ export const apiError = errorTable({
     kind: 'not-found',
     says: 'A peer has nothing at this address, and says no more.',
   },
+  // said by whoever reads what an owner says of a file
+  'dialect-malformed': {
+    kind: 'usage',
+    says: 'What was said of how a file is written cannot be meant, or not of this format.',
+  },
+  'dialect-conflict': {
+    kind: 'usage',
+    says: 'Two places say different things of how a file is written: change one.',
+  },
+  'not-exact': {
+    kind: 'malformed',
+    says: 'With --strict: something would be cut, or kept as text by a warning.',
+  },
 });
 
 export type ApiErrorCode = ErrorCodeOf<typeof apiError>;

@@ -9,6 +9,14 @@ import { adminOf } from '../admin-client.ts';
 import { cliError } from '../errors.ts';
 import { readJson } from '../named-files.ts';
 import { print, progress, table } from '../output.ts';
+import {
+  type DialectOptions,
+  dialectLines,
+  keepDialect,
+  refuseInexact,
+  saidOf,
+  withDialect,
+} from './dialect.ts';
 import { micros, pairs, withExample, withHome } from './options.ts';
 
 /** Only sending that takes longer says how far it is. */
@@ -16,17 +24,22 @@ const QUIET_MS = 2_000;
 
 export function datasetCommands(program: Command): void {
   const dataset = program.command('dataset').description('encrypted datasets and their policies');
-  const inspect = withHome(dataset.command('inspect'))
+  const inspect = withDialect(withHome(dataset.command('inspect')))
     .argument('<file>', 'CSV, JSON lines or Parquet')
     .description('say what a file holds and which types were inferred; nothing is kept')
+    .option('--write-dialect', 'write how it is read to <file>.dialect.json, which is read then')
     .action(async (file: string, options, command: Command) => {
       const admin = await adminOf(options.home);
-      const { upload: id, ...seen } = await upload(admin, file, (line) => progress(command, line));
+      const say = (line: string) => progress(command, line);
+      const inspected = await upload(admin, { file, options, say });
+      const { upload: id, ...seen } = inspected;
       await admin.discardUpload(id);
-      print(command, seen, inspectionLines(seen));
+      if (options.strict) refuseInexact(seen);
+      const kept = options.writeDialect ? [`wrote ${await keepDialect(file, inspected)}`] : [];
+      print(command, seen, [...inspectionLines(seen), ...kept]);
     });
   withExample(inspect, 'cloister dataset inspect --home bank accounts.csv');
-  const add = withHome(dataset.command('add'))
+  const add = withDialect(withHome(dataset.command('add')))
     .argument('<file...>', 'CSV, JSON lines or Parquet; several of one schema are one dataset')
     .description('encrypt files field by field, seal their keys to the group key, publish them')
     .requiredOption('--name <text>', 'name of the dataset, for members only')
@@ -109,7 +122,8 @@ function listCommand(dataset: Command): void {
   withExample(list, 'cloister dataset list --home bank');
 }
 
-interface AddOptions {
+interface AddOptions extends DialectOptions {
+  readonly strict?: boolean;
   readonly home: string;
   readonly name: string;
   readonly policy: string;
@@ -127,7 +141,7 @@ async function startAdding(
   of: { files: readonly string[]; options: AddOptions; say: (line: string) => void },
 ): Promise<DatasetJob> {
   const { files, options, say } = of;
-  const { name, type: types, currency } = options;
+  const { name, type: types, currency, strict = false } = options;
   const policy = await readJson(options.policy);
   const price = {
     currency,
@@ -139,25 +153,31 @@ async function startAdding(
   const uploads: string[] = [];
   try {
     for (const file of files) {
-      const { upload: id, ...seen } = await upload(admin, file, say);
+      const { upload: id, ...seen } = await upload(admin, { file, options, say });
       uploads.push(id);
       for (const line of inspectionLines(seen)) say(line);
     }
-    return await admin.startDataset({ uploads, name, policy, types, price });
+    return await admin.startDataset({ uploads, name, policy, types, price, strict });
   } catch (error) {
     for (const id of uploads) await admin.discardUpload(id).catch(() => undefined);
     throw error;
   }
 }
 
-async function upload(admin: AdminClient, path: string, say: (line: string) => void) {
+async function upload(
+  admin: AdminClient,
+  of: { file: string; options: DialectOptions; say: (line: string) => void },
+) {
+  const { file: path, options, say } = of;
   const info = await stat(path).catch(() => undefined);
   if (info === undefined || !info.isFile()) {
     throw cliError('file-unreadable', `cannot read ${path}: no such file`);
   }
+  const dialect = await saidOf(path, options);
   const file = await openAsBlob(path);
   const now = sometimes(say);
   return admin.upload(basename(path), file, {
+    dialect,
     onSent: (bytes) => now(() => `uploading, ${megabytes(bytes)} of ${megabytes(file.size)} MB`),
     onInspected: (rows) => say(`inspecting, ${rows} rows so far`),
   });
@@ -217,6 +237,7 @@ function inspectionLines(seen: Omit<Inspection, 'upload'>): string[] {
   const rows = seen.columns.map((c) => [c.name, c.type, String(c.nulls)]);
   return [
     `${seen.format}, ${seen.rows} rows, ${seen.columns.length} columns`,
+    ...dialectLines(seen),
     ...table([['column', 'type', 'nulls'], ...rows]),
     ...seen.warnings.map((warning) => `warning: ${warning}`),
   ];

@@ -10,6 +10,15 @@ import {
   typesOfAll,
 } from '../ingest/index.ts';
 import type { Source } from './read-back.ts';
+import { readDialect } from './upload-dialect.ts';
+
+/** What the owner chose. */
+export interface Choices {
+  /** Types instead of the inferred ones, by column name. */
+  readonly types: Readonly<Record<string, string>>;
+  /** Whether what would be cut, or kept as text by a warning, is refused. */
+  readonly strict?: boolean;
+}
 
 /** A file, and the plain Parquet that was made of it. */
 export interface ConvertedFile extends Source {
@@ -34,14 +43,14 @@ export function parquetOf(upload: string): string {
  */
 export async function convertAll(
   uploads: readonly string[],
-  types: Readonly<Record<string, string>>,
+  { types, strict = false }: Choices,
   onFile: (number: number) => void,
 ): Promise<ConvertedFiles> {
   const several = uploads.length > 1;
   const seen: Inspection[] = [];
   for (const [at, upload] of several ? uploads.entries() : []) {
     onFile(at + 1);
-    seen.push(await inspectInput(upload));
+    seen.push(await inspectInput(upload, { dialect: await readDialect(upload) }));
   }
   const chosen = { ...commonTypes(seen, types), ...types };
   const files: ConvertedFile[] = [];
@@ -51,7 +60,10 @@ export async function convertAll(
     onFile(at + 1);
     const parquet = parquetOf(upload);
     const converted = await convertToParquet(upload, parquet, {
+      dialect: await readDialect(upload),
       types: chosen,
+      chosen: types,
+      strict,
       ...(seen[at] === undefined ? {} : { inspection: seen[at] }),
     });
     if (at === 0) columns = converted.columns;

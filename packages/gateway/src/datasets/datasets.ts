@@ -30,20 +30,18 @@ import { gatewayError } from '../errors.ts';
 import { verifiedGroupKey } from '../keepers/key-check.ts';
 import type { EntryRecord } from '../ledger/follower.ts';
 import { FOOTER, type VaultEntry } from '../vault.ts';
-import { convertAll } from './convert-all.ts';
+import { type Choices, convertAll } from './convert-all.ts';
 import { type EncryptStep, encryptFile } from './encrypt-file.ts';
 import { readDatasetOpenings } from './openings.ts';
 import { sealDataset } from './seal.ts';
 
 const VERSION_1 = 1;
 
-export interface NewDataset {
+export interface NewDataset extends Choices {
   /** Its id: 16 random bytes. */
   readonly dataset: Uint8Array;
   /** Absolute paths of uploads of one schema. */
   readonly uploads: readonly string[];
-  /** Types instead of the inferred ones, by column name. */
-  readonly types: Readonly<Record<string, string>>;
   readonly name: string;
   readonly policy: unknown;
   readonly price: Price;
@@ -74,7 +72,7 @@ export async function addDataset(
     files: converted,
     rows,
     columns,
-  } = await convertAll(wanted.uploads, wanted.types, (file) =>
+  } = await convertAll(wanted.uploads, wanted, (file) =>
     report({ state: 'converting', file, progress: null }),
   );
   const schema: DatasetSchema = {

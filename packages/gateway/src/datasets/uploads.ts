@@ -10,7 +10,7 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { Inspection, UploadStatus } from '@cloister/api';
+import type { Dialect, Inspection, UploadStatus } from '@cloister/api';
 import {
   type CodedError,
   fromHex,
@@ -22,15 +22,17 @@ import {
 import type { GatewayErrorCode } from '../errors.ts';
 import { gatewayError } from '../errors.ts';
 import { homeFolder } from '../home.ts';
-import { inspectInput } from '../ingest/index.ts';
+import { type Inspection as Inspected, inspectInput, saidOf } from '../ingest/index.ts';
 import { settledWithin } from '../settled-within.ts';
 import { parquetOf } from './convert-all.ts';
+import { dialectOf, putDialect, readDialect } from './upload-dialect.ts';
 
 export const MAX_UPLOAD_BYTES = 64 * 1024 * 1024 * 1024;
 const AT_ONCE_MAX = 8;
 /** Outcomes of inspections that are kept for who asks. */
 const REMEMBERED_MAX = 256;
-const UPLOAD = /^[0-9a-f]{32}$/;
+/** What may stay when nothing works on it: an upload, and how it is written. */
+const UPLOAD = /^[0-9a-f]{32}(?:\.dialect)?$/;
 
 interface Inspecting {
   rows: number;
@@ -52,10 +54,11 @@ export class Uploads {
   }
 
   /**
-   * Takes a file that the sender calls `name` and begins to inspect it.
+   * Takes a file that the sender calls `name`, and what it says of how the file is written, and
+   * begins to inspect it.
    * @throws CodedError `gateway-overloaded`, `upload-too-large`
    */
-  async receive(name: string, body: Readable): Promise<UploadStatus> {
+  async receive(name: string, body: Readable, dialect: Dialect = {}): Promise<UploadStatus> {
     if (this.#busy >= AT_ONCE_MAX) {
       const message = `${AT_ONCE_MAX} uploads are being received or inspected: send it later`;
       throw gatewayError('gateway-overloaded', message);
@@ -64,6 +67,7 @@ export class Uploads {
     try {
       const upload = toHex(this.#random.bytes(16));
       const path = await this.path(upload);
+      await putDialect(path, dialect);
       await receive(body, path);
       this.#inspect(upload, { name, path });
       return { upload, rows: 0, inspection: null };
@@ -104,7 +108,7 @@ export class Uploads {
     for (const upload of uploads) {
       this.#inspections.delete(upload);
       const path = await this.path(upload);
-      for (const one of [path, parquetOf(path)]) await rm(one, { force: true });
+      for (const one of [path, dialectOf(path), parquetOf(path)]) await rm(one, { force: true });
     }
   }
 
@@ -122,11 +126,11 @@ export class Uploads {
     };
     const inspect = async (): Promise<Inspection> => {
       try {
-        const { format, rows, columns, warnings } = await inspectInput(path, { name, onRows });
-        const shown = columns.map(({ name, type, nulls }) => ({ name, type, nulls }));
-        return { upload, format, rows, columns: shown, warnings: [...warnings] };
+        const dialect = await readDialect(path);
+        return shown(upload, await inspectInput(path, { name, dialect, onRows }));
       } catch (error) {
         await rm(path, { force: true });
+        await rm(dialectOf(path), { force: true });
         throw error;
       } finally {
         this.#busy -= 1;
@@ -143,6 +147,20 @@ export class Uploads {
       if (over) this.#inspections.delete(id);
     }
   }
+}
+
+function shown(upload: string, seen: Inspected): Inspection {
+  const { format, rows, reading, byteOrderMark = false } = seen;
+  return {
+    upload,
+    format,
+    rows,
+    columns: seen.columns.map(({ name, type, nulls }) => ({ name, type, nulls })),
+    warnings: [...seen.warnings],
+    dialect: reading === undefined ? null : saidOf(reading, format),
+    byteOrderMark,
+    inexact: seen.inexact.map(({ says }) => says),
+  };
 }
 
 function notFound(upload: string): CodedError<GatewayErrorCode> {
@@ -164,6 +182,7 @@ async function receive(body: Readable, path: string): Promise<void> {
     await pipeline(body, bound, createWriteStream(path, { mode: 0o600, flags: 'wx' }));
   } catch (error) {
     await rm(path, { force: true });
+    await rm(dialectOf(path), { force: true });
     throw error;
   }
 }

@@ -4,18 +4,22 @@
 //
 // Invariant: a plain file that was uploaded is gone when the work that uses it ends, whatever
 // became of it; one that no work uses is swept after a day.
-import { datasetRequest, withdrawRequest } from '@cloister/api';
+import { datasetRequest, parseDialect, withdrawRequest } from '@cloister/api';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Gateway } from '../context.ts';
 import { listDatasets, withdrawDataset } from '../datasets/datasets.ts';
 import type { DatasetJobs } from '../datasets/jobs.ts';
 import { resealDatasets } from '../datasets/seal.ts';
+import { parseJson } from '../datasets/upload-dialect.ts';
 import { MAX_UPLOAD_BYTES, type Uploads } from '../datasets/uploads.ts';
 import { recordedAnswer } from '../ledger/recorded.ts';
 import { parseBody, parseQuery, pollQuery } from './parse.ts';
 
-const uploadQuery = z.object({ name: z.string().min(1).max(255) });
+const uploadQuery = z.object({
+  name: z.string().min(1).max(255),
+  dialect: z.string().max(4_000).default('{}'),
+});
 
 export interface DatasetRoutesOptions {
   readonly uploads: Uploads;
@@ -28,9 +32,10 @@ export function datasetRoutes(
   gateway: Gateway,
   { uploads, jobs }: DatasetRoutesOptions,
 ): void {
-  app.post('/admin/v1/uploads', { bodyLimit: MAX_UPLOAD_BYTES }, (request) =>
-    uploads.receive(parseQuery(uploadQuery, request).name, request.raw),
-  );
+  app.post('/admin/v1/uploads', { bodyLimit: MAX_UPLOAD_BYTES }, (request) => {
+    const { name, dialect } = parseQuery(uploadQuery, request);
+    return uploads.receive(name, request.raw, parseDialect(parseJson(dialect), 'dialect'));
+  });
 
   app.get('/admin/v1/uploads/:upload', (request) =>
     uploads.status(uploadOf(request), pollQuery(request).waitMs),

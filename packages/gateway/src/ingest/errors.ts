@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Codes for files that cannot become a dataset. Messages name lines and columns, never cell values.
+import { apiError } from '@cloister/api';
 import { coreError, type ErrorCodeOf, errorTable } from '@cloister/core';
 import { parquetError } from '@cloister/parquet-crypto';
 
@@ -36,22 +37,13 @@ export const ingestError = errorTable({
     kind: 'malformed',
     says: 'The first row does not look like names of columns.',
   },
-  'dialect-malformed': {
-    kind: 'usage',
-    says: 'What was said of how a file is written cannot be meant, or not of this format.',
-  },
-  'dialect-conflict': {
-    kind: 'usage',
-    says: 'Two places say different things of how a file is written: change one.',
-  },
+  'dialect-malformed': apiError.rows['dialect-malformed'],
+  'dialect-conflict': apiError.rows['dialect-conflict'],
   'dialect-ambiguous': {
     kind: 'malformed',
     says: 'A file can be read in two ways: say which with an option.',
   },
-  'not-exact': {
-    kind: 'malformed',
-    says: 'With --strict: something would be cut, or kept as text by a warning.',
-  },
+  'not-exact': apiError.rows['not-exact'],
   'json-line-malformed': { kind: 'malformed', says: 'A line is not one JSON object.' },
   'json-not-lines': {
     kind: 'unsupported',

@@ -3,6 +3,7 @@
 export { compareParquet } from './compare/compare-parquet.ts';
 export { compareText } from './compare/compare-text.ts';
 export { type Converted, type ConvertOptions, convertToParquet } from './convert.ts';
+export { saidOf } from './dialect/check-said.ts';
 export type { Said } from './dialect/dialect.ts';
 export { type InspectOptions, inspectInput, refuseInexact } from './inspect.ts';
 export type { InspectedColumn, Inspection } from './inspection.ts';

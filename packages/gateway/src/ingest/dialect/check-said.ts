@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an owner says of how a file is written, checked before a byte is read by it: what cannot be
 // meant is refused, and so is what says nothing of the file's format.
+import { dialectOption } from '@cloister/api';
 import type { IngestFormat } from '../detect.ts';
 import { ingestError } from '../errors.ts';
 import { compileDateFormat } from './date-format.ts';
-import type { Said } from './dialect.ts';
+import type { Dialect, Said } from './dialect.ts';
 import { isZone } from './zones.ts';
 
 /** Which options say something of a file of each format. */
@@ -26,9 +27,10 @@ const PARTS: Readonly<Record<IngestFormat, readonly (keyof Said)[]>> = {
 const FORMAT_NAMES = { csv: 'CSV', jsonl: 'JSON lines', parquet: 'Parquet' } as const;
 const THOUSANDS = /^[.,'_ \u00a0\u2019\u202f]$/;
 
-/** The option of the command line that says a part. */
-export function optionOf(part: keyof Said): string {
-  return `--${part.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+/** What a file was read by, as its owner would say it; a decimal mark that is unclear is not. */
+export function saidOf(dialect: Dialect, format: IngestFormat): Said {
+  const parts = PARTS[format].filter((part) => part !== 'decimal' || dialect.decimal !== null);
+  return Object.fromEntries(parts.map((part) => [part, dialect[part]]));
 }
 
 /**
@@ -64,5 +66,5 @@ export function checkSaid(said: Said, format: IngestFormat): void {
 }
 
 function malformed(part: keyof Said, what: string): Error {
-  return ingestError('dialect-malformed', `${optionOf(part)} ${what}`);
+  return ingestError('dialect-malformed', `${dialectOption(part)} ${what}`);
 }
