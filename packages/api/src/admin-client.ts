@@ -4,6 +4,7 @@ import { z } from 'zod';
 import * as admin from './admin.ts';
 import * as charter from './admin-charter.ts';
 import * as jobs from './admin-dataset-jobs.ts';
+import type * as life from './admin-datasets.ts';
 import * as keepers from './admin-keepers.ts';
 import type { Dialect } from './dialect.ts';
 import { fromErrorBody } from './errors.ts';
@@ -72,6 +73,11 @@ export class AdminClient {
     return this.#post('/datasets', request, jobs.datasetJob);
   }
 
+  /** Asks for the next version of a dataset of ours to be made of uploads; as `startDataset`. */
+  startReplacing(request: life.ReplaceRequest) {
+    return this.#post('/datasets/replace', request, jobs.datasetJob);
+  }
+
   /** Waits up to `waitMs` for the work's state to differ from `known`. */
   datasetJob(job: string, options: { known?: string; waitMs?: number } = {}) {
     const query = `?known=${options.known ?? ''}&wait=${options.waitMs ?? 0}`;
@@ -105,6 +111,11 @@ export class AdminClient {
   /** Starts the work and waits for its end. */
   async addDataset(request: admin.DatasetRequest) {
     return this.followDataset((await this.startDataset(request)).job);
+  }
+
+  /** The same of the next version of a dataset of ours. */
+  async replaceDataset(request: life.ReplaceRequest) {
+    return this.followDataset((await this.startReplacing(request)).job);
   }
 
   /** Ends a version of a dataset of ours, or the dataset, for good. */
@@ -144,9 +155,9 @@ export class AdminClient {
     return this.#post(`/tasks/${id}/decline`, { code }, admin.recorded);
   }
 
-  /** Asks the worker at that address to run an approved task. */
-  startRun(id: string, worker: string) {
-    return this.#post(`/tasks/${id}/run`, { worker }, runStatus);
+  /** Asks the worker at that address to run an approved task, over the newest of these tables. */
+  startRun(id: string, worker: string, newest: readonly string[] = []) {
+    return this.#post(`/tasks/${id}/run`, { worker, newest }, runStatus);
   }
 
   /** Waits up to `waitMs` for the run's state to differ from `known`. */

@@ -226,6 +226,9 @@ export const taskJson = z.object({
       table: z.string(),
       dataset: hex(16),
       version: count,
+      /** The dataset's newest version, and whether grants allow a run to read it instead. */
+      newest: count,
+      newestGranted: z.boolean(),
       owner: slug,
       columns: z.array(z.string()),
       approved: z.boolean(),
@@ -246,12 +249,18 @@ export const approveRequest = z.strictObject({
   until: count.optional(),
   /** Who approves, for people: only a salted commitment to it reaches the ledger. */
   person: z.string().min(1).max(200),
+  /** Tables of the task of which a run may read the newest version, if schema and policy stay. */
+  anyVersion: z.array(z.string().max(255)).max(100).default([]),
 });
 
 export const declineRequest = z.strictObject({ code: z.string().regex(/^[a-z][a-z0-9-]{0,63}$/) });
 
 /** POST /admin/v1/tasks/:task/run */
-export const startRunRequest = z.strictObject({ worker: z.string().url() });
+export const startRunRequest = z.strictObject({
+  worker: z.string().url(),
+  /** Tables of which it reads the newest version instead of the one that the task names. */
+  newest: z.array(z.string().max(255)).max(100).default([]),
+});
 
 /** GET /admin/v1/results/:run: the statements of which this member may open columns. */
 export const resultAnswer = z.array(z.object({ statement: count, columns: z.array(z.string()) }));

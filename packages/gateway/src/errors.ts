@@ -93,6 +93,14 @@ export const gatewayError = errorTable({
     kind: 'usage',
     says: 'The files of one dataset have different columns.',
   },
+  'dataset-schema-differs': {
+    kind: 'usage',
+    says: 'The files have other columns or types than the version that they replace.',
+  },
+  'dataset-replaced': {
+    kind: 'conflict',
+    says: 'Another version has come meanwhile; look at it, and ask again.',
+  },
   'dataset-interrupted': {
     kind: 'unavailable',
     says: 'The gateway stopped while the dataset was added; add it again.',

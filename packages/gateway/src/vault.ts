@@ -22,6 +22,10 @@ const stored = z.strictObject({
   keys: z.array(z.tuple([z.number().int().min(0), hex])),
   schema: z.strictObject({ salt: hex, value: hex }),
   policy: z.strictObject({ salt: hex, value: hex }),
+  /** Which attempt at this version; absent of the first version. */
+  attempt: hex.optional(),
+  /** The list of files that these keys are for; absent of the first version. */
+  manifest: hex.optional(),
 });
 
 /** What the vault keeps of one dataset version. */
@@ -32,6 +36,13 @@ export interface VaultEntry {
   readonly keys: ReadonlyMap<number, Uint8Array>;
   readonly schema: { salt: Uint8Array; value: Uint8Array };
   readonly policy: { salt: Uint8Array; value: Uint8Array };
+  /**
+   * Random bytes that tell apart what was begun for one later version. An attempt that seems to
+   * have failed may still land, so the next one never takes the place of its keys.
+   */
+  readonly attempt?: Uint8Array;
+  /** Digest of the list of files that the keys are for, once there is one. */
+  readonly manifest?: Uint8Array;
 }
 
 export interface Vault {
@@ -59,8 +70,11 @@ async function putVaultEntry(home: string, entry: VaultEntry): Promise<void> {
     keys: [...entry.keys].map(([id, key]) => [id, toHex(key)]),
     schema: opening(entry.schema),
     policy: opening(entry.policy),
+    ...(entry.attempt === undefined ? {} : { attempt: toHex(entry.attempt) }),
+    ...(entry.manifest === undefined ? {} : { manifest: toHex(entry.manifest) }),
   };
-  const path = join(folder, `${value.dataset}-${entry.version}.json`);
+  const which = value.attempt === undefined ? '' : `-${value.attempt}`;
+  const path = join(folder, `${value.dataset}-${entry.version}${which}.json`);
   await writeDurably(path, utf8(JSON.stringify(value)), 0o600);
 }
 
@@ -97,5 +111,7 @@ function parseEntry(name: string, text: string): VaultEntry {
     keys: new Map(data.keys.map(([id, key]) => [id, fromHex(key)])),
     schema: opening(data.schema),
     policy: opening(data.policy),
+    ...(data.attempt === undefined ? {} : { attempt: fromHex(data.attempt) }),
+    ...(data.manifest === undefined ? {} : { manifest: fromHex(data.manifest) }),
   };
 }

@@ -1,26 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // dataset: look at a file, encrypt it field by field under a policy, list what all members have.
-import { openAsBlob } from 'node:fs';
-import { stat } from 'node:fs/promises';
-import { basename } from 'node:path';
-import type { AdminClient, DatasetJob, Inspection } from '@cloister/api';
+import type { AdminClient, DatasetJob } from '@cloister/api';
 import type { Command } from 'commander';
 import { adminOf } from '../admin-client.ts';
-import { cliError } from '../errors.ts';
 import { readJson } from '../named-files.ts';
 import { print, progress, table } from '../output.ts';
+import { lifeCommands } from './dataset-life.ts';
 import {
-  type DialectOptions,
-  dialectLines,
-  keepDialect,
-  refuseInexact,
-  saidOf,
-  withDialect,
-} from './dialect.ts';
+  inspectionLines,
+  newsTo,
+  printAdded,
+  sendFiles,
+  stateLine,
+  upload,
+} from './dataset-work.ts';
+import { type DialectOptions, keepDialect, refuseInexact, withDialect } from './dialect.ts';
 import { micros, pairs, withExample, withHome } from './options.ts';
-
-/** Only sending that takes longer says how far it is. */
-const QUIET_MS = 2_000;
 
 export function datasetCommands(program: Command): void {
   const dataset = program.command('dataset').description('encrypted datasets and their policies');
@@ -78,28 +73,7 @@ export function datasetCommands(program: Command): void {
       print(command, done, [`${done.length} dataset versions sealed again`]);
     });
   withExample(reseal, 'cloister dataset reseal --home bank');
-  withdrawCommand(dataset);
-}
-
-function withdrawCommand(dataset: Command): void {
-  const withdraw = withHome(dataset.command('withdraw'))
-    .argument('<dataset>', 'owner/name or id; with @version only that version')
-    .description('end a dataset of ours for good: no task reads it any more, open runs are over')
-    .action(async (wanted: string, options, command: Command) => {
-      const admin = await adminOf(options.home);
-      const [, name = '', version] = /^(.*?)(?:@(\d{1,9}))?$/.exec(wanted) ?? [];
-      const known = (await admin.datasets()).filter((d) => !d.retired);
-      const found = known.find((d) => d.dataset === name || `${d.owner}/${d.name}` === name);
-      if (found === undefined) {
-        const message = `no dataset is called ${name}: see cloister dataset list`;
-        throw cliError('id-unknown', message);
-      }
-      const only = version === undefined ? {} : { version: Number(version) };
-      const done = await admin.withdrawDataset({ dataset: found.dataset, ...only });
-      const what = version === undefined ? 'and all its versions' : `version ${version}`;
-      print(command, done, [`${found.owner}/${found.name} ${what}: withdrawn for good`]);
-    });
-  withExample(withdraw, 'cloister dataset withdraw --home bank bank/accounts');
+  lifeCommands(dataset);
 }
 
 function listCommand(dataset: Command): void {
@@ -150,95 +124,13 @@ async function startAdding(
     gigabyte: options.priceGb,
     second: options.priceSecond,
   };
-  const uploads: string[] = [];
-  try {
-    for (const file of files) {
-      const { upload: id, ...seen } = await upload(admin, { file, options, say });
-      uploads.push(id);
-      for (const line of inspectionLines(seen)) say(line);
-    }
-    return await admin.startDataset({ uploads, name, policy, types, price, strict });
-  } catch (error) {
-    for (const id of uploads) await admin.discardUpload(id).catch(() => undefined);
-    throw error;
-  }
-}
-
-async function upload(
-  admin: AdminClient,
-  of: { file: string; options: DialectOptions; say: (line: string) => void },
-) {
-  const { file: path, options, say } = of;
-  const info = await stat(path).catch(() => undefined);
-  if (info === undefined || !info.isFile()) {
-    throw cliError('file-unreadable', `cannot read ${path}: no such file`);
-  }
-  const dialect = await saidOf(path, options);
-  const file = await openAsBlob(path);
-  const now = sometimes(say);
-  return admin.upload(basename(path), file, {
-    dialect,
-    onSent: (bytes) => now(() => `uploading, ${megabytes(bytes)} of ${megabytes(file.size)} MB`),
-    onInspected: (rows) => say(`inspecting, ${rows} rows so far`),
-  });
-}
-
-/** Says a line only when the last one, or the beginning, is a while ago. */
-function sometimes(say: (line: string) => void): (line: () => string) => void {
-  let last = performance.now();
-  return (line) => {
-    const now = performance.now();
-    if (now - last < QUIET_MS) return;
-    last = now;
-    say(line());
-  };
-}
-
-/** Says where work on a dataset is, each line once. */
-function newsTo(say: (line: string) => void): (job: DatasetJob) => void {
-  let last = '';
-  return (job) => {
-    const line = stateLine(job);
-    if (line !== last) say(line);
-    last = line;
-  };
-}
-
-function stateLine({ state, file, files, progress }: DatasetJob): string {
-  if (state === 'queued') return 'waiting its turn';
-  const which = files > 1 && file > 0 ? ` file ${file} of ${files}` : '';
-  if (progress === null) return `${state}${which}`;
-  const { done, of, unit } = progress;
-  return unit === 'bytes'
-    ? `${state}${which}, ${megabytes(done)} of ${megabytes(of)} MB`
-    : `${state}${which}, ${done} of ${of} ${unit}`;
+  return sendFiles(admin, { files, options, say }, (uploads) =>
+    admin.startDataset({ uploads, name, policy, types, price, strict }),
+  );
 }
 
 function jobLine(job: DatasetJob): string {
   const { name, error } = job;
   if (error === null) return `adding ${name} (${job.job}): ${stateLine(job)}`;
   return `could not add ${name} (${job.job}): ${error.message} [${error.code}]`;
-}
-
-function printAdded(command: Command, added: NonNullable<DatasetJob['added']>): void {
-  const { dataset: d, recorded } = added;
-  print(command, added, [
-    `${d.owner}/${d.name} version ${d.version}: ${d.rows} rows, ` +
-      `${d.bytes} encrypted bytes, on the ledger at ${recorded.seq}`,
-    ...table([['column', 'type', 'rule'], ...d.columns.map((c) => [c.name, c.type, c.rule])]),
-  ]);
-}
-
-function megabytes(bytes: number): number {
-  return Math.round(bytes / 1_000_000);
-}
-
-function inspectionLines(seen: Omit<Inspection, 'upload'>): string[] {
-  const rows = seen.columns.map((c) => [c.name, c.type, String(c.nulls)]);
-  return [
-    `${seen.format}, ${seen.rows} rows, ${seen.columns.length} columns`,
-    ...dialectLines(seen),
-    ...table([['column', 'type', 'nulls'], ...rows]),
-    ...seen.warnings.map((warning) => `warning: ${warning}`),
-  ];
 }

@@ -38,9 +38,11 @@ export function taskCommands(program: Command): void {
   const run = withHome(task.command('run'))
     .argument('<task>', 'task id, or its first digits')
     .requiredOption('--worker <url>', 'address of a worker')
+    .option('--newest <table>', 'read its newest version, if grants allow; repeat', collect, [])
     .description('have a worker run an approved task, and watch it')
     .action(async (id: string, options, command: Command) => {
-      const status = await runTask(await adminOf(options.home), id, options.worker, (line) =>
+      const of = { worker: options.worker, newest: options.newest };
+      const status = await runTask(await adminOf(options.home), id, of, (line) =>
         progress(command, line),
       );
       print(command, status, [
@@ -92,16 +94,24 @@ function decidingCommands(task: Command): void {
     .option('--runs <n>', 'how many runs', count, 1)
     .option('--days <n>', 'for how many days; by default 30, or what the policy allows', amount)
     .requiredOption('--person <name>', 'who approves; only a commitment reaches the ledger')
+    .option(
+      '--any-version <table>',
+      "a run may read its newest version, ours or another's, while schema and policy stay; repeat",
+      collect,
+      [],
+    )
     .action(async (id: string, options, command: Command) => {
       const admin = await adminOf(options.home);
       const { task: key } = await findTask(admin, id);
-      const { runs, days, person } = options;
+      const { runs, days, person, anyVersion } = options;
       // The ledger's clock, which judges the grant, is a little behind ours.
       const from = days === undefined ? undefined : (await admin.status()).ledger.clock;
       const until = from === undefined ? undefined : from + Math.round(days * DAY_MS);
-      const recorded = await admin.approve(key, { runs, from, until, person });
+      const recorded = await admin.approve(key, { runs, from, until, person, anyVersion });
       const end = until === undefined ? '' : ` until ${new Date(until).toISOString()}`;
-      print(command, recorded, [`approved ${runs} run(s)${end}, on the ledger at ${recorded.seq}`]);
+      const later = anyVersion.length === 0 ? '' : `, any version of ${anyVersion.join(', ')}`;
+      const line = `approved ${runs} run(s)${end}${later}, on the ledger at ${recorded.seq}`;
+      print(command, recorded, [line]);
     });
   withExample(approve, 'cloister task approve --home bureau 3f9a --runs 2 --person "data officer"');
   const decline = withHome(task.command('decline'))
@@ -121,17 +131,20 @@ function decidingCommands(task: Command): void {
 async function runTask(
   admin: AdminClient,
   id: string,
-  worker: string,
+  { worker, newest }: { worker: string; newest: readonly string[] },
   say: (line: string) => void,
 ): Promise<RunStatus> {
   const { task: key } = await findTask(admin, id);
   await patiently(MOMENT_SECONDS, async () => {
     const { inputs } = await admin.task(key);
-    return inputs.every((input) => input.approved && input.runsLeft > 0) ? true : undefined;
+    const ready = inputs.every(({ table, approved, newestGranted, runsLeft }) => {
+      return (newest.includes(table) ? newestGranted : approved) && runsLeft > 0;
+    });
+    return ready ? true : undefined;
   });
   let status = await patiently(
     WORKER_WAIT_SECONDS,
-    () => admin.startRun(key, worker),
+    () => admin.startRun(key, worker, newest),
     (error) => isCoded(error) && error.kind === 'unavailable',
   );
   if (status === undefined) throw new Error('unreachable: a run is started or refused');
@@ -210,7 +223,8 @@ function taskLines(task: TaskJson): string[] {
     ...task.inputs.map(
       (i) =>
         `reads ${i.table} of ${i.owner}: ${i.columns.join(', ')}; ` +
-        (i.approved ? `approved, ${i.runsLeft} run(s) left` : 'not approved'),
+        (i.approved ? `approved, ${i.runsLeft} run(s) left` : 'not approved') +
+        newestOf(i),
     ),
     ...task.outputs.map((o) => {
       const of = several ? ` of statement ${o.statement}` : '';
@@ -222,6 +236,13 @@ function taskLines(task: TaskJson): string[] {
       (r) => `run ${r.run}: ${r.state}${inBrackets(r.code)}${appraisedHere(r.appraised)}`,
     ),
   ];
+}
+
+/** Of an input whose dataset has been replaced: whether a run may read the newest version. */
+function newestOf({ version, newest, newestGranted }: TaskJson['inputs'][number]): string {
+  if (newest === version) return '';
+  const granted = newestGranted ? 'granted as well' : 'not granted';
+  return `; version ${version}, and the newest, ${newest}, is ${granted}`;
 }
 
 function inBrackets(code: string | undefined): string {

@@ -38,15 +38,19 @@ function beforeRuns(state: FoldState, task: Task): TaskState {
   return verdicts.some((verdict) => verdict?.code === 'join-expired') ? 'expired' : 'proposed';
 }
 
-/** Inputs of a task that are not granted now, each with the code that says why. */
+/**
+ * Inputs of a task that are not granted now, each with the code that says why; for a run over
+ * these versions where they are told.
+ */
 export function missingGrants(
   state: FoldState,
   taskKey: string,
+  versions?: readonly number[],
 ): { input: string; code: string }[] {
   const task = state.tasks.get(taskKey);
   if (task === undefined || state.charter === null) return [];
   return task.body.inputs.flatMap((input, at) => {
-    const verdict = judgeInput(state, task, at);
+    const verdict = judgeInput(state, task, at, versions);
     return verdict === undefined ? [] : [{ input: versionKey(input), code: verdict.code }];
   });
 }

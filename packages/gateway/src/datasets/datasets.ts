@@ -37,11 +37,15 @@ import { sealDataset } from './seal.ts';
 
 const VERSION_1 = 1;
 
-export interface NewDataset extends Choices {
-  /** Its id: 16 random bytes. */
-  readonly dataset: Uint8Array;
+/** Files that become a version of a dataset. */
+export interface FilesWanted extends Choices {
   /** Absolute paths of uploads of one schema. */
   readonly uploads: readonly string[];
+}
+
+export interface NewDataset extends FilesWanted {
+  /** Its id: 16 random bytes. */
+  readonly dataset: Uint8Array;
   readonly name: string;
   readonly policy: unknown;
   readonly price: Price;
@@ -54,20 +58,52 @@ export interface AddStep {
   readonly progress: DatasetJob['progress'];
 }
 
+/** Schema and policy of a version that is made: in clear, and as they are committed to. */
+export interface Meaning {
+  readonly schema: DatasetSchema;
+  readonly policy: Policy;
+  readonly openings: Pick<VaultEntry, 'schema' | 'policy'>;
+}
+
+/** A version to be made; what it means is known once its columns are. */
+export interface VersionWanted extends FilesWanted {
+  readonly dataset: Uint8Array;
+  readonly version: number;
+  readonly price: Price;
+  readonly meaning: (columns: readonly { name: string; type: string }[]) => Promise<Meaning>;
+}
+
 /**
  * Converts, encrypts, seals and publishes a new dataset; answers the entry on the ledger. What can
  * be refused before the long work is. What `report` throws ends the work there.
- * @throws CodedError those of `convertAll` and `verifiedGroupKey`, `policy-malformed`,
- * `dataset-name-taken`, `event-void`
+ * @throws CodedError those of `makeVersion`, `policy-malformed`, `dataset-name-taken`
  */
 export async function addDataset(
   gateway: Gateway,
   wanted: NewDataset,
   report: (step: AddStep) => void,
 ): Promise<EntryRecord> {
+  const { name } = wanted;
   await verifiedGroupKey(gateway);
-  await refuseTakenName(gateway, wanted.name);
+  await refuseTakenName(gateway, name);
   parsePolicyDocument(wanted.policy);
+  const meaning: VersionWanted['meaning'] = async (columns) => {
+    const schema = { name, columns: columns.map((column, i) => ({ id: i + 1, ...column })) };
+    const policy = await compile(gateway, wanted.policy, schema);
+    return { schema, policy, openings: commitTogether(gateway, schema, policy) };
+  };
+  return makeVersion(gateway, { ...wanted, version: VERSION_1, meaning }, report);
+}
+
+/**
+ * Makes a version of a dataset of files and publishes it; the keys are in the vault before.
+ * @throws CodedError those of `convertAll` and `verifiedGroupKey`, `event-void`
+ */
+export async function makeVersion(
+  gateway: Gateway,
+  wanted: VersionWanted,
+  report: (step: AddStep) => void,
+): Promise<EntryRecord> {
   const {
     files: converted,
     rows,
@@ -75,12 +111,8 @@ export async function addDataset(
   } = await convertAll(wanted.uploads, wanted, (file) =>
     report({ state: 'converting', file, progress: null }),
   );
-  const schema: DatasetSchema = {
-    name: wanted.name,
-    columns: columns.map(({ name, type }, i) => ({ id: i + 1, name, type })),
-  };
-  const policy = await compile(gateway, wanted.policy, schema);
-  const entry = newEntry(gateway, { dataset: wanted.dataset, schema, policy });
+  const { schema, policy, openings } = await wanted.meaning(columns);
+  const entry = newEntry(gateway, { ...wanted, schema, openings });
   await gateway.vault.put(entry);
   const listed: DatasetFile[] = [];
   for (const [file, source] of converted.entries()) {
@@ -92,24 +124,37 @@ export async function addDataset(
   // The keepers may have made another key meanwhile.
   const groupKey = await verifiedGroupKey(gateway);
   const files = filesSaid(listed, await gateway.blobs.put(encodeFileManifest(listed)));
+  if (entry.attempt !== undefined) await gateway.vault.put({ ...entry, manifest: files.manifest });
   const parts = { groupKey, rows, files, price, approvals: policy.approvals };
   return publishAccepted(gateway, 'dataset', await sealDataset(gateway, entry, parts));
 }
 
+/** Commitments to both, under fresh salts. */
+export function commitTogether(
+  gateway: Gateway,
+  schema: DatasetSchema,
+  policy: Policy,
+): Meaning['openings'] {
+  const ports = { crypto: gateway.crypto, random: gateway.random };
+  return {
+    schema: commitTo(encodeSchema(schema), ports).opening,
+    policy: commitTo(encodePolicy(policy), ports).opening,
+  };
+}
+
 function newEntry(
   gateway: Gateway,
-  of: { dataset: Uint8Array; schema: DatasetSchema; policy: Policy },
+  of: Pick<VersionWanted, 'dataset' | 'version'> & Pick<Meaning, 'schema' | 'openings'>,
 ): VaultEntry {
-  const { dataset, schema, policy } = of;
-  const ports = { crypto: gateway.crypto, random: gateway.random };
+  const { dataset, version, schema, openings } = of;
   const ids = [FOOTER, ...schema.columns.map((c) => c.id)];
   return {
     dataset,
-    version: VERSION_1,
+    version,
     name: schema.name,
     keys: new Map(ids.map((id) => [id, gateway.random.bytes(32)])),
-    schema: commitTo(encodeSchema(schema), ports).opening,
-    policy: commitTo(encodePolicy(policy), ports).opening,
+    ...openings,
+    ...(version === VERSION_1 ? {} : { attempt: gateway.random.bytes(8) }),
   };
 }
 
@@ -189,7 +234,8 @@ export async function readDataset(
   };
 }
 
-async function compile(
+/** The policy that a document is over these columns. @throws CodedError `policy-…` */
+export async function compile(
   gateway: Gateway,
   document: unknown,
   schema: DatasetSchema,

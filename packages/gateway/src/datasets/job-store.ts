@@ -11,8 +11,11 @@ import { z } from 'zod';
 import { homeFolder } from '../home.ts';
 
 const jobRecord = z.strictObject({
-  /** Also the id of the dataset. */
+  /** Also the id of the dataset, where that is new. */
   job: hex(16),
+  /** Of another version of a dataset: which. */
+  dataset: hex(16).optional(),
+  version: z.number().int().min(2).optional(),
   name: z.string(),
   uploads: z.array(hex(16)),
   /** SHA-256 of the whole request. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The work that makes datasets of uploads: one at a time, the others wait; whoever asked for it
-// follows it by its id, which is also the dataset's.
+// follows it by its id, which is also the id of a dataset that is new.
 //
 // Invariants:
 // - What was answered with an id is never forgotten silently: its record is durable before, and a
@@ -9,7 +9,7 @@
 // - Whether a dataset was added is what the ledger says, whatever else is remembered.
 // - An upload becomes one dataset at most: the same request again is the same work.
 // - Plain files are gone when the work on them ends, and at the start after it was interrupted.
-import type { DatasetJob, datasetRequest } from '@cloister/api';
+import type { DatasetJob, datasetRequest, replaceRequest } from '@cloister/api';
 import type { DatasetVersion } from '@cloister/contract';
 import { type CodedError, fromHex, isCoded, toErrorResponse, toHex, utf8 } from '@cloister/core';
 import type { z } from 'zod';
@@ -20,6 +20,7 @@ import { recordedAnswer } from '../ledger/recorded.ts';
 import { settledWithin } from '../settled-within.ts';
 import { type AddStep, addDataset, listDatasets } from './datasets.ts';
 import { type JobRecord, putJob, readJobs, removeJob } from './job-store.ts';
+import { replaceable, replaceDataset } from './replacing.ts';
 import type { Uploads } from './uploads.ts';
 
 const UNDER_WAY_MAX = 20;
@@ -30,7 +31,10 @@ const STOP_MS = 5_000;
 const CATCH_UP_MS = 5_000;
 
 /** What was asked for, after its schema. */
-type Request = z.output<typeof datasetRequest>;
+type New = z.output<typeof datasetRequest>;
+type Next = z.output<typeof replaceRequest>;
+/** The same, with the name of the dataset and, where it is not new, the version to be made. */
+type Request = New | (Next & { readonly name: string; readonly version: number });
 
 interface Job {
   record: JobRecord;
@@ -79,13 +83,21 @@ export class DatasetJobs {
    * @throws CodedError `upload-in-use`, `upload-not-found`, `dataset-name-taken`,
    * `gateway-overloaded`
    */
-  async start(request: Request): Promise<DatasetJob> {
-    const digest = toHex(this.#gateway.crypto.digest('sha256', utf8(JSON.stringify(request))));
+  async start(asked: New | Next): Promise<DatasetJob> {
+    const request = await this.#named(asked);
+    const digest = toHex(this.#gateway.crypto.digest('sha256', utf8(JSON.stringify(asked))));
     if (this.#sameAs(request, digest) === undefined) await this.#uploads.mustHave(request.uploads);
     // From here to the entry nothing is awaited, so that one of two requests finds the other.
     const job = this.#sameAs(request, digest) ?? this.#enter(request, digest);
     await job.saved;
     return this.#answer(job);
+  }
+
+  /** @throws CodedError `dataset-not-found` */
+  async #named(asked: New | Next): Promise<Request> {
+    if ('name' in asked) return asked;
+    const { schema, next } = await replaceable(this.#gateway, asked.dataset);
+    return { ...asked, name: schema.name, version: next };
   }
 
   /**
@@ -160,7 +172,10 @@ export class DatasetJobs {
     }
     const { home, random, clock } = this.#gateway;
     const id = toHex(random.bytes(16));
-    const job = jobOf({ job: id, name, uploads, request: digest, began: clock.now() });
+    const { dataset, version } = 'version' in request ? request : {};
+    const next = dataset === undefined ? {} : { dataset, version };
+    const about = { job: id, ...next, name, uploads, request: digest };
+    const job = jobOf({ ...about, began: clock.now() });
     this.#jobs.set(id, job);
     job.saved = putJob(home, job.record).catch((error: unknown) => {
       this.#jobs.delete(id);
@@ -181,8 +196,11 @@ export class DatasetJobs {
     let ended: JobRecord['ended'];
     try {
       const paths = await Promise.all(record.uploads.map((one) => this.#uploads.path(one)));
-      const wanted = { ...request, dataset: fromHex(record.job), uploads: paths };
-      const entry = await addDataset(this.#gateway, wanted, (step) => this.#hear(job, step));
+      const tell = (step: AddStep) => this.#hear(job, step);
+      const dataset = fromHex(record.job);
+      const entry = await ('version' in request
+        ? replaceDataset(this.#gateway, { ...request, uploads: paths }, tell)
+        : addDataset(this.#gateway, { ...request, dataset, uploads: paths }, tell));
       ended = { at: clock.now(), recorded: recordedAnswer(entry) };
     } catch (error) {
       // The record stays without an end: the next start says that it was interrupted.
@@ -234,21 +252,30 @@ export class DatasetJobs {
     const about = { job: id, name, began, files: uploads.length };
     if (ended === undefined) return { ...about, ...job.step, error: null, added: null };
     if (ended.error?.code === INTERRUPTED) await this.#catchUp();
-    const version = this.#onLedger(id);
+    const version = this.#onLedger(record);
     if (version === undefined) {
       return { ...about, ...job.step, error: ended.error ?? null, added: null };
     }
     const entry = this.#gateway.follower.record(version.seq);
     const recorded = ended.recorded ?? (entry && recordedAnswer(entry));
-    const dataset = (await listDatasets(this.#gateway)).find((one) => one.dataset === id);
+    const { body } = version;
+    const dataset = (await listDatasets(this.#gateway)).find(
+      (one) => one.dataset === toHex(body.dataset) && one.version === body.version,
+    );
     const added = dataset && recorded && { dataset, recorded };
     return { ...about, state: 'added', file: 0, progress: null, error: null, added: added ?? null };
   }
 
-  #onLedger(id: string): DatasetVersion | undefined {
+  /** The version that this work has made, and no other work of ours since. */
+  #onLedger({ job, dataset, version = 1, ended }: JobRecord): DatasetVersion | undefined {
     const { follower, card } = this.#gateway;
-    const found = follower.state.datasets.get(id);
-    return found?.owner === card.id ? found.versions.get(1) : undefined;
+    const found = follower.state.datasets.get(dataset ?? job);
+    const others = [...this.#jobs.values()].map(({ record }) => record);
+    const made = others.some(
+      (one) => one.dataset === dataset && one.version === version && one.ended?.recorded,
+    );
+    if (dataset !== undefined && made && ended?.recorded === undefined) return undefined;
+    return found?.owner === card.id ? found.versions.get(version) : undefined;
   }
 
   /** Once in this life: what work of an earlier one has put on the ledger may not be here yet. */

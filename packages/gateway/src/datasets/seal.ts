@@ -6,7 +6,7 @@
 
 import type { DatasetVersion, Said } from '@cloister/contract';
 import { activeEpochOf, isRetired, versionOf } from '@cloister/contract';
-import { toHex } from '@cloister/core';
+import { equal, toHex } from '@cloister/core';
 import { encodeLabel } from '@cloister/threshold';
 import { sealMasterKey } from '@cloister/threshold/node';
 import { type Gateway, publish, refuseVoid, stateInForce } from '../context.ts';
@@ -44,7 +44,16 @@ function isSealedElsewhere(gateway: Gateway, entry: VaultEntry): boolean {
   const active = activeEpochOf(state);
   const sealed = versionOf(state, entry);
   if (sealed === undefined || active === undefined || isRetired(state, entry)) return false;
+  if (!isKeyOf(entry, sealed.body)) return false;
   return toHex(sealed.body.groupKey) !== toHex(active.groupKey);
+}
+
+/** Whether these keys are those of the files that an event names, and no other attempt's. */
+export function isKeyOf(
+  { attempt, manifest }: VaultEntry,
+  { files }: Pick<Said<'dataset'>, 'files'>,
+): boolean {
+  return attempt === undefined || (manifest !== undefined && equal(manifest, files.manifest));
 }
 
 export type SealedParts = Pick<

@@ -119,8 +119,8 @@ function taskRoutes(
   });
 
   app.post('/admin/v1/tasks/:task/run', (request) => {
-    const { worker } = parseBody(startRunRequest, request);
-    return runs.start(gateway, taskOf(request).id, worker);
+    const { worker, newest } = parseBody(startRunRequest, request);
+    return runs.start(gateway, taskOf(request).id, { address: worker, newest });
   });
 
   app.get('/admin/v1/runs/:run', (request) => {

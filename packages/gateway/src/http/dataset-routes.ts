@@ -4,7 +4,7 @@
 //
 // Invariant: a plain file that was uploaded is gone when the work that uses it ends, whatever
 // became of it; one that no work uses is swept after a day.
-import { datasetRequest, parseDialect, withdrawRequest } from '@cloister/api';
+import { datasetRequest, parseDialect, replaceRequest, withdrawRequest } from '@cloister/api';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Gateway } from '../context.ts';
@@ -49,6 +49,10 @@ export function datasetRoutes(
   });
 
   app.post('/admin/v1/datasets', (request) => jobs.start(parseBody(datasetRequest, request)));
+
+  app.post('/admin/v1/datasets/replace', (request) =>
+    jobs.start(parseBody(replaceRequest, request)),
+  );
 
   app.get('/admin/v1/datasets/jobs', () => jobs.list());
 

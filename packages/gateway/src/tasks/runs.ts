@@ -6,6 +6,7 @@ import { HttpJson, type RunStatus, WorkerClient } from '@cloister/api';
 import {
   contractError,
   encodeTaskOpenings,
+  missingGrants,
   openingsInfo,
   rightsOfJoin,
   signRunTicket,
@@ -16,7 +17,7 @@ import { hpkeSeal } from '@cloister/threshold/node';
 import { type Gateway, stateInForce } from '../context.ts';
 import { gatewayError } from '../errors.ts';
 import { freshenClock } from '../ticking.ts';
-import { readTask } from './tasks.ts';
+import { placesOf, readTask } from './tasks.ts';
 
 const FOLLOW_MS = 5_000;
 /** A worker that has not joined by then is not waited for. */
@@ -27,15 +28,22 @@ export class RunBook {
   readonly #workers = new Map<string, string>();
 
   /**
-   * Asks the worker at `address` to run `task` once. Its ticket is for the operator that it says it
-   * belongs to: where that is another, its join is void. @throws CodedError the worker's refusal
+   * Asks the worker at `address` to run `task` once, over the `newest` versions of these tables and
+   * those that the task names of the others. Its ticket is for the operator that it says it
+   * belongs to: where that is another, its join is void.
+   * @throws CodedError the worker's refusal, `task-malformed`, `join-version-not-granted`
    */
-  async start(gateway: Gateway, task: Uint8Array, address: string): Promise<RunStatus> {
+  async start(
+    gateway: Gateway,
+    task: Uint8Array,
+    { address, newest = [] }: { address: string; newest?: readonly string[] },
+  ): Promise<RunStatus> {
     const found = stateInForce(gateway).tasks.get(toHex(task));
     if (found === undefined || found.proposer !== gateway.card.id) {
       const message = 'only the proposer of a task can have it run';
       throw gatewayError('task-not-yours', message);
     }
+    const versions = newest.length === 0 ? {} : await newestOf(gateway, toHex(task), newest);
     await freshenClock(gateway);
     const client = workerClient(gateway, address);
     const { operator } = await client.health();
@@ -43,7 +51,7 @@ export class RunBook {
     const until = Math.max(gateway.clock.now(), stateInForce(gateway).clock) + TICKET_MS;
     const ticket = await signRunTicket(gateway.keys.identity, gateway.card.id, {
       genesis: gateway.genesis,
-      ticket: { task, run, operator, until },
+      ticket: { task, run, operator, until, ...versions },
     });
     const id = await client.run({ task, run, ticket });
     this.#workers.set(id, address);
@@ -62,6 +70,27 @@ export class RunBook {
     }
     return workerClient(gateway, address).status(run, options);
   }
+}
+
+/** The versions of a run that reads the newest of these tables, once the grants allow it. */
+async function newestOf(
+  gateway: Gateway,
+  key: string,
+  tables: readonly string[],
+): Promise<{ versions: number[] }> {
+  const { task, contents } = await readTask(gateway, key);
+  const state = stateInForce(gateway);
+  const places = placesOf(contents, tables);
+  const versions = task.body.inputs.map(({ dataset, version }, at) => {
+    return places.includes(at) ? (state.datasets.get(toHex(dataset))?.newest ?? version) : version;
+  });
+  const code = 'join-version-not-granted';
+  const missing = missingGrants(state, key, versions).find((one) => one.code === code);
+  if (missing === undefined) return { versions };
+  const message =
+    `the grants on ${missing.input} are not for the newest version of ${tables.join(', ')}: its ` +
+    'schema and policy may be others, or an owner has not said so (task approve --any-version)';
+  throw voidError(code, message);
 }
 
 function workerClient(gateway: Gateway, base: string): WorkerClient {

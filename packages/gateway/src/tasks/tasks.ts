@@ -21,7 +21,7 @@ import {
   versionsAsked,
 } from '@cloister/contract';
 import { encodeUses } from '@cloister/contract/policy';
-import { type CodedError, isCoded, toHex, utf8 } from '@cloister/core';
+import { type CodedError, equal, isCoded, toHex, utf8 } from '@cloister/core';
 import {
   type Gateway,
   historyOf,
@@ -105,15 +105,25 @@ export async function proposeTask(
 
 type Committed = ReturnType<typeof commitTo>;
 
+/** What a person grants; `anyVersion` names tables of which later versions may be read. */
+interface Grant {
+  readonly runs: number;
+  readonly from?: number | undefined;
+  readonly until?: number | undefined;
+  readonly person: string;
+  readonly anyVersion?: readonly string[] | undefined;
+}
+
 /**
  * Grants a task's use of our datasets, within what their policies allow a grant. `person` never
  * reaches the ledger in clear, and the same name in another spelling is the same person.
- * @throws CodedError `grant-exceeds-policy`, `task-not-found`, `task-not-yours`, `event-void`
+ * @throws CodedError `grant-exceeds-policy`, `task-not-found`, `task-not-yours`, `task-malformed`,
+ * `event-void`
  */
 export async function approveTask(
   gateway: Gateway,
   task: Uint8Array,
-  grant: { runs: number; from?: number | undefined; until?: number | undefined; person: string },
+  grant: Grant,
 ): Promise<EntryRecord> {
   const inputs = ownInputs(gateway, task);
   const limits = await limitsOf(gateway, inputs);
@@ -134,10 +144,44 @@ export async function approveTask(
     inputs,
     statements: statementsOf(gateway, task),
     budget: 0,
+    ...(await standingOf(gateway, task, grant.anyVersion ?? [])),
     runs: grant.runs,
     from,
     until,
     person,
+  });
+}
+
+/** What an approval says of later versions of these tables. @throws CodedError `task-malformed` */
+async function standingOf(
+  gateway: Gateway,
+  task: Uint8Array,
+  tables: readonly string[],
+): Promise<Pick<Said<'approve'>, 'standing'>> {
+  if (tables.length === 0) return {};
+  const state = stateInForce(gateway);
+  const { task: known, contents } = await readTask(gateway, toHex(task));
+  const standing = new Map<string, NonNullable<Said<'approve'>['standing']>[number]>();
+  for (const at of placesOf(contents, tables)) {
+    const { dataset, version, columns } = known.body.inputs[at] as Input;
+    const found = state.datasets.get(toHex(dataset));
+    const named = found?.versions.get(version)?.body;
+    const newest = found?.versions.get(found.newest)?.body ?? named;
+    if (named === undefined || newest === undefined) throw taskNotFound(toHex(task));
+    const { schema } = named;
+    const { policy } = equal(newest.schema, schema) ? newest : named;
+    standing.set(toHex(dataset), { dataset, schema, policy, columns });
+  }
+  return { standing: [...standing.values()] };
+}
+
+/** The inputs that a task's code knows by these names. @throws CodedError `task-malformed` */
+export function placesOf({ parameters }: TaskContents, tables: readonly string[]): number[] {
+  return tables.map((table) => {
+    const at = parameters.tables.indexOf(table);
+    if (at >= 0) return at;
+    const message = `the task has no table ${table}: it has ${parameters.tables.join(', ')}`;
+    throw malformed(message);
   });
 }
 

@@ -9,6 +9,7 @@ import {
   emptyState,
   encodeState,
   environmentById,
+  type FoldState,
   foldEntry,
   grantsOf,
   type Input,
@@ -106,6 +107,7 @@ export async function taskView(gateway: Gateway, key: string): Promise<TaskJson>
         table: contents?.parameters.tables[i] ?? '',
         dataset: toHex(input.dataset),
         version: input.version,
+        ...newestOf(state, key, i),
         owner: ownerOf(state, input) ?? '',
         columns: input.columns.map((id) => names[id - 1]?.name ?? `#${id}`),
         approved: !missing.has(versionKey(input)),
@@ -156,6 +158,24 @@ function appraisedJson(verdict: RunVerdict): NonNullable<TaskJson['runs'][number
 function runsLeft(task: Task, input: Input): number {
   const grants = grantsOf(task, input);
   return grants.length === 0 ? 0 : Math.min(...grants.map((g) => Math.max(g.runs - g.used, 0)));
+}
+
+/** The newest version of an input, and whether the grants are for it. */
+function newestOf(
+  state: FoldState,
+  key: string,
+  at: number,
+): { newest: number; newestGranted: boolean } {
+  const inputs = state.tasks.get(key)?.body.inputs ?? [];
+  const { dataset = new Uint8Array(), version = 0 } = inputs[at] ?? {};
+  const newest = state.datasets.get(toHex(dataset))?.newest ?? version;
+  const versions = inputs.map((input, i) => (i === at ? newest : input.version));
+  const missing = missingGrants(state, key, versions);
+  const own = versionKey({ dataset, version });
+  const newestGranted = !missing.some(
+    ({ input, code }) => input === own || code === 'join-version-not-granted',
+  );
+  return { newest, newestGranted };
 }
 
 /** A task's contents, or why they cannot be shown. */

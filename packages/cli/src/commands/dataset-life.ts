@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// dataset, later in its life: the next version of it, and the end.
+import type { Command } from 'commander';
+import { adminOf } from '../admin-client.ts';
+import { findDataset } from '../dataset-lookup.ts';
+import { readJson } from '../named-files.ts';
+import { print, progress } from '../output.ts';
+import { newsTo, printAdded, sendFiles } from './dataset-work.ts';
+import { withDialect } from './dialect.ts';
+import { pairs, withExample, withHome } from './options.ts';
+
+/** Adds replace and withdraw to `dataset`. */
+export function lifeCommands(dataset: Command): void {
+  replaceCommand(dataset);
+  withdrawCommand(dataset);
+}
+
+function replaceCommand(dataset: Command): void {
+  const replace = withDialect(withHome(dataset.command('replace')))
+    .argument('<dataset>', 'owner/name or id of a dataset of ours')
+    .argument('<file...>', 'CSV, JSON lines or Parquet; several of one schema are one version')
+    .description(
+      'publish the next version of a dataset of ours; types, policy and price stay unless told',
+    )
+    .option('--policy <file>', 'another field policy (JSON); grants for any version end by it')
+    .option('--type <column=type>', 'a type instead of the one it had; repeat', pairs, {})
+    .option('--new-schema', 'take the columns and types of the files, whatever they were')
+    .option('--withdraw-before', 'withdraw the version before, once the new one is there')
+    .action(async (name: string, files: string[], options, command: Command) => {
+      const say = (line: string) => progress(command, line);
+      const admin = await adminOf(options.home);
+      const { found } = await findDataset(admin, name);
+      const policy = options.policy === undefined ? {} : { policy: await readJson(options.policy) };
+      const { type: types, newSchema = false, strict = false } = options;
+      const more = { ...policy, types, newSchema, strict };
+      const { job } = await sendFiles(admin, { files, options, say }, (uploads) =>
+        admin.startReplacing({ dataset: found.dataset, uploads, ...more }),
+      );
+      say(`the gateway works on it as ${job}; \`cloister dataset follow\` comes back to it`);
+      const added = await admin.followDataset(job, newsTo(say));
+      if (options.withdrawBefore === true) {
+        const version = added.dataset.version - 1;
+        await admin.withdrawDataset({ dataset: found.dataset, version });
+        say(`version ${version} is withdrawn for good`);
+      }
+      printAdded(command, added);
+    });
+  withExample(replace, 'cloister dataset replace --home bank bank/accounts accounts-june.csv');
+}
+
+function withdrawCommand(dataset: Command): void {
+  const withdraw = withHome(dataset.command('withdraw'))
+    .argument('<dataset>', 'owner/name or id; with @version only that version')
+    .description('end a dataset of ours for good: no task reads it any more, open runs are over')
+    .action(async (wanted: string, options, command: Command) => {
+      const admin = await adminOf(options.home);
+      const { found, version } = await findDataset(admin, wanted);
+      const only = version === undefined ? {} : { version };
+      const done = await admin.withdrawDataset({ dataset: found.dataset, ...only });
+      const what = version === undefined ? 'and all its versions' : `version ${version}`;
+      print(command, done, [`${found.owner}/${found.name} ${what}: withdrawn for good`]);
+    });
+  withExample(withdraw, 'cloister dataset withdraw --home bank bank/accounts');
+}

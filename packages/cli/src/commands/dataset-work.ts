@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files on their way into a dataset: sent, inspected, followed, and what came of it.
+import { openAsBlob } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { basename } from 'node:path';
+import type { AdminClient, DatasetJob, Inspection } from '@cloister/api';
+import type { Command } from 'commander';
+import { cliError } from '../errors.ts';
+import { print, table } from '../output.ts';
+import { type DialectOptions, dialectLines, saidOf } from './dialect.ts';
+
+/** Only sending that takes longer says how far it is. */
+const QUIET_MS = 2_000;
+
+/** Sends files, says what they hold, and begins work on them; what was sent is gone if it fails. */
+export async function sendFiles(
+  admin: AdminClient,
+  of: { files: readonly string[]; options: DialectOptions; say: (line: string) => void },
+  begin: (uploads: string[]) => Promise<DatasetJob>,
+): Promise<DatasetJob> {
+  const { files, options, say } = of;
+  const uploads: string[] = [];
+  try {
+    for (const file of files) {
+      const { upload: id, ...seen } = await upload(admin, { file, options, say });
+      uploads.push(id);
+      for (const line of inspectionLines(seen)) say(line);
+    }
+    return await begin(uploads);
+  } catch (error) {
+    for (const id of uploads) await admin.discardUpload(id).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** @throws CodedError `file-unreadable`, and why the gateway refuses it */
+export async function upload(
+  admin: AdminClient,
+  of: { file: string; options: DialectOptions; say: (line: string) => void },
+) {
+  const { file: path, options, say } = of;
+  const info = await stat(path).catch(() => undefined);
+  if (info === undefined || !info.isFile()) {
+    throw cliError('file-unreadable', `cannot read ${path}: no such file`);
+  }
+  const dialect = await saidOf(path, options);
+  const file = await openAsBlob(path);
+  const now = sometimes(say);
+  return admin.upload(basename(path), file, {
+    dialect,
+    onSent: (bytes) => now(() => `uploading, ${megabytes(bytes)} of ${megabytes(file.size)} MB`),
+    onInspected: (rows) => say(`inspecting, ${rows} rows so far`),
+  });
+}
+
+/** Says a line only when the last one, or the beginning, is a while ago. */
+function sometimes(say: (line: string) => void): (line: () => string) => void {
+  let last = performance.now();
+  return (line) => {
+    const now = performance.now();
+    if (now - last < QUIET_MS) return;
+    last = now;
+    say(line());
+  };
+}
+
+/** Says where work on a dataset is, each line once. */
+export function newsTo(say: (line: string) => void): (job: DatasetJob) => void {
+  let last = '';
+  return (job) => {
+    const line = stateLine(job);
+    if (line !== last) say(line);
+    last = line;
+  };
+}
+
+export function stateLine({ state, file, files, progress }: DatasetJob): string {
+  if (state === 'queued') return 'waiting its turn';
+  const which = files > 1 && file > 0 ? ` file ${file} of ${files}` : '';
+  if (progress === null) return `${state}${which}`;
+  const { done, of, unit } = progress;
+  return unit === 'bytes'
+    ? `${state}${which}, ${megabytes(done)} of ${megabytes(of)} MB`
+    : `${state}${which}, ${done} of ${of} ${unit}`;
+}
+
+export function printAdded(command: Command, added: NonNullable<DatasetJob['added']>): void {
+  const { dataset: d, recorded } = added;
+  print(command, added, [
+    `${d.owner}/${d.name} version ${d.version}: ${d.rows} rows, ` +
+      `${d.bytes} encrypted bytes, on the ledger at ${recorded.seq}`,
+    ...table([['column', 'type', 'rule'], ...d.columns.map((c) => [c.name, c.type, c.rule])]),
+  ]);
+}
+
+function megabytes(bytes: number): number {
+  return Math.round(bytes / 1_000_000);
+}
+
+export function inspectionLines(seen: Omit<Inspection, 'upload'>): string[] {
+  const rows = seen.columns.map((c) => [c.name, c.type, String(c.nulls)]);
+  return [
+    `${seen.format}, ${seen.rows} rows, ${seen.columns.length} columns`,
+    ...dialectLines(seen),
+    ...table([['column', 'type', 'nulls'], ...rows]),
+    ...seen.warnings.map((warning) => `warning: ${warning}`),
+  ];
+}
