@@ -15,6 +15,15 @@ export const cliError = errorTable({
   'file-exists': { kind: 'conflict', says: 'A file exists already; --force replaces it.' },
   'key-file-exposed': { kind: 'usage', says: 'A file with keys is open to others: chmod 600 it.' },
   'key-file-malformed': { kind: 'malformed', says: 'A file of keys has not its form.' },
+  'kms-unreachable': {
+    kind: 'unavailable',
+    says: 'The key service that --kms names cannot be started, ended, or is silent.',
+  },
+  'kms-answer-malformed': {
+    kind: 'malformed',
+    says: 'The key service that --kms names answers in another form.',
+  },
+  'kms-refused': { kind: 'policy', says: 'The key service refuses what was asked of it.' },
   'charter-file-malformed': { kind: 'malformed', says: 'A file is no charter.' },
   'hardware-missing': {
     kind: 'malformed',

@@ -11,7 +11,7 @@ import type { AesKeyParts, EncryptionAlgorithm, FileAad } from './modules.ts';
 export interface ChunkSeal {
   readonly key: AesKeyParts;
   readonly algorithm: EncryptionAlgorithm;
-  /** The AAD of a data page of this chunk; its type and page ordinal are to be set. */
+  /** The AAD of a data page of this chunk; its type and page ordinal are to be set, if any. */
   readonly aad: Uint8Array;
 }
 
@@ -94,6 +94,7 @@ export class PageAads {
   /** @param page the ordinal of a data page; undefined for a dictionary page */
   of(type: number, page: number | undefined): Uint8Array {
     const { bytes } = this;
+    if (bytes.length === 0) return bytes;
     const end = bytes.length;
     bytes[end - TYPE_FROM_END] = type;
     if (page === undefined) return bytes.subarray(0, end - ORDINAL_BYTES);

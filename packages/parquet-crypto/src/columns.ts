@@ -38,13 +38,13 @@ export class DataKeys {
     this.provider = provider;
   }
 
-  /** The key, where it has been fetched. */
-  held(keyMetadata: Uint8Array): AesKey | undefined {
-    return this.known.get(nameOf(keyMetadata));
+  /** The key of the column at `path`, where it has been fetched. */
+  held(keyMetadata: Uint8Array, path: string): AesKey | undefined {
+    return this.known.get(nameOf(keyMetadata, path));
   }
 
   async column(keyMetadata: Uint8Array, path: string): Promise<AesKey> {
-    const name = nameOf(keyMetadata);
+    const name = nameOf(keyMetadata, path);
     const key = this.known.get(name) ?? (await this.fetch(keyMetadata, path));
     this.known.set(name, key);
     return key;
@@ -55,12 +55,13 @@ export class DataKeys {
       throw parquetError('key-missing', `column ${path} is encrypted, and no keys were given`);
     }
     const use = `column ${path}`;
-    return new AesKey(await this.provider.dataKey(keyMetadata, use), `the key of ${use}`);
+    return new AesKey(await this.provider.dataKey(keyMetadata, use, path), `the key of ${use}`);
   }
 }
 
-function nameOf(keyMetadata: Uint8Array): string {
-  return Buffer.from(keyMetadata).toString('latin1');
+/** Several columns may have the same metadata, or none, and keys of their own. */
+function nameOf(keyMetadata: Uint8Array, path: string): string {
+  return JSON.stringify([Buffer.from(keyMetadata).toString('latin1'), path]);
 }
 
 /** The chunks of a row group, one a leaf. @throws CodedError `parquet-malformed` */
@@ -80,9 +81,17 @@ export function chunksOf(file: OpenFile, rowGroup: number): ThriftStruct[] {
 }
 
 /** What protects a chunk. @throws CodedError `parquet-malformed` */
-export function protectionOf(chunk: ThriftStruct, leaf: LeafColumn): ColumnProtection {
+export function protectionOf(
+  file: Pick<OpenFile, 'mode' | 'crypto'>,
+  chunk: ThriftStruct,
+  leaf: LeafColumn,
+): ColumnProtection {
   const crypto = chunk.struct(CHUNK.cryptoMetadata, 'ColumnCryptoMetaData');
-  if (crypto === undefined) return { kind: 'clear' };
+  if (crypto === undefined) {
+    // DuckDB puts all under the footer's key and says so nowhere.
+    const unbound = file.crypto !== undefined && file.crypto.aadFileUnique === undefined;
+    return { kind: unbound && file.mode === 'encrypted-footer' ? 'footer-key' : 'clear' };
+  }
   if (crypto.has(COLUMN_CRYPTO.footerKey)) return { kind: 'footer-key' };
   const withKey = crypto.struct(COLUMN_CRYPTO.columnKey, 'EncryptionWithColumnKey');
   if (withKey === undefined) {
@@ -110,7 +119,7 @@ export async function openColumn(
 ): Promise<OpenColumn> {
   const { chunk, leaf } = place;
   if (chunk.has(CHUNK.filePath)) throw unsupported(`column ${leaf.path} is in another file`);
-  const protection = protectionOf(chunk, leaf);
+  const protection = protectionOf(file, chunk, leaf);
   if (protection.kind === 'column-key') await keys.column(protection.keyMetadata, leaf.path);
   return openUnder(file, keys, protection, place);
 }
@@ -124,7 +133,7 @@ function openUnder(
 ): OpenColumn {
   const { chunk, leaf, rowGroup } = place;
   let key: AesKey | undefined;
-  if (protection.kind === 'column-key') key = keys.held(protection.keyMetadata);
+  if (protection.kind === 'column-key') key = keys.held(protection.keyMetadata, leaf.path);
   if (protection.kind === 'footer-key') key = file.unlocked?.footerKey;
   if (protection.kind !== 'clear' && (key === undefined || file.unlocked === undefined)) {
     throw parquetError(
@@ -229,7 +238,7 @@ export class OpenColumns {
   /** The i-th chunk. */
   at(i: number): OpenColumn {
     const place = this.place(i);
-    return openUnder(this.file, this.keys, protectionOf(place.chunk, place.leaf), place);
+    return openUnder(this.file, this.keys, protectionOf(this.file, place.chunk, place.leaf), place);
   }
 
   /** Where the i-th chunk is, and what the footer says of it. */

@@ -49,6 +49,8 @@ export interface DecryptOptions {
   readonly allowClearColumns?: boolean;
   /** Accept V2 pages whose levels are in clear, as parquet-java writes them; false where absent. */
   readonly allowClearLevels?: boolean;
+  /** Accept files whose modules are tied to no place, as DuckDB's; false where absent. */
+  readonly allowUnboundModules?: boolean;
   /** Threads to do the work; the calling thread alone where absent. */
   readonly pool?: CryptoPool | undefined;
   /** Called after each column chunk. */
@@ -62,7 +64,10 @@ export interface DecryptReport {
   readonly rowGroups: number;
   readonly columns: readonly LeafColumn[];
   readonly algorithm: EncryptionAlgorithm;
-  /** False where a page body carries no tag: AES_GCM_CTR_V1, columns or levels in clear. */
+  /**
+   * False where a page body carries no tag (AES_GCM_CTR_V1, columns or levels in clear), or where
+   * tags tell no place.
+   */
   readonly authenticated: boolean;
   readonly bytesRead: number;
   readonly bytesWritten: number;
@@ -98,7 +103,7 @@ export async function decryptProjection(options: DecryptOptions): Promise<Decryp
     rowGroups: groups.length,
     columns: leaves,
     algorithm: crypto.algorithm,
-    authenticated: written.authenticated,
+    authenticated: written.authenticated && crypto.aadFileUnique !== undefined,
     bytesRead: file.source.bytesRead,
     bytesWritten: out.position,
   };

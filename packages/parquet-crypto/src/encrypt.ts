@@ -5,8 +5,8 @@
 // windows, whatever the size of the file.
 //
 // Invariants: complete columns (a column without a key is refused, never left in clear); a fresh
-// data key for each column and for the footer; nothing of the source is decoded beyond its
-// metadata and page headers.
+// data key for each column and for the footer, unless the caller gives data keys; nothing of the
+// source is decoded beyond its metadata and page headers.
 import { randomBytes } from 'node:crypto';
 import { isCoded } from '@cloister/core';
 import { BatchedSink } from './batched-sink.ts';
@@ -28,7 +28,7 @@ import {
   ORDINAL_MAX,
   type ParquetLimits,
 } from './format.ts';
-import { type FileKeys, type MasterKey, wrapDataKeys } from './key-wrapping.ts';
+import { type FileKey, type FileKeys, wrapDataKeys } from './key-wrapping.ts';
 import { type AesKey, type EncryptionAlgorithm, FileAad, sealGcm } from './modules.ts';
 import { moveChunks, moveSideModules, type PlacedChunk } from './move-chunks.ts';
 import type { MovedChunks } from './moved-chunks.ts';
@@ -43,12 +43,13 @@ export interface EncryptOptions {
   /** A plain Parquet file. */
   readonly source: RandomAccess;
   readonly sink: ByteSink;
-  readonly footerKey: MasterKey;
+  /** A master key held here, one that a key service keeps, or a data key itself. */
+  readonly footerKey: FileKey;
   /**
-   * The master key of each column by its dotted path, or by the path of a group for all under it;
+   * The key of each column by its dotted path, or by the path of a group for all under it;
    * the longest path wins. Every column needs one. `'footer-key'` puts all under the footer's.
    */
-  readonly columnKeys: ReadonlyMap<string, MasterKey> | 'footer-key';
+  readonly columnKeys: ReadonlyMap<string, FileKey> | 'footer-key';
   /** Ties the file to its place in a dataset; a reader compares it. Empty where absent. */
   readonly aadPrefix?: Uint8Array;
   /** Keep the prefix in the file, or make every reader supply it. True where absent. */
@@ -100,7 +101,7 @@ export async function encryptParquet(options: EncryptOptions): Promise<EncryptRe
   if (file.schema.leaves.length > ORDINAL_MAX) {
     throw overLimit('the number of columns', file.schema.leaves.length, ORDINAL_MAX);
   }
-  const keys = wrapDataKeys(options.footerKey, keysOfLeaves(file, options.columnKeys), {
+  const keys = await wrapDataKeys(options.footerKey, keysOfLeaves(file, options.columnKeys), {
     keyBits: options.keyBits ?? 256,
     wrapping: options.wrapping ?? 'double',
     keyMaterial: options.keyMaterial ?? 'internal',
@@ -166,14 +167,11 @@ async function sealFile(job: Job): Promise<MovedChunks> {
   return chunks;
 }
 
-/** The master key of each leaf; undefined where the footer's serves. */
-function keysOfLeaves(
-  file: OpenFile,
-  keys: EncryptOptions['columnKeys'],
-): (MasterKey | undefined)[] {
+/** The key of each leaf; undefined where the footer's serves. */
+function keysOfLeaves(file: OpenFile, keys: EncryptOptions['columnKeys']): (FileKey | undefined)[] {
   if (keys === 'footer-key') return file.schema.leaves.map(() => undefined);
   const index = new LeafIndex(file.schema);
-  const found = new Map<LeafColumn, MasterKey>();
+  const found = new Map<LeafColumn, FileKey>();
   const byLength = [...keys].sort(([a], [b]) => a.length - b.length);
   for (const [name, key] of byLength) {
     for (const leaf of index.leavesOf(name)) found.set(leaf, key);

@@ -36,6 +36,10 @@ export const parquetError = errorTable({
     kind: 'verification',
     says: 'A V2 page has its levels in clear, as parquet-java writes them.',
   },
+  'modules-unbound': {
+    kind: 'verification',
+    says: 'Nothing ties the modules of a file to their places, as in files of DuckDB.',
+  },
   'bytes-unaccounted': {
     kind: 'verification',
     says: 'Bytes in the file belong to no authenticated module.',

@@ -43,7 +43,8 @@ export type FileMode = 'clear' | 'plaintext-footer' | 'encrypted-footer';
 /** The encryption parameters of a file. */
 export interface FileCrypto {
   readonly algorithm: EncryptionAlgorithm;
-  readonly aadFileUnique: Uint8Array;
+  /** Absent where modules are tied to nothing. */
+  readonly aadFileUnique: Uint8Array | undefined;
   /** The prefix stored in the file. */
   readonly aadPrefixStored: Uint8Array | undefined;
   /** The prefix is not in the file: a reader has to supply it. */
@@ -74,6 +75,7 @@ export interface OpenOptions {
   readonly aadPrefix?: Uint8Array | undefined;
   readonly limits?: Partial<ParquetLimits> | undefined;
   readonly allowClearLevels?: boolean | undefined;
+  readonly allowUnboundModules?: boolean | undefined;
 }
 
 const TAIL_READ = 64 * 1024;
@@ -116,7 +118,7 @@ async function openEncrypted(
   if (options.keys === undefined) {
     throw footerKeyMissing(crypto);
   }
-  const aad = new FileAad(prefixOf(crypto, options.aadPrefix), crypto.aadFileUnique);
+  const aad = aadOf(crypto, options);
   const dataKey = await options.keys.dataKey(crypto.footerKeyMetadata, 'the footer');
   const footerKey = new AesKey(dataKey, 'the footer key');
   const module = footer.subarray(end);
@@ -157,7 +159,7 @@ async function openSigned(
   if (options.keys === undefined) {
     return finish(base, 'plaintext-footer', crypto, undefined, metadata);
   }
-  const aad = new FileAad(prefixOf(crypto, options.aadPrefix), crypto.aadFileUnique);
+  const aad = aadOf(crypto, options);
   const dataKey = await options.keys.dataKey(crypto.footerKeyMetadata, 'the footer signature');
   const footerKey = new AesKey(dataKey, 'the footer key');
   const nonce = footer.subarray(end, end + NONCE_BYTES);
@@ -234,11 +236,24 @@ function parseCrypto(
   const parameters = algorithm.struct(arm.id, 'algorithm parameters');
   return {
     algorithm: arm.id === ALGORITHM.gcm ? 'AES_GCM_V1' : 'AES_GCM_CTR_V1',
-    aadFileUnique: parameters?.binary(ALGORITHM_PARAMETERS.aadFileUnique) ?? new Uint8Array(0),
+    aadFileUnique: parameters?.binary(ALGORITHM_PARAMETERS.aadFileUnique),
     aadPrefixStored: parameters?.binary(ALGORITHM_PARAMETERS.aadPrefix),
     aadPrefixNeeded: parameters?.bool(ALGORITHM_PARAMETERS.supplyAadPrefix) === true,
     footerKeyMetadata: keyMetadata ?? new Uint8Array(0),
   };
+}
+
+/** @throws CodedError `modules-unbound`, `aad-prefix-absent`, `aad-prefix-mismatch` */
+function aadOf(crypto: FileCrypto, options: OpenOptions): FileAad {
+  const prefix = prefixOf(crypto, options.aadPrefix);
+  if (crypto.aadFileUnique === undefined && options.allowUnboundModules !== true) {
+    const message =
+      'nothing ties the modules of this file to their places, as DuckDB writes it: whoever ' +
+      'stores it may have moved pages between columns, or from other files under the same key; ' +
+      'allow it where that cannot be';
+    throw parquetError('modules-unbound', message);
+  }
+  return new FileAad(prefix, crypto.aadFileUnique);
 }
 
 function prefixOf(crypto: FileCrypto, expected: Uint8Array | undefined): Uint8Array {

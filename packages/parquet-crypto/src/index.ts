@@ -14,8 +14,10 @@ export {
   type KeyNote,
   readSchema,
 } from './inspect.ts';
-export type { MasterKey } from './key-wrapping.ts';
+export type { DataKey, FileKey, KmsKey, MasterKey } from './key-wrapping.ts';
 export {
+  type DirectKeys,
+  directKeys,
   type KeyProvider,
   type Kms,
   kmsKeys,

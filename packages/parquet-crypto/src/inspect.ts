@@ -44,7 +44,7 @@ export interface InspectedColumn extends LeafColumn {
 /** What `inspectParquet` answers. */
 export interface Inspection {
   readonly mode: FileMode;
-  /** False where the footer is in clear and its signature was not checked, or there is none. */
+  /** False where no footer key was there to check it, or where its tag tells no place. */
   readonly authenticated: boolean;
   readonly algorithm?: EncryptionAlgorithm;
   readonly footerKey?: KeyNote;
@@ -62,6 +62,8 @@ export interface Inspection {
 export interface InspectOptions {
   readonly keys?: KeyProvider;
   readonly aadPrefix?: Uint8Array;
+  /** As of `decryptProjection`. */
+  readonly allowUnboundModules?: boolean;
   readonly limits?: Partial<ParquetLimits>;
 }
 
@@ -75,7 +77,7 @@ export async function inspectParquet(
   const createdBy = file.metadata.text(FILE.createdBy);
   return {
     mode: file.mode,
-    authenticated: file.unlocked !== undefined,
+    authenticated: file.unlocked !== undefined && crypto?.aadFileUnique !== undefined,
     ...(crypto === undefined
       ? {}
       : {
@@ -124,7 +126,7 @@ async function inspectColumns(
       const chunk = chunks[leaf.ordinal];
       const sum = sums[leaf.ordinal];
       if (chunk === undefined || sum === undefined || sum.hidden) continue;
-      sum.key = noteOfProtection(protectionOf(chunk, leaf));
+      sum.key = noteOfProtection(protectionOf(file, chunk, leaf));
       const column = await openColumn(file, keys, { rowGroup, chunk, leaf }).catch((error) => {
         if (isCoded(error, 'key-missing')) return undefined;
         throw error;

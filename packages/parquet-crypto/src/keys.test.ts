@@ -26,7 +26,7 @@ describe('wrapping', () => {
     [{ ...DEFAULTS, keyBits: 192 } as const, 24],
     [{ ...DEFAULTS, keyBits: 128, wrapping: 'single' } as const, 16],
   ])('%o is found again through master keys', async (options, length) => {
-    const keys = wrapDataKeys(A, [B, undefined, A], options);
+    const keys = await wrapDataKeys(A, [B, undefined, A], options);
     expect(keys.columns[1]).toBeUndefined();
     expect(keys.external.size).toBe(0);
     const provider = masterKeys(HELD);
@@ -38,7 +38,7 @@ describe('wrapping', () => {
   });
 
   test('external material goes by reference, and is needed', async () => {
-    const keys = wrapDataKeys(A, [B], { ...DEFAULTS, keyMaterial: 'external' });
+    const keys = await wrapDataKeys(A, [B], { ...DEFAULTS, keyMaterial: 'external' });
     expect([...keys.external.keys()]).toEqual(['footerKey', 'columnKey0']);
     const metadata = keys.columns[0]?.metadata ?? new Uint8Array();
     expect(parseKeyMetadata(metadata)).toEqual({ storage: 'external', reference: 'columnKey0' });
@@ -53,7 +53,7 @@ describe('wrapping', () => {
   });
 
   test('a file has one KEK for each master key, and asks the KMS once for it', async () => {
-    const keys = wrapDataKeys(A, [A, A, B], DEFAULTS);
+    const keys = await wrapDataKeys(A, [A, A, B], DEFAULTS);
     const asked: string[] = [];
     const inner = localKms(HELD);
     const kms: Kms = {
@@ -71,7 +71,7 @@ describe('wrapping', () => {
   });
 
   test('a KMS that fails once is asked again', async () => {
-    const { footer } = wrapDataKeys(A, [], DEFAULTS);
+    const { footer } = await wrapDataKeys(A, [], DEFAULTS);
     let failures = 1;
     const inner = localKms(HELD);
     const kms: Kms = {

@@ -14,14 +14,18 @@ import {
 } from './key-material.ts';
 import { AesKey } from './modules.ts';
 
+/** Bytes of a name in key metadata. */
+const NAME_MAX = 1_000;
+
 /** Answers data keys by key metadata. */
 export interface KeyProvider {
   /**
    * The data key that `keyMetadata` (empty where the file has none) stands for.
    * @param use what it is for, in words: `the footer`, `column a.b`
+   * @param column the dotted path of the column; absent for the footer
    * @throws CodedError `key-missing`, `tag-invalid`, `key-material-malformed`
    */
-  dataKey(keyMetadata: Uint8Array, use: string): Promise<Uint8Array>;
+  dataKey(keyMetadata: Uint8Array, use: string, column?: string): Promise<Uint8Array>;
 }
 
 /** The little that is asked of a key management service. */
@@ -100,6 +104,51 @@ export function namedKeys(keys: ReadonlyMap<string, Uint8Array>): KeyProvider {
       return key;
     },
   };
+}
+
+/** Data keys themselves, as they are given to readers that know no key service. */
+export interface DirectKeys {
+  readonly footer?: Uint8Array | undefined;
+  /** By the dotted path of a column, or of a group for all under it; the longest path wins. */
+  readonly columns?: ReadonlyMap<string, Uint8Array>;
+  /** By key metadata, where that is a name in UTF-8; a name wins over a path. */
+  readonly named?: ReadonlyMap<string, Uint8Array>;
+}
+
+/** Data keys given directly: by the name that stands in key metadata, or by their column. */
+export function directKeys({ footer, columns, named }: DirectKeys): KeyProvider {
+  return {
+    async dataKey(keyMetadata, use, column) {
+      const name = keyMetadata.length === 0 ? undefined : textOf(keyMetadata);
+      const byName = name === undefined ? undefined : named?.get(name);
+      const key = byName ?? (column === undefined ? footer : keyOfPath(columns, column));
+      if (key !== undefined) return key;
+      const called = name === undefined ? '' : `, which the file calls ${JSON.stringify(name)}`;
+      throw parquetError('key-missing', `no key was given for ${use}${called}`);
+    },
+  };
+}
+
+function keyOfPath(
+  columns: ReadonlyMap<string, Uint8Array> | undefined,
+  path: string,
+): Uint8Array | undefined {
+  const parts = path.split('.');
+  for (let length = parts.length; length > 0; length--) {
+    const key = columns?.get(parts.slice(0, length).join('.'));
+    if (key !== undefined) return key;
+  }
+  return undefined;
+}
+
+/** What may be the name of a key; undefined where it is not short text. */
+function textOf(keyMetadata: Uint8Array): string | undefined {
+  try {
+    return keyMetadata.length > NAME_MAX ? undefined : fromUtf8(keyMetadata);
+  } catch (error) {
+    if (!isCoded(error)) throw error;
+    return undefined;
+  }
 }
 
 function nameOf(keyMetadata: Uint8Array): string {

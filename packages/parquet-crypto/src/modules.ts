@@ -66,25 +66,31 @@ export class AesKey {
   }
 }
 
+const EMPTY = new Uint8Array(0);
+
 /** The AADs of one file. */
 export class FileAad {
-  private readonly base: Uint8Array;
+  /** Undefined where modules are tied to nothing. */
+  private readonly base: Uint8Array | undefined;
 
-  constructor(prefix: Uint8Array, fileUnique: Uint8Array) {
-    this.base = concat(prefix, fileUnique);
+  /** Without a unique part modules have empty AADs, as DuckDB writes them, and may be moved. */
+  constructor(prefix: Uint8Array, fileUnique: Uint8Array | undefined) {
+    this.base = fileUnique && concat(prefix, fileUnique);
   }
 
   footer(): Uint8Array {
-    return concat(this.base, Uint8Array.of(MODULE.footer));
+    return this.base === undefined ? EMPTY : concat(this.base, Uint8Array.of(MODULE.footer));
   }
 
   /** A module of a column chunk that is not a data page or its header. */
   chunk(type: number, rowGroup: number, column: number): Uint8Array {
+    if (this.base === undefined) return EMPTY;
     return concat(this.base, Uint8Array.of(type), ordinal(rowGroup), ordinal(column));
   }
 
   /** A data page or its header; `page` counts data pages only, from 0. */
   page(type: number, rowGroup: number, column: number, page: number): Uint8Array {
+    if (this.base === undefined) return EMPTY;
     return concat(this.chunk(type, rowGroup, column), ordinal(page));
   }
 }

@@ -55,7 +55,7 @@ export async function assertFullyEncrypted(
   const allowed = new Set(new LeafIndex(file.schema).select(options.clearColumns ?? []));
   const clear = new Set<string>();
   const columns = await openColumns(file, keys, allChunks(file), (chunk, leaf) => {
-    if (protectionOf(chunk, leaf).kind !== 'clear') return;
+    if (protectionOf(file, chunk, leaf).kind !== 'clear') return;
     if (!allowed.has(leaf)) {
       throw parquetError('column-clear', `column ${leaf.path} is in clear`, {
         details: { column: leaf.path },

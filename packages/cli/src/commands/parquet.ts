@@ -10,7 +10,15 @@ const KEYS_HELP = `
 The key file is JSON and closed to others (mode 0600); a name may be a group's:
   { "footer":  { "id": "0", "key": "<64 hexadecimal digits>" },
     "columns": { "customer": { "id": "1", "key": "..." },
-                 "amount":   { "id": "2", "key": "..." } } }`;
+                 "amount":   { "id": "2", "key": "..." } } }
+With "direct": true these are the data keys themselves and ids may be missing, as readers without a
+key service have them; with --kms there are ids and no keys.
+
+--kms names a program that keeps the master keys. It reads a line of JSON on stdin for each request,
+  {"op":"wrap","masterKeyId":"1","key":"<base64>"}  or
+  {"op":"unwrap","masterKeyId":"1","wrapped":"<text>"},
+and answers a line each: {"wrapped":"<text>"}, {"key":"<base64>"}, or {"error":"<text>"}.`;
+const KMS = 'program that wraps and unwraps keys';
 const AAD = 'hexadecimal; ties the file to its place in a dataset';
 const MATERIAL = "_KEY_MATERIAL_FOR_*.json, where a file's key material is kept outside";
 
@@ -23,6 +31,7 @@ export function parquetCommands(program: Command): void {
     .argument('<file>', 'a Parquet file, plain or encrypted')
     .description('schema, sizes, and which column is under which key')
     .option('--keys <file>', 'key file; columns whose keys it lacks are listed too')
+    .option('--kms <program>', KMS)
     .option('--key-material <file>', MATERIAL)
     .option('--aad-prefix <hex>', AAD)
     .action(async (file: string, options, command: Command) => {
@@ -36,13 +45,14 @@ export function parquetCommands(program: Command): void {
     .argument('<file>', 'a plain Parquet file')
     .argument('<keys>', 'where to write the key file, closed to others')
     .description('make a key file with a fresh key for each column')
-    .action(async (file: string, out: string, _, command: Command) => {
+    .option('--direct', 'data keys themselves, for readers without a key service')
+    .action(async (file: string, out: string, options, command: Command) => {
       const { inspectFile } = await import('../parquet/jobs.ts');
       const { freshKeyFile } = await import('../parquet/key-file.ts');
       const { writeWhole } = await import('../parquet/whole-file.ts');
       const { columns } = await inspectFile(file, {});
       const names = [...new Set(columns.map((column) => column.path))];
-      const text = freshKeyFile(names);
+      const text = freshKeyFile(names, options.direct === true);
       await writeWhole(out, { force: false, mode: 0o600 }, (f) => f.writeFile(text));
       print(command, { keys: out, columns: names }, [
         `wrote ${out}: keys of the footer and ${names.length} columns`,
@@ -59,6 +69,7 @@ function encryptCommand(parquet: Command): void {
     .argument('<out>', 'where to write the encrypted one')
     .description('encrypt every column under its own key, then prove that nothing is in clear')
     .requiredOption('--keys <file>', 'key file')
+    .option('--kms <program>', KMS)
     .option('--aad-prefix <hex>', AAD)
     .option('--no-store-aad-prefix', 'readers must supply the AAD prefix')
     .option('--plaintext-footer', 'show schema, sizes and key ids to everyone, signed')
@@ -87,12 +98,17 @@ function decryptCommand(parquet: Command): void {
     .argument('<file>', 'an encrypted Parquet file')
     .argument('<out>', 'where to write the plain one, closed to others')
     .description('decrypt all columns, or those named, reading only their bytes')
-    .requiredOption('--keys <file>', 'key file')
+    .option('--keys <file>', 'key file; without --kms it is wanted')
+    .option('--kms <program>', KMS)
     .option('--column <name>', 'only this column; repeat', collect)
     .option('--aad-prefix <hex>', `${AAD}; it must be the file's`)
     .option('--key-material <file>', MATERIAL)
     .option('--allow-clear-columns', 'take columns that nothing protects')
     .option('--allow-clear-levels', 'take V2 pages as parquet-java writes them, nulls in clear')
+    .option(
+      '--allow-unbound-modules',
+      'take files whose pages are tied to no place, as DuckDB writes',
+    )
     .option('--force', 'replace <out> if it exists')
     .action(async (file: string, out: string, options, command: Command) => {
       const { decryptFile } = await import('../parquet/jobs.ts');

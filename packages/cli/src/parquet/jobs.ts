@@ -16,20 +16,26 @@ import {
   type Inspection,
   inspectParquet,
   type KeyProvider,
-  masterKeys,
+  kmsKeys,
   type Progress,
 } from '@cloister/parquet-crypto';
 import { z } from 'zod';
 import { cliError } from '../errors.ts';
 import { readJson } from '../named-files.ts';
-import { type KeyFile, readKeyFile } from './key-file.ts';
+import { readKeyFile } from './key-file.ts';
+import { type KmsProgram, kmsProgram } from './kms-command.ts';
 import { writeWhole } from './whole-file.ts';
 
 /** Only work that takes longer says how far it is. */
 const QUIET_MS = 2_000;
 
-export interface ParquetOptions {
-  readonly keys: string;
+/** Where keys are: in a file, with a key service's program, or with both. */
+export interface KeyOptions {
+  readonly keys?: string;
+  readonly kms?: string;
+}
+
+export interface ParquetOptions extends KeyOptions {
   readonly aadPrefix?: string;
   readonly force?: boolean;
   /** Called now and then with a line for people. */
@@ -46,6 +52,7 @@ export interface DecryptJob extends ParquetOptions {
   readonly keyMaterial?: string;
   readonly allowClearColumns?: boolean;
   readonly allowClearLevels?: boolean;
+  readonly allowUnboundModules?: boolean;
 }
 
 /** Encrypts `input`, a plain Parquet file, to `out`, which takes its name once it is proved. */
@@ -54,33 +61,39 @@ export async function encryptFile(
   out: string,
   options: EncryptJob,
 ): Promise<EncryptReport> {
-  const keys = await readKeyFile(options.keys);
   const plaintext = options.plaintextFooter === true;
-  return await withInput(input, (file) =>
-    writeWhole(out, { force: options.force === true, mode: 0o644 }, async (target) => {
-      const source = await fileSource(file);
-      const aadPrefix = aadPrefixOf(options);
-      return await withPool(source.size, async (pool) => {
-        const report = await encryptParquet({
-          source,
-          sink: fileSink(target),
-          footerKey: keys.footer,
-          columnKeys: keys.columns,
-          pool,
-          footer: plaintext ? 'plaintext' : 'encrypted',
-          storeAadPrefix: options.storeAadPrefix,
-          onProgress: reporter(options.onLine),
-          ...aadPrefix,
+  const { keys: path } = options;
+  if (path === undefined) {
+    throw cliError('option-malformed', '--keys says which column is under which key: give it');
+  }
+  return await withKms(options, async (kms) => {
+    const keys = await readKeyFile(path, kms);
+    return await withInput(input, (file) =>
+      writeWhole(out, { force: options.force === true, mode: 0o644 }, async (target) => {
+        const source = await fileSource(file);
+        const aadPrefix = aadPrefixOf(options);
+        return await withPool(source.size, async (pool) => {
+          const report = await encryptParquet({
+            source,
+            sink: fileSink(target),
+            footerKey: keys.footer,
+            columnKeys: keys.columns,
+            pool,
+            footer: plaintext ? 'plaintext' : 'encrypted',
+            storeAadPrefix: options.storeAadPrefix,
+            onProgress: reporter(options.onLine),
+            ...aadPrefix,
+          });
+          await assertFullyEncrypted(await fileSource(target), keys.reader(), {
+            allowPlaintextFooter: plaintext,
+            pool,
+            ...aadPrefix,
+          });
+          return report;
         });
-        await assertFullyEncrypted(await fileSource(target), masterKeys(keys.byId), {
-          allowPlaintextFooter: plaintext,
-          pool,
-          ...aadPrefix,
-        });
-        return report;
-      });
-    }),
-  );
+      }),
+    );
+  });
 }
 
 /** Decrypts columns of `input` to `out`, which only its owner can read. */
@@ -89,55 +102,96 @@ export async function decryptFile(
   out: string,
   options: DecryptJob,
 ): Promise<DecryptReport> {
-  const keys = await providerOf(await readKeyFile(options.keys), options.keyMaterial);
-  return await withInput(input, async (file) => {
-    const source = await fileSource(file);
-    const aadPrefix = aadPrefixOf(options);
-    const columns =
-      options.column ??
-      (await inspectParquet(source, { keys, ...aadPrefix })).columns.map((c) => c.path);
-    return await writeWhole(out, { force: options.force === true, mode: 0o600 }, (target) =>
-      withPool(source.size, (pool) =>
-        decryptProjection({
-          source,
-          sink: fileSink(target),
-          keys,
-          columns,
-          pool,
-          allowClearColumns: options.allowClearColumns === true,
-          allowClearLevels: options.allowClearLevels === true,
-          onProgress: reporter(options.onLine),
-          ...aadPrefix,
-        }),
-      ),
-    );
-  });
+  return await withKeys(options, (keys) =>
+    withInput(input, async (file) => {
+      const source = await fileSource(file);
+      const aadPrefix = aadPrefixOf(options);
+      const allowUnboundModules = options.allowUnboundModules === true;
+      const all = async () => {
+        const seen = await inspectParquet(source, { keys, allowUnboundModules, ...aadPrefix });
+        return seen.columns.map((column) => column.path);
+      };
+      const columns = options.column ?? (await all());
+      return await writeWhole(out, { force: options.force === true, mode: 0o600 }, (target) =>
+        withPool(source.size, (pool) =>
+          decryptProjection({
+            source,
+            sink: fileSink(target),
+            keys,
+            columns,
+            pool,
+            allowClearColumns: options.allowClearColumns === true,
+            allowClearLevels: options.allowClearLevels === true,
+            allowUnboundModules,
+            onProgress: reporter(options.onLine),
+            ...aadPrefix,
+          }),
+        ),
+      );
+    }),
+  );
 }
 
 /** What a file is, with the keys that there are. */
 export async function inspectFile(
   input: string,
-  options: { readonly keys?: string; readonly keyMaterial?: string; readonly aadPrefix?: string },
+  options: KeyOptions & { readonly keyMaterial?: string; readonly aadPrefix?: string },
 ): Promise<Inspection> {
-  const keys =
-    options.keys === undefined
-      ? {}
-      : { keys: await providerOf(await readKeyFile(options.keys), options.keyMaterial) };
-  return await withInput(input, async (file) =>
-    inspectParquet(await fileSource(file), { ...keys, ...aadPrefixOf(options) }),
-  );
+  const look = (keys: { keys?: KeyProvider }) =>
+    withInput(input, async (file) =>
+      inspectParquet(await fileSource(file), {
+        ...keys,
+        ...aadPrefixOf(options),
+        allowUnboundModules: true,
+      }),
+    );
+  if (options.keys === undefined && options.kms === undefined) return await look({});
+  return await withKeys(options, (keys) => look({ keys }));
 }
 
 const material = z.record(z.string(), z.string());
 
-async function providerOf(keys: KeyFile, materialPath?: string): Promise<KeyProvider> {
-  if (materialPath === undefined) return masterKeys(keys.byId);
+/** Keys for reading: those of a key file, or those that files name and a key service unwraps. */
+async function withKeys<T>(
+  options: KeyOptions & { readonly keyMaterial?: string },
+  use: (keys: KeyProvider) => Promise<T>,
+): Promise<T> {
+  const { keys } = options;
+  if (keys === undefined && options.kms === undefined) {
+    throw cliError('option-malformed', 'keys are wanted: --keys with a file, or --kms');
+  }
+  const material = await materialOf(options.keyMaterial);
+  return await withKms(options, async (kms) => {
+    if (keys !== undefined) return await use((await readKeyFile(keys, kms)).reader(material));
+    if (kms === undefined) throw new Error('assertion failed: one of both');
+    return await use(kmsKeys(kms, material === undefined ? {} : { externalMaterial: material }));
+  });
+}
+
+/** Starts the key service where there is one, and ends it. */
+async function withKms<T>(
+  { kms }: KeyOptions,
+  use: (kms: KmsProgram | undefined) => Promise<T>,
+): Promise<T> {
+  if (kms === undefined) return await use(undefined);
+  const program = kmsProgram(kms);
+  try {
+    return await use(program);
+  } finally {
+    await program.close();
+  }
+}
+
+async function materialOf(
+  materialPath: string | undefined,
+): Promise<ReadonlyMap<string, string> | undefined> {
+  if (materialPath === undefined) return undefined;
   const parsed = material.safeParse(await readJson(materialPath));
   if (!parsed.success) {
     const message = `${materialPath} is no key material: wanted an object of texts`;
     throw cliError('file-malformed', message);
   }
-  return masterKeys(keys.byId, { externalMaterial: new Map(Object.entries(parsed.data)) });
+  return new Map(Object.entries(parsed.data));
 }
 
 function aadPrefixOf(options: { readonly aadPrefix?: string }): { aadPrefix?: Uint8Array } {

@@ -224,3 +224,93 @@ it('a key file must be closed to others, well-formed, and is never quoted', asyn
   );
   expect(await cloister('inspect', at('none'))).toBe('file-unreadable');
 });
+
+/** A key service of one master key: XOR stands for wrapping, as it is of no matter here. */
+async function keyService(): Promise<string> {
+  const path = at('kms.cjs');
+  await writeFile(
+    path,
+    `#!${process.execPath}
+    const lines = require('node:readline').createInterface({ input: process.stdin });
+    const turn = (b) => Buffer.from(b.map((x) => x ^ 0x33));
+    lines.on('line', (line) => {
+      const r = JSON.parse(line);
+      const known = r.masterKeyId === 'm1';
+      const wrapped = () => ({ wrapped: turn(Buffer.from(r.key, 'base64')).toString('hex') });
+      const key = () => ({ key: turn(Buffer.from(r.wrapped, 'hex')).toString('base64') });
+      const answer = known ? (r.op === 'wrap' ? wrapped() : key()) : { error: 'no such key' };
+      process.stdout.write(JSON.stringify(answer) + '\\n');
+    });`,
+  );
+  await chmod(path, 0o700);
+  return path;
+}
+
+it('a key service keeps the master keys: no key file has any, and reading needs none', async () => {
+  const kms = await keyService();
+  const m1 = { id: 'm1' };
+  const keys = await putKeys('ids.keys', { footer: m1, columns: 'footer-key' });
+  const file = at('sealed.parquet');
+  const out = at('out.parquet');
+  expect(await cloister('encrypt', plain(), file, '--keys', keys, '--kms', kms)).toContain(
+    'proved',
+  );
+  await cloister('decrypt', file, out, '--kms', kms);
+  expect(await rows(out)).toEqual(await rows(plain()));
+  expect(await cloister('inspect', file, '--kms', kms)).toContain('footer under key "m1"');
+  expect(await cloister('decrypt', file, at('o2'))).toBe('option-malformed');
+  const missing = await putKeys('m2.keys', { footer: { id: 'm2' }, columns: 'footer-key' });
+  const refused = ['encrypt', plain(), at('o3'), '--keys', missing, '--kms', kms];
+  expect(await cloister(...refused)).toBe('kms-refused');
+  // Keys are in the file or with the service, not in both and not in neither.
+  const both = await putKeys('both.keys', {
+    footer: { id: 'm1', key: hex('ab') },
+    columns: 'footer-key',
+  });
+  for (const args of [
+    ['--keys', both, '--kms', kms],
+    ['--keys', keys],
+  ]) {
+    expect(await cloister('encrypt', plain(), at('o4'), ...args)).toBe('key-file-malformed');
+  }
+  expect((await readdir(folder)).filter((name) => /^o[234]/.test(name))).toEqual([]);
+});
+
+it('data keys themselves, for readers without a key service', async () => {
+  const keys = at('direct.keys');
+  expect(await cloister('keygen', plain(), keys, '--direct')).toContain('5 columns');
+  const content = JSON.parse(await readFile(keys, 'utf8'));
+  expect(content).toMatchObject({
+    direct: true,
+    footer: { key: expect.stringMatching(/^\w{64}$/) },
+  });
+  const file = at('sealed.parquet');
+  const out = at('out.parquet');
+  await cloister('encrypt', plain(), file, '--keys', keys);
+  await cloister('decrypt', file, out, '--keys', keys);
+  expect(await rows(out)).toEqual(await rows(plain()));
+  const kms = await keyService();
+  expect(await cloister('decrypt', file, at('o2'), '--keys', keys, '--kms', kms)).toBe(
+    'key-file-malformed',
+  );
+});
+
+it('a file that DuckDB encrypted is read where that is allowed', async () => {
+  const secret = '0123456789abcdef0123456789abcdef';
+  await query('SET force_mbedtls_unsafe=true');
+  await query(`PRAGMA add_parquet_key('k', '${secret}')`);
+  const [file, out] = [at('duck.parquet'), at('out.parquet')];
+  const how = "(FORMAT parquet, ENCRYPTION_CONFIG {footer_key: 'k'})";
+  await query(`COPY (FROM '${plain()}') TO '${file}' ${how}`);
+  const key = Buffer.from(secret).toString('hex');
+  const keys = await putKeys('duck.keys', {
+    direct: true,
+    footer: { key },
+    columns: 'footer-key',
+  });
+  expect(await cloister('decrypt', file, out, '--keys', keys)).toBe('modules-unbound');
+  const allowed = ['--keys', keys, '--allow-unbound-modules'];
+  expect(await cloister('decrypt', file, out, ...allowed)).toContain('NOT AUTHENTICATED');
+  expect(await rows(out)).toEqual(await rows(plain()));
+  expect(await cloister('inspect', file, '--keys', keys)).toContain('NOT VERIFIED');
+});
