@@ -145,10 +145,10 @@ async function statements() {
     const body = world.approveBody(task, datasets, { inputs, runs: 1_000_000 });
     return world.sign(world.identity('bank'), 'approve', body);
   };
-  for (let i = 0; i < 98; i++) await world.submit(await approval());
-  await cost('approve, the 99th person, every column', world, await approval());
+  for (let i = 0; i < 38; i++) await world.submit(await approval());
+  await cost('approve, the 39th person, every column', world, await approval());
   const { submitted } = await world.fork().tryJoinWorker('bank', task);
-  await cost('join of a worker on 98 approvals', world, submitted.bytes);
+  await cost('join of a worker on 38 approvals', world, submitted.bytes);
   for (let i = 0; i < 1_000; i++) {
     const joined = await world.tryJoinWorker('bank', task);
     if (joined.submitted.outcome.status !== 'accepted') throw new Error('a join was void');
@@ -176,6 +176,27 @@ async function statements() {
   const encoded = measured(() => encodeState(world.state));
   const kilobytes = Math.round(encoded.of.length / 1_024);
   say(line(`state of ${world.state.seq} entries, encoded`, encoded.ms, `${kilobytes} KiB`));
+}
+
+/** As many inputs as a task may have, each granted by as many persons as may. */
+async function inputs() {
+  const world = await World.create();
+  await world.formEpoch();
+  const asked = [];
+  for (let i = 0; i < 100; i++) asked.push(await world.addDataset('bank'));
+  const task = await world.propose('bank', asked);
+  const approval = () => {
+    const body = world.approveBody(task, asked, { runs: 1_000 });
+    return world.sign(world.identity('bank'), 'approve', body);
+  };
+  for (let i = 0; i < 39; i++) await world.submit(await approval());
+  await cost('approve, the 40th person, 100 inputs', world, await approval());
+  const { submitted } = await world.fork().tryJoinWorker('bank', task);
+  await cost('join of a worker on 100 inputs', world, submitted.bytes);
+  const outputs = Array.from({ length: 2_700 }, (_, i) => ({ id: i + 1, recipients: ['bank'] }));
+  const wide = { ...world.taskBody(asked.slice(0, 1)), outputs };
+  const bytes = await world.sign(world.identity('bank'), 'task', wide);
+  await cost('task, 2,700 outputs', world, bytes);
 }
 
 /** One person that approves again before each run: every open run stands on another grant. */
@@ -274,6 +295,7 @@ async function keys(seats, threshold) {
 
 say('event                                         size    processor  x a signature');
 await statements();
+await inputs();
 await approvals();
 await crowd();
 await collateral();

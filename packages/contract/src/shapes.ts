@@ -80,6 +80,38 @@ export const distinctSlugs = z
   .max(200)
   .refine(distinct, 'wanted every name once');
 
+/** An output column, by id, and who may open it. */
+export interface Output {
+  id: number;
+  recipients: string[];
+}
+
+/** Output columns, ascending; in one look, since there may be many. */
+export const outputs = z.custom<Output[]>(
+  areOutputs,
+  'wanted 1 to 10,000 outputs, ascending, each with its id and distinct recipients',
+);
+
+function areOutputs(value: unknown): value is Output[] {
+  if (!Array.isArray(value) || value.length < 1 || value.length > 10_000) return false;
+  const names = new Set<string>();
+  return value.every((one, i) => isOutput(one, names) && (i === 0 || one.id > value[i - 1].id));
+}
+
+/** `names` are known to be names: most outputs go to the same ones. */
+function isOutput(value: unknown, names: Set<string>): value is Output {
+  if (typeof value !== 'object' || value === null || Object.keys(value).length !== 2) return false;
+  const { id, recipients } = value as Partial<Output>;
+  if (!Number.isInteger(id) || (id as number) < 1 || (id as number) > 65_535) return false;
+  if (!Array.isArray(recipients) || recipients.length < 1 || recipients.length > 200) return false;
+  for (const name of recipients) {
+    if (names.has(name)) continue;
+    if (!slug.safeParse(name).success) return false;
+    names.add(name);
+  }
+  return recipients.length === 1 || distinct(recipients);
+}
+
 export type Price = z.infer<typeof price>;
 export type Input = z.infer<typeof input>;
 

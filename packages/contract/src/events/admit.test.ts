@@ -282,6 +282,12 @@ describe('lists inside bodies', () => {
     ['columns out of order', 'dataset', (b: Body) => reversed(b, 'columns')],
     ['an input twice', 'task', (b: Body) => twice(b, 'inputs')],
     ['an output twice', 'task', (b: Body) => twice(b, 'outputs')],
+    ['an output without a recipient', 'task', (b: Body) => withOutput(b, { recipients: [] })],
+    ['a recipient twice', 'task', (b: Body) => withOutput(b, { recipients: ['a', 'a'] })],
+    ['a recipient that is no name', 'task', (b: Body) => withOutput(b, { recipients: ['A b'] })],
+    ['an output 0', 'task', (b: Body) => withOutput(b, { id: 0 })],
+    ['an output with something else', 'task', (b: Body) => withOutput(b, { more: 1 })],
+    ['no outputs', 'task', (b: Body) => ({ ...b, outputs: [] })],
     ['a granted input twice', 'approve', (b: Body) => twice(b, 'inputs')],
     ['a used input twice', 'usage', (b: Body) => twice(b, 'inputs')],
     ['an operator twice', 'task', repeatOperator],
@@ -296,6 +302,11 @@ describe('lists inside bodies', () => {
     expect(await codeOf(bytes)).toBe('event-body-invalid');
   });
 });
+
+function withOutput(body: Body, change: object): Body {
+  const [first] = body['outputs'] as object[];
+  return { ...body, outputs: [{ ...first, ...change }] } as Body;
+}
 
 function dropFirst(body: Body, field: string): Body {
   return { ...body, [field]: (body[field] as Cbor[]).slice(1) };

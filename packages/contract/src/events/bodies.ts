@@ -21,6 +21,7 @@ import {
   distinctVersions,
   id16,
   inputs,
+  outputs,
   point,
   positive,
   price,
@@ -204,14 +205,7 @@ export const taskBody = z.strictObject({
   purpose: commitment,
   inputs,
   /** Output columns by id and who may open each. */
-  outputs: z
-    .array(z.strictObject({ id: columnId.min(1), recipients: distinctSlugs }))
-    .min(1)
-    .max(10_000)
-    .refine(
-      (outputs) => strictlyAscending(outputs.map((output) => output.id)),
-      'wanted ascending, distinct output ids',
-    ),
+  outputs,
   worker: z
     .strictObject({
       /** Environments, whatever version of the worker they come to take; or, insisting... */

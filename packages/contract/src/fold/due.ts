@@ -5,6 +5,7 @@
 // about it can land any more, and is forgotten with its runs and the joins of their nodes: whoever
 // wants them for bills and audits keeps an archive (archive.ts). spec/events.md, "Lifetimes".
 import { toHex } from '@cloister/core';
+import { forgetLoad } from './load.ts';
 import { charterOf } from './lookup.ts';
 import { endRun } from './runs.ts';
 import type { Due, FoldState, Join, Run } from './state.ts';
@@ -61,6 +62,7 @@ function rest(state: FoldState, key: string): void {
   );
   for (const [id] of runs) state.runs.delete(id);
   state.tasks.delete(key);
+  forgetLoad(state, task);
   state.forgotten.push({ task: [key, task], runs, joins });
 }
 

@@ -42,7 +42,7 @@ import { isRetired } from './withdrawals.ts';
 export const DRIVER = 1;
 
 /** The most persons of an owner that have grants on one input of a task. */
-const PERSONS_MAX = 100;
+const PERSONS_MAX = 40;
 /** The most runs of a task that are under way at once. */
 const OPEN_RUNS_MAX = 1_000;
 
@@ -62,8 +62,9 @@ export function foldApprove(state: FoldState, event: AdmittedEvent<'approve'>): 
   if (ended !== undefined) return ended;
   const outOfTurn = judgeTurn(body, task.said.get(owner.id));
   if (outOfTurn !== undefined) return outOfTurn;
+  const asked = byVersion(task.body.inputs);
   for (const granted of body.inputs) {
-    const wrong = judgeGranted(state, task, owner.id, granted);
+    const wrong = judgeGranted(state, asked.get(versionKey(granted)), owner.id, granted);
     if (wrong !== undefined) return wrong;
   }
   const elsewhere = judgeFollowing(state, task, body.standing ?? []);
@@ -84,7 +85,11 @@ export function foldApprove(state: FoldState, event: AdmittedEvent<'approve'>): 
   }
   const { runs, from, until } = body;
   const person = toHex(body.person);
-  const whole = task.body.inputs.map((asked) => isWhole(asked, body.inputs));
+  // All that is granted was asked for, so the number of columns says whether one is left out.
+  const given = byVersion(body.inputs);
+  const whole = task.body.inputs.map((input) => {
+    return given.get(versionKey(input))?.columns.length === input.columns.length;
+  });
   const standing = noteFollowing(state, task, body.standing);
   const holds = body.inputs.length;
   const grant = { owner: owner.id, person, whole, standing, runs, used: 0, from, until, holds };
@@ -150,8 +155,16 @@ function payersOf(task: Task, run: Run | undefined): Grant[] {
   return (run?.paid ?? []).flatMap((at) => task.approvals.get(at) ?? []);
 }
 
-function judgeGranted(state: FoldState, task: Task, owner: string, granted: Input): Verdict {
-  const asked = task.body.inputs.find((input) => versionKey(input) === versionKey(granted));
+function byVersion(inputs: readonly Input[]): ReadonlyMap<string, Input> {
+  return new Map(inputs.map((input) => [versionKey(input), input]));
+}
+
+function judgeGranted(
+  state: FoldState,
+  asked: Input | undefined,
+  owner: string,
+  granted: Input,
+): Verdict {
   if (asked === undefined) return voided('approve-not-asked', versionKey(granted));
   if (ownerOf(state, granted) !== owner) {
     return voided('approve-not-owner', `${owner} does not own ${versionKey(granted)}`);
@@ -160,12 +173,6 @@ function judgeGranted(state: FoldState, task: Task, owner: string, granted: Inpu
   return extra === undefined
     ? undefined
     : voided('approve-not-asked', `column ${extra} of ${versionKey(granted)}`);
-}
-
-/** Whether what is granted, all of it asked for, leaves out none of an input's columns. */
-function isWhole(asked: Input, granted: readonly Input[]): boolean {
-  const own = granted.find((input) => versionKey(input) === versionKey(asked));
-  return own?.columns.length === asked.columns.length;
 }
 
 export function foldDecline(state: FoldState, event: AdmittedEvent<'decline'>): Verdict {
@@ -258,15 +265,16 @@ export function judgeInput(
     ['join-not-yet-valid', ({ from }) => state.clock >= from],
     ['join-run-limit', ({ used, runs }) => run !== undefined || used < runs],
   ];
-  let grants = grantsOf(task, asked);
-  for (const [code, keep] of steps) {
-    grants = grants.filter(keep);
-    if (grants.length < wanted) {
-      const got = `input ${versionKey(input)} of ${owner}`;
-      return voided(code, `${got}: ${grants.length} of ${wanted} approvals`);
-    }
+  // How many grants are good for each step and all before it; enough for the last are enough.
+  const good = steps.map(() => 0);
+  for (const grant of grantsOf(task, asked)) {
+    for (let i = 0; i < steps.length && steps[i]?.[1](grant); i++) good[i] = (good[i] ?? 0) + 1;
+    if (good.at(-1) === wanted) return undefined;
   }
-  return undefined;
+  const missed = good.findIndex((count) => count < wanted);
+  const [code] = steps[missed] as (typeof steps)[number];
+  const got = `input ${versionKey(input)} of ${owner}`;
+  return voided(code, `${got}: ${good[missed]} of ${wanted} approvals`);
 }
 
 /** Whether what comes of a run in this place has to say so: later charters do not change it. */

@@ -106,7 +106,11 @@ describe('a task', () => {
     await world.tickAll(rests - 1);
     expect(state.tasks.has(toHex(task))).toBe(true);
     const [run] = state.runs;
+    const { size = 0 } = state.tasks.get(toHex(task)) ?? {};
+    expect(size).toBeGreaterThan(1_000);
+    expect(state.load.get('bank')).toBe(size);
     await world.tickAll(rests);
+    expect(state.load.has('bank')).toBe(false);
     for (const table of [state.tasks, state.runs]) expect(table.size).toBe(0);
     expect(state.joins.has(toHex(worker.id))).toBe(false);
     expect([...state.nodeKeys.values()]).not.toContain(toHex(worker.id));

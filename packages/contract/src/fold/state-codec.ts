@@ -117,7 +117,13 @@ const dataset = record<Dataset>({
   retired: flag,
   newest: whole,
   versions: numbered(
-    record<DatasetVersion>({ event: text, body: bodyOf('dataset'), seq: whole, withdrawn: flag }),
+    record<DatasetVersion>({
+      event: text,
+      body: bodyOf('dataset'),
+      size: whole,
+      seq: whole,
+      withdrawn: flag,
+    }),
   ),
   reading: setOf(text),
 });
@@ -139,6 +145,7 @@ const task = record<Task>({
   body: bodyOf('task'),
   seq: whole,
   at: whole,
+  size: whole,
   approvals: numbered(grant),
   grants: mapOf(mapOf(whole)),
   following: list(nullable(record<Following>({ policy: bytes, since: whole }))),
@@ -204,6 +211,7 @@ const state = record<Omit<FoldState, 'recent' | 'forgotten'>>({
   datasets: mapOf(dataset),
   keyOwners: list(record<KeyOwner>({ owner: text, accepted: nullable(whole) })),
   tasks: mapOf(task),
+  load: mapOf(whole),
   runs: mapOf(run),
   wishes: mapOf(text),
   due: list(record<Due>({ at: whole, what: choice('run', 'task'), key: text })),

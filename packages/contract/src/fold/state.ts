@@ -53,6 +53,8 @@ export interface FoldState {
   /** Whose data is, or ever was, sealed to the running key: they say who may hold it. */
   keyOwners: KeyOwner[];
   tasks: Map<string, Task>;
+  /** Bytes of events that are kept for each member (load.ts). */
+  load: Map<string, number>;
   /** By run id; a run exists from its accepted join on. */
   runs: Map<string, Run>;
   /** Authors' newest accepted proposals of epochs and charters: by `<kind>/<member>`, event key. */
@@ -188,6 +190,8 @@ export interface DatasetVersion {
   /** The newest event of this version, and its body. */
   event: string;
   body: EventBody<'dataset'>;
+  /** Bytes of that event. */
+  size: number;
   seq: number;
   /** Whether its owner has ended it: nothing opens it any more. */
   withdrawn: boolean;
@@ -241,6 +245,8 @@ export interface Task {
   body: EventBody<'task'>;
   seq: number;
   at: number;
+  /** Bytes of the events that are kept with it: its own, and those of its runs. */
+  size: number;
   /** The grants that stand or pay for an open run, by their positions. */
   approvals: Map<number, Grant>;
   /** Those that stand: by input (`<dataset>/<version>`), then by person, the position. */
@@ -313,6 +319,7 @@ export function emptyState(genesis: Uint8Array): FoldState {
     datasets: new Map(),
     keyOwners: [],
     tasks: new Map(),
+    load: new Map(),
     runs: new Map(),
     wishes: new Map(),
     due: [],

@@ -32,6 +32,7 @@ import type { EventBody, Said } from '../events/bodies.ts';
 import { countersignJoin } from '../events/event.ts';
 import type { OpeningReceipt } from '../events/opening-receipt.ts';
 import { SUBJECTS_A_MEMBER } from './collateral.ts';
+import { LOAD_MAX } from './load.ts';
 import { LANDING_MAX } from './statements.ts';
 import { VOID_CODES, type VoidCode } from './void-codes.ts';
 
@@ -799,6 +800,27 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
     'task-measurement-unknown',
     (s) => asked(s, { worker: { ...s.world.taskBody([]).worker, measurements: [ID] } }),
   ],
+  [
+    'member-load',
+    (s) => {
+      s.world.state.load.set('bank', LOAD_MAX - 100);
+      return asked(s, {});
+    },
+  ],
+  [
+    'member-load',
+    (s) => {
+      s.world.state.load.set('bank', LOAD_MAX - 100);
+      return workerJoin(s, {});
+    },
+  ],
+  [
+    'member-load',
+    ({ world }) => {
+      world.state.load.set('insurer', LOAD_MAX - 100);
+      return world.put(world.identity('insurer'), 'dataset', world.datasetBody());
+    },
+  ],
   ['task-window', (s) => asked(s, { until: s.world.state.clock })],
   ['task-window', (s) => asked(s, { until: s.world.state.clock + 400 * 86_400_000 + 1 })],
   ['task-ended', (s) => afterTheEnd(s, () => approval(s, {}))],
@@ -819,7 +841,7 @@ const SCENARIOS: readonly [VoidCode, Scenario][] = [
     async (s) => {
       const { world, task, claims } = s;
       const have = world.state.tasks.get(toHex(task))?.grants.values().next().value?.size ?? 0;
-      for (let i = have; i < 100; i++) await world.approve('insurer', task, [claims]);
+      for (let i = have; i < 40; i++) await world.approve('insurer', task, [claims]);
       return approval(s, {});
     },
   ],

@@ -126,6 +126,8 @@ export const VOID_CODES = {
   'task-measurement-unknown':
     'The charter accepts no worker with a measurement that the task names.',
   'task-engine-unknown': 'No environment that the task allows has the engine that it names.',
+  'member-load':
+    'The state keeps so much for a member, and no more: some of its tasks must end first.',
   'task-window': 'A task ends after it begins, and within 400 days.',
   'task-ended': 'The task has ended; propose it again.',
   'task-unknown': 'No task of this id was accepted.',
