@@ -213,6 +213,16 @@ export async function withKeepers(
   await world.formEpoch();
 }
 
+/** Such a history, which the bank's gateway alone follows. The test closes the federation. */
+export async function bankAmongKeepers(
+  keepers: Pick<CharterOptions, 'seats' | 'threshold'> = {},
+): Promise<{ federation: Federation; world: World; bank: Started }> {
+  const federation = await Federation.create(withKeepers, keepers);
+  const bank = await federation.start('bank');
+  await settled(bank);
+  return { federation, world: federation.world, bank };
+}
+
 /** The gateway's own map, which a test fills because ports are known only once all listen. */
 export function peersOf(started: RunningGateway): Map<string, GatewayClient> {
   return started.gateway.peers as Map<string, GatewayClient>;

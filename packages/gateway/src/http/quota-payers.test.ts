@@ -7,31 +7,18 @@ import { type Signer, systemClock, toHex, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import type { Node } from '@cloister/testkit/world';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import {
-  codeOf,
-  eventually,
-  Federation,
-  type Started,
-  settled,
-  withKeepers,
-} from '../../testing/federation.ts';
+import { bankAmongKeepers, codeOf, eventually } from '../../testing/federation.ts';
 
 const GIB = 2 ** 30;
 /** Of a payer at once, in pieces of 1 GiB. */
 const BURST = 16;
 
-let federation: Federation;
-let bank: Started;
-let nodes: Node[];
+const { federation, world, bank } = await bankAmongKeepers();
+const nodes: Node[] = [];
 const open: ClientRequest[] = [];
 
 beforeAll(async () => {
-  federation = await Federation.create(withKeepers);
-  bank = await federation.start('bank');
-  await settled(bank);
   await federation.catchUp();
-  const { world } = federation;
-  nodes = [];
   for (const operator of ['insurer', 'insurer', 'hospital']) {
     nodes.push(await world.joinKeeper(operator));
   }
@@ -44,7 +31,7 @@ afterAll(() => {
   return federation.close();
 });
 
-const facts = () => ({ genesis: federation.world.genesis, crypto: nodeCrypto, clock: systemClock });
+const facts = () => ({ genesis: world.genesis, crypto: nodeCrypto, clock: systemClock });
 
 function store(signer: Signer): Promise<string> {
   const sign = { signer, issuer: 'test', ...facts() };
@@ -80,12 +67,11 @@ it('an operator that joins again has no more, and takes nothing of others', asyn
   expect(await promise(again.signer, 'again')).toBe('gateway-quota-exceeded');
   expect(await store(other.signer)).toBe('accepted');
   for (const role of ['identity', 'witness', 'operator'] as const) {
-    expect(await store(federation.world[role]('insurer'))).toBe('accepted');
+    expect(await store(world[role]('insurer'))).toBe('accepted');
   }
 });
 
 it('what is on the ledger already costs its author nothing, whoever brings it', async () => {
-  const { world } = federation;
   const [, , { signer, id }] = nodes as [Node, Node, Node];
   const said = (code: string) =>
     world.sign(signer, 'run-failed', { task: id, run: id.slice(0, 16), join: id, code });

@@ -34,10 +34,7 @@ export class Consents {
     this.#returns = new TokenBuckets(RETURNS, { now: () => gateway.timers.elapsed() });
   }
 
-  /**
-   * Looks at the open proposals and consents to those that may be.
-   * @throws CodedError of kind `unavailable` or `not-found` while evidence cannot be had
-   */
+  /** Looks at the open proposals and consents to those that may be. */
   async consider(): Promise<void> {
     const gateway = this.#gateway;
     const { proposals } = stateInForce(gateway);
@@ -85,9 +82,8 @@ async function ownPlan(gateway: Gateway): Promise<OwnPlan | undefined> {
     const returned = left.map((join) => cardOf(gateway, join).operator);
     return { joins, from, refresh: from !== null && left.length === 0, returned };
   } catch (error) {
-    if (isCoded(error) && error.kind !== 'unavailable' && error.kind !== 'not-found') {
-      return undefined;
-    }
+    // Nothing can be planned now.
+    if (isCoded(error)) return undefined;
     throw error;
   }
 }
@@ -125,8 +121,8 @@ export function agreementOf(gateway: Gateway, { consents }: Proposal): OpenPropo
 
 /**
  * Consents because a person says so. The seats' evidence must stand here all the same.
- * @throws CodedError `consent-unknown`, `keeper-not-standing`, `event-void`; of kind `unavailable`
- *   or `not-found` while evidence cannot be had
+ * @throws CodedError `consent-unknown`, `join-unknown`, `keeper-not-standing`, `event-void`; of
+ *   kind `unavailable` or `not-found` while evidence cannot be had
  */
 export async function consentTo(gateway: Gateway, id: string): Promise<EntryRecord> {
   const proposal = stateInForce(gateway).proposals.get(id);
@@ -140,11 +136,11 @@ export async function consentTo(gateway: Gateway, id: string): Promise<EntryReco
 
 /**
  * Appraises the joins, and so has what that takes on this gateway's disk.
- * @throws CodedError `keeper-not-standing`; of kind `unavailable` or `not-found`
+ * @throws CodedError `join-unknown`, `keeper-not-standing`; of kind `unavailable` or `not-found`
  */
 export async function assertHeld(gateway: Gateway, joins: readonly string[]): Promise<void> {
   const state = stateInForce(gateway);
-  for (const join of joins.filter((key) => state.joins.has(key))) {
+  for (const join of joins) {
     const result = await gateway.appraiser.appraise(state, join);
     if (!result.ok) throw notStanding(cardOf(gateway, join).operator, result.mismatch);
   }

@@ -104,7 +104,7 @@ function ceremonyOf(
  * Proposes an epoch: the joins given, or the newest of each machine that stand. With `from`, the
  * active epoch, its key is dealt again; otherwise the keepers make another one. A proposal is a
  * consent, too: what a judgement of the joins waits for is here when it is signed.
- * @throws CodedError those of `planRotation` when no joins are given, `keeper-not-standing`,
+ * @throws CodedError those of `planRotation` when no joins are given, those of `assertHeld`,
  *   `event-void`
  */
 export async function formEpoch(

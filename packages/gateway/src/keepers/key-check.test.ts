@@ -8,27 +8,11 @@ import { nodeCrypto } from '@cloister/core/node';
 import type { Node, World } from '@cloister/testkit/world';
 import { parseReveal, transcriptHash } from '@cloister/threshold';
 import { generateHpkeKeyPair } from '@cloister/threshold/node';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  codeOf,
-  eventually,
-  Federation,
-  type Started,
-  settled,
-  withKeepers,
-} from '../../testing/federation.ts';
+import { afterAll, describe, expect, it } from 'vitest';
+import { bankAmongKeepers, codeOf, eventually } from '../../testing/federation.ts';
 
-let federation: Federation;
-let bank: Started;
-let world: World;
+const { federation, world, bank } = await bankAmongKeepers();
 let count = 0;
-
-beforeAll(async () => {
-  federation = await Federation.create(withKeepers);
-  ({ world } = federation);
-  bank = await federation.start('bank');
-  await settled(bank);
-});
 afterAll(() => federation.close());
 
 /** Adds a dataset and answers the refusal's code, or `accepted`. */

@@ -4,28 +4,12 @@
 
 import { fromHex, toHex } from '@cloister/core';
 import type { Node, World } from '@cloister/testkit/world';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  codeOf,
-  eventually,
-  Federation,
-  type Started,
-  settled,
-  withKeepers,
-} from '../../testing/federation.ts';
+import { afterAll, describe, expect, it } from 'vitest';
+import { bankAmongKeepers, codeOf, eventually, type Started } from '../../testing/federation.ts';
 
 const PHASE_MS = 60_000;
 
-let federation: Federation;
-let bank: Started;
-let world: World;
-
-beforeAll(async () => {
-  federation = await Federation.create(withKeepers);
-  ({ world } = federation);
-  bank = await federation.start('bank');
-  await settled(bank);
-});
+const { federation, world, bank } = await bankAmongKeepers();
 afterAll(() => federation.close());
 
 /** Publishes what the world has made; the gateway has followed when it returns. */
