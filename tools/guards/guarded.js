@@ -46,9 +46,3 @@ export const GUARDED = [
   'packages/gateway/src/tasks/results.ts',
   'packages/gateway/src/verdicts/own-appraisals.ts',
 ];
-
-/**
- * Of these, files of which not every refusal has its test yet: `npm run guards` hunts them, the
- * lane takes its sample of the others. @type {ReadonlySet<string>}
- */
-export const NOT_HUNTED = new Set(['packages/gateway/src/keepers/consent.ts']);

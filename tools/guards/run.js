@@ -15,7 +15,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EQUIVALENT } from './equivalent.js';
-import { GUARDED, NOT_HUNTED } from './guarded.js';
+import { GUARDED } from './guarded.js';
 import { mutantsOf } from './mutants.js';
 import { Trials } from './trial.js';
 
@@ -153,9 +153,7 @@ function byChange(guards, house) {
     GUARDED.filter((file) => [file, ...testsOf(house, file)].some((path) => changed.has(path))),
   );
   // Those that nothing can notice take the longest.
-  const others = guards.filter(({ id, file }) => {
-    return !touched.has(file) && !NOT_HUNTED.has(file) && !(id in EQUIVALENT);
-  });
+  const others = guards.filter(({ id, file }) => !touched.has(file) && !(id in EQUIVALENT));
   const at = Number.parseInt(git('rev-parse', 'HEAD').slice(0, 8) || '0', 16) % others.length;
   return {
     first: guards.filter(({ file }) => touched.has(file)),

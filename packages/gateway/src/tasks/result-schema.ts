@@ -86,6 +86,15 @@ function formsOf(type: string): TypeForms {
   return known;
 }
 
+/** Types by name of a statement's columns, as its task says. */
+export function typesOf(
+  outputs: readonly { readonly statement: number; readonly name: string; readonly type: string }[],
+  statement: number,
+): ReadonlyMap<string, string> {
+  const own = outputs.filter((one) => one.statement === statement);
+  return new Map(own.map(({ name, type }) => [name, type]));
+}
+
 /** The schema of a result as `format` writes it. */
 export function resultSchemaOf(
   about: { task: string; run: string; statement: number; format: ResultFormat },

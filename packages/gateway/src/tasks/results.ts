@@ -23,7 +23,7 @@ import { hpkeOpen } from '@cloister/threshold/node';
 import { type Gateway, historyOf } from '../context.ts';
 import { gatewayError } from '../errors.ts';
 import { homeFolder } from '../home.ts';
-import { type ConvertedFacts, resultSchemaOf } from './result-schema.ts';
+import { type ConvertedFacts, resultSchemaOf, typesOf } from './result-schema.ts';
 import { readableTask } from './views.ts';
 
 const NO_AAD = new Uint8Array(0);
@@ -124,7 +124,9 @@ async function withPlain<T>(
       aadPrefix: resultAadPrefix({ ...about, statement: file.statement, part: 0 }),
       algorithms: ['AES_GCM_V1'],
     });
-    const types = await typesOf(gateway, task, file);
+    // None where the openings cannot be read here.
+    const { contents } = await readableTask(gateway, task);
+    const types = typesOf(contents?.parameters.outputs ?? [], file.statement);
     const columns = stored.columns.map(({ path }) => ({ name: path, type: types.get(path) }));
     const of = { task, run, statement: file.statement + 1, format };
     return await use({ plain, columns, schemaOf: (facts) => resultSchemaOf(of, facts, stored) });
@@ -132,22 +134,6 @@ async function withPlain<T>(
     await sink.close();
     await rm(plain, { force: true });
   }
-}
-
-/** Types by name, as the task says; none where its openings cannot be read here. */
-async function typesOf(
-  gateway: Gateway,
-  task: string,
-  { columns, statement }: ResultFileKeys,
-): Promise<ReadonlyMap<string, string>> {
-  const { contents } = await readableTask(gateway, task);
-  const outputs = contents?.parameters.outputs ?? [];
-  const types = new Map<string, string>();
-  for (const { id } of columns) {
-    const output = outputs.find((one) => one.id === id && one.statement === statement);
-    if (output !== undefined) types.set(output.name, output.type);
-  }
-  return types;
 }
 
 /** A file's part and its length; this version opens files of one part. */
