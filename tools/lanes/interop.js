@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The lane `interop`: encrypted Parquet between ours, pyarrow and Spark.
+// The lane `interop`: encrypted Parquet between ours, pyarrow and Spark; results as pyarrow reads
+// them.
 import { program } from '../programs.js';
 import { PYARROW, PYSPARK, pythonWith } from '../python.js';
 
