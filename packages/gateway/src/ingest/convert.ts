@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // CSV, JSON lines or Parquet into one plain Parquet file with the types that were shown, or with
-// those the owner chose instead. Text takes a second step: its rows in UTF-8, one a line, in a
-// private folder beside the output. Fields stay as they are, in quotes or not, and so do numbers,
-// days and spellings of absent values: what they mean in the file's dialect the engine is told.
-// The output appears whole under its name or not at all; the private folder is always removed.
+// those the owner chose instead. The engine reads the file itself where it can (engine-text.ts says
+// how) and is told its dialect. The output appears whole under its name or not at all; the private
+// folder beside it is always removed.
 import { existsSync } from 'node:fs';
 import { mkdtemp, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { isCoded } from '@cloister/core';
 import { canChoose, typeNamed } from './column-types.ts';
-import { PLAIN } from './dialect/dialect.ts';
 import { type Duck, identifier, literal, parquetRows, withDuck } from './duck.ts';
 import { engineValue } from './engine-form.ts';
+import { asItIs, type EngineText, inRows, readText } from './engine-text.ts';
 import { ingestError } from './errors.ts';
 import { type InspectOptions, inspectInput, refuseInexact } from './inspect.ts';
 import type { Inspection } from './inspection.ts';
-import { type Cell, type RowOptions, readRows } from './rows.ts';
+import type { RowOptions } from './rows.ts';
 
 export interface ConvertOptions extends InspectOptions {
   /** What looking at it has answered already; the file is read once less. */
@@ -49,8 +49,6 @@ const DEFAULT_ROW_GROUP = 122_880;
  */
 const LARGE_ROW_GROUP = 4 * DEFAULT_ROW_GROUP;
 const FEW_COLUMNS = 32;
-const FLUSH_CHARACTERS = 1 << 20;
-const MAX_LINE_BYTES = 64 << 20;
 
 /**
  * Inspects `path` and writes it to `out`, which must not exist.
@@ -76,14 +74,14 @@ export async function convertToParquet(
   });
   try {
     const parquet = join(folder, 'out.parquet');
-    const text = join(folder, 'rows.csv');
-    if (inspection.reading !== undefined) await writeRows(path, text, inspection, columns);
+    const job = { parquet, inspection, columns, options };
+    const failed = await convert(resolve(path), folder, job).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    // A file that changed while it was read is told as that, whatever else it led to.
     if ((await fingerprint(path)) !== before) throw changed();
-    const input = inspection.reading === undefined ? resolve(path) : text;
-    // One thread reads text; beside others it would run ahead of the writing, all in memory.
-    const threads = inspection.reading === undefined ? undefined : 1;
-    const job = { input, parquet, inspection, columns };
-    await withDuck([input, parquet], (duck) => copy(duck, job, options), threads);
+    if (failed !== undefined) throw failed;
     await sync(parquet);
     await rename(parquet, target);
   } finally {
@@ -91,6 +89,33 @@ export async function convertToParquet(
   }
   const reading = readingOf(inspection);
   return { rows: inspection.rows, columns, ...(reading === undefined ? {} : { reading }) };
+}
+
+/** What the engine cannot read of a text itself it is given in rows. */
+async function convert(path: string, folder: string, job: Job): Promise<void> {
+  const { inspection, columns, parquet } = job;
+  if (inspection.reading === undefined) {
+    await withDuck([path, parquet], (duck) => copy(duck, parquetRows(path), job));
+    return;
+  }
+  const read = async (text: EngineText): Promise<void> => {
+    const source = readText(text, columns);
+    // One thread reads text; beside others it would run ahead of the writing, all in memory.
+    await withDuck([text.path, parquet], (duck) => copy(duck, source, job), 1);
+  };
+  const itself = await asItIs(path, folder, inspection);
+  if (itself !== undefined) {
+    const done = await read(itself).then(
+      () => true,
+      (error: unknown) => {
+        if (isCoded(error, 'conversion-failed')) return false;
+        throw error;
+      },
+    );
+    if (done) return;
+    await rm(parquet, { force: true });
+  }
+  await read(await inRows(path, folder, inspection));
 }
 
 function readingOf({ reading, evidence = [] }: Inspection): TextReading | undefined {
@@ -127,63 +152,21 @@ function changed(): Error {
   return ingestError('input-changed', message);
 }
 
-/** What divides the rows that the engine is given. */
-function marksOf(reading: RowOptions): Pick<RowOptions, 'delimiter' | 'quote'> {
-  return reading.format === 'csv' ? reading : PLAIN;
-}
-
-/** The rows as they are, one LF each, without header. Only texts can be empty. */
-async function writeRows(
-  path: string,
-  to: string,
-  inspection: Inspection,
-  columns: Converted['columns'],
-): Promise<void> {
-  const reading = inspection.reading as NonNullable<Inspection['reading']>;
-  const { delimiter, quote } = marksOf(reading);
-  const file = await open(to, 'wx', 0o600);
-  const isText = columns.map((column) => column.type === 'VARCHAR');
-  let pending = '';
-  let rows = 0;
-  const flush = async (): Promise<void> => {
-    const text = pending;
-    pending = '';
-    if (text !== '') await file.writeFile(text);
-  };
-  const field = (cell: Cell | undefined, i: number): string => {
-    if (cell === undefined || cell.kind === 'null' || cell.kind === 'bare') return cell?.text ?? '';
-    if (quote === null || (cell.text === '' && isText[i] !== true)) return cell.text;
-    return `${quote}${cell.text.replaceAll(quote, quote + quote)}${quote}`;
-  };
-  try {
-    const onRow = (cells: readonly Cell[]): void => {
-      rows += 1;
-      pending += `${isText.map((_, i) => field(cells[i], i)).join(delimiter)}\n`;
-    };
-    await readRows(path, reading, { onColumn: () => undefined, onRow }, async () => {
-      if (pending.length >= FLUSH_CHARACTERS) await flush();
-    });
-    await flush();
-  } finally {
-    await file.close();
-  }
-  if (rows !== inspection.rows) throw changed();
-}
-
-interface Copying {
-  readonly input: string;
+interface Job {
   readonly parquet: string;
   readonly inspection: Inspection;
-  readonly columns: readonly { name: string; type: string }[];
+  readonly columns: Converted['columns'];
+  readonly options: ConvertOptions;
 }
 
-async function copy(duck: Duck, job: Copying, options: ConvertOptions): Promise<void> {
-  const { input, parquet, inspection, columns } = job;
+async function copy(duck: Duck, source: string, job: Job): Promise<void> {
+  const { parquet, inspection, columns, options } = job;
   const reading = readingOf(inspection);
-  const source = reading === undefined ? parquetRows(input) : fromText(input, columns, reading);
   const value = (text: string, i: number, type: string): string => {
     if (reading === undefined) return `CAST(${text} AS ${type})`;
-    return engineValue(text, type, { ...reading, dateFormat: reading.dateFormats[i] });
+    // Only texts can be empty.
+    const given = type === 'VARCHAR' ? text : `NULLIF(${text}, '')`;
+    return engineValue(given, type, { ...reading, dateFormat: reading.dateFormats[i] });
   };
   for (const [i, { name, type }] of columns.entries()) {
     const inferred = inspection.columns[i]?.type ?? '';
@@ -208,7 +191,10 @@ async function copy(duck: Duck, job: Copying, options: ConvertOptions): Promise<
   const sql = `COPY (${rows}) TO ${literal(parquet)} (${settings.join(', ')})`;
   const message = 'the file could not be written as Parquet';
   const [row] = await duck.query(sql, 'conversion-failed', message);
-  if (Number(row?.[0]) !== inspection.rows) throw changed();
+  if (Number(row?.[0]) === inspection.rows) return;
+  if (reading === undefined) throw changed();
+  const found = `one reader finds ${inspection.rows} rows in the file, another ${row?.[0]}`;
+  throw ingestError('value-changed', `${found}: write it with every field in quotes`);
 }
 
 /**
@@ -225,7 +211,9 @@ async function checkCast(
   const cast = `TRY(${value})`;
   const back = `TRY_CAST(${cast} AS ${brought}) IS DISTINCT FROM was`;
   const lost = brought === 'VARCHAR' ? `${cast} IS NULL` : `(${cast} IS NULL OR ${back})`;
-  const values = `SELECT CAST(${identifier(name)} AS ${brought}) AS was FROM ${source}`;
+  const bare = brought === 'VARCHAR' && type !== 'VARCHAR';
+  const given = bare ? `NULLIF(${identifier(name)}, '')` : identifier(name);
+  const values = `SELECT CAST(${given} AS ${brought}) AS was FROM ${source}`;
   const misfit = `was IS NOT NULL AND ${lost}`;
   const numbered = `SELECT row_number() OVER () AS n, ${misfit} AS misfit FROM (${values})`;
   const sql = `SELECT count(*), min(n) FROM (${numbered}) WHERE misfit`;
@@ -235,25 +223,6 @@ async function checkCast(
   if (misfits === 0) return;
   const message = `${cannot}: ${misfits} of its values do not fit, the first in row ${row?.[1]}`;
   throw ingestError('value-not-of-type', message, { details: { column: name, misfits } });
-}
-
-function fromText(
-  path: string,
-  columns: readonly { readonly name: string }[],
-  reading: RowOptions,
-): string {
-  const { delimiter, quote } = marksOf(reading);
-  const texts = columns.map(({ name }) => `${literal(name)}: 'VARCHAR'`).join(', ');
-  const quoting = `quote=${literal(quote ?? '')}, escape=${literal(quote ?? '')}`;
-  const absent = ['', ...reading.null].map(literal).join(', ');
-  const dialect =
-    `delim=${literal(delimiter)}, ${quoting}, nullstr=[${absent}], ` +
-    "new_line='\\n', header=false";
-  const plain = 'hive_partitioning=false, filename=false, union_by_name=false';
-  const strict = 'auto_detect=false, allow_quoted_nulls=false, strict_mode=true, parallel=false';
-  const limits = `max_line_size=${MAX_LINE_BYTES}, buffer_size=${2 * MAX_LINE_BYTES}`;
-  const options = `${plain}, ${dialect}, ${strict}, ${limits}`;
-  return `read_csv(${literal(path)}, columns={${texts}}, ${options})`;
 }
 
 async function sync(path: string): Promise<void> {

@@ -18,6 +18,16 @@ export interface Field {
   readonly quoted: boolean;
 }
 
+/** How the records of a file lie in it. */
+export interface CsvLayout {
+  /** Bits of `LINE_ENDS`, of those outside quotes. */
+  readonly lineEnds: number;
+  /** Whether a quoted field holds a line end. */
+  readonly quotedLineEnds: boolean;
+}
+
+export const LINE_ENDS = { lf: 1, cr: 2, crlf: 4 } as const;
+
 /** Takes one record and the number of the line on which it began. */
 export type OnRecord = (fields: readonly Field[], line: number) => void;
 
@@ -42,11 +52,18 @@ export class CsvScanner {
   #recordLine = 1;
   #quoteLine = 1;
   #afterCr = false;
+  #lineEnds = 0;
+  #quotedLineEnds = false;
 
   constructor({ delimiter, quote }: CsvMarks, onRecord: OnRecord) {
     this.#delimiter = delimiter.charCodeAt(0);
     this.#quote = quote === null ? NO_QUOTE : quote.charCodeAt(0);
     this.#onRecord = onRecord;
+  }
+
+  /** Of what was pushed; whole after the end. */
+  get layout(): CsvLayout {
+    return { lineEnds: this.#lineEnds, quotedLineEnds: this.#quotedLineEnds };
   }
 
   push(text: string): void {
@@ -56,6 +73,9 @@ export class CsvScanner {
       const char = text.charCodeAt(at);
       if (this.#afterCr) {
         this.#afterCr = false;
+        if (this.#state !== 'quoted') {
+          this.#lineEnds |= char === LF ? LINE_ENDS.crlf : LINE_ENDS.cr;
+        }
         if (char === LF) {
           if (this.#state !== 'quoted') from = at + 1;
           continue;
@@ -65,7 +85,10 @@ export class CsvScanner {
         if (char === quote) {
           this.#held += text.slice(from, at);
           this.#state = 'closed';
-        } else this.#countLine(char);
+        } else if (char === LF || char === CR) {
+          this.#quotedLineEnds = true;
+          this.#countLine(char);
+        }
         continue;
       }
       if (this.#state === 'closed' && char === quote) {
@@ -77,6 +100,7 @@ export class CsvScanner {
       if (ends) {
         this.#endField(this.#state === 'bare' ? text.slice(from, at) : '');
         if (char !== delimiter) {
+          if (char === LF) this.#lineEnds |= LINE_ENDS.lf;
           this.#endRecord();
           this.#countLine(char);
           this.#recordLine = this.#line;
@@ -95,6 +119,7 @@ export class CsvScanner {
 
   /** The end of the file, which also ends a last line that has no line end. */
   end(): void {
+    if (this.#afterCr && this.#state !== 'quoted') this.#lineEnds |= LINE_ENDS.cr;
     if (this.#state === 'quoted') {
       const message = `the quote opened on line ${this.#quoteLine} is never closed`;
       throw ingestError('csv-quote-unterminated', message, { details: { line: this.#quoteLine } });

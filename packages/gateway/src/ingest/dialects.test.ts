@@ -204,4 +204,81 @@ describe('whatever the dialect', () => {
       { numRuns: 60 },
     );
   }, 60_000);
+
+  it('rows and fields are found alike, however they lie', async () => {
+    const cell = fc.record({
+      text: fc.string({
+        unit: fc.constantFrom(...'aé💡 #\\0-,;\t|"\'%{', '\n', '\r', '\r\n', 'NA', '\\N'),
+        maxLength: 5,
+      }),
+      inQuotes: fc.boolean(),
+    });
+    const tables = fc.record({
+      lineEnd: fc.constantFrom('\n', '\r\n', '\r'),
+      delimiter: fc.constantFrom(',', ';', '\t', '|', ' ', '¦'),
+      quote: fc.constantFrom<'"' | "'" | null>('"', "'", null),
+      encoding: fc.constantFrom<'utf-8' | 'utf-16le'>('utf-8', 'utf-16le'),
+      nulls: fc.constantFrom<string[]>([], ['NA']),
+      header: fc.boolean(),
+      mark: fc.boolean(),
+      lastEnd: fc.constantFrom('', '\n', '\n\n'),
+      rows: fc.integer({ min: 1, max: 4 }).chain((width) =>
+        fc.array(fc.array(cell, { minLength: width, maxLength: width }), {
+          minLength: 1,
+          maxLength: 6,
+        }),
+      ),
+    });
+    await fc.assert(
+      fc.asyncProperty(tables, async (of) => {
+        const { delimiter, quote, lineEnd } = of;
+        const written = of.rows.map((row) =>
+          row.map(({ text, inQuotes }) => {
+            // Without quotes there is no way to write these.
+            const bare =
+              quote === null ? text.replace(/[\r\n]/g, '').replaceAll(delimiter, '') : text;
+            const must =
+              quote !== null && [delimiter, quote, '\r', '\n'].some((c) => bare.includes(c));
+            if (quote !== null && (must || inQuotes)) {
+              return {
+                wrote: `${quote}${bare.replaceAll(quote, quote + quote)}${quote}`,
+                is: bare,
+              };
+            }
+            return { wrote: bare, is: bare === '' || of.nulls.includes(bare) ? null : bare };
+          }),
+        );
+        const lines = written.map((row) => row.map(({ wrote }) => wrote).join(delimiter));
+        // A row of one absent value is a blank line.
+        if (lines.includes('')) return;
+        const names = (of.rows[0] ?? []).map((_, i) => `c${i}`).join(delimiter);
+        const all = of.header ? [names, ...lines] : lines;
+        const end = of.lastEnd.replaceAll('\n', lineEnd);
+        const text = `${of.mark ? '\ufeff' : ''}${all.join(lineEnd)}${end}`;
+        const bytes = Buffer.from(text, of.encoding === 'utf-8' ? 'utf8' : 'utf16le');
+        const { header, encoding, nulls } = of;
+        const said: Said = { delimiter, quote, header, encoding, null: nulls };
+        const types = Object.fromEntries(
+          (of.rows[0] ?? []).map((_, i) => [header ? `c${i}` : `column${i + 1}`, 'VARCHAR']),
+        );
+        const { rows } = await made(bytes, said, types);
+        expect(rows).toEqual(written.map((row) => row.map(({ is }) => is)));
+      }),
+      { numRuns: 100 },
+    );
+  }, 60_000);
+});
+
+it('a reader that reads otherwise than the engine is found out', async () => {
+  const source = await desk.given('t.csv', "a;b\n'x;y';1\n'NA';NA\n");
+  const parquet = join(source, '..', 'made.parquet');
+  const dialect: Said = { delimiter: ';', quote: "'" };
+  const { reading, columns } = await convertToParquet(source, parquet, { dialect });
+  if (reading === undefined) throw new Error('a text file has a reading');
+  const compare = (other: Partial<typeof reading>) =>
+    codeOf(compareText({ source, reading: { ...reading, ...other }, parquet, columns }));
+  expect(await compare({})).toBe('accepted');
+  expect(await compare({ null: [] })).toBe('value-changed');
+  expect(await compare({ quote: null })).toBe('csv-row-ragged');
+  expect(await compare({ header: false })).toBe('value-changed');
 });

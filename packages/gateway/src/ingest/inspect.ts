@@ -64,7 +64,8 @@ async function inspectText(
   const dialect = await sniff(path, detected, said);
   const reading: RowOptions = { ...dialect, format: format as RowOptions['format'] };
   const table = new Table(dialect, options.samples ?? 0);
-  await readRows(path, reading, table, async () => options.onRows?.(table.rows));
+  const between = async () => options.onRows?.(table.rows);
+  const layout = await readRows(path, reading, table, between);
   if (table.rows === 0) throw ingestError('input-no-rows', 'the file holds no row of data');
   const absent = said.null === undefined ? table.takeSpellings() : [];
   const columns = table.columns();
@@ -79,6 +80,7 @@ async function inspectText(
     inexact: remarks.filter(({ inexact }) => inexact),
     byteOrderMark,
     reading: { ...reading, null: [...reading.null, ...absent] },
+    ...(layout === undefined ? {} : { layout }),
     evidence: table.evidence(),
   };
 }

@@ -2,7 +2,7 @@
 // What looking at a file answers, the same for every format.
 import type { IngestFormat } from './detect.ts';
 import type { ColumnTypes } from './infer.ts';
-import type { RowOptions } from './rows.ts';
+import type { RowLayout, RowOptions } from './rows.ts';
 
 /** A remark about a column. */
 export interface ColumnRemark {
@@ -34,6 +34,8 @@ export interface Inspection {
   readonly byteOrderMark?: boolean;
   /** How the text was read; absent for Parquet. */
   readonly reading?: RowOptions;
+  /** How the rows of a CSV file lie in it. */
+  readonly layout?: RowLayout;
   /** By column, what its texts allow; absent for Parquet. */
   readonly evidence?: readonly ColumnTypes[];
 }

@@ -4,7 +4,7 @@
 // Invariants: every CSV row has as many fields as the header; names are unique whatever their case,
 // because the engine compares them so; blank lines are allowed at the end of a file only.
 
-import { CsvScanner, type Field } from './csv.ts';
+import { type CsvLayout, CsvScanner, type Field } from './csv.ts';
 import type { IngestFormat } from './detect.ts';
 import type { Dialect } from './dialect/dialect.ts';
 import { ingestError } from './errors.ts';
@@ -35,22 +35,36 @@ const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}\u00a0\u115f\u1160
 /** The value that is not there. */
 export const ABSENT: Cell = { text: '', kind: 'null' };
 
-/** Reads all rows; `between` is awaited after each chunk, so that a writer can keep up. */
+/** How the rows of a CSV file lie in it. */
+export interface RowLayout extends CsvLayout {
+  /** Whether there are blank lines at its end. */
+  readonly blankLines: boolean;
+}
+
+/**
+ * Reads all rows; `between` is awaited after each chunk, so that a writer can keep up. Answers how
+ * the rows of a CSV file lie in it.
+ */
 export async function readRows(
   path: string,
   options: RowOptions,
   reader: RowReader,
   between: () => Promise<void> = async () => undefined,
-): Promise<void> {
-  const scanner = options.format === 'csv' ? csvRows(options, reader) : jsonRows(reader);
+): Promise<RowLayout | undefined> {
+  const csv = options.format === 'csv' ? csvRows(options, reader) : undefined;
+  const scanner = csv?.scanner ?? jsonRows(reader);
   for await (const chunk of textChunks(path, options.encoding)) {
     scanner.push(chunk);
     await between();
   }
   scanner.end();
+  return csv && { ...csv.scanner.layout, blankLines: csv.hasBlankLines() };
 }
 
-function csvRows(options: RowOptions, reader: RowReader): CsvScanner {
+function csvRows(
+  options: RowOptions,
+  reader: RowReader,
+): { readonly scanner: CsvScanner; readonly hasBlankLines: () => boolean } {
   let width = 0;
   let blankLine = 0;
   const seen = new Map<string, number>();
@@ -76,7 +90,7 @@ function csvRows(options: RowOptions, reader: RowReader): CsvScanner {
       line,
     );
   });
-  return scanner;
+  return { scanner, hasBlankLines: () => blankLine > 0 };
 }
 
 function isBlank(fields: readonly Field[]): boolean {

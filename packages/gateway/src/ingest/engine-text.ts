@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// A text file for the engine: the file itself where the engine reads it as it lies, a copy of it in
+// UTF-8 whose lines end with LF, or its rows as our own reader has them. In the first two the
+// engine finds rows and fields by code of its own, so that comparing checks our reader, too.
+import { type FileHandle, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type CsvMarks, LINE_ENDS } from './csv.ts';
+import { PLAIN } from './dialect/dialect.ts';
+import { literal } from './duck.ts';
+import { ingestError } from './errors.ts';
+import type { Inspection } from './inspection.ts';
+import { type Cell, type RowOptions, readRows } from './rows.ts';
+import { textChunks } from './text-chunks.ts';
+
+/** What the engine reads, and how. */
+export interface EngineText extends CsvMarks, Pick<RowOptions, 'header' | 'null'> {
+  readonly path: string;
+  readonly lineEnd: '\\n' | '\\r';
+}
+
+const FLUSH_CHARACTERS = 1 << 20;
+const MAX_LINE_BYTES = 64 << 20;
+
+/** The engine's own reading of a text; every column as text. */
+export function readText(text: EngineText, columns: readonly { readonly name: string }[]): string {
+  const texts = columns.map(({ name }) => `${literal(name)}: 'VARCHAR'`).join(', ');
+  const quote = literal(text.quote ?? '');
+  const absent = ['', ...text.null].map(literal).join(', ');
+  const options = [
+    `columns={${texts}}`,
+    `delim=${literal(text.delimiter)}, quote=${quote}, escape=${quote}, nullstr=[${absent}]`,
+    `new_line='${text.lineEnd}', header=${text.header}, compression='none'`,
+    'hive_partitioning=false, filename=false, union_by_name=false',
+    'auto_detect=false, allow_quoted_nulls=false, strict_mode=true, parallel=false',
+    `max_line_size=${MAX_LINE_BYTES}, buffer_size=${2 * MAX_LINE_BYTES}`,
+  ];
+  return `read_csv(${literal(text.path)}, ${options.join(', ')})`;
+}
+
+/**
+ * The file itself, or a copy in `folder`; undefined where the engine cannot find its rows: in JSON
+ * lines, where lines are blank, and where not all line ends are alike and fields hold some, too.
+ */
+export async function asItIs(
+  path: string,
+  folder: string,
+  { reading, layout }: Inspection,
+): Promise<EngineText | undefined> {
+  if (reading === undefined || layout === undefined || layout.blankLines) return undefined;
+  const { lineEnds, quotedLineEnds } = layout;
+  const isLf = lineEnds === LINE_ENDS.lf || lineEnds === 0;
+  const isCr = lineEnds === LINE_ENDS.cr;
+  const alike = isLf || isCr;
+  if (!alike && quotedLineEnds) return undefined;
+  const lineEnd = isCr ? '\\r' : '\\n';
+  if (alike && reading.encoding === 'utf-8') return { ...reading, path, lineEnd };
+  const copy = join(folder, 'copy.csv');
+  await writing(copy, async (write) => {
+    let held = '';
+    for await (const chunk of textChunks(path, reading.encoding)) {
+      const text = held + chunk;
+      // A line end may be cut in two.
+      held = !alike && text.endsWith('\r') ? '\r' : '';
+      const whole = text.slice(0, text.length - held.length);
+      await write(alike ? whole : whole.replace(/\r\n?/g, '\n'));
+    }
+    await write(held === '' ? '' : '\n');
+  });
+  return { ...reading, path: copy, lineEnd };
+}
+
+/**
+ * The rows as our own reader has them, one LF each, without header; fields stay as they are, in
+ * quotes or not, and so do spellings of absent values.
+ */
+export async function inRows(
+  path: string,
+  folder: string,
+  { reading = { ...PLAIN, format: 'csv' }, rows: wanted, columns }: Inspection,
+): Promise<EngineText> {
+  const { delimiter, quote }: CsvMarks = reading.format === 'csv' ? reading : PLAIN;
+  const to = join(folder, 'rows.csv');
+  const field = (cell: Cell | undefined): string => {
+    if (cell === undefined || cell.kind === 'null' || cell.kind === 'bare') return cell?.text ?? '';
+    if (quote === null) return cell.text;
+    return `${quote}${cell.text.replaceAll(quote, quote + quote)}${quote}`;
+  };
+  let rows = 0;
+  await writing(to, async (write) => {
+    let pending = '';
+    const onRow = (cells: readonly Cell[]): void => {
+      rows += 1;
+      pending += `${columns.map((_, i) => field(cells[i])).join(delimiter)}\n`;
+    };
+    const flush = async (least: number): Promise<void> => {
+      if (pending.length < least) return;
+      const text = pending;
+      pending = '';
+      await write(text);
+    };
+    const reader = { onColumn: () => undefined, onRow };
+    await readRows(path, reading, reader, () => flush(FLUSH_CHARACTERS));
+    await flush(0);
+  });
+  if (rows !== wanted) {
+    const message = 'the file changed while it was read: try again when nobody writes to it';
+    throw ingestError('input-changed', message);
+  }
+  return { path: to, delimiter, quote, header: false, null: reading.null, lineEnd: '\\n' };
+}
+
+/** A new file that only we can read. */
+async function writing(
+  path: string,
+  task: (write: (text: string) => Promise<void>) => Promise<void>,
+): Promise<void> {
+  const file: FileHandle = await open(path, 'wx', 0o600);
+  try {
+    await task(async (text) => {
+      if (text !== '') await file.writeFile(text);
+    });
+  } finally {
+    await file.close();
+  }
+}
