@@ -131,19 +131,18 @@ async function checkFreshness(ports: OpenPorts, request: OpenRequest): Promise<F
   const note = mergeAll(request.freshness);
   const challenge = challenges.use(key, parseFreshness(parseNote(note).text).challenges);
   const verified = async () => {
-    const { version } = follower.charter;
-    return { fresh: await verifyUnder(ports, request, { note, challenge }), by: version };
+    const { charter } = follower;
+    return { fresh: await verifyUnder(ports, request, { note, challenge }), charter };
   };
-  const { fresh, by } = await verified().catch(async (error) => {
+  const { fresh, charter } = await verified().catch(async (error) => {
     // The witnesses may be those of a charter that this keeper has not followed to yet.
     if (!isCoded(error, 'quorum-not-met')) throw error;
     await crossed(ports);
     return verified();
   });
-  const before = follower.charter;
-  await follower.syncTo(fresh, by);
+  await follower.syncTo(fresh, charter.version);
   // At that head others may be the witnesses: theirs count.
-  if (follower.charter === before) return fresh;
+  if (follower.charter === charter) return fresh;
   return verifyUnder(ports, request, { note, challenge });
 }
 

@@ -67,8 +67,8 @@ export interface ResultRequest {
 
 /** Where plain columns and results are handled: files in memory, encrypted Parquet. */
 export interface DataPlane {
-  /** A fresh folder under `scratch`. */
-  makeScratch(scratch: string): Promise<string>;
+  /** A fresh folder under `scratch`, which has to be in memory where `inMemory` says so. */
+  makeScratch(scratch: string, inMemory: boolean): Promise<string>;
   dropScratch(folder: string): Promise<void>;
   readInputs(request: ReadRequest): Promise<ReadyInput[]>;
   sealResult(request: ResultRequest): Promise<SealedResult>;

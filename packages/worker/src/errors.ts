@@ -9,6 +9,10 @@ export const workerError = errorTable({
     kind: 'unsupported',
     says: 'The worker has no engine of this kind; its configuration names one it has not.',
   },
+  'scratch-not-in-memory': {
+    kind: 'policy',
+    says: 'Plain columns would lie on a disk: the scratch folder has to be in memory.',
+  },
   // asking for a run
   'not-the-proposer': { kind: 'policy', says: 'Only the proposer of a task can have it run.' },
   'ticket-not-for-us': {

@@ -71,7 +71,10 @@ export async function execute(
   about: AskedRun,
   onPhase: OnPhase,
 ): Promise<void> {
-  const folder = await ports.data.makeScratch(ports.config.scratch);
+  const { environment, scratch } = ports.config;
+  const place = ports.follower.charter.environments.find(({ id }) => id === environment);
+  // A simulation protects nothing: its folder may be anywhere.
+  const folder = await ports.data.makeScratch(scratch, place?.trust !== 'simulated');
   const identity = newIdentity(ports, about);
   try {
     onPhase('attesting');

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Run folders: private, gone after the run and with the process, swept when their process is dead.
 import { spawnSync } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => rm(scratch, { recursive: true, force: true }));
 
 it('a run folder is for its owner alone, and goes with everything in it', async () => {
-  const folder = await makeScratch(scratch);
+  const folder = await makeScratch(scratch, false);
   expect((await stat(folder)).mode & 0o777).toBe(0o700);
   await writeFile(join(folder, 'plain.parquet'), 'secret');
   await dropScratch(folder);
@@ -25,7 +25,7 @@ it('a run folder is for its owner alone, and goes with everything in it', async 
 
 it('what a dead process left is removed; the living and strangers are left alone', async () => {
   const { pid: dead } = spawnSync(process.execPath, ['-e', '0']);
-  const own = await makeScratch(scratch);
+  const own = await makeScratch(scratch, false);
   const left = `cloister-run-${dead}-Ab3xYz`;
   const others = [`cloister-run-${process.ppid}-Ab3xYz`, 'cloister-run-x', `other-${dead}-Ab3xYz`];
   for (const name of [left, ...others]) await mkdir(join(scratch, name));
@@ -39,9 +39,21 @@ it('what a dead process left is removed; the living and strangers are left alone
 });
 
 it('a process that ends in the middle of a run leaves nothing', async () => {
-  const folder = await makeScratch(scratch);
+  const folder = await makeScratch(scratch, false);
   await writeFile(join(folder, 'plain.parquet'), 'secret');
   expect(process.listeners('exit')).toContain(dropAll);
   dropAll();
   expect(await readdir(scratch)).toEqual([]);
 });
+
+it('is refused where no memory file system is, and where memory is swapped to a disk', async () => {
+  await expect(makeScratch('/proc', true)).rejects.toMatchObject({ code: 'scratch-not-in-memory' });
+  const made = makeScratch('/dev/shm', true);
+  if (await swaps()) await expect(made).rejects.toMatchObject({ code: 'scratch-not-in-memory' });
+  else await dropScratch(await made);
+});
+
+async function swaps(): Promise<boolean> {
+  const listed = await readFile('/proc/swaps', 'utf8').catch(() => '');
+  return listed.trim().split('\n').length > 1;
+}

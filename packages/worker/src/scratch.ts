@@ -3,24 +3,49 @@
 // this process, removed when the run ends, when the process ends, and, where a process was killed,
 // by the next worker that starts on the same scratch.
 //
+// They lie in memory, which inside a TEE is the TEE's: where the folder is comes from the host, and
+// on a disk of its plain columns would be plain to it.
+//
 // Invariant: only folders of our own prefix whose process is gone are removed.
 import { rmSync } from 'node:fs';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { workerError } from './errors.ts';
 
 const PREFIX = 'cloister-run-';
 const OWN = /^cloister-run-(\d{1,10})-[A-Za-z0-9]{6}$/;
 
+/** Types of file systems (statfs, linux/magic.h). */
+const TMPFS = 0x0102_1994;
+const RAMFS = 0x8584_58f6;
+
 const held = new Set<string>();
 let watching = false;
 
-/** A fresh folder for one run. */
-export async function makeScratch(scratch: string): Promise<string> {
+/**
+ * A fresh folder for one run; `inMemory`: refused where it would lie on a disk, or be swapped.
+ * @throws CodedError `scratch-not-in-memory`
+ */
+export async function makeScratch(scratch: string, inMemory: boolean): Promise<string> {
+  if (inMemory) await assertInMemory(scratch);
   if (!watching) process.on('exit', dropAll);
   watching = true;
   const folder = await mkdtemp(join(scratch, `${PREFIX}${process.pid}-`));
   held.add(folder);
   return folder;
+}
+
+async function assertInMemory(scratch: string): Promise<void> {
+  const { type } = await statfs(scratch);
+  const wanted = 'name a folder of a tmpfs or ramfs (/dev/shm), without swap';
+  if (type !== TMPFS && type !== RAMFS) {
+    const message = `${scratch} is on a file system of type 0x${type.toString(16)}: ${wanted}`;
+    throw workerError('scratch-not-in-memory', message);
+  }
+  const swaps = await readFile('/proc/swaps', 'utf8').catch(() => '');
+  if (type === TMPFS && swaps.trim().split('\n').length > 1) {
+    throw workerError('scratch-not-in-memory', `this machine swaps to a disk: ${wanted}`);
+  }
 }
 
 /** Removes a run's folder and everything in it. */

@@ -348,4 +348,19 @@ describe('a part', () => {
       'accepted',
     );
   });
+
+  it('refuses without giving anything up, not even what nobody takes any more', async () => {
+    const { world } = await platform({ least: 1 });
+    const other = (i: number) => info(2, {}, `cd${i.toString().padStart(10, '0')}`);
+    expect(await bring(world, 'insurer', info(1, {}, 'cd0000009999'))).toBe('accepted');
+    for (const one of world.state.charter?.environments ?? []) {
+      Object.assign(one, { evaluation: { least: 2 } });
+    }
+    for (let i = 0; i < SUBJECTS_A_MEMBER; i++) await bring(world, 'bank', other(i));
+    const before = new Map(world.state.collateral);
+    expect(await bring(world, 'bank', info(2, {}, 'cd0000009999'))).toBe('collateral-quota');
+    expect(world.state.collateral).toEqual(before);
+    expect(await bring(world, 'insurer', info(2, {}, 'cd0000009999'))).toBe('accepted');
+    expect(world.state.collateral.size).toBe(before.size);
+  });
 });

@@ -34,7 +34,8 @@ export function foldCollateral(state: FoldState, event: AdmittedEvent<'collatera
     const got = `${key.slice(65)}: got ${made.issued}, here is ${kept.issued}`;
     return voided('collateral-not-newer', got);
   }
-  const siblings = siblingsOf(state, made).filter((sibling) => isStillWanted(state, sibling));
+  const known = siblingsOf(state, made);
+  const siblings = known.filter((sibling) => isStillWanted(state, sibling));
   const by = kept?.by ?? siblings[0]?.by ?? member.id;
   if (siblings.length === 0 && broughtBy(state, member.id, made) >= SUBJECTS_A_MEMBER) {
     return voided('collateral-quota', `${SUBJECTS_A_MEMBER} subjects of ${made.part}`);
@@ -44,8 +45,11 @@ export function foldCollateral(state: FoldState, event: AdmittedEvent<'collatera
   if (!needed.has(made.evaluation)) {
     return voided('collateral-evaluation', `got ${made.evaluation}`);
   }
-  for (const number of numbers) {
-    if (!needed.has(number)) state.collateral.delete(partKey({ ...made, evaluation: number }));
+  for (const { evaluation } of known.filter((sibling) => !siblings.includes(sibling))) {
+    state.collateral.delete(partKey({ ...made, evaluation }));
+  }
+  for (const evaluation of numbers) {
+    if (!needed.has(evaluation)) state.collateral.delete(partKey({ ...made, evaluation }));
   }
   const { rootKey, subject, evaluation, issued, until, chainUntil } = made;
   const facts = { rootKey, subject, evaluation, issued, until, chainUntil };
@@ -99,10 +103,7 @@ export function hasPart(state: FoldState, made: PartFacts): boolean {
 
 /** A charter that was amended may take a number no more: such a part gives way. */
 function isStillWanted(state: FoldState, kept: KeptPart): boolean {
-  const { part } = kept.body;
-  if (judgeWanted(state, { ...kept, part }) === undefined) return true;
-  state.collateral.delete(partKey({ ...kept, part }));
-  return false;
+  return judgeWanted(state, { ...kept, part: kept.body.part }) === undefined;
 }
 
 /** By date; of one date the one whose certificates last longer (a signer's may be re-issued). */
@@ -137,11 +138,13 @@ function siblingsOf(
   return found;
 }
 
-function broughtBy(state: FoldState, member: string, { rootKey, part }: PartFacts): number {
+/** How many subjects of this root and part a member brought first, this one apart. */
+function broughtBy(state: FoldState, member: string, made: PartFacts): number {
+  const { rootKey, part, subject } = made;
   const subjects = new Set<string>();
   for (const kept of state.collateral.values()) {
     if (kept.by !== member || kept.body.part !== part || !equal(kept.rootKey, rootKey)) continue;
-    subjects.add(kept.subject);
+    if (kept.subject !== subject) subjects.add(kept.subject);
   }
   return subjects.size;
 }

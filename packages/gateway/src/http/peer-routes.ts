@@ -15,6 +15,7 @@ import {
 import {
   eventId,
   joinBySigner,
+  judgeStanding,
   MAX_EVENT_BYTES,
   memberByKey,
   operatorByKey,
@@ -230,7 +231,9 @@ function payerOf(gateway: Gateway, key: Uint8Array): string | undefined {
   const listed = memberByKey(charter, key) ?? operatorByKey(charter, key);
   if (listed !== undefined) return toHex(key);
   const node = joinBySigner(state, key);
-  return node === undefined ? undefined : `nodes of ${node.join.body.operator}`;
+  // A node without a place, because its operator or program is gone, is a stranger.
+  if (node === undefined || judgeStanding(state, node.join.body) !== undefined) return undefined;
+  return `nodes of ${node.join.body.operator}`;
 }
 
 function checkRange(ok: boolean, what: string, size: number): void {
