@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What pyarrow finds in a result that was saved. One JSON request on stdin: {"arrow": path,
-"parquet": path, "csv": path, "json": path}; one JSON answer on stdout: the columns' names, types and raw values, and
-of CSV and JSON the texts."""
+"parquet": path, "csv": path, "json": path}; one JSON answer on stdout: the columns' names, types
+and raw values, and of CSV and JSON the texts."""
 
 import csv as rfc4180
 import decimal

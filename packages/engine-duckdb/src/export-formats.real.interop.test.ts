@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // pyarrow reads what a recipient saves: every value of every type from Arrow, Parquet and CSV as it
-// was, and so does Python's own parser of JSON. Runs in the lane `interop`; CLOISTER_PYTHON names an
-// interpreter that has pyarrow.
+// was, and so does Python's own parser of JSON. Runs in the lane `interop`; CLOISTER_PYTHON names
+// an interpreter that has pyarrow.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
