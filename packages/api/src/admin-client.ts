@@ -4,7 +4,7 @@ import { z } from 'zod';
 import * as admin from './admin.ts';
 import * as charter from './admin-charter.ts';
 import * as jobs from './admin-dataset-jobs.ts';
-import type * as life from './admin-datasets.ts';
+import * as life from './admin-datasets.ts';
 import * as keepers from './admin-keepers.ts';
 import type { Dialect } from './dialect.ts';
 import { fromErrorBody } from './errors.ts';
@@ -121,6 +121,17 @@ export class AdminClient {
   /** Ends a version of a dataset of ours, or the dataset, for good. */
   withdrawDataset(request: z.input<typeof admin.withdrawRequest>) {
     return this.#post('/datasets/withdraw', request, admin.recorded);
+  }
+
+  /** Sets another policy for a dataset of ours, or says what that would do. */
+  setPolicy(request: z.input<typeof life.policyRequest>) {
+    return this.#post('/datasets/policy', request, life.policyAnswer);
+  }
+
+  /** A dataset's policy as a document. */
+  policy(dataset: string, version: number) {
+    const path = `/admin/v1/datasets/${dataset}/policy?version=${version}`;
+    return this.http.json(life.policyShown, { path });
   }
 
   datasets() {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of the admin API that is about the life of a dataset: a new version of it.
+// The part of the admin API that is about the life of a dataset: a new version of it, another
+// policy for it, and what that does to grants.
 import { z } from 'zod';
-import { datasetRequest, priceJson } from './admin.ts';
-import { hex } from './fields.ts';
+import { datasetRequest, priceJson, recorded } from './admin.ts';
+import { count, hex } from './fields.ts';
 
 /**
  * POST /admin/v1/datasets/replace: the next version of a dataset of ours, of these uploads; answers
@@ -19,3 +20,54 @@ export const replaceRequest = datasetRequest
   });
 
 export type ReplaceRequest = z.input<typeof replaceRequest>;
+
+/**
+ * POST /admin/v1/datasets/policy: another policy for a dataset of ours, or one version of it; with
+ * `dryRun`, what that would do.
+ */
+export const policyRequest = z.strictObject({
+  dataset: hex(16),
+  version: count.min(1).optional(),
+  policy: z.unknown(),
+  dryRun: z.boolean().default(false),
+});
+
+/**
+ * What a policy does to a task: its grants stay, end, or wait for more persons; it may be approved
+ * now, or is declined.
+ */
+export const POLICY_EFFECTS = ['stays', 'ends', 'waits', 'allowed', 'declined'] as const;
+
+export const policyAnswer = z.object({
+  versions: z.array(
+    z.object({
+      version: count,
+      /** Lines in words; none: it has this policy already. */
+      changes: z.array(z.string()),
+      /** Null where nothing was to be recorded, or only looked at. */
+      recorded: recorded.nullable(),
+    }),
+  ),
+  tasks: z.array(
+    z.object({
+      task: hex(32),
+      purpose: z.string(),
+      effect: z.enum(POLICY_EFFECTS),
+      /** Why it ends, waits or is declined. */
+      code: z.string().optional(),
+      sentence: z.string().optional(),
+      /** Whether a grant for any version of it is for none but the task's own from now on. */
+      laterEnd: z.boolean(),
+    }),
+  ),
+});
+
+/** GET /admin/v1/datasets/:dataset/policy?version: as a document, of any member's dataset. */
+export const policyShown = z.object({
+  dataset: hex(16),
+  version: count,
+  name: z.string(),
+  policy: z.record(z.string(), z.unknown()),
+});
+
+export type PolicyAnswer = z.infer<typeof policyAnswer>;

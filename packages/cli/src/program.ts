@@ -8,6 +8,7 @@ import { gatewayCommands, ledgerCommands } from './commands/ledger.ts';
 import { nodeCommands } from './commands/nodes.ts';
 import { orgCommands } from './commands/org.ts';
 import { parquetCommands } from './commands/parquet.ts';
+import { policyCommands } from './commands/policy.ts';
 import { resultCommands } from './commands/results.ts';
 import { taskCommands } from './commands/task.ts';
 import { demoCommand } from './demo/command.ts';
@@ -29,6 +30,7 @@ export function buildProgram(): Command {
   gatewayCommands(program);
   nodeCommands(program);
   datasetCommands(program);
+  policyCommands(program);
   taskCommands(program);
   resultCommands(program);
   evidenceCommands(program);

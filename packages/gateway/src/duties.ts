@@ -3,7 +3,7 @@
 // to rotations that are due, seal its datasets again when the keepers hold a new key, remove old
 // leftovers. Each kind of duty has a lane of its own, one at a time in it: a tick and a consent
 // wait for no task, no sealing and no peer's blob. What fails is logged and does not stop the next.
-import { type CharterBody, memberById, signEvent } from '@cloister/contract';
+import { type AdmittedEvent, type CharterBody, memberById, signEvent } from '@cloister/contract';
 import { type BlobStore, equal, fromHex, isCoded, Lane } from '@cloister/core';
 import { type Gateway, publish } from './context.ts';
 import { resealDatasets } from './datasets/seal.ts';
@@ -95,6 +95,9 @@ export class Duties {
         break;
       case 'task':
         this.#judgeSoon(event.key);
+        break;
+      case 'dataset':
+        this.#judgeReaders(event);
         break;
       case 'epoch':
       case 'join':
@@ -201,6 +204,15 @@ export class Duties {
   async #tick(): Promise<void> {
     if (this.#wantsTick() === undefined) return;
     await publish(this.#gateway, 'tick', { time: this.#gateway.clock.now() });
+  }
+
+  /** Our dataset may have another policy: tasks that were approved under the one before. */
+  #judgeReaders({ signer, body }: AdmittedEvent<'dataset'>): void {
+    if (!equal(signer, this.#gateway.keys.identity.key)) return;
+    for (const [key, task] of this.#gateway.follower.state.tasks) {
+      const reads = task.body.inputs.some((input) => equal(input.dataset, body.dataset));
+      if (reads && task.grants.size > 0) this.#judgeSoon(key);
+    }
   }
 
   #judgeSoon(task: string): void {

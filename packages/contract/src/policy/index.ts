@@ -4,6 +4,7 @@ export * from './document.ts';
 export * from './document-of.ts';
 export type { TaskFacts } from './effective.ts';
 export * from './finding.ts';
+export * from './in-words.ts';
 export * from './judge.ts';
 export * from './policy.ts';
 export * from './use.ts';

@@ -4,7 +4,7 @@
 //
 // Invariant: nothing is sealed again before the key has been checked (key-check.ts).
 
-import type { DatasetVersion, Said } from '@cloister/contract';
+import type { DatasetVersion, Opening, Said } from '@cloister/contract';
 import { activeEpochOf, isRetired, versionOf } from '@cloister/contract';
 import { equal, toHex } from '@cloister/core';
 import { encodeLabel } from '@cloister/threshold';
@@ -13,7 +13,7 @@ import { type Gateway, publish, refuseVoid, stateInForce } from '../context.ts';
 import { verifiedGroupKey } from '../keepers/key-check.ts';
 import type { EntryRecord } from '../ledger/follower.ts';
 import type { VaultEntry } from '../vault.ts';
-import { sealForMembers } from './openings.ts';
+import { readDatasetOpenings, sealForMembers } from './openings.ts';
 
 /**
  * Seals every dataset of ours again that is sealed to another than the active group key, once that
@@ -28,7 +28,8 @@ export async function resealDatasets(gateway: Gateway): Promise<EntryRecord[]> {
   for (const entry of due) {
     const version = versionOf(stateInForce(gateway), entry) as DatasetVersion;
     const { rows, files, price, approvals } = version.body;
-    const body = await sealDataset(gateway, entry, { groupKey, rows, files, price, approvals });
+    const own = { ...entry, ...(await meantBy(gateway, entry, version.body)) };
+    const body = await sealDataset(gateway, own, { groupKey, rows, files, price, approvals });
     const record = await publish(gateway, 'dataset', body);
     // Asked for by hand and by itself at once: one of the two is enough.
     if (record.code === 'dataset-reseal-same') continue;
@@ -46,6 +47,21 @@ function isSealedElsewhere(gateway: Gateway, entry: VaultEntry): boolean {
   if (sealed === undefined || active === undefined || isRetired(state, entry)) return false;
   if (!isKeyOf(entry, sealed.body)) return false;
   return toHex(sealed.body.groupKey) !== toHex(active.groupKey);
+}
+
+/**
+ * Schema and policy of a version as the ledger has them. The vault has what it began with; a policy
+ * that was set since is not taken back by sealing again.
+ */
+export async function meantBy(
+  gateway: Gateway,
+  entry: VaultEntry,
+  body: DatasetVersion['body'],
+): Promise<Pick<VaultEntry, 'schema' | 'policy'>> {
+  const { schema, policy } = entry;
+  const digest = (of: Opening) => gateway.crypto.digest('sha256', of.salt, of.value);
+  const same = equal(digest(schema), body.schema) && equal(digest(policy), body.policy);
+  return same ? { schema, policy } : readDatasetOpenings(gateway, body);
 }
 
 /** Whether these keys are those of the files that an event names, and no other attempt's. */

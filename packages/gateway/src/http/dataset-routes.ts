@@ -4,7 +4,13 @@
 //
 // Invariant: a plain file that was uploaded is gone when the work that uses it ends, whatever
 // became of it; one that no work uses is swept after a day.
-import { datasetRequest, parseDialect, replaceRequest, withdrawRequest } from '@cloister/api';
+import {
+  datasetRequest,
+  parseDialect,
+  policyRequest,
+  replaceRequest,
+  withdrawRequest,
+} from '@cloister/api';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Gateway } from '../context.ts';
@@ -14,12 +20,15 @@ import { resealDatasets } from '../datasets/seal.ts';
 import { parseJson } from '../datasets/upload-dialect.ts';
 import { MAX_UPLOAD_BYTES, type Uploads } from '../datasets/uploads.ts';
 import { recordedAnswer } from '../ledger/recorded.ts';
+import { setPolicy, showPolicy } from '../tasks/policies.ts';
 import { parseBody, parseQuery, pollQuery } from './parse.ts';
 
 const uploadQuery = z.object({
   name: z.string().min(1).max(255),
   dialect: z.string().max(4_000).default('{}'),
 });
+
+const versionQuery = z.object({ version: z.coerce.number().int().min(1) });
 
 export interface DatasetRoutesOptions {
   readonly uploads: Uploads;
@@ -66,6 +75,16 @@ export function datasetRoutes(
   app.post('/admin/v1/datasets/withdraw', async (request) =>
     recordedAnswer(await withdrawDataset(gateway, parseBody(withdrawRequest, request))),
   );
+
+  app.post('/admin/v1/datasets/policy', (request) =>
+    setPolicy(gateway, parseBody(policyRequest, request)),
+  );
+
+  app.get('/admin/v1/datasets/:dataset/policy', (request) => {
+    const { dataset } = request.params as { dataset: string };
+    const { version } = parseQuery(versionQuery, request);
+    return showPolicy(gateway, { dataset, version });
+  });
 
   app.post('/admin/v1/datasets/reseal', async () =>
     (await resealDatasets(gateway)).map(recordedAnswer),

@@ -5,6 +5,8 @@ import type { CheckAnswer, TaskRequest } from '@cloister/api';
 import {
   commitTo,
   encodeParameters,
+  type FoldState,
+  grantsOf,
   type Input,
   inputsOwnedBy,
   inputsRead,
@@ -20,7 +22,7 @@ import {
   versionOf,
   versionsAsked,
 } from '@cloister/contract';
-import { encodeUses } from '@cloister/contract/policy';
+import { encodeUses, type Policy } from '@cloister/contract/policy';
 import { type CodedError, equal, isCoded, toHex, utf8 } from '@cloister/core';
 import {
   type Gateway,
@@ -219,6 +221,25 @@ async function limitsOf(
   return limits;
 }
 
+/** How what is left of grants goes beyond what these limits allow one; undefined: it does not. */
+export function exceeding(
+  { runs, days }: Policy['limits'],
+  of: { task: Task; input: Input; now: number },
+): string | undefined {
+  const { statements } = of.task.body;
+  for (const grant of grantsOf(of.task, of.input)) {
+    const left = grant.runs - grant.used;
+    if (runs !== 'none' && left * statements > runs) {
+      const each = statements === 1 ? '' : ` of ${statements} statements`;
+      return `${left} granted runs${each} are left, the policy allows ${runs} in one approval`;
+    }
+    if (days !== 'none' && grant.until - Math.max(grant.from, of.now) > days * DAY_MS) {
+      return `more is left of a grant than the ${days} days that the policy allows`;
+    }
+  }
+  return undefined;
+}
+
 /** Spaces, case and the form of accents make no other person. @throws CodedError */
 function personName(name: string): string {
   const plain = name.normalize('NFKC').trim().replace(/\s+/gu, ' ').toLowerCase();
@@ -245,8 +266,9 @@ export async function declineTask(
  * Judges a task on the ledger as the owner of one of its inputs: plans the opened code again, so
  * that uses which the code does not have deceive nobody, and declines with the code of the first
  * rule of ours that forbids it. What was hidden from us or does not match its commitments is
- * declined too; what cannot be had now is left for people. Answers undefined when nothing of ours
- * forbids it, or we have answered before.
+ * declined too; what cannot be had now is left for people. What was approved is judged again once
+ * the dataset has been sealed since, perhaps under another policy: its grants too, by the limits.
+ * Answers undefined when nothing of ours forbids it, or we have answered before.
  */
 export async function declineIfForbidden(
   gateway: Gateway,
@@ -258,16 +280,31 @@ export async function declineIfForbidden(
   const me = gateway.card.id;
   const mine = found === undefined ? [] : inputsOwnedBy(state, found, me);
   if (found === undefined || mine.length === 0 || found.declines.has(me)) return undefined;
-  if (mine.some((input) => (found.grants.get(versionKey(input))?.size ?? 0) > 0)) return undefined;
+  const granted = mine.filter((input) => grantsOf(found, input).length > 0);
+  const since = granted.some((input) => isSealedSince(state, found, input));
+  if (granted.length > 0 && !since) return undefined;
   let code: string | undefined;
   try {
     const { contents, owners } = await readTask(gateway, key);
     await refuseForbidden(gateway.engine, contents, (input) => owners[input] === me);
+    const over = found.body.inputs.some((input, i) => {
+      const { limits } = contents.policies[i] as Policy;
+      if (owners[i] !== me) return false;
+      const now = gateway.clock.now();
+      return exceeding(limits, { task: found, input, now }) !== undefined;
+    });
+    if (over) code = 'grant-exceeds-policy';
   } catch (error) {
     if (!isCoded(error) || error.kind === 'unavailable' || error.kind === 'not-found') throw error;
     code = error.code;
   }
   return code === undefined ? undefined : publish(gateway, 'decline', { task, code });
+}
+
+/** Whether a version was sealed after a grant on it was given: perhaps under another policy. */
+function isSealedSince(state: FoldState, task: Task, input: Input): boolean {
+  const sealed = versionOf(state, input)?.seq ?? 0;
+  return [...(task.grants.get(versionKey(input))?.values() ?? [])].some((at) => at < sealed);
 }
 
 /** This member's inputs of a task. @throws CodedError `task-not-found`, `task-not-yours` */
