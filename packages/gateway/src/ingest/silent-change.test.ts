@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Small files that were changed in silence, or accepted and then of no use: the right value of
 // each, or a clear no before anything is written.
-import { existsSync } from 'node:fs';
-import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { existsSync, readdirSync } from 'node:fs';
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { codeOf, Desk } from '../../testing/ingest.ts';
@@ -146,34 +146,87 @@ describe('Parquet', () => {
   });
 });
 
-describe.skipIf(!hasShared)('files from elsewhere [skip: shared]', () => {
-  it.each([
-    ['f_dec39_min.parquet', 'column-type-unsupported', /DECIMAL\(39,2\)/],
-    ['f_bss_int_min.parquet', 'parquet-encoding-unsupported', /BYTE_STREAM_SPLIT of INT64/],
-    ['p12_dup_names.parquet', 'column-name-duplicate', /columns 1 and 2/],
-  ])('%s is refused at inspect with %s', async (file, code, message) => {
-    const refused = inspectInput(join(cases, file));
-    await expect(refused).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
+describe('nanoseconds of instants', () => {
+  /** A file of instants, which the engine of this test cannot write: times, called instants. */
+  async function instants(...nanos: number[]): Promise<string> {
+    const at = nanos.map((one) => `(make_timestamp_ns(${one}))`).join(', ');
+    const path = await desk.parquet(`SELECT * FROM (VALUES ${at}) AS t (moment)`);
+    const bytes = await readFile(path);
+    // TimestampType of the footer: isAdjustedToUTC false, the unit NANOS.
+    const place = bytes.lastIndexOf(Uint8Array.of(0x12, 0x1c, 0x3c, 0, 0));
+    bytes[place] = 0x11;
+    await writeFile(path, bytes);
+    return path;
+  }
+
+  it('are cut with a warning that counts rows, where that changes a value', async () => {
+    const { types, warnings } = await made(await instants(1_001, 2_000, 3_999));
+    expect(types).toEqual(['TIMESTAMP WITH TIME ZONE']);
+    expect(warnings).toEqual([expect.stringMatching(/^column moment .*: in 2 rows something is cut$/)]);
+    expect((await made(await instants(1_000, 2_000))).warnings).toEqual([]);
   });
 
-  it('nanoseconds that are cut are said', async () => {
-    const { warnings, types } = await made(join(cases, 'p01b_int96_ns.parquet'));
-    expect(types).toEqual(['BIGINT', 'TIMESTAMP']);
-    expect(warnings).toEqual([expect.stringMatching(/ts counts nanoseconds/)]);
+  it('are refused with --strict, whatever type is chosen', async () => {
+    const path = await instants(1_001);
+    const out = join(path, '..', 'out.parquet');
+    const types = { moment: 'VARCHAR' };
+    expect(await codeOf(convertToParquet(path, out, { types, strict: true }))).toBe('not-exact');
+    const whole = await instants(1_000);
+    expect(await codeOf(convertToParquet(whole, out, { strict: true }))).toBe('accepted');
   });
+});
 
-  it('a UUID, ids, and a delimiter are right', async () => {
-    expect(await made(join(cases, 'f_uuid_min.parquet'))).toMatchObject({ types: ['UUID'] });
-    const ids = await made(join(cases, 'f_sci_ids_min.csv'));
-    expect(ids).toMatchObject({ types: ['VARCHAR'], rows: [['1E10'], ['10E9']] });
-    expect(ids.warnings).toHaveLength(1);
-    const folder = join(await desk.folder(), 'zip=5');
-    await mkdir(folder);
-    await copyFile(join(cases, 'c01_leading_zero.csv'), join(folder, 't.csv'));
-    const { rows } = await made(join(folder, 't.csv'));
-    expect(rows).toEqual([
+/** Each with what is right of it: refused with a code and a message, or its types and values. */
+const RIGHT: Readonly<Record<string, readonly [code: string, message: RegExp] | object>> = {
+  'f_dec39_min.parquet': ['column-type-unsupported', /DECIMAL\(39,2\)/],
+  'f_bss_int_min.parquet': ['parquet-encoding-unsupported', /BYTE_STREAM_SPLIT of INT64/],
+  'p12_dup_names.parquet': ['column-name-duplicate', /columns 1 and 2/],
+  'f_uuid_min.parquet': { types: ['UUID'], warnings: [] },
+  'f_int32_delta_min.parquet': { types: ['INTEGER'], warnings: [] },
+  'p41_nan.parquet': {
+    types: ['BIGINT', 'DOUBLE'],
+    warnings: [],
+    rows: [
+      ['1', '1.0'],
+      ['2', 'nan'],
+      ['3', null],
+    ],
+  },
+  'p01b_int96_ns.parquet': {
+    types: ['BIGINT', 'TIMESTAMP'],
+    warnings: [expect.stringMatching(/ts counts nanoseconds.*: in \d+ rows? something is cut/)],
+  },
+  'f_sci_ids_min.csv': {
+    types: ['VARCHAR'],
+    rows: [['1E10'], ['10E9']],
+    warnings: [expect.stringMatching(/codes, in 2 rows: kept as text/)],
+  },
+  'f_delim_min.csv': { types: ['BIGINT', 'VARCHAR'], rows: [['1', 'x']], warnings: [] },
+  'c01_leading_zero.csv': {
+    types: ['VARCHAR', 'BIGINT'],
+    rows: [
       ['94107', '1'],
       ['01220', '2'],
-    ]);
+    ],
+    warnings: [expect.stringMatching(/leading zeros, in 1 row: kept as text/)],
+  },
+};
+
+describe.skipIf(!hasShared)('files from elsewhere [skip: shared]', () => {
+  it.each(hasShared ? readdirSync(cases) : [])('%s comes out right', async (file) => {
+    const right = RIGHT[file];
+    expect(right, 'what is right of this file?').toBeDefined();
+    // A folder that is named like a column says nothing.
+    const folder = join(await desk.folder(), 'zip=5');
+    await mkdir(folder);
+    const path = join(folder, file);
+    await copyFile(join(cases, file), path);
+    if (!Array.isArray(right)) {
+      expect(await made(path)).toMatchObject(right as object);
+      return;
+    }
+    const [code, message] = right as [string, RegExp];
+    const refusal = { code, message: expect.stringMatching(message) };
+    await expect(inspectInput(path)).rejects.toMatchObject(refusal);
   });
 });
