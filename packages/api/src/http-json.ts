@@ -2,7 +2,7 @@
 // The HTTP client that all typed clients share: a base address, a time-out on every request, signed
 // requests or a bearer token where wanted, answers checked against a schema, and errors that come
 // back as the CodedErrors they were. Answers are bounded, so a lying peer cannot fill our memory.
-import { type Clock, CodedError, type CryptoPort, type Signer } from '@cloister/core';
+import { type Clock, CodedError, type CryptoPort, firstIssue, type Signer } from '@cloister/core';
 import type { z } from 'zod';
 import { apiError, errorBody, fromErrorBody } from './errors.ts';
 import { requestRange } from './http-range.ts';
@@ -67,7 +67,7 @@ export class HttpJson {
   async json<T extends z.ZodType>(schema: T, request: HttpRequest): Promise<z.infer<T>> {
     const { bytes } = await this.bytes(request);
     const parsed = schema.safeParse(parseJson(bytes));
-    if (!parsed.success) throw this.#malformed(request, parsed.error.issues[0]?.message);
+    if (!parsed.success) throw this.#malformed(request, firstIssue(parsed.error).says);
     return parsed.data;
   }
 

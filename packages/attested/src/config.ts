@@ -3,7 +3,7 @@
 // is secret, and nothing in it is trusted further than the genesis: the charter must hash to it,
 // and everything else comes from the ledger.
 import { type CharterBody, decodeFoundingCharter } from '@cloister/contract';
-import { type CryptoPort, fromBase64, fromHex } from '@cloister/core';
+import { type CryptoPort, firstIssue, fromBase64, fromHex } from '@cloister/core';
 import { z } from 'zod';
 import { attestedError } from './errors.ts';
 
@@ -36,9 +36,8 @@ export function parseNodeConfig<T extends z.ZodType>(
 ): z.output<T> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const where = issue?.path.join('.') ?? '';
-  const message = `the ${role}'s configuration is wrong at '${where}': ${issue?.message ?? ''}`;
+  const { where, says } = firstIssue(parsed.error);
+  const message = `the ${role}'s configuration is wrong at '${where}': ${says}`;
   throw attestedError('config-malformed', message);
 }
 

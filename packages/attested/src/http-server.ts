@@ -8,7 +8,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { METRICS_TYPE, REQUEST_HEADER, verifyRequest } from '@cloister/api';
-import { type Clock, type CryptoPort, requestError, toErrorResponse } from '@cloister/core';
+import {
+  type Clock,
+  type CryptoPort,
+  firstIssue,
+  requestError,
+  toErrorResponse,
+} from '@cloister/core';
 import type { z } from 'zod';
 import { errorFields, type Log } from './log.ts';
 
@@ -161,9 +167,8 @@ export async function signedBody<T extends z.ZodType>(
   const caller = await verifyRequest(call.signature, facts, ports);
   const parsed = schema.safeParse(parseJson(body));
   if (parsed.success) return { caller, asked: parsed.data };
-  const issue = parsed.error.issues[0];
-  const message = `the request is malformed at '${issue?.path.join('.')}': ${issue?.message ?? ''}`;
-  throw requestError('request-malformed', message);
+  const { where, says } = firstIssue(parsed.error);
+  throw requestError('request-malformed', `the request is malformed at '${where}': ${says}`);
 }
 
 function parseJson(body: Uint8Array): unknown {

@@ -11,7 +11,15 @@ import {
   joinBody,
   reportData,
 } from '@cloister/contract';
-import { type Cbor, decodeCbor, equal, type Signer, toHex, verifyCose } from '@cloister/core';
+import {
+  type Cbor,
+  decodeCbor,
+  equal,
+  firstIssue,
+  type Signer,
+  toHex,
+  verifyCose,
+} from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import type { Handler } from './channel.ts';
 import { attesterError } from './errors.ts';
@@ -83,7 +91,7 @@ function readJoin(payload: Uint8Array, genesis: Uint8Array): EventBody<'join'> {
   if (version !== EVENT_VERSION || kind !== 'join') throw refuse('not a join');
   if (!(named instanceof Uint8Array) || !equal(named, genesis)) throw refuse('another genesis');
   const parsed = joinBody.safeParse(body);
-  if (!parsed.success) throw refuse(parsed.error.issues[0]?.message ?? 'not a join');
+  if (!parsed.success) throw refuse(firstIssue(parsed.error).says);
   return parsed.data;
 }
 

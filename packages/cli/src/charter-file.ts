@@ -13,7 +13,7 @@ import {
   readableCharter,
   smallestQuorum,
 } from '@cloister/contract';
-import { fromBase64, fromHex, isCoded, toHex } from '@cloister/core';
+import { firstIssue, fromBase64, fromHex, isCoded, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { decodeRoot } from '@cloister/evidence';
 import type { MemberCard, OperatorCard } from '@cloister/gateway/home';
@@ -144,7 +144,7 @@ export function formatCharterFile(file: CharterFile): string {
  */
 export async function readCharterFile(path: string): Promise<CharterFile> {
   const parsed = fileShape.safeParse(await readJson(path));
-  if (!parsed.success) throw malformed(path, parsed.error.issues[0]?.message ?? 'malformed');
+  if (!parsed.success) throw malformed(path, firstIssue(parsed.error).says);
   const body = readBody(path, parsed.data.charter);
   checkCharter(body);
   const { payload, genesis } = encodeFoundingCharter(body, nodeCrypto);

@@ -9,6 +9,7 @@ export type * from './crypto/port.ts';
 export * from './errors.ts';
 export * from './first-of.ts';
 export * from './http-errors.ts';
+export * from './issue-sentence.ts';
 export * from './lane.ts';
 export * from './ports.ts';
 export * from './token-buckets.ts';

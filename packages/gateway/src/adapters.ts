@@ -5,7 +5,7 @@
 import { REQUEST_HEADER, signRequest } from '@cloister/api';
 import type { Ledger } from '@cloister/contract';
 import type { EnginePort } from '@cloister/contract/policy';
-import { systemClock } from '@cloister/core';
+import { issueSentence, systemClock } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { createDuckdbEngine, exportParquet } from '@cloister/engine-duckdb';
 import { HttpLedger } from '@cloister/ledger-log';
@@ -101,6 +101,6 @@ function chosen<About, Port>(
   const issue = found.setting.safeParse(setting).error?.issues[0];
   if (issue === undefined) return found;
   const where = [what, ...issue.path].join('.');
-  const message = `gateway.json: ${where} ${issue.message}`;
+  const message = `gateway.json: ${where} ${issueSentence(issue)}`;
   throw gatewayError('home-malformed', message);
 }

@@ -19,7 +19,15 @@
 import { createHmac } from 'node:crypto';
 import { mkdir, readFile, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fromHex, isSystemError, type Signer, systemRandom, toHex, utf8 } from '@cloister/core';
+import {
+  firstIssue,
+  fromHex,
+  isSystemError,
+  type Signer,
+  systemRandom,
+  toHex,
+  utf8,
+} from '@cloister/core';
 import { ed25519Signer, makeFolderDurably, nodeCrypto, writeDurably } from '@cloister/core/node';
 import { deriveHpkeKeyPair, type HpkeKeyPair } from '@cloister/threshold/node';
 import { z } from 'zod';
@@ -332,9 +340,8 @@ function parseJson(name: string, text: string): unknown {
 function check<T extends z.ZodType>(name: string, schema: T, value: unknown): z.infer<T> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const message = `${name}: ${issue?.path.join('.') ?? ''} ${issue?.message ?? 'is malformed'}`;
-  throw gatewayError('home-malformed', message);
+  const { where, says } = firstIssue(parsed.error);
+  throw gatewayError('home-malformed', `${name}: ${where} ${says}`);
 }
 
 function writeJson(path: string, value: unknown): Promise<void> {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A charter as JSON that people read and change: byte strings as {"hex": "..."}.
-import { fromHex, isCoded, toHex } from '@cloister/core';
+import { firstIssue, fromHex, isCoded, toHex } from '@cloister/core';
 import { contractError } from '../errors.ts';
 import { type CharterBody, charterBody } from './body.ts';
 
@@ -22,9 +22,8 @@ export function charterFromReadable(value: unknown): CharterBody {
   }
   const parsed = charterBody.safeParse(bytes);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const what = `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'malformed'}`;
-  throw contractError('charter-unreadable', what);
+  const { where, says } = firstIssue(parsed.error);
+  throw contractError('charter-unreadable', `${where}: ${says}`);
 }
 
 function fromReadable(value: unknown): unknown {

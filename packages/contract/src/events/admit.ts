@@ -10,6 +10,7 @@ import {
   checkCoseSignature,
   decodeCbor,
   equal,
+  firstIssue,
   isCoded,
   parseCose,
   toHex,
@@ -135,9 +136,8 @@ function checkWrapping(statement: Statement, outer: CoseSign1 | undefined): void
 function readBody(kind: EventKind, value: unknown): EventBody<EventKind> {
   const read = EVENT_KINDS[kind].body.safeParse(value);
   if (read.success) return read.data;
-  const issue = read.error.issues[0];
-  const where = issue?.path.join('.') ?? '';
-  const what = issue?.message.slice(0, 160) ?? 'does not match';
+  const { where, says } = firstIssue(read.error);
+  const what = says.slice(0, 160);
   const message = `the body of a ${kind} is wrong${where === '' ? '' : ` at ${where}`}: ${what}`;
   throw contractError('event-body-invalid', message);
 }

@@ -15,6 +15,7 @@ import {
   coded,
   decodeCbor,
   encodeCbor,
+  firstIssue,
 } from '@cloister/core';
 import { z } from 'zod';
 import { contractError } from '../errors.ts';
@@ -148,7 +149,7 @@ function parsed<T extends z.ZodType>(schema: T, bytes: Uint8Array, what: string)
   );
   const read = schema.safeParse(value);
   if (read.success) return read.data;
-  throw malformed(`${what}: ${read.error.issues[0]?.message ?? 'another form'}`);
+  throw malformed(`${what}: ${firstIssue(read.error).says}`);
 }
 
 function malformed(what: string): CodedError {

@@ -11,7 +11,14 @@
 // lengths and only the columns it may open, with the footer key. Padding follows Padme (at most
 // 12 % longer): a blob's size tells the order of magnitude of the result and little more.
 // spec/dataset.md, "Result".
-import { type Cbor, type CodedError, coded, decodeCbor, encodeCbor } from '@cloister/core';
+import {
+  type Cbor,
+  type CodedError,
+  coded,
+  decodeCbor,
+  encodeCbor,
+  firstIssue,
+} from '@cloister/core';
 import { z } from 'zod';
 import { contractError } from '../errors.ts';
 import {
@@ -130,7 +137,7 @@ function parse<T extends z.ZodType>(schema: T, bytes: Uint8Array, what: string):
   );
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw malformed(`${what}: ${parsed.error.issues[0]?.message ?? 'malformed'}`);
+  throw malformed(`${what}: ${firstIssue(parsed.error).says}`);
 }
 
 function malformed(message: string): CodedError {

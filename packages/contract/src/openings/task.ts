@@ -10,6 +10,7 @@ import {
   coded,
   decodeCbor,
   encodeCbor,
+  firstIssue,
   fromUtf8,
 } from '@cloister/core';
 import { z } from 'zod';
@@ -253,7 +254,7 @@ function parse<T extends z.ZodType>(schema: T, bytes: Uint8Array, what: string):
   );
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw malformed(`${what}: ${parsed.error.issues[0]?.message ?? 'malformed'}`);
+  throw malformed(`${what}: ${firstIssue(parsed.error).says}`);
 }
 
 function malformed(what: string): CodedError {

@@ -9,6 +9,7 @@
 //       "ID":  { "rule": "subject" },
 //       "AGE": { "rule": "aggregate", "functions": ["AVG"], "groupings": ["AGE // 10"] },
 //       "SEX": [{ "rule": "reveal", "for": ["bureau"] }, { "rule": "hidden", "for": ["bank"] }] } }
+import { issueSentence } from '@cloister/core';
 import { z } from 'zod';
 import { contractError } from '../errors.ts';
 
@@ -92,6 +93,6 @@ export function parsePolicyDocument(input: unknown): PolicyDocument {
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const where = issue === undefined || issue.path.length === 0 ? 'the top' : issue.path.join(' / ');
-  const what = issue?.message ?? 'unknown';
+  const what = issue === undefined ? 'is malformed' : issueSentence(issue);
   throw contractError('policy-malformed', `the policy is wrong at ${where}: ${what}`);
 }

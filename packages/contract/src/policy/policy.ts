@@ -3,7 +3,7 @@
 // spelled out, and each grouping carries the form that the engine bound it to, so that whoever
 // judges (a keeper) compares forms and never parses SQL. Its encoding is deterministic CBOR, the
 // value behind the policy commitment of a dataset event. spec: protocol.md, "Uses and SQL".
-import { type Cbor, decodeCbor, encodeCbor, isCoded } from '@cloister/core';
+import { type Cbor, decodeCbor, encodeCbor, firstIssue, isCoded } from '@cloister/core';
 import { z } from 'zod';
 import { contractError } from '../errors.ts';
 import type { PolicyDocument, RuleDocument } from './document.ts';
@@ -141,9 +141,8 @@ export function decodePolicy(bytes: Uint8Array): Policy {
   }
   const parsed = policySchema.safeParse(value);
   if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    const message = `not a policy: ${issue?.path.join(' / ')}: ${issue?.message}`;
-    throw contractError('policy-malformed', message);
+    const { where, says } = firstIssue(parsed.error);
+    throw contractError('policy-malformed', `not a policy: ${where}: ${says}`);
   }
   const ids = parsed.data.columns.map((column) => column.id);
   if (ids.some((id, at) => at > 0 && id <= (ids[at - 1] ?? 0))) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Queries and bodies of requests, checked against their schemas.
-import { type CodedError, requestError } from '@cloister/core';
+import { type CodedError, firstIssue, requestError } from '@cloister/core';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 
@@ -40,9 +40,8 @@ export function rawBodyOf(request: FastifyRequest): Uint8Array {
 function parse<T extends z.ZodType>(schema: T, value: unknown, what: string): z.infer<T> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const where = issue === undefined || issue.path.length === 0 ? what : issue.path.join('.');
-  throw malformed(`${where}: ${issue?.message ?? 'is malformed'}`);
+  const { where, says } = firstIssue(parsed.error);
+  throw malformed(`${where === '' ? what : where}: ${says}`);
 }
 
 function malformed(message: string): CodedError {

@@ -162,7 +162,9 @@ describe('nanoseconds of instants', () => {
   it('are cut with a warning that counts rows, where that changes a value', async () => {
     const { types, warnings } = await made(await instants(1_001, 2_000, 3_999));
     expect(types).toEqual(['TIMESTAMP WITH TIME ZONE']);
-    expect(warnings).toEqual([expect.stringMatching(/^column moment .*: in 2 rows something is cut$/)]);
+    expect(warnings).toEqual([
+      expect.stringMatching(/^column moment .*: in 2 rows something is cut$/),
+    ]);
     expect((await made(await instants(1_000, 2_000))).warnings).toEqual([]);
   });
 

@@ -10,7 +10,7 @@ import {
   judge,
   type Policy,
 } from '@cloister/contract/policy';
-import { type CodedError, isCoded, toHex, utf8 } from '@cloister/core';
+import { type CodedError, firstIssue, isCoded, toHex, utf8 } from '@cloister/core';
 import { type Gateway, memberOf, stateInForce } from '../context.ts';
 import { listDatasets, readDataset } from '../datasets/datasets.ts';
 import { gatewayError } from '../errors.ts';
@@ -47,7 +47,7 @@ export interface PlannedTask {
  */
 export async function planTask(gateway: Gateway, raw: TaskRequest): Promise<PlannedTask> {
   const parsed = taskRequest.safeParse(raw);
-  if (!parsed.success) throw malformed(parsed.error.issues[0]?.message ?? 'malformed request');
+  if (!parsed.success) throw malformed(firstIssue(parsed.error).says);
   const request = parsed.data;
   if (request.engine !== gateway.engine.kind) {
     const message = `this gateway plans tasks for ${gateway.engine.kind}, not ${request.engine}`;
