@@ -128,6 +128,11 @@ export class AdminClient {
     return this.#post('/datasets/policy', request, life.policyAnswer);
   }
 
+  /** Removes from the gateway's disk what nobody needs any more, or says what that would be. */
+  removeUnneeded(request: z.input<typeof life.removeRequest> = {}) {
+    return this.#post('/datasets/remove', request, life.removalAnswer);
+  }
+
   /** A dataset's policy as a document. */
   policy(dataset: string, version: number) {
     const path = `/admin/v1/datasets/${dataset}/policy?version=${version}`;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The part of the admin API that is about the life of a dataset: a new version of it, another
-// policy for it, and what that does to grants.
+// policy for it, what that does to grants, and what can be removed.
 import { z } from 'zod';
 import { datasetRequest, priceJson, recorded } from './admin.ts';
 import { count, hex } from './fields.ts';
@@ -70,4 +70,30 @@ export const policyShown = z.object({
   policy: z.record(z.string(), z.unknown()),
 });
 
+/** POST /admin/v1/datasets/remove: what nobody needs any more leaves the gateway's disk. */
+export const removeRequest = z.strictObject({
+  dryRun: z.boolean().default(false),
+  /** Whether our master keys of retired versions go as well. */
+  keys: z.boolean().default(false),
+});
+
+export const removalAnswer = z.object({
+  /** Retired versions of which something goes: how much, and what stays because it is needed. */
+  datasets: z.array(
+    z.object({
+      dataset: hex(16),
+      version: count,
+      owner: z.string(),
+      name: z.string(),
+      blobs: count,
+      bytes: count,
+      kept: count,
+      keys: z.boolean(),
+    }),
+  ),
+  /** How many plain files went; null in a dry run. */
+  plain: count.nullable(),
+});
+
+export type RemovalAnswer = z.infer<typeof removalAnswer>;
 export type PolicyAnswer = z.infer<typeof policyAnswer>;

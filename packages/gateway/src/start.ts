@@ -9,6 +9,7 @@ import {
   type CharterBody,
   decodeFoundingCharter,
   type FoldState,
+  isRetired,
   JoinAppraiser,
   memberById,
 } from '@cloister/contract';
@@ -109,9 +110,11 @@ async function assemble(
   const held = copy.head();
   const retryMs = options.ledgerRetryMs;
   const ledger = openLedger(config.ledger, { origin, genesis, card, keys, held, retryMs });
-  const named = new NamedBlobs();
+  let folded: FoldState | undefined;
+  const named = new NamedBlobs((of) => folded !== undefined && isRetired(folded, of));
   let duties: Duties | undefined;
   const onEntry = (record: EntryRecord, state: FoldState) => {
+    folded = state;
     named.add(record);
     appraisals.heard(record, state);
     duties?.heard(record);

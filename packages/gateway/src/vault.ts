@@ -2,7 +2,7 @@
 // The owner's own memory of its datasets: master keys and what was committed to, one file a dataset
 // version (mode 0600). It is what lets a gateway seal again when the group key changes, and what a
 // backup must hold: without it the dataset is lost with the key.
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fromHex, toHex, utf8 } from '@cloister/core';
 import { writeDurably } from '@cloister/core/node';
@@ -73,9 +73,18 @@ async function putVaultEntry(home: string, entry: VaultEntry): Promise<void> {
     ...(entry.attempt === undefined ? {} : { attempt: toHex(entry.attempt) }),
     ...(entry.manifest === undefined ? {} : { manifest: toHex(entry.manifest) }),
   };
-  const which = value.attempt === undefined ? '' : `-${value.attempt}`;
-  const path = join(folder, `${value.dataset}-${entry.version}${which}.json`);
+  const path = join(folder, nameOf(entry));
   await writeDurably(path, utf8(JSON.stringify(value)), 0o600);
+}
+
+/** Forgets the keys of an entry for ever. */
+export async function removeVaultEntry(home: string, entry: VaultEntry): Promise<void> {
+  await rm(join(await homeFolder(home, 'vault'), nameOf(entry)), { force: true });
+}
+
+function nameOf({ dataset, version, attempt }: VaultEntry): string {
+  const which = attempt === undefined ? '' : `-${toHex(attempt)}`;
+  return `${toHex(dataset)}-${version}${which}.json`;
 }
 
 async function readVault(home: string): Promise<VaultEntry[]> {

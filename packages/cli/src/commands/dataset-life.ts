@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// dataset, later in its life: the next version of it, and the end.
+// dataset, later in its life: the next version of it, the end, and what can leave the disk then.
+import type { RemovalAnswer } from '@cloister/api';
 import type { Command } from 'commander';
 import { adminOf } from '../admin-client.ts';
 import { findDataset } from '../dataset-lookup.ts';
@@ -9,10 +10,11 @@ import { newsTo, printAdded, sendFiles } from './dataset-work.ts';
 import { withDialect } from './dialect.ts';
 import { pairs, withExample, withHome } from './options.ts';
 
-/** Adds replace and withdraw to `dataset`. */
+/** Adds replace, withdraw and remove to `dataset`. */
 export function lifeCommands(dataset: Command): void {
   replaceCommand(dataset);
   withdrawCommand(dataset);
+  removeCommand(dataset);
 }
 
 function replaceCommand(dataset: Command): void {
@@ -61,4 +63,32 @@ function withdrawCommand(dataset: Command): void {
       print(command, done, [`${found.owner}/${found.name} ${what}: withdrawn for good`]);
     });
   withExample(withdraw, 'cloister dataset withdraw --home bank bank/accounts');
+}
+
+function removeCommand(dataset: Command): void {
+  const remove = withHome(dataset.command('remove'))
+    .option('--keys', 'our master keys of retired versions, too: no copy opens to us any more')
+    .option('--dry-run', 'say what would be removed, and remove nothing')
+    .description("remove from our gateway's disk what nobody needs any more")
+    .action(async (options, command: Command) => {
+      const admin = await adminOf(options.home);
+      const { keys = false, dryRun = false } = options;
+      const answer = await admin.removeUnneeded({ keys, dryRun });
+      print(command, answer, removalLines(answer, dryRun));
+    });
+  withExample(remove, 'cloister dataset remove --home bank --dry-run');
+}
+
+function removalLines({ datasets, plain }: RemovalAnswer, dryRun: boolean): string[] {
+  return [
+    ...datasets.map((d) => {
+      const keys = d.keys ? ', and its master keys' : '';
+      const kept = d.kept === 0 ? '' : `; ${d.kept} stay, something else needs them`;
+      const what = `${d.blobs} blobs, ${d.bytes} bytes${keys}`;
+      return `${d.owner}/${d.name} version ${d.version} (retired): ${what}${kept}`;
+    }),
+    ...(plain === null ? [] : [`${plain} plain files that no work used`]),
+    dryRun ? 'nothing was removed' : 'removed from this disk, which is not overwritten',
+    'not undone by this: copies of other members and in backups, results, the ledger',
+  ];
 }

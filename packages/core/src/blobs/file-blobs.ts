@@ -96,6 +96,19 @@ export class FileBlobs implements BlobStore {
     return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length) as Uint8Array<ArrayBuffer>;
   }
 
+  /**
+   * Forgets a blob; one that is not here is forgotten already. Durable once it answers.
+   * @throws CodedError `blob-io-failed`
+   */
+  async remove(digest: Uint8Array): Promise<void> {
+    const path = this.path(digest);
+    if ((await this.head(digest)) === undefined) return;
+    await this.#attempt('remove', toHex(digest), async () => {
+      await this.#fs.unlink(path);
+      await syncFolder(join(path, '..'), this.#fs);
+    });
+  }
+
   async head(digest: Uint8Array): Promise<number | undefined> {
     const path = this.path(digest);
     return this.#attempt('read', toHex(digest), async () => (await this.#fs.stat(path)).size).catch(

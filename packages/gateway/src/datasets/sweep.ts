@@ -18,9 +18,10 @@ export async function sweep(
   home: string,
   now: number,
   inUse: (name: string) => boolean,
+  agesMs: Readonly<Record<'uploads' | 'results', number>> = AGES_MS,
 ): Promise<number> {
   let swept = 0;
-  for (const [name, ageMs] of Object.entries(AGES_MS)) {
+  for (const [name, ageMs] of Object.entries(agesMs)) {
     const folder = await homeFolder(home, name);
     for (const file of await readdir(folder)) {
       const path = join(folder, file);

@@ -8,6 +8,7 @@ import {
   datasetRequest,
   parseDialect,
   policyRequest,
+  removeRequest,
   replaceRequest,
   withdrawRequest,
 } from '@cloister/api';
@@ -16,6 +17,7 @@ import { z } from 'zod';
 import type { Gateway } from '../context.ts';
 import { listDatasets, withdrawDataset } from '../datasets/datasets.ts';
 import type { DatasetJobs } from '../datasets/jobs.ts';
+import { removeUnneeded } from '../datasets/removal.ts';
 import { resealDatasets } from '../datasets/seal.ts';
 import { parseJson } from '../datasets/upload-dialect.ts';
 import { MAX_UPLOAD_BYTES, type Uploads } from '../datasets/uploads.ts';
@@ -75,6 +77,11 @@ export function datasetRoutes(
   app.post('/admin/v1/datasets/withdraw', async (request) =>
     recordedAnswer(await withdrawDataset(gateway, parseBody(withdrawRequest, request))),
   );
+
+  app.post('/admin/v1/datasets/remove', (request) => {
+    const inUse = (name: string) => jobs.uses(name);
+    return removeUnneeded(gateway, { ...parseBody(removeRequest, request), inUse });
+  });
 
   app.post('/admin/v1/datasets/policy', (request) =>
     setPolicy(gateway, parseBody(policyRequest, request)),
