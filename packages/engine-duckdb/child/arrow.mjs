@@ -213,19 +213,34 @@ export async function writeArrow(connection, { from, columns, out }) {
   const file = await open(out, 'wx', 0o600);
   try {
     writer.reset(undefined, schema);
-    const written = drain(writer, file);
-    for await (const batch of batches()) writer.write(batch);
+    const drain = drainOf(writer, file);
+    for await (const batch of batches()) {
+      writer.write(batch);
+      await drain(false);
+    }
     writer.finish();
-    await written;
+    await drain(true);
   } finally {
     await file.close();
   }
 }
 
 /**
+ * Writes what the writer has made so far, or all to its end, so that one batch is in memory.
  * @param {arrow.RecordBatchFileWriter} writer
  * @param {import('node:fs/promises').FileHandle} file
  */
-async function drain(writer, file) {
-  for await (const bytes of writer) await file.writeFile(bytes);
+function drainOf(writer, file) {
+  const bytes = writer[Symbol.asyncIterator]();
+  let next = bytes.next();
+  return async (/** @type {boolean} */ toTheEnd) => {
+    for (;;) {
+      // What is there comes before the next turn.
+      const turn = new Promise((resolve) => setImmediate(resolve, undefined));
+      const got = await (toTheEnd ? next : Promise.race([next, turn]));
+      if (got === undefined || got.done) return;
+      await file.writeFile(got.value);
+      next = bytes.next();
+    }
+  };
 }
