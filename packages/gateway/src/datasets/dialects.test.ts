@@ -71,4 +71,20 @@ describe('a dataset', () => {
     const chosen = { uploads: [again.upload], ...about, types, strict: true };
     expect(await codeOf(bank.admin.addDataset(chosen))).toBe('accepted');
   });
+
+  it('of several files has each read by its own dialect, and the types of all', async () => {
+    const parts: readonly [string, Dialect][] = [
+      ['id;paid\n1;2,5\nNA;3,25\n', {}],
+      ['id,paid\n2,"1,000.25"\n3,17\n', { thousands: ',' }],
+      ['id\tpaid\n4\t\\N\n', {}],
+    ];
+    const sent = parts.map(([text, dialect]) =>
+      bank.admin.upload('t.csv', new Blob([text]), { dialect }),
+    );
+    const uploads = (await Promise.all(sent)).map(({ upload }) => upload);
+    const about = { policy: POLICY, price: FREE, name: 'parts', strict: true };
+    const { dataset } = await bank.admin.addDataset({ uploads, ...about });
+    expect(dataset.columns.map(({ type }) => type)).toEqual(['BIGINT', 'DOUBLE']);
+    expect(dataset.rows).toBe(5);
+  });
 });
