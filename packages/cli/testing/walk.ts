@@ -14,6 +14,7 @@ import { anotherBuild } from './another-build.ts';
 const COMMAND = fileURLToPath(new URL('../bin/cloister.js', import.meta.url));
 export const PAGE = pageOf('walkthrough');
 export const OPERATIONS = pageOf('operations');
+export const DATASET_LIFE = pageOf('dataset-life');
 export const LIMIT_MS = 300_000;
 const PORT = /\b76\d\d\b/g;
 
