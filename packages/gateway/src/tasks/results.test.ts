@@ -22,7 +22,7 @@ import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Gateway } from '../context.ts';
 import type { RunVerdict } from '../verdicts/own-appraisals.ts';
-import { type ConvertResult, listResult, openResult } from './results.ts';
+import { type ConvertResult, describeResult, listResult, openResult } from './results.ts';
 
 const genesis = new Uint8Array(32).fill(1);
 const task = new Uint8Array(32).fill(2);
@@ -179,6 +179,32 @@ describe('a released result', () => {
     expect(JSON.parse(await opened({ sql }, { format: 'jsonl' }))).toEqual({ a: 1, b: 'x' });
     expect(await opened({ sql }, { format: 'parquet' })).toMatch(/^PAR1/);
     expect(await opened({ sql }, { format: 'arrow' })).toMatch(/^ARROW1/);
+  });
+
+  it('is described as each format writes it, without a column that its file does not have', async () => {
+    const moment = "TIMESTAMPTZ '2026-01-31 08:00:00+00'";
+    const { gateway, run } = await gatewayWith({
+      sql: `SELECT 1::BIGINT AS n, NULL::DECIMAL(9,2) AS d, ${moment} AS t`,
+    });
+    const written: Record<string, readonly string[]> = {
+      csv: ['integer', 'decimal', 'date and time, Z'],
+      json: ['string: integer', 'string: decimal', 'string: date and time, Z'],
+      arrow: ['int64', 'decimal128(9, 2)', 'timestamp[us, tz=UTC]'],
+      parquet: ['INT64, INT_64', 'INT32, DECIMAL(9,2)', 'INT64, TIMESTAMP(MICROS,UTC)'],
+    };
+    for (const [format, forms] of Object.entries(written)) {
+      const as = { format: format as ResultFormat, convert };
+      const schema = await describeResult(gateway, run, as);
+      expect(schema).toMatchObject({ format, run, task: toHex(task), statement: 1, rows: 1 });
+      expect(schema.columns.map((column) => column.written)).toEqual(forms);
+      expect(schema.columns).toMatchObject([
+        { name: 'n', type: 'BIGINT', nullable: true, nulls: 0 },
+        { name: 'd', type: 'DECIMAL(9,2)', nulls: 1 },
+        { name: 't', type: 'TIMESTAMP WITH TIME ZONE', unit: 'us', zone: 'UTC', nulls: 0 },
+      ]);
+      expect((await openResult(gateway, run, as)).schema).toEqual(schema);
+    }
+    expect(await readdir(join(home, 'results'))).toEqual([]);
   });
 
   it('is not opened before its worker has been found good here', async () => {
