@@ -181,7 +181,7 @@ describe('a released result', () => {
     expect(await opened({ sql }, { format: 'arrow' })).toMatch(/^ARROW1/);
   });
 
-  it('is described as each format writes it, without a column that its file does not have', async () => {
+  it('is described as each format writes it, with the columns of its file alone', async () => {
     const moment = "TIMESTAMPTZ '2026-01-31 08:00:00+00'";
     const { gateway, run } = await gatewayWith({
       sql: `SELECT 1::BIGINT AS n, NULL::DECIMAL(9,2) AS d, ${moment} AS t`,
