@@ -189,7 +189,7 @@ async function copy(duck: Duck, source: string, job: Job): Promise<void> {
   ];
   const rows = `SELECT ${casts.join(', ')} FROM ${source}`;
   const sql = `COPY (${rows}) TO ${literal(parquet)} (${settings.join(', ')})`;
-  const message = 'the file could not be written as Parquet';
+  const message = 'the file could not be made Parquet';
   const [row] = await duck.query(sql, 'conversion-failed', message);
   if (Number(row?.[0]) === inspection.rows) return;
   if (reading === undefined) throw changed();

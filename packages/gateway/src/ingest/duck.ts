@@ -80,10 +80,17 @@ export async function withDuck<T>(
 function translate(cause: unknown, code: IngestErrorCode, message: string): Error {
   const text = cause instanceof Error ? cause.message : '';
   if (/encrypt/i.test(text)) return parquetEncrypted();
-  const memory = /out of memory/i.test(text)
-    ? `; it needs more than ${MEMORY_LIMIT} of memory`
-    : '';
-  return ingestError(code, `${message}${memory}`);
+  return ingestError(code, `${message}${whyOf(text)}`);
+}
+
+/** What kind of failure it was, by the beginning of the engine's message; nothing of its rest. */
+function whyOf(text: string): string {
+  if (/out of memory/i.test(text)) return `; it needs more than ${MEMORY_LIMIT} of memory`;
+  if (/^IO Error/.test(text)) return '; the disk could not be read or written: is it full?';
+  if (/^(?:Conversion|Invalid Input) Error/.test(text)) {
+    return '; a row or a value of it could not be read';
+  }
+  return '';
 }
 
 /** A Parquet file as what follows FROM: its path says nothing of its rows. */

@@ -218,7 +218,7 @@ export class ColumnTypes {
     const { type, doubt, rows } = this.#judged();
     const exact = (says: string): Remark => ({ says, inexact: false });
     const remarks: Remark[] = [];
-    if (this.#texts === 0) remarks.push(exact('holds no value at all: kept as text'));
+    if (this.#texts === 0) remarks.push(this.#nothing());
     if (this.#lostBefore > 0) {
       const where = `in ${counted(this.#lostBefore)}`;
       remarks.push(exact(`holds characters that were lost before (U+FFFD) ${where}`));
@@ -242,10 +242,25 @@ export class ColumnTypes {
     return this.remarks().map(({ says }) => says);
   }
 
+  #nothing(): Remark {
+    if (this.#spelled.size === 0) {
+      return { says: 'holds no value at all: kept as text', inexact: false };
+    }
+    const says = `holds nothing but ${this.#spellingsAsked()}, in ${counted(this.#spellings())}`;
+    return { says: `${says}: kept as text`, inexact: true };
+  }
+
   #spelledSays(): string {
+    return `holds ${this.#judgedTexts().type} beside ${this.#spellingsAsked()}`;
+  }
+
+  #spellingsAsked(): string {
     const [first = ''] = this.#spelled.keys();
-    const { type } = this.#judgedTexts();
-    return `holds ${type} beside ${this.spellings().join(', ')} (absent? --null ${first} says so)`;
+    return `${this.spellings().join(', ')} (absent? --null ${first} says so)`;
+  }
+
+  #spellings(): number {
+    return [...this.#spelled.values()].reduce((sum, count) => sum + count, 0);
   }
 
   #instants(): Remark {
@@ -262,7 +277,7 @@ export class ColumnTypes {
 
   #judged(): Judged {
     const judged = this.#judgedTexts();
-    const spelled = [...this.#spelled.values()].reduce((sum, count) => sum + count, 0);
+    const spelled = this.#spellings();
     if (spelled === 0 || judged.type === 'VARCHAR') return judged;
     return { type: 'VARCHAR', doubt: 'spelled', rows: spelled };
   }

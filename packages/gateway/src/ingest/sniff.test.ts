@@ -109,6 +109,15 @@ describe('absent values', () => {
     expect((await nullsOf(text, { null: [] })).what).toEqual(['VARCHAR 0', 'VARCHAR 0']);
   });
 
+  it('that are all a column has are said, and taken where another column shows them', async () => {
+    const { what, warnings } = await nullsOf('a,b\nNA,x\nNA,y\n');
+    expect({ what, warnings }).toEqual({
+      what: ['VARCHAR 0', 'VARCHAR 0'],
+      warnings: [expect.stringMatching(/column a holds nothing but NA .*--null NA.* in 2 rows:/)],
+    });
+    expect((await nullsOf('a,b\nNA,1\nNA,NA\n')).what).toEqual(['VARCHAR 2', 'BIGINT 1']);
+  });
+
   it('are \\N wherever it stands', async () => {
     const { what } = await nullsOf('a,b\n\\N,x\n1,\\N\n');
     expect(what).toEqual(['BIGINT 1', 'VARCHAR 1']);
@@ -299,6 +308,8 @@ describe('what cannot be meant', () => {
     [{ delimiter: 'x' }, 't.csv', /--delimiter wanted/],
     [{ delimiter: ';', quote: ';' }, 't.csv', /--quote wanted/],
     [{ null: ['a\nb'] }, 't.csv', /--null wanted/],
+    [{ null: ['a,b'] }, 't.csv', /--null wanted/],
+    [{ delimiter: '\ud83d' }, 't.csv', /--delimiter wanted/],
     [{ decimal: ',', thousands: ',' }, 't.csv', /--thousands is the decimal mark/],
     [{ thousands: 'x' }, 't.csv', /--thousands wanted/],
     [{ zone: 'Mars/Base' }, 't.csv', /--zone wanted UTC/],

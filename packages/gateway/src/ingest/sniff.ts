@@ -6,6 +6,7 @@ import { open } from 'node:fs/promises';
 import { isCoded } from '@cloister/core';
 import { CsvScanner, type Field } from './csv.ts';
 import type { Detected } from './detect.ts';
+import { checkSaid, saidOf } from './dialect/check-said.ts';
 import { type Dialect, PLAIN, type Said } from './dialect/dialect.ts';
 import { looselyDecoded } from './dialect/encoding.ts';
 import { ingestError } from './errors.ts';
@@ -29,7 +30,10 @@ export async function sniff(path: string, detected: Detected, said: Said): Promi
   const { delimiter, quote, rows } = divide(text, whole, said);
   if (said.header === undefined) checkHeader(rows[0] ?? []);
   const decimal = said.decimal ?? decimalOf(rows, delimiter, said);
-  return { ...base, delimiter, quote, decimal };
+  const found = { ...base, delimiter, quote, decimal };
+  // What was said may not go with what was found.
+  checkSaid(saidOf(found, 'csv'), 'csv');
+  return found;
 }
 
 type Fields = readonly Field[];

@@ -43,10 +43,10 @@ export function checkSaid(said: Said, format: IngestFormat): void {
     throw malformed(part, `says nothing of ${FORMAT_NAMES[format]}: leave it out`);
   }
   const { delimiter, quote, decimal, thousands, zone } = said;
-  if (delimiter !== undefined && /[\p{L}\p{N}\r\n\0"'.+-]/u.test(delimiter)) {
+  if (delimiter !== undefined && /[\p{L}\p{N}\p{Cs}\r\n\0"'.+-]/u.test(delimiter)) {
     throw malformed('delimiter', 'wanted no letter, digit, quote, sign, point or line end');
   }
-  if (quote != null && (/[\p{L}\p{N}\r\n\0]/u.test(quote) || quote === delimiter)) {
+  if (quote != null && (/[\p{L}\p{N}\p{Cs}\r\n\0]/u.test(quote) || quote === delimiter)) {
     throw malformed('quote', 'wanted no letter, digit or line end, and not the delimiter');
   }
   const bare = `${delimiter ?? ''}${quote ?? ''}\r\n\0`;
