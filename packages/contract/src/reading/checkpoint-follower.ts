@@ -32,8 +32,8 @@ import { Turns } from './turns.ts';
 const PAGE = 500;
 /** A page of fewer entries has so many bytes at least, or is short. */
 const WHOLE_PAGE_BYTES = 1_048_576;
-/** So many short pages a peer may give of what it says it has: it may be behind, and no more. */
-const SHORT_PAGES = 3;
+/** So many short pages a peer may give: it may be behind, and no more. */
+const SHORT_PAGES = 1;
 /** A peer that takes longer rests as one that failed does: to be slow costs a node no less. */
 const SLOW_MS = 5_000;
 /** How long a peer may take to have entries of a head that somebody else has shown. */
@@ -82,6 +82,7 @@ export class CheckpointFollower {
   #hear: (event: AnyEvent) => void = () => {};
   readonly #turns: Turns<CheckpointedPeer>;
   readonly #timers: Timers;
+  readonly #slowMs: number;
   /** How far entries have been read, whether they were believed or not. */
   #read = 0;
 
@@ -95,10 +96,13 @@ export class CheckpointFollower {
     founding: CharterBody;
     /** `admit` where absent. */
     admission?: Admission;
+    /** What a peer may take, in milliseconds, before it rests; 5,000 where absent. */
+    slowMs?: number;
   }) {
     this.#crypto = options.crypto;
     this.#turns = new Turns(options.peers);
     this.#timers = options.timers;
+    this.#slowMs = options.slowMs ?? SLOW_MS;
     this.#genesis = options.genesis;
     this.#state = emptyState(options.genesis);
     this.#founding = options.founding;
@@ -156,7 +160,7 @@ export class CheckpointFollower {
   }
 
   async #try(peer: CheckpointedPeer, trial: Trial): Promise<boolean> {
-    const late = this.#timers.elapsed() + trial.waitMs + SLOW_MS;
+    const late = this.#timers.elapsed() + trial.waitMs + this.#slowMs;
     try {
       if (trial.waitMs > 0) await peer.entries(this.size, { limit: 1, waitMs: trial.waitMs });
       trial.waitMs = 0;

@@ -8,6 +8,9 @@ import type { Checker } from './checker.ts';
 import { admissionOf } from './mutants.ts';
 import type { Stage } from './stage.ts';
 
+/** Of a phase of some seconds, as five are of a minute, and more than bad weather takes. */
+const SLOW_MS = 500;
+
 export function followerOf(
   stage: Stage,
   checker: Checker,
@@ -21,6 +24,7 @@ export function followerOf(
   const follower: CheckpointFollower = new CheckpointFollower({
     crypto: stage.off('root') ? sameLeaf(stage) : stage.shared.crypto,
     timers,
+    slowMs: SLOW_MS,
     peers: peersOf(stage, peers),
     genesis,
     founding: stage.off('checkpoint-quorum') ? lax : charter,
