@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// docs/dataset-life.md is true: a dataset is replaced, gets another policy, is withdrawn and removed
-// by the real command line, with the output that the page states (testing/walk.ts).
+// docs/dataset-life.md is true: a dataset is replaced, gets another policy, is withdrawn and
+// removed by the real command line, with the output that the page states (testing/walk.ts).
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DATASET_LIFE, LIMIT_MS, Walk } from '../testing/walk.ts';
 
