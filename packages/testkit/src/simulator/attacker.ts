@@ -71,6 +71,7 @@ export class Attacker {
   /** What keepers signed that they opened to it, one a keeper. */
   receipts: readonly Uint8Array[] = [];
   readonly #place: number | undefined;
+  readonly #versions: readonly number[] | undefined;
   #old: Notes | undefined;
 
   constructor(
@@ -87,6 +88,8 @@ export class Attacker {
       /** In a distributed run: its place, and the name of the driver that opened the run. */
       place?: number;
       driver?: string;
+      /** What its proposer's ticket says of versions. */
+      versions?: readonly number[];
       /** Addresses, as they are when it asks. */
       keepers: () => readonly string[];
     },
@@ -104,6 +107,7 @@ export class Attacker {
     this.#hpke = generateHpkeKeyPair(stage.random(of.name));
     this.run = namedBytes(stage.label, `${of.driver ?? of.name}/run`).slice(0, 16);
     this.#place = of.place;
+    this.#versions = of.versions;
     if (this.#flaw === 'none' && of.sound !== false) stage.sound.add(toHex(this.signer.key));
   }
 
@@ -169,7 +173,8 @@ export class Attacker {
   #ticket(): Promise<Uint8Array> {
     const { operator = PROPOSER } = this.#at;
     const place = this.#place === undefined ? {} : { place: this.#place };
-    const asked = { task: this.#task.id, run: this.run, operator, ...place };
+    const versions = this.#versions === undefined ? {} : { versions: this.#versions };
+    const asked = { task: this.#task.id, run: this.run, operator, ...place, ...versions };
     const { uninvited, network } = this.#stage;
     const proposer = this.#stage.key(this.#task.proposer, 'identity');
     if (this.#trick !== 'uninvited') return this.#stage.world.ticket(asked, proposer);

@@ -124,6 +124,10 @@ export class Checker {
     if (swapped.has(key)) return 'the openings are not those committed to';
     // "Keepers exponentiate nothing else (otherwise E' = rE makes them an oracle)."
     if (task.dataset.mended !== undefined) return 'the sealed keys are another dataset’s';
+    // "A replaced version is read by a task granted on another only where its grant says so."
+    const { versions = [] } = world.state.runs.get(toHex(join.body.run ?? new Uint8Array())) ?? {};
+    const other = versions.find((version) => !task.versions.has(version));
+    if (other !== undefined) return `version ${other} was never granted`;
     // "Its partial opening of only the granted columns"; a hidden column opens for nobody.
     const may = mayOpen(task);
     const extra = partials.find(({ column }) => !may.has(column));

@@ -29,6 +29,7 @@ export const GUARDS = {
   approval: 'a join needs approvals',
   'run-limit': 'a grant pays for so many runs',
   withdrawal: 'nothing opens what its owner has withdrawn',
+  versions: 'a run reads no version that the grants are not for',
   engine: 'a join needs the engine of its task',
   'owner-acceptance': 'what a charter gained touches no data whose owner has not signed for it',
   'seat-acceptance': 'no seat gets a running key that an owner under it has not signed for',

@@ -10,6 +10,7 @@ import {
   type AnyEvent,
   type Appraiser,
   decodeTaskOpenings,
+  type EventBody,
   encodeTaskOpenings,
   type FoldState,
   type Follower,
@@ -86,6 +87,13 @@ function changed(
   if (stage.off('run-limit') && keeper && event.kind === 'approve') {
     return { ...event, body: { ...event.body, runs: 1_000 } };
   }
+  if (stage.off('versions') && keeper && event.kind === 'approve') {
+    const standing = event.body.inputs.flatMap(({ dataset, columns }) => {
+      const body = of.state().datasets.get(toHex(dataset))?.versions.get(1)?.body;
+      return body === undefined ? [] : [{ dataset, columns, ...pick(body) }];
+    });
+    return { ...event, body: { ...event.body, standing } };
+  }
   if (stage.off('approval') && keeper && event.kind === 'dataset') {
     return { ...event, body: { ...event.body, approvals: 0 } };
   }
@@ -94,6 +102,10 @@ function changed(
     return overrule(of.state(), event);
   }
   return event;
+}
+
+function pick({ schema, policy }: EventBody<'dataset'>) {
+  return { schema, policy };
 }
 
 /** The commit as if it had been to what is revealed. */

@@ -18,7 +18,15 @@ import { startLedger } from './ledger.ts';
 import { LyingGateway } from './liars.ts';
 import { scheme, spareChain } from './schemes.ts';
 import { END_MS, type Flaw, MEMBERS, type Place, Stage } from './stage.ts';
-import { addDataset, addTask, asRecorded, copyDataset, OWNER, withdraw } from './tasks.ts';
+import {
+  addDataset,
+  addTask,
+  asRecorded,
+  copyDataset,
+  OWNER,
+  replaceDataset,
+  withdraw,
+} from './tasks.ts';
 import type { Dataset, Task } from './truth.ts';
 import { WorkerNode } from './worker-node.ts';
 import { recordWrongly } from './wrong-receipts.ts';
@@ -42,6 +50,7 @@ const SCHEMES = [
   'mixed-roster',
   'other-engine',
   'withdrawn',
+  'replaced',
   'wrong-receipts',
 ] as const;
 export const ATTACKS: readonly string[] = [...TRICKS, ...FLAWS, ...SCHEMES];
@@ -304,6 +313,25 @@ class Play {
     stage.network.go(attacker.ask(join));
   }
 
+  /**
+   * The owner replaces what a task was granted on; its proposer asks for the newest version, which
+   * the grant is for, or not, or would be but for another policy.
+   */
+  async #replaced(name: string): Promise<void> {
+    const stage = this.#stage;
+    const keepers = () => this.#committee.addresses();
+    const vault = (this.#gateways.find(({ name: own }) => own === OWNER) as Gateway).disk.vault();
+    const dataset = await addDataset(stage, (this.#dataset as Dataset).body.groupKey, vault);
+    const how = stage.network.choose();
+    const [anyVersion, otherPolicy] = [how < 0.6, how < 0.3];
+    const task = await addTask(stage, dataset, { runs: 1, anyVersion });
+    await replaceDataset(stage, dataset, { vault, otherPolicy });
+    if (anyVersion && !otherPolicy) task.versions.add(2);
+    stage.network.count('attack: replaced');
+    const attacker = new Attacker(stage, { name, task, keepers, versions: [2] });
+    stage.network.go(attacker.attack());
+  }
+
   /** Keepers open for one of its runs; what it records then is wrong. */
   async #wrongReceipts(name: string): Promise<void> {
     const stage = this.#stage;
@@ -335,6 +363,7 @@ class Play {
       return start(await task(), { trick: kind as Trick });
     }
     if (kind === 'withdrawn') return this.#withdrawn(name);
+    if (kind === 'replaced') return this.#replaced(name);
     if (kind === 'wrong-receipts') return this.#wrongReceipts(name);
     stage.network.count(`attack: ${kind}`);
     if ((FLAWS as readonly string[]).includes(kind)) {

@@ -68,6 +68,26 @@ export async function addDataset(
   return { body, keys, ...opened };
 }
 
+/** The next version: other files and keys; another policy by its commitment where that is told. */
+export async function replaceDataset(
+  stage: Stage,
+  { body: before, schema, policy: was }: Dataset,
+  of: { vault: Vault; otherPolicy: boolean },
+): Promise<void> {
+  const random = stage.random(`dataset/${stage.tree.size}`);
+  const ports = { crypto: stage.shared.crypto, random };
+  const keys = new Map([0, 1, 2, 3].map((id) => [id, random.bytes(32)]));
+  const fresh = commitTo(encodePolicy(POLICY), ports);
+  const policy = of.otherPolicy ? fresh.opening : was;
+  const commitment = of.otherPolicy ? fresh.commitment : before.policy;
+  const plain = { ...before, version: 2, policy: commitment };
+  const openings = await forMembers(stage, { schema, policy });
+  const { columns } = seal(stage, plain, keys);
+  const { dataset } = before;
+  await of.vault.put({ dataset, version: 2, name: 't', keys, schema, policy });
+  await put(stage, { ...plain, files: listed(stage, random), columns, openings });
+}
+
 /** A list of one file, which nobody reads. */
 function listed(stage: Stage, random: Random) {
   const [blob, root, leaves] = [random.bytes(32), random.bytes(32), random.bytes(32)];
@@ -123,14 +143,14 @@ export async function copyDataset(stage: Stage, of: Dataset): Promise<Dataset> {
 /** The exponent of each is drawn from its column alone, so that a copy can be mended. */
 function seal(
   stage: Stage,
-  body: Pick<Said<'dataset'>, 'dataset' | 'groupKey' | 'policy'>,
+  body: Pick<Said<'dataset'>, 'dataset' | 'groupKey' | 'policy'> & { version?: number },
   keys: ReadonlyMap<number, Uint8Array>,
 ) {
-  const { groupKey, dataset, policy } = body;
+  const { groupKey, dataset, policy, version = 1 } = body;
   const { genesis } = stage.world;
   const sealed = new Map<number, Uint8Array>();
   for (const [column, masterKey] of keys) {
-    const about = { genesis, groupKey, owner: OWNER, dataset, version: 1, policy };
+    const about = { genesis, groupKey, owner: OWNER, dataset, version, policy };
     const label = encodeLabel({ ...about, column });
     const random = stage.random(`sealing/${column}/${toHex(masterKey)}`);
     sealed.set(column, sealMasterKey({ groupKey, label, masterKey, random }));
@@ -157,6 +177,8 @@ export async function addTask(
     /** Columns that the code really shows. */
     really?: readonly number[];
     proposer?: string;
+    /** Whether the grant is for any version of its schema and policy. */
+    anyVersion?: boolean;
     /** What it asks of its workers, in the place of what every task does. */
     worker?: Said<'task'>['worker'];
   } = {},
@@ -203,14 +225,18 @@ export async function addTask(
   if (outcome.status === 'void') throw new Error(`the simulator’s own task: ${outcome.code}`);
   const id = fromHexKey([...world.state.tasks.keys()].at(-1) ?? '');
   if (change.approve !== false) {
-    const grant = world.approveBody(id, [dataset.body], { inputs, runs });
+    const { schema, policy } = dataset.body;
+    const standing = [{ dataset: dataset.body.dataset, schema, policy, columns }];
+    const later = change.anyVersion === true ? { standing } : {};
+    const grant = world.approveBody(id, [dataset.body], { inputs, runs, ...later });
     await stage.order(await world.sign(stage.key(OWNER, 'identity'), 'approve', grant));
   }
   const openings = {
     ...opened,
     inputs: [{ schema: dataset.schema, policy: dataset.policy }],
   };
-  const task = { id, proposer, dataset, openings, columns, runs, uses };
+  const versions = new Set([1]);
+  const task = { id, proposer, dataset, openings, columns, runs, uses, versions };
   stage.tasks.set(toHex(id), task);
   return task;
 }

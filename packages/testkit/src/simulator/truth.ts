@@ -20,6 +20,8 @@ export interface Task {
   readonly openings: TaskOpenings;
   readonly columns: readonly number[];
   readonly runs: number;
+  /** Versions of its dataset that the owner has granted. */
+  readonly versions: Set<number>;
   /** What the code really does, whatever the task says. */
   readonly uses: readonly Use[];
 }
