@@ -2,6 +2,7 @@
 // Inferred types: a table of columns with the type each must get, and why.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { PLAIN } from './dialect/dialect.ts';
 import { type CellKind, ColumnTypes } from './infer.ts';
 
 function typesOf(texts: readonly string[], kind: CellKind = 'any'): ColumnTypes {
@@ -146,6 +147,58 @@ describe('a column', () => {
         expect([merged.type(), merged.warnings()]).toEqual([both.type(), both.warnings()]);
       }),
     );
+  });
+});
+
+describe('a column of a dialect', () => {
+  const dialect = {
+    ...PLAIN,
+    decimal: ',' as const,
+    thousands: '.',
+    dateFormat: ['%d.%m.%Y', '%m.%d.%Y'],
+    zone: 'Europe/Berlin',
+  };
+  const typed = (texts: readonly string[]) => {
+    const types = new ColumnTypes(dialect);
+    for (const text of texts) types.add(text, 'bare');
+    return types;
+  };
+
+  it('of several files is what it is of all their values', () => {
+    const text = fc.oneof(
+      fc.constantFrom('NA', '\\N', '1.234', '1234', '1,5', '1,50', '1.5', '007', '', '1E10', 'x'),
+      fc.constantFrom('31.12.2023', '01.02.2023', '1.2.2023', '2023-03-26 02:30:00'),
+      fc.constantFrom('2023-01-01 00:00:00', '2023-01-01 00:00:00Z', '2023-01-01', 'true'),
+    );
+    const column = fc.array(text, { maxLength: 3 });
+    fc.assert(
+      fc.property(column, column, (one, other) => {
+        const merged = typed(one);
+        merged.merge(typed(other));
+        const both = typed([...one, ...other]);
+        expect([merged.type(), merged.remarks(), merged.dateFormat()]).toEqual([
+          both.type(),
+          both.remarks(),
+          both.dateFormat(),
+        ]);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it.each([
+    [['1.234', '999'], 'BIGINT'],
+    [['1.234,5', '0,25'], 'DOUBLE'],
+    [['1.234', '1234'], 'VARCHAR'],
+    [['12.34'], 'VARCHAR'],
+    [['1,5', '1,50'], 'VARCHAR'],
+    [['31.12.2023'], 'DATE'],
+    [['01.02.2023'], 'VARCHAR'],
+    [['2023-01-01 00:00:00'], 'TIMESTAMP WITH TIME ZONE'],
+    [['2023-03-26 02:30:00'], 'VARCHAR'],
+    [['1', 'NA'], 'VARCHAR'],
+  ])('of %j is %s', (texts, type) => {
+    expect(typed(texts).type()).toBe(type);
   });
 });
 
