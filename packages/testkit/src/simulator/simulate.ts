@@ -90,11 +90,11 @@ function gatewayOf(stage: Stage, name: string, liar: string): Gateway {
   if (adversary === 'retired-witnesses') {
     return name === traitor ? new RetiredGateway(stage, name) : new Gateway(stage, name);
   }
-  if (isDropper(adversary) || adversary === 'stale-first') {
+  if (isDropper(adversary) || adversary === 'stale-first' || adversary === 'answers-slowly') {
     if (name !== traitor) return new Gateway(stage, name);
+    if (adversary === 'answers-slowly') return new SlowGateway(stage, name);
     return isDropper(adversary) ? new DroppingGateway(stage, name) : new StaleGateway(stage, name);
   }
-  if (adversary === 'answers-slowly' && name === traitor) return new SlowGateway(stage, name);
   if (adversary === 'impersonates' && name === traitor) return new ImpostorGateway(stage, name);
   const lies = name === liar && name !== OWNER && !stage.gentle;
   // A charter that counts on no faulty witness has none but the adversary.
