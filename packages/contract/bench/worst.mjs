@@ -221,6 +221,38 @@ async function approvals() {
   if (kept > 1_001) throw new Error(`2,000 approvals have left ${kept}`);
 }
 
+/** As many inputs as may have moved on, and every person has said so of each: one grant an input and person. */
+async function moved() {
+  const world = await World.create();
+  await world.formEpoch();
+  const datasets = [];
+  for (let i = 0; i < 100; i++) datasets.push(await world.addDataset('bank'));
+  const task = await world.propose('bank', datasets);
+  const standing = datasets.slice(0, 16).map(({ dataset, schema, policy }) => {
+    return { dataset, schema, policy, columns: [1, 2] };
+  });
+  const files = () => world.datasetBody().files;
+  for (const one of datasets.slice(0, 16)) {
+    await world.addDataset('bank', { ...one, version: 2, files: files() });
+  }
+  const approve = (of) => {
+    const body = world.approveBody(task, of, { standing, runs: 1_000_000 });
+    return world.sign(world.identity('bank'), 'approve', body);
+  };
+  for (let person = 0; person < 20; person++) {
+    for (const one of datasets) await world.submit(await approve([one]));
+  }
+  await cost('approve, any version of 16 datasets', world, await approve(datasets));
+  const asked = { task, run: world.freshBytes(16), operator: 'bank' };
+  const ticket = await world.ticket({
+    ...asked,
+    versions: datasets.map((_, i) => (i < 16 ? 2 : 1)),
+  });
+  const change = { run: asked.run, ticket };
+  const { submitted } = await world.fork().tryJoinWorker('bank', task, change);
+  await cost('join that reads 16 newest versions, 2,000 grants', world, submitted.bytes);
+}
+
 /** Many datasets and tasks that ask for many of them: what is about one must not walk them all. */
 async function crowd() {
   const world = await World.create();
@@ -297,6 +329,7 @@ say('event                                         size    processor  x a signat
 await statements();
 await inputs();
 await approvals();
+await moved();
 await crowd();
 await collateral();
 await charters();

@@ -229,6 +229,9 @@ export const taskBody = z.strictObject({
   ...landing,
 });
 
+/** The most inputs of a run that are read at another version than its task names. */
+export const MOVED_MAX = 16;
+
 /** An owner's grant: which columns, how many runs, and when. One event a person. */
 export const approveBody = z.strictObject({
   task: digest,
@@ -243,7 +246,7 @@ export const approveBody = z.strictObject({
       z.strictObject({ dataset: id16, schema: commitment, policy: commitment, columns: columnIds }),
     )
     .min(1)
-    .max(100)
+    .max(MOVED_MAX)
     .optional(),
   /** Reserved: what it holds for only, of parameters, recipients and times. */
   only: z

@@ -139,6 +139,23 @@ describe('a run of a later version', () => {
     expect(await code([1, 1])).toBe('accepted');
   });
 
+  it('has no more than sixteen inputs that have moved', async () => {
+    const w = world.fork();
+    const all: Dataset[] = [];
+    for (let i = 0; i < 17; i++) all.push(await w.addDataset('insurer'));
+    const task = await w.propose('bank', all);
+    for (const one of all) await w.addDataset('insurer', { ...one, version: 2 });
+    await w.approve('insurer', task, all, { standing: standing(...all.slice(0, 16)) });
+    const join = async (count: number) => {
+      const versions = all.map((_, i) => (i < count ? 2 : 1));
+      const asked = { task, run: w.freshBytes(16), operator: 'bank', versions };
+      const change = { run: asked.run, ticket: await w.ticket(asked) };
+      return voidCode((await w.tryJoinWorker('bank', task, change)).submitted);
+    };
+    expect(await join(17)).toBe('join-version');
+    expect(await join(16)).toBe('accepted');
+  });
+
   it('reads no version twice', async () => {
     const { w, claims, replace } = await told();
     const second = await replace();

@@ -6,10 +6,10 @@
 // a partner could otherwise replace its data again and again under another's grant and compare the
 // results. spec/events.md, "Versions of a run"; docs/design/the-life-of-a-dataset.md.
 import { equal, toHex } from '@cloister/core';
-import type { EventBody } from '../events/bodies.ts';
+import { type EventBody, MOVED_MAX } from '../events/bodies.ts';
 import type { Input } from '../shapes.ts';
 import { versionKey, versionOf } from './lookup.ts';
-import type { FoldState, Grant, Run, Task } from './state.ts';
+import type { DatasetVersion, FoldState, Grant, Run, Task } from './state.ts';
 import { type Verdict, voided } from './void-codes.ts';
 
 /** The versions that a task names, one an input. */
@@ -27,6 +27,10 @@ export function judgeVersions(state: FoldState, task: Task, versions: readonly n
   const { inputs } = task.body;
   if (versions.length !== inputs.length) {
     return voided('join-version', `got ${versions.length} for ${inputs.length} inputs`);
+  }
+  const { length } = moved(task, versions);
+  if (length > MOVED_MAX) {
+    return voided('join-version', `${length} inputs have moved, ${MOVED_MAX} may`);
   }
   const read = inputsRead(task, versions);
   if (new Set(read.map(versionKey)).size < read.length) {
@@ -58,11 +62,11 @@ export function coversVersions(
   const inputs = inputsRead(task, versions);
   const places = moved(task, versions);
   const same = places.every((at) => {
-    const asked = versionOf(state, task.body.inputs[at] as Input)?.body;
-    const read = versionOf(state, inputs[at] as Input)?.body;
+    const asked = bodyOf(state, task.body.inputs[at] as Input);
+    const read = bodyOf(state, inputs[at] as Input);
     const policy = task.following[at]?.policy;
-    if (asked === undefined || read === undefined || policy === undefined) return false;
-    return equal(read.schema, asked.schema) && equal(read.policy, policy);
+    if (policy === undefined || !equal(read.schema, asked.schema)) return false;
+    return equal(read.policy, policy);
   });
   if (!same) return () => false;
   return ({ standing }) => places.every((at) => standing[at] === task.following[at]?.since);
@@ -90,19 +94,18 @@ export function judgeFollowing(
     const about = key.slice(0, 16);
     if (seen.has(key)) return voided('approve-standing', `${about} twice`);
     seen.add(key);
-    const newest = versionOf(state, { dataset, version: state.datasets.get(key)?.newest ?? 0 });
     const places = asked.get(key) ?? [];
     if (places.length === 0) return voided('approve-standing', `${about} is no input`);
     for (const input of places.map((at) => task.body.inputs[at] as Input)) {
       if (columns.join() !== input.columns.join()) {
         return voided('approve-standing', `other columns of ${about} than the task asks for`);
       }
-      const named = versionOf(state, input)?.body;
-      if (named === undefined || !equal(named.schema, schema)) {
+      const named = bodyOf(state, input);
+      const newest = bodyOf(state, { dataset, version: state.datasets.get(key)?.newest ?? 0 });
+      if (!equal(named.schema, schema)) {
         return voided('approve-standing', `another schema of ${about} than the task's`);
       }
-      const known = [named.policy, newest?.body.policy ?? named.policy];
-      if (known.some((one) => equal(one, policy))) continue;
+      if ([named.policy, newest.policy].some((one) => equal(one, policy))) continue;
       return voided('approve-standing', `no policy that ${about} has`);
     }
   }
@@ -130,6 +133,11 @@ export function noteFollowing(
     }
   }
   return own;
+}
+
+/** Of a version that an accepted task names, or of a newest one: there is one. */
+function bodyOf(state: FoldState, of: Pick<Input, 'dataset' | 'version'>): EventBody<'dataset'> {
+  return (versionOf(state, of) as DatasetVersion).body;
 }
 
 /** The places of each dataset among a task's inputs. */
