@@ -32,7 +32,7 @@ async function onCleartext(): Promise<unknown[]> {
   connection.closeSync();
   return rows.map((row) =>
     Object.fromEntries(
-      Object.entries(row).map(([k, v]) => [k, typeof v === 'bigint' ? Number(v) : v]),
+      Object.entries(row).map(([k, v]) => [k, typeof v === 'bigint' ? String(v) : v]),
     ),
   );
 }

@@ -31,7 +31,7 @@ async function onCleartext(sql: string): Promise<Record<string, unknown>[]> {
     const rows = (await connection.runAndReadAll(sql)).getRowObjects();
     return rows.map((row) =>
       Object.fromEntries(
-        Object.entries(row).map(([k, v]) => [k, typeof v === 'bigint' ? Number(v) : v]),
+        Object.entries(row).map(([k, v]) => [k, typeof v === 'bigint' ? String(v) : v]),
       ),
     );
   } finally {
