@@ -221,7 +221,7 @@ async function approvals() {
   if (kept > 1_001) throw new Error(`2,000 approvals have left ${kept}`);
 }
 
-/** As many inputs as may have moved on, and every person has said so: a grant an input and person. */
+/** As many inputs as may have moved on; a grant for each input and person, who said so. */
 async function moved() {
   const world = await World.create();
   await world.formEpoch();
