@@ -49,6 +49,7 @@ const DEFAULT_ROW_GROUP = 122_880;
  */
 const LARGE_ROW_GROUP = 4 * DEFAULT_ROW_GROUP;
 const FEW_COLUMNS = 32;
+const INSTANT = 'TIMESTAMP WITH TIME ZONE';
 
 /**
  * Inspects `path` and writes it to `out`, which must not exist.
@@ -138,7 +139,12 @@ function chooseTypes(
   }
   return inspection.columns.map(({ name, type }) => {
     const own = Object.hasOwn(wanted, name) ? wanted[name] : undefined;
-    return { name, type: own === undefined ? type : typeNamed(own) };
+    const chosen = own === undefined ? type : typeNamed(own);
+    if (inspection.reading?.zone === null && type === 'TIMESTAMP' && chosen === INSTANT) {
+      const message = `column ${name} has times without an offset: name their zone with --zone`;
+      throw ingestError('value-not-of-type', message);
+    }
+    return { name, type: chosen };
   });
 }
 

@@ -130,6 +130,17 @@ describe('a file', () => {
   });
 });
 
+it('times without an offset are no instants until their zone is named', async () => {
+  const text = 'at,n\n2024-01-01 12:00:00,1\n';
+  const types = { at: 'TIMESTAMP WITH TIME ZONE' };
+  await expect(made(text, {}, types)).rejects.toMatchObject({
+    code: 'value-not-of-type',
+    message: expect.stringMatching(/column at .*--zone/),
+  });
+  const { rows } = await made(text, { zone: '+02:00' }, types);
+  expect(rows).toEqual([[micros('2024-01-01T10:00:00Z'), '1']]);
+});
+
 describe('whatever the dialect', () => {
   const delimiter = fc.constantFrom(',', ';', '\t', '|', '^', ' ', '\u0001');
   const dialects = fc
