@@ -163,13 +163,13 @@ describe('a launched node', () => {
       import { launchedNode } from '${DIST}';
       const node = await launchedNode();
       for (let i = 1; i <= ${steps}; i++) {
-        await new Promise((done) => setTimeout(done, 150));
+        await new Promise((done) => setTimeout(done, 400));
         node.progress(i);
       }
       ${rest}
       setInterval(() => undefined, 1000);`;
     await writeFile(slow, starting(8, "await node.ready({ name: 'slow' });"));
-    const patient = { ...spec('optee'), program: slow, stallMs: 800 };
+    const patient = { ...spec('optee'), program: slow, stallMs: 2_500 };
     const node = await startNode(patient);
     started.push(node);
     expect(node.ready).toEqual({ name: 'slow' });

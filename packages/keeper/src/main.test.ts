@@ -76,11 +76,11 @@ describe('three keeper processes', () => {
     const points = [];
     for (const node of nodes) {
       const client = clientOf(node, worker.signer);
-      const health = await client.health();
-      const names = { join: worker.join, keeper: fromHex(String(health.join)) };
+      const names = { join: worker.join, keeper: fromHex(String(node.ready['join'])) };
       const nonce = new Uint8Array(32).fill(7);
       const drawn = await client.challenge({ ...names, nonce });
       expect(await client.challenge({ ...names, nonce })).toEqual(drawn);
+      const health = await client.health();
       expect(health).toMatchObject({ ok: true, role: 'keeper', state: 'holding', simulated: true });
       const keeperJoin = committee.world.state.joins.get(String(health.join));
       const answer = await client.open({
