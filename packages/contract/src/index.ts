@@ -54,7 +54,7 @@ export {
   versionKey,
   versionOf,
 } from './fold/lookup.ts';
-export { judgeStanding } from './fold/places.ts';
+export { judgePlace, judgeStanding } from './fold/places.ts';
 export { awaitsTick } from './fold/proposals.ts';
 export * from './fold/rights.ts';
 export { judgeSeats, secondSeat } from './fold/seats.ts';

@@ -15,7 +15,7 @@ import {
 import {
   eventId,
   joinBySigner,
-  judgeStanding,
+  judgePlace,
   MAX_EVENT_BYTES,
   memberByKey,
   operatorByKey,
@@ -231,8 +231,9 @@ function payerOf(gateway: Gateway, key: Uint8Array): string | undefined {
   const listed = memberByKey(charter, key) ?? operatorByKey(charter, key);
   if (listed !== undefined) return toHex(key);
   const node = joinBySigner(state, key);
-  // A node without a place, because its operator or program is gone, is a stranger.
-  if (node === undefined || judgeStanding(state, node.join.body) !== undefined) return undefined;
+  // A node without a place is a stranger. Its program is for whoever appraises it, who needs its
+  // evidence for that.
+  if (node === undefined || judgePlace(state, node.join.body) !== undefined) return undefined;
   return `nodes of ${node.join.body.operator}`;
 }
 
