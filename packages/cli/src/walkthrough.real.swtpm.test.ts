@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // docs/walkthrough.md with the data centre's keeper and the bank's worker on software TPMs, as the
 // page says that one may: the same commands, the same results, and no process of a TPM is left.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { LIMIT_MS, Walk } from '../testing/walk.ts';
+import { expect } from 'vitest';
+import { Walk } from '../testing/walk.ts';
+import { pageIsTrue } from '../testing/walked-page.ts';
 
 /** One spot of the page, which must be there. */
 function exchange(page: string, from: string, to: string): string {
@@ -28,17 +29,6 @@ const walk = new Walk((page) =>
   CHANGES.reduce((text, [from, to]) => exchange(text, from, to), page),
 );
 
-beforeAll(() => walk.go(), LIMIT_MS + 10_000);
-afterAll(() => walk.end());
-
-describe('docs/walkthrough.md on software TPMs', () => {
-  it.each(walk.blocks.map((_, i) => [i + 1]))('block %i gives what the page states', (number) => {
-    const { exit, missing, said } = walk.outcome(number);
-    expect(missing, said).toEqual([]);
-    expect(exit, said).toBe(0);
-  });
-
-  it('leaves no process behind', () => {
-    expect(walk.alive).toBe(false);
-  });
+pageIsTrue('docs/walkthrough.md on software TPMs', walk, () => {
+  expect(walk.blocks.length).toBeGreaterThan(10);
 });

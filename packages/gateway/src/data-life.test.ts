@@ -7,15 +7,14 @@ import { HttpBlobs, HttpJson } from '@cloister/api';
 import { type DatasetFile, type FilesSaid, readFileManifest } from '@cloister/contract';
 import { isCoded, toHex, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import {
+  bankAndHospital,
   codeOf,
   eventually,
-  Federation,
   namesIn,
   type Started,
   settled,
-  withKeepers,
 } from '../testing/federation.ts';
 import { sweep } from './datasets/sweep.ts';
 import { homeFolder } from './home.ts';
@@ -34,16 +33,9 @@ function policy(change: Record<string, unknown> = {}): unknown {
   return { ...OPEN, limits: NO_LIMITS, columns: REVEAL, ...change };
 }
 
-let federation: Federation;
-let bank: Started;
-let hospital: Started;
-beforeAll(async () => {
-  federation = await Federation.create(withKeepers);
-  bank = await federation.start('bank');
-  hospital = await federation.start('hospital');
-  await settled(bank);
-  await settled(hospital);
-});
+const members = await bankAndHospital();
+const { federation } = members;
+let { bank, hospital } = members;
 afterAll(() => federation.close());
 
 async function add(at: Started, name: string, document: unknown, file = 'data.csv', text = CSV) {

@@ -223,6 +223,16 @@ export async function bankAmongKeepers(
   return { federation, world: federation.world, bank };
 }
 
+/** As `bankAmongKeepers`, with the hospital's gateway beside the bank's. */
+export async function bankAndHospital(): Promise<
+  Awaited<ReturnType<typeof bankAmongKeepers>> & { hospital: Started }
+> {
+  const among = await bankAmongKeepers();
+  const hospital = await among.federation.start('hospital');
+  await settled(hospital);
+  return { ...among, hospital };
+}
+
 /** The gateway's own map, which a test fills because ports are known only once all listen. */
 export function peersOf(started: RunningGateway): Map<string, GatewayClient> {
   return started.gateway.peers as Map<string, GatewayClient>;

@@ -6,7 +6,7 @@ import { equal, toHex } from '@cloister/core';
 import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
 import { addKeyOwner, epochNotAccepted } from './acceptance.ts';
-import { addLoad, judgeLoad } from './load.ts';
+import { takeLoad } from './load.ts';
 import { activeEpochOf, memberByIdentity } from './lookup.ts';
 import { judgeReserved } from './reserved.ts';
 import type { DatasetVersion, Epoch, FoldState } from './state.ts';
@@ -44,10 +44,8 @@ export function foldDataset(state: FoldState, event: AdmittedEvent<'dataset'>): 
   const wrong = before === undefined ? undefined : judgeReseal(before, body);
   if (wrong !== undefined) return wrong;
   // A version that is sealed again takes the place of the one before it.
-  const more = event.size - (before?.size ?? 0);
-  const heavy = judgeLoad(state, member.id, more);
+  const heavy = takeLoad(state, member.id, event.size - (before?.size ?? 0));
   if (heavy !== undefined) return heavy;
-  addLoad(state, member.id, more);
   addKeyOwner(state, member.id);
   const { size } = event;
   const now = { event: event.key, body, size, seq: state.seq, withdrawn: false };

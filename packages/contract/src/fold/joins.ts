@@ -9,7 +9,7 @@ import type { AdmittedEvent } from '../events/event.ts';
 import { runNotAccepted } from './acceptance.ts';
 import { restsAt, takeJoins } from './due.ts';
 import { consumeRun, DRIVER, judgeRun } from './grants.ts';
-import { addToTask, judgeLoad } from './load.ts';
+import { takeForTask } from './load.ts';
 import { charterOf, indexOf, ownerOf } from './lookup.ts';
 import { judgePlace, judgeStanding } from './places.ts';
 import type { FoldState, Run, Task } from './state.ts';
@@ -29,9 +29,8 @@ export function foldJoin(state: FoldState, event: AdmittedEvent<'join'>): Verdic
     const unfit = judgeWorker(state, event);
     if (unfit !== undefined) return unfit;
     const task = state.tasks.get(toHex(body.task as Uint8Array)) as Task;
-    const heavy = judgeLoad(state, task.proposer, event.size);
+    const heavy = takeForTask(state, task, event.size);
     if (heavy !== undefined) return heavy;
-    addToTask(state, task, event.size);
     if ((body.place ?? DRIVER) === DRIVER) consumeRun(state, event, versionsWanted(state, event));
     else runOf(state, body)?.roster.set(body.place as number, event.key);
   }

@@ -8,22 +8,28 @@ import { type Verdict, voided } from './void-codes.ts';
 /** Bytes of events; objects of them take a few times as much. */
 export const LOAD_MAX = 32 * 1_048_576;
 
-/** Whether the state may keep so many bytes more for a member (by id). */
-export function judgeLoad(state: FoldState, member: string, bytes: number): Verdict {
+/** Takes so many bytes more for a member (by id), or says why not: the last thing to be judged. */
+export function takeLoad(state: FoldState, member: string, bytes: number): Verdict {
   const before = state.load.get(member) ?? 0;
-  if (before + bytes <= LOAD_MAX) return undefined;
-  const got = `${member} has ${before} bytes, ${bytes} more are too many of ${LOAD_MAX}`;
-  return voided('member-load', got);
+  if (before + bytes > LOAD_MAX) {
+    const got = `${member} has ${before} bytes, ${bytes} more are too many of ${LOAD_MAX}`;
+    return voided('member-load', got);
+  }
+  state.load.set(member, before + bytes);
+  return undefined;
 }
 
-export function addLoad(state: FoldState, member: string, bytes: number): void {
-  state.load.set(member, (state.load.get(member) ?? 0) + bytes);
+/** As `takeLoad`, of what is kept of a task: its proposer's until the task is forgotten. */
+export function takeForTask(state: FoldState, task: Task, bytes: number): Verdict {
+  const heavy = takeLoad(state, task.proposer, bytes);
+  if (heavy === undefined) task.size += bytes;
+  return heavy;
 }
 
-/** What is kept of a task, charged to its proposer until the task is forgotten. */
-export function addToTask(state: FoldState, task: Task, bytes: number): void {
+/** Likewise of a usage record, which is never void for its size: it ends a run that was let in. */
+export function addUsage(state: FoldState, task: Task, bytes: number): void {
+  state.load.set(task.proposer, (state.load.get(task.proposer) ?? 0) + bytes);
   task.size += bytes;
-  addLoad(state, task.proposer, bytes);
 }
 
 /** Called when a task is forgotten. */

@@ -9,19 +9,24 @@ import { contractError } from '../errors.ts';
 import { findingError } from '../policy/finding.ts';
 import { LASTING_REFUSALS } from './lasting-refusals.ts';
 
+/** Keepers that hold a key, a worker that has joined, and what one of them may say of it. */
+async function joined() {
+  const world = await World.create();
+  const { nodes } = await world.formEpoch();
+  const claims = await world.addDataset('insurer');
+  const task = await world.propose('bank', [claims]);
+  await world.approve('insurer', task, [claims]);
+  const worker = await world.joinWorker('bank', task);
+  const { run = new Uint8Array(16) } = worker.body;
+  return { world, nodes, worker, refusal: { task, run, join: worker.id, code: 'debug-refused' } };
+}
+
 describe('refusals', () => {
   it('give way to the receipt of who opened after all, and end with the run', async () => {
-    const world = await World.create();
-    const { nodes } = await world.formEpoch();
-    const claims = await world.addDataset('insurer');
-    const task = await world.propose('bank', [claims]);
-    await world.approve('insurer', task, [claims]);
-    const worker = await world.joinWorker('bank', task);
-    const { run = new Uint8Array(16) } = worker.body;
-    const refusal = { task, run, join: worker.id, code: 'debug-refused' };
+    const { world, nodes, worker, refusal } = await joined();
     const [opens, , silent] = nodes as [Node, Node, Node];
     for (const { signer } of [opens, silent]) await world.must(signer, 'refusal', refusal);
-    const refusals = () => [...(world.state.runs.get(toHex(run))?.refusals.keys() ?? [])];
+    const refusals = () => [...(world.state.runs.get(toHex(refusal.run))?.refusals.keys() ?? [])];
     expect(refusals()).toEqual([opens, silent].map(({ id }) => toHex(id)));
     await world.recordUsage(worker);
     expect(refusals()).toEqual([toHex(silent.id)]);
@@ -33,14 +38,8 @@ describe('refusals', () => {
   });
 
   it('are no word of a keeper whose place the charter has taken away', async () => {
-    const world = await World.create();
-    const { nodes } = await world.formEpoch();
-    const claims = await world.addDataset('insurer');
-    const task = await world.propose('bank', [claims]);
-    await world.approve('insurer', task, [claims]);
-    const { id, body } = await world.joinWorker('bank', task);
+    const { world, nodes, refusal } = await joined();
     const [{ signer }] = nodes as [Node];
-    const refusal = { task, run: body.run ?? new Uint8Array(), join: id, code: 'debug-refused' };
     const standing = world.fork();
     await standing.must(signer, 'refusal', refusal);
     await amending.amend(world, takesOnly('keeper'));

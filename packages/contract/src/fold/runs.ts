@@ -7,7 +7,7 @@ import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
 import { firstUnknown } from '../shapes.ts';
 import { LASTING_REFUSALS } from './lasting-refusals.ts';
-import { addToTask } from './load.ts';
+import { addUsage } from './load.ts';
 import { indexOf, joinBySigner, versionKey } from './lookup.ts';
 import { judgeStanding } from './places.ts';
 import { cageHolds, isBuilt, judgeReserved } from './reserved.ts';
@@ -43,8 +43,7 @@ export function foldUsage(state: FoldState, event: AdmittedEvent<'usage'>): Verd
   for (const { seat } of event.receipts ?? []) run.refusals.delete(epoch.joins[seat - 1] ?? '');
   close(state, run, toHex(event.body.run));
   run.status = 'recorded';
-  // A record is never void for its size: it ends the run that a join was let in for.
-  addToTask(state, task, event.size);
+  addUsage(state, task, event.size);
   run.usage = { event: event.key, body: event.body, seq: state.seq, at: state.clock };
   return undefined;
 }

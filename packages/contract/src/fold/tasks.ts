@@ -8,7 +8,7 @@ import type { AdmittedEvent } from '../events/event.ts';
 import type { Price } from '../shapes.ts';
 import { restsAt, schedule } from './due.ts';
 import { judgeInputAsked } from './inputs-asked.ts';
-import { addLoad, judgeLoad } from './load.ts';
+import { takeLoad } from './load.ts';
 import { charterOf, indexOf, isMember, memberByIdentity } from './lookup.ts';
 import { judgeReserved } from './reserved.ts';
 import type { FoldState } from './state.ts';
@@ -35,9 +35,8 @@ export function foldTask(state: FoldState, event: AdmittedEvent<'task'>): Verdic
     const wrong = judgeInputAsked(state, input, body.prices[i] as Price);
     if (wrong !== undefined) return wrong;
   }
-  const wrong = judgeNames(state, body) ?? judgeLoad(state, proposer.id, event.size);
+  const wrong = judgeNames(state, body) ?? takeLoad(state, proposer.id, event.size);
   if (wrong !== undefined) return wrong;
-  addLoad(state, proposer.id, event.size);
   schedule(state, { at: restsAt(state, body.until), what: 'task', key: event.key });
   state.tasks.set(event.key, {
     proposer: proposer.id,

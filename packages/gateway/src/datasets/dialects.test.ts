@@ -2,15 +2,8 @@
 // How a file is written, from the request that sends it to the dataset; and what --strict refuses.
 import { join } from 'node:path';
 import type { Dialect } from '@cloister/api';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  codeOf,
-  Federation,
-  namesIn,
-  type Started,
-  settled,
-  withKeepers,
-} from '../../testing/federation.ts';
+import { afterAll, describe, expect, it } from 'vitest';
+import { bankAmongKeepers, codeOf, namesIn } from '../../testing/federation.ts';
 
 const FREE = { currency: 'EUR' };
 const POLICY = {
@@ -19,13 +12,7 @@ const POLICY = {
   columns: { id: { rule: 'reveal' } },
 };
 
-let federation: Federation;
-let bank: Started;
-beforeAll(async () => {
-  federation = await Federation.create(withKeepers);
-  bank = await federation.start('bank');
-  await settled(bank);
-});
+const { federation, bank } = await bankAmongKeepers();
 afterAll(() => federation.close());
 
 describe('a dataset', () => {

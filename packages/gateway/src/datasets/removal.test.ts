@@ -4,15 +4,8 @@ import { utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { activeEpochOf, BLOB_MOST, blobsNamed, parseFileManifest } from '@cloister/contract';
 import { toHex } from '@cloister/core';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import {
-  eventually,
-  Federation,
-  namesIn,
-  type Started,
-  settled,
-  withKeepers,
-} from '../../testing/federation.ts';
+import { afterAll, expect, it } from 'vitest';
+import { bankAndHospital, eventually, namesIn, type Started } from '../../testing/federation.ts';
 import { removeUnneeded } from './removal.ts';
 
 const CSV = 'id,age\n1,30\n2,41\n';
@@ -22,16 +15,7 @@ const POLICY = {
   columns: { id: { rule: 'reveal' } },
 };
 
-let federation: Federation;
-let bank: Started;
-let hospital: Started;
-beforeAll(async () => {
-  federation = await Federation.create(withKeepers);
-  bank = await federation.start('bank');
-  hospital = await federation.start('hospital');
-  await settled(bank);
-  await settled(hospital);
-});
+const { federation, bank, hospital } = await bankAndHospital();
 afterAll(() => federation.close());
 
 async function add(name: string): Promise<string> {

@@ -6,15 +6,13 @@ import { join } from 'node:path';
 import { activeEpochOf } from '@cloister/contract';
 import { documentOf } from '@cloister/contract/policy';
 import { toHex } from '@cloister/core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import {
+  bankAmongKeepers,
   codeOf,
   eventually,
-  Federation,
   namesIn,
-  type Started,
   settled,
-  withKeepers,
 } from '../../testing/federation.ts';
 import { replaceable, replaceDataset } from './replacing.ts';
 
@@ -27,13 +25,9 @@ const POLICY = {
   columns: { id: { rule: 'reveal' }, age: { rule: 'reveal' } },
 };
 
-let federation: Federation;
-let bank: Started;
-beforeAll(async () => {
-  federation = await Federation.create(withKeepers);
-  bank = await federation.start('bank');
-  await settled(bank);
-});
+const members = await bankAmongKeepers();
+const { federation } = members;
+let { bank } = members;
 afterAll(() => federation.close());
 
 async function send(text: string, file = 'data.csv') {

@@ -8,29 +8,13 @@ import { fromHex, isCoded, systemClock, toHex, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { readExposition } from '@cloister/testkit';
 import { namedSigner } from '@cloister/testkit/world';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  codeOf,
-  eventually,
-  Federation,
-  type Started,
-  settled,
-  withKeepers,
-} from '../../testing/federation.ts';
+import { afterAll, describe, expect, it } from 'vitest';
+import { bankAndHospital, codeOf, eventually } from '../../testing/federation.ts';
 
 /** More than any blob here has. */
 const MOST = 16 * 1_048_576;
 
-let federation: Federation;
-let bank: Started;
-let hospital: Started;
-beforeAll(async () => {
-  federation = await Federation.create(withKeepers);
-  bank = await federation.start('bank');
-  hospital = await federation.start('hospital');
-  await settled(bank);
-  await settled(hospital);
-});
+const { federation, bank, hospital } = await bankAndHospital();
 afterAll(() => federation.close());
 
 interface Answer {

@@ -7,13 +7,7 @@ import { encodeUses } from '@cloister/contract/policy';
 import { utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  eventually,
-  Federation,
-  type Started,
-  settled,
-  withKeepers,
-} from '../../testing/federation.ts';
+import { bankAndHospital, eventually } from '../../testing/federation.ts';
 import { memberOf } from '../context.ts';
 import { sealForMembers } from '../datasets/openings.ts';
 
@@ -28,17 +22,10 @@ const POLICY = {
 };
 const CSV = 'id,age\n1,30\n2,41\n';
 
-let federation: Federation;
-let bank: Started;
-let hospital: Started;
+const { federation, bank, hospital } = await bankAndHospital();
 let dataset: string;
 
 beforeAll(async () => {
-  federation = await Federation.create(withKeepers);
-  bank = await federation.start('bank');
-  hospital = await federation.start('hospital');
-  await settled(bank);
-  await settled(hospital);
   const { upload } = await bank.admin.upload('data.csv', new Blob([CSV]));
   const price = { currency: 'EUR' };
   const added = await bank.admin.addDataset({

@@ -3,15 +3,8 @@
 // words, grants that could not be given today end on the ledger, and nothing brings the old one
 // back.
 import { fromHex, toHex } from '@cloister/core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  codeOf,
-  eventually,
-  Federation,
-  type Started,
-  settled,
-  withKeepers,
-} from '../../testing/federation.ts';
+import { afterAll, describe, expect, it } from 'vitest';
+import { bankAndHospital, codeOf, eventually } from '../../testing/federation.ts';
 import { publishAccepted } from '../context.ts';
 import { replaceable } from '../datasets/replacing.ts';
 import { sealDataset } from '../datasets/seal.ts';
@@ -31,16 +24,7 @@ function policy(change: Record<string, unknown> = {}): Record<string, unknown> {
 }
 const HIDES = policy({ columns: { id: REVEAL } });
 
-let federation: Federation;
-let bank: Started;
-let hospital: Started;
-beforeAll(async () => {
-  federation = await Federation.create(withKeepers);
-  bank = await federation.start('bank');
-  hospital = await federation.start('hospital');
-  await settled(bank);
-  await settled(hospital);
-});
+const { federation, bank, hospital } = await bankAndHospital();
 afterAll(() => federation.close());
 
 async function add(name: string, document: unknown = policy()): Promise<string> {
