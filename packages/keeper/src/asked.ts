@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who may ask a keeper for what, before anything is judged. spec/keeper-api.md.
 import type { Asked } from '@cloister/api';
-import { type FoldState, rightsOfJoin, voidError } from '@cloister/contract';
+import { type FoldState, type Rights, rightsOfJoin, voidError } from '@cloister/contract';
 import { equal, toHex } from '@cloister/core';
 import { keeperError } from './errors.ts';
 
@@ -34,15 +34,15 @@ export async function assertAsked(
 }
 
 /**
- * The operator of a join for which challenges are drawn: a worker's, whose run is not over.
+ * Operator and rights of a join for which challenges are drawn: a worker's, whose run is not over.
  * @throws CodedError `join-not-worker`, `run-ended`
  */
-export function operatorThatMayDraw(state: FoldState, join: string): string {
+export function mayDraw(state: FoldState, join: string): { operator: string; rights: Rights } {
   const { role, operator } = state.joins.get(join)?.body ?? {};
   if (role !== 'worker' || operator === undefined) {
     throw voidError('join-not-worker', 'columns open for workers only');
   }
   const rights = rightsOfJoin(state, join);
   if (!rights.ok && rights.code === 'run-ended') throw voidError(rights.code, rights.sentence);
-  return operator;
+  return { operator, rights };
 }

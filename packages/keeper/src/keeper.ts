@@ -44,7 +44,7 @@ import {
   type KeyShare,
   provePartials,
 } from '@cloister/threshold/node';
-import { operatorThatMayDraw } from './asked.ts';
+import { mayDraw } from './asked.ts';
 import { BlobCache } from './blob-cache.ts';
 import { Ceremony } from './ceremony.ts';
 import { Challenges } from './challenges.ts';
@@ -250,10 +250,10 @@ export class Keeper {
    */
   challenge(join: Uint8Array, nonce?: Uint8Array): { challenge: Uint8Array; lifetimeMs: number } {
     const key = toHex(join);
-    const operator = operatorThatMayDraw(this.follower.state, key);
+    const { operator, rights } = mayDraw(this.follower.state, key);
     const own = toHex(nonce ?? this.#ports.random.bytes(32));
     const challenge = this.#parts.challenges.draw({ join: key, operator, nonce: own });
-    void this.#prefetch.begin(this.follower.state, key);
+    void this.#prefetch.begin(this.follower.state, key, rights);
     this.metrics.count('cloister_keeper_challenges_total', {});
     return { challenge, lifetimeMs: this.#parts.challenges.lifetimeMs };
   }

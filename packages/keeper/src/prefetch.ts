@@ -32,11 +32,10 @@ export class Prefetch {
     this.#ports = ports;
   }
 
-  /** For the join `key`, as the state stands. */
-  async begin(state: FoldState, key: string): Promise<void> {
+  /** For the join `key`, as the state stands; `rights` where they have been judged already. */
+  async begin(state: FoldState, key: string, rights = rightsOfJoin(state, key)): Promise<void> {
     const { genesis, blobs, checked } = this.#ports;
     const join = state.joins.get(key)?.body;
-    const rights = rightsOfJoin(state, key);
     if (join === undefined || !rights.ok) return;
     const { evidence } = join;
     const most = BLOB_MOST.evidence;
