@@ -119,7 +119,6 @@ export class Attacker {
   async ask(join: Uint8Array): Promise<void> {
     const { network } = this.#stage;
     if (this.#trick === 'swapped-openings') this.#stage.swapped.add(toHex(join));
-    if (this.#trick === 'after-the-end') await this.#end(join);
     if (this.#trick === 'invented-result') return this.#invent(join);
     if (this.#trick === 'stale-head') {
       const own = [namedBytes(this.#stage.label, `${this.name}/challenge`)];
@@ -236,7 +235,7 @@ export class Attacker {
     await this.#append(await world.sign(this.signer, 'usage', body));
   }
 
-  /** Its run is over: it says so itself. */
+  /** Its run is over: it says so itself, as keepers draw nothing for a run that has ended. */
   async #end(join: Uint8Array): Promise<void> {
     const body = { task: this.#task.id, run: this.run, join, code: 'run-failed' };
     await this.#append(await this.#stage.world.sign(this.signer, 'run-failed', body));
@@ -257,6 +256,7 @@ export class Attacker {
     );
     const challenges = drawn.flatMap((challenge) => challenge ?? []);
     if (challenges.length === 0) return false;
+    if (this.#trick === 'after-the-end') await this.#end(join);
     const shown = await this.#shown(challenges);
     if (shown === undefined) return false;
     if (this.#trick !== undefined) network.count(`attack: ${this.#trick}`);

@@ -200,11 +200,14 @@ const CHANGES: Readonly<Record<string, Change>> = {
     return { ports: { follower: seen(follower, { syncTo }) } };
   },
   'run-ended': async (_, { follower }, { join }) => {
-    const run = toHex(follower.state.joins.get(toHex(join))?.body.run ?? new Uint8Array());
+    const body = follower.state.joins.get(toHex(join))?.body;
+    const task = follower.state.tasks.get(toHex(body?.task ?? new Uint8Array()));
+    // Nothing pays for a run that has ended: a second wall, taken down with the first.
+    const paid = [...(task?.approvals.keys() ?? [])];
     const runs = patched(
       () => follower.state.runs,
-      run,
-      (known) => ({ ...known, status: 'joined' as const }),
+      toHex(body?.run ?? new Uint8Array()),
+      (run) => (run.status === 'joined' ? run : { ...run, status: 'joined' as const, paid }),
     );
     return { ports: { follower: seen(follower, { state: { runs } }) } };
   },
