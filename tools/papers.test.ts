@@ -62,6 +62,9 @@ const CHUNK = bytesText(
 const FILES = countText(
   constantOf('packages/contract/src/dataset-files/file-manifest.ts', 'FILES_MAX'),
 );
+const COLUMNS = countText(
+  constantOf('packages/contract/src/events/dataset-size.ts', 'DATASET_COLUMNS_MAX'),
+);
 const EVENT = countText(constantOf('packages/contract/src/events/event.ts', 'MAX_EVENT_BYTES'));
 const BLOB = bytesText(constantOf('packages/gateway/src/http/blob-routes.ts', 'MAX_BLOB_BYTES'));
 const PEER = 'packages/gateway/src/http/peer-routes.ts';
@@ -73,6 +76,9 @@ const FIGURES: readonly Figure[] = [
   ['spec/dataset.md', `32 bytes for each ${CHUNK} of the file`],
   ['spec/dataset.md', `the file's chunks of ${CHUNK}`],
   ['spec/dataset.md', `1 to ${FILES} files`],
+  ['spec/dataset.md', `| columns | ${COLUMNS} (`],
+  ['spec/dataset.md', `and has ${EVENT} bytes`],
+  ['docs/limitations.md', `at most ${COLUMNS} columns`],
   ['docs/limitations.md', `whole chunks of ${CHUNK}`],
   ['docs/limitations.md', `An event holds at most ${EVENT} bytes`],
   ['spec/ledger.md', `An event MUST have 1 to ${EVENT} bytes`],

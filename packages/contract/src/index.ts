@@ -23,6 +23,7 @@ export * from './errors.ts';
 export * from './events/admit.ts';
 export * from './events/bodies.ts';
 export * from './events/charter-key.ts';
+export * from './events/dataset-size.ts';
 export * from './events/event.ts';
 export * from './events/founding-charter.ts';
 export * from './events/opening-receipt.ts';

@@ -14,6 +14,10 @@ export const parquetError = errorTable({
     kind: 'malformed',
     says: 'The file, or a part of it, ends before it should.',
   },
+  'page-damaged': {
+    kind: 'malformed',
+    says: 'A page does not hold: its checksum, its framing or its values are wrong.',
+  },
   'parquet-limit': {
     kind: 'unsupported',
     says: 'A length or a count is over a limit that the caller can raise.',

@@ -14,6 +14,7 @@ import { asItIs, type EngineText, inRows, readText } from './engine-text.ts';
 import { ingestError } from './errors.ts';
 import { type InspectOptions, inspectInput, refuseInexact } from './inspect.ts';
 import type { Inspection } from './inspection.ts';
+import { rowGroupsFor } from './row-groups.ts';
 import type { RowOptions } from './rows.ts';
 
 export interface ConvertOptions extends InspectOptions {
@@ -25,7 +26,7 @@ export interface ConvertOptions extends InspectOptions {
   readonly chosen?: Readonly<Record<string, string>>;
   /** Whether what would be cut, or kept as text by a warning, is refused instead. */
   readonly strict?: boolean;
-  /** Rows in a row group; 122,880 unless told, or four times that where columns are few. */
+  /** Rows in a row group; unless told, what columns and rows allow (row-groups.ts). */
   readonly rowGroupSize?: number;
   readonly compression?: 'zstd' | 'snappy' | 'uncompressed';
 }
@@ -42,13 +43,6 @@ export interface TextReading extends RowOptions {
   readonly dateFormats: readonly (string | undefined)[];
 }
 
-const DEFAULT_ROW_GROUP = 122_880;
-/**
- * Bytes are fetched in chunks of 256 KiB, so a column that is not read saves little where its pages
- * are small. A row group is held in memory while it is written: wide tables keep to small ones.
- */
-const LARGE_ROW_GROUP = 4 * DEFAULT_ROW_GROUP;
-const FEW_COLUMNS = 32;
 const INSTANT = 'TIMESTAMP WITH TIME ZONE';
 
 /**
@@ -184,14 +178,15 @@ async function copy(duck: Duck, source: string, job: Job): Promise<void> {
     const column = identifier(name);
     return `${value(column, i, type)} AS ${column}`;
   });
-  const usual = columns.length > FEW_COLUMNS ? DEFAULT_ROW_GROUP : LARGE_ROW_GROUP;
+  const groups = rowGroupsFor(inspection);
   const settings = [
     'FORMAT parquet',
     // Delta and byte stream split encodings, in pages of the first version, which Spark needs:
     // smaller, and read with two thirds of the processor's time.
     'PARQUET_VERSION v2',
     `COMPRESSION ${options.compression ?? 'zstd'}`,
-    `ROW_GROUP_SIZE ${Math.max(1, Math.trunc(options.rowGroupSize ?? usual))}`,
+    `ROW_GROUP_SIZE ${Math.max(1, Math.trunc(options.rowGroupSize ?? groups.rows))}`,
+    `STRING_DICTIONARY_PAGE_SIZE_LIMIT ${groups.dictionaryBytes}`,
   ];
   const rows = `SELECT ${casts.join(', ')} FROM ${source}`;
   const sql = `COPY (${rows}) TO ${literal(parquet)} (${settings.join(', ')})`;

@@ -80,22 +80,39 @@ export async function withDuck<T>(
 function translate(cause: unknown, code: IngestErrorCode, message: string): Error {
   const text = cause instanceof Error ? cause.message : '';
   if (/encrypt/i.test(text)) return parquetEncrypted();
-  return ingestError(code, `${message}${whyOf(text)}`);
+  return failedHere(text) ?? ingestError(code, `${message}${whyOf(text)}`);
+}
+
+/**
+ * What is no fault of the file, by the beginning and the kind of the engine's message: memory, a
+ * disk that cannot be written, and, told apart from that, one that cannot be read.
+ */
+export function failedHere(text: string): Error | undefined {
+  if (/out of memory/i.test(text)) {
+    const message = `working on the file needs more than ${MEMORY_LIMIT} of memory`;
+    return ingestError('conversion-failed', `${message}: divide it into several files`);
+  }
+  if (!/^IO Error/.test(text)) return undefined;
+  if (/writ|space|sync|creat|truncat|renam/i.test(text)) {
+    return ingestError('conversion-failed', 'the disk could not be written: is it full?');
+  }
+  return ingestError('input-unreadable', 'the file could not be read from the disk: try again');
 }
 
 /** What kind of failure it was, by the beginning of the engine's message; nothing of its rest. */
 function whyOf(text: string): string {
-  if (/out of memory/i.test(text)) return `; it needs more than ${MEMORY_LIMIT} of memory`;
-  if (/^IO Error/.test(text)) return '; the disk could not be read or written: is it full?';
-  if (/^(?:Conversion|Invalid Input) Error/.test(text)) {
-    return '; a row or a value of it could not be read';
-  }
-  return '';
+  const value = /^(?:Conversion|Invalid Input) Error/.test(text);
+  return value ? '; a row or a value of it could not be read' : '';
 }
 
-/** A Parquet file as what follows FROM: its path says nothing of its rows. */
-export function parquetRows(path: string): string {
-  const plain = 'union_by_name=false, hive_partitioning=false, filename=false';
+/**
+ * A Parquet file as what follows FROM: its path says nothing of its rows. `numbered` adds a column
+ * file_row_number.
+ */
+export function parquetRows(path: string, numbered = false): string {
+  const plain =
+    'union_by_name=false, hive_partitioning=false, filename=false' +
+    (numbered ? ', file_row_number=true' : '');
   return `read_parquet([${literal(path)}], ${plain})`;
 }
 

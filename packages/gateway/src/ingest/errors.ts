@@ -80,6 +80,7 @@ export const ingestError = errorTable({
     says: 'A value would not stay what it is in the type of its column: choose another type.',
   },
   'parquet-encrypted': parquetError.rows['parquet-encrypted'],
+  'page-damaged': parquetError.rows['page-damaged'],
   'parquet-truncated': parquetError.rows['parquet-truncated'],
   'parquet-malformed': parquetError.rows['parquet-malformed'],
   'output-exists': { kind: 'conflict', says: 'The output exists already: choose another name.' },

@@ -24,6 +24,8 @@ export interface InspectedColumn {
 export interface Inspection {
   readonly format: IngestFormat;
   readonly bytes: number;
+  /** Of Parquet: its values before compression, as it says itself. */
+  readonly plainBytes?: number;
   readonly rows: number;
   readonly columns: readonly InspectedColumn[];
   /** Sentences for whoever adds the dataset; they name columns, never values. */

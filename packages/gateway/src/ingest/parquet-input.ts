@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A Parquet file as input: plain, with scalar columns, every page readable. What its columns are
-// our own reader says, from the footer; the engine has to see the same. The whole file is decoded
-// once while it is looked at, so that damage shows before anything is written.
+// our own reader says, from the footer; the engine has to see the same. Every page is checked and
+// decoded while it is looked at (parquet-pages.ts): damage shows before anything is written.
 import { open } from 'node:fs/promises';
 import { isCoded } from '@cloister/core';
 import {
@@ -16,7 +16,8 @@ import { type Duck, identifier, parquetRows, withDuck } from './duck.ts';
 import { ingestError } from './errors.ts';
 import type { ColumnRemark, InspectedColumn, Inspection } from './inspection.ts';
 import { columnsOfLeaves, type ParquetColumn } from './parquet-columns.ts';
-import { checkColumnName } from './rows.ts';
+import { checkAllPages, decodeAll, refuseCodecs } from './parquet-pages.ts';
+import { checkColumnName, refuseTooMany } from './rows.ts';
 
 const malformed = 'the Parquet file cannot be read: its footer or pages are damaged';
 
@@ -30,16 +31,18 @@ export async function inspectParquetInput(
   samples: number,
 ): Promise<Inspection> {
   const leaves = await leavesOf(path);
+  refuseTooMany(leaves.length);
   const seen = new Map<string, number>();
   for (const { parts } of leaves) {
     if (parts.length === 1) checkColumnName(seen, parts[0] ?? '');
   }
   const leafColumns = columnsOfLeaves(leaves);
-  for (const leaf of leaves) refuseUnreadable(leaf);
+  for (const leaf of leaves) refuseCodecs(leaf);
+  const { rowGroups } = await withFile(path, checkAllPages);
   return withDuck([path], async (duck) => {
     const source = parquetRows(path);
     await compareWithEngine(duck, source, leafColumns);
-    const { rows, nulls } = await decodeAll(duck, source, leafColumns);
+    const { rows, nulls } = await decodeAll(duck, { path, columns: leafColumns, rowGroups });
     if (rows === 0) throw ingestError('input-no-rows', 'the file holds no row of data');
     const columns: InspectedColumn[] = [];
     for (const [i, { name, type }] of leafColumns.entries()) {
@@ -52,7 +55,9 @@ export async function inspectParquetInput(
       .map(({ name }) => `column ${name} holds no value at all`);
     const cut = await cutRemarks(path, leafColumns);
     const warnings = [...empty, ...cut.map(({ says }) => says)];
-    return { format: 'parquet' as const, bytes, rows, columns, warnings, inexact: cut };
+    const plainBytes = leaves.reduce((sum, { sizes }) => sum + (sizes?.uncompressedBytes ?? 0), 0);
+    const found = { bytes, plainBytes, rows, columns, warnings, inexact: cut };
+    return { format: 'parquet' as const, ...found };
   });
 }
 
@@ -115,19 +120,6 @@ async function compareWithEngine(
   }
 }
 
-/** A hash of a value takes the value: counts and extremes alone come from statistics. */
-async function decodeAll(
-  duck: Duck,
-  source: string,
-  columns: readonly ParquetColumn[],
-): Promise<{ rows: number; nulls: number[] }> {
-  const sums = columns.map(({ name }) => `count(*) - count(${identifier(name)})`);
-  const reads = columns.map(({ name }) => `bit_xor(hash(${identifier(name)}))`);
-  const sql = `SELECT count(*), ${[...sums, ...reads].join(', ')} FROM ${source}`;
-  const [row] = await duck.query(sql, 'parquet-malformed', malformed);
-  return { rows: Number(row?.[0] ?? 0), nulls: columns.map((_, i) => Number(row?.[i + 1])) };
-}
-
 async function samplesOf(
   duck: Duck,
   source: string,
@@ -139,23 +131,6 @@ async function samplesOf(
   const shown = `${texts} WHERE ${column} IS NOT NULL LIMIT ${Math.trunc(samples)}`;
   const values = await duck.query(shown, 'parquet-malformed', malformed);
   return values.map(([value]) => String(value));
-}
-
-const UNREAD_CODECS: ReadonlySet<string> = new Set(['LZ4', 'LZO']);
-
-/** Says by name what cannot be read, before a page is met: it is no damage. */
-function refuseUnreadable({ path, physicalType, sizes }: Leaf): void {
-  const { codecs = [], encodings = [] } = sizes ?? {};
-  const codec = codecs.find((one) => UNREAD_CODECS.has(one) || one.startsWith('CODEC_'));
-  const split = encodings.includes('BYTE_STREAM_SPLIT') && !/^(FLOAT|DOUBLE)$/.test(physicalType);
-  const odd = encodings.find((one) => one.startsWith('ENCODING_') || one === 'GROUP_VAR_INT');
-  const what =
-    codec ?? odd ?? (split ? `the encoding BYTE_STREAM_SPLIT of ${physicalType}` : undefined);
-  if (what === undefined) return;
-  const message =
-    `column ${path} is written with ${what}, which cannot be read here: ` +
-    "write it with ZSTD and its writer's usual encodings";
-  throw ingestError('parquet-encoding-unsupported', message, { details: { column: path } });
 }
 
 /** Our own strict reading of the footer comes first: it bounds what the engine is given. */

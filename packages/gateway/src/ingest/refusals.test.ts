@@ -3,10 +3,13 @@
 // damage never ends the process.
 import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DATASET_COLUMNS_MAX } from '@cloister/contract';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { codeOf, Desk } from '../../testing/ingest.ts';
 import { convertToParquet } from './convert.ts';
 import { type InspectOptions, inspectInput } from './inspect.ts';
+
+const names = (count: number) => Array.from({ length: count }, (_, i) => `c${i}`);
 
 let desk: Desk;
 beforeAll(async () => {
@@ -36,12 +39,7 @@ describe('files that lie', () => {
     ['a name twice but for case', 't.csv', 'Age,AGE\n1,2\n', 'column-name-duplicate'],
     ['a name with a line end', 't.csv', '"a\nb",c\n1,2\n', 'column-name-malformed'],
     ['a name too long', 't.csv', `${'x'.repeat(256)}\n1\n`, 'column-name-malformed'],
-    [
-      'too many columns',
-      't.csv',
-      `${Array.from({ length: 10_001 }, (_, i) => `c${i}`)}\n`,
-      'too-many-columns',
-    ],
+    ['too many columns', 't.csv', `${names(DATASET_COLUMNS_MAX + 1)}\n`, 'too-many-columns'],
     ['a header of numbers', 't.csv', '1,2\n3,4\n', 'csv-header-suspicious'],
     ['a spreadsheet hint', 't.csv', 'sep=;\na;b\n1;2\n', 'csv-header-suspicious'],
     ['UTF-16 without its mark', 't.csv', Buffer.from('a,b\n1,2\n', 'utf16le'), 'input-not-text'],
@@ -118,6 +116,25 @@ describe('files that lie', () => {
   });
 });
 
+describe('more columns than a dataset may have', () => {
+  const [most, more] = [names(DATASET_COLUMNS_MAX), names(DATASET_COLUMNS_MAX + 1)];
+  const json = (keys: string[]) => JSON.stringify(Object.fromEntries(keys.map((k) => [k, 1])));
+  const select = (keys: string[]) => `SELECT ${keys.map((key) => `1 AS ${key}`)}`;
+  const files: readonly [string, (columns: string[]) => Promise<string>][] = [
+    ['CSV', (keys) => desk.given('t.csv', `${keys}\n${keys.map(() => 1)}\n`)],
+    ['JSON lines', (keys) => desk.given('t.jsonl', json(keys))],
+    ['Parquet', (keys) => desk.parquet(select(keys))],
+  ];
+
+  it.each(files)('are refused while the file is looked at, in %s', async (_, file) => {
+    await expect(inspectInput(await file(more))).rejects.toMatchObject({
+      code: 'too-many-columns',
+      message: expect.stringMatching(/has .*130[01] columns, .* at most 1300: leave out/),
+    });
+    expect((await inspectInput(await file(most))).columns).toHaveLength(DATASET_COLUMNS_MAX);
+  });
+});
+
 describe('JSON lines that are not', () => {
   it.each([
     ['{"a": 1', 'json-line-malformed', 1],
@@ -163,7 +180,7 @@ describe('Parquet', () => {
       const changed = Buffer.from(whole);
       changed[at] = (changed[at] as number) ^ 0x55;
       await writeFile(cut, changed);
-      expect(await codeOf(inspectInput(cut))).toMatch(/^(accepted|parquet-|column-|input-)/);
+      expect(await codeOf(inspectInput(cut))).toMatch(/^(accepted|parquet-|page-|column-|input-)/);
     }
   });
 });

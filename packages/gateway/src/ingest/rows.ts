@@ -4,6 +4,7 @@
 // Invariants: every CSV row has as many fields as the header; names are unique whatever their case,
 // because the engine compares them so; blank lines are allowed at the end of a file only.
 
+import { DATASET_COLUMNS_MAX } from '@cloister/contract';
 import { type CsvLayout, CsvScanner, type Field } from './csv.ts';
 import type { IngestFormat } from './detect.ts';
 import type { Dialect } from './dialect/dialect.ts';
@@ -28,7 +29,6 @@ export interface RowOptions extends Dialect {
   readonly format: Exclude<IngestFormat, 'parquet'>;
 }
 
-export const MAX_COLUMNS = 10_000;
 const MAX_NAME = 255;
 /** Control characters, format characters (a second byte-order mark, too), line separators. */
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}\u00a0\u115f\u1160\u3164\uffa0]/u;
@@ -77,6 +77,7 @@ function csvRows(
     if (blankLine > 0) throw ragged(blankLine, 'is blank');
     if (width === 0) {
       width = fields.length;
+      refuseTooMany(width);
       const names = fields.map((field, i) => (options.header ? field.text : `column${i + 1}`));
       for (const name of names) addColumn(seen, name, reader);
       if (options.header) return;
@@ -154,8 +155,21 @@ export function checkColumnName(seen: Map<string, number>, name: string): void {
     const message = `columns ${before} and ${position} have one name, or look as if they had`;
     throw ingestError('column-name-duplicate', message, { details });
   }
-  if (position > MAX_COLUMNS) {
-    throw ingestError('too-many-columns', `more than ${MAX_COLUMNS} columns`, { details });
-  }
+  if (position > DATASET_COLUMNS_MAX) throw tooMany(`more than ${DATASET_COLUMNS_MAX}`);
   seen.set(key, position);
+}
+
+/**
+ * Refuses more columns than an event can name, before any of them is read.
+ * @throws CodedError `too-many-columns`
+ */
+export function refuseTooMany(columns: number): void {
+  if (columns > DATASET_COLUMNS_MAX) throw tooMany(String(columns));
+}
+
+function tooMany(got: string): Error {
+  const message =
+    `the file has ${got} columns, and a dataset has at most ${DATASET_COLUMNS_MAX}: leave out ` +
+    'what no task will ask for, or divide it into several datasets with a column to join them by';
+  return ingestError('too-many-columns', message, { details: { most: DATASET_COLUMNS_MAX } });
 }

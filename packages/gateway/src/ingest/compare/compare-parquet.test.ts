@@ -88,7 +88,9 @@ describe.skipIf(!hasShared)('files of other writers [skip: shared]', () => {
     'column_chunk_key_value_metadata.parquet': 'input-no-rows',
     // A time past what the engine's microseconds reach wraps around there.
     'int96_from_spark.parquet': 'value-changed',
-    'nation.dict-malformed.parquet': 'parquet-malformed',
+    'nation.dict-malformed.parquet': 'page-damaged',
+    'datapage_v1-corrupt-checksum.parquet': 'page-damaged',
+    'rle-dict-uncompressed-corrupt-checksum.parquet': 'page-damaged',
   };
   const REFUSED = /^(column-type-unsupported|parquet-encoding-unsupported)$/;
 
