@@ -24,6 +24,12 @@ export interface UploadWatch {
   readonly onInspected?: (rows: number) => void;
 }
 
+/** What is said of a file that is sent. */
+export interface UploadSaid {
+  readonly dialect?: Dialect;
+  readonly samples?: number;
+}
+
 /** One gateway's admin API; `http` carries the bearer token. */
 export class AdminClient {
   readonly http: HttpJson;
@@ -38,14 +44,15 @@ export class AdminClient {
 
   /**
    * Streams a file and waits until it is inspected; nothing is kept as a dataset until `addDataset`
-   * names the upload. `dialect` is what is said of how the file is written.
+   * names the upload. `dialect` is what is said of how the file is written, `samples` how many
+   * values of each column are to be shown.
    */
   async upload(
     name: string,
     file: Blob,
-    { dialect, ...watch }: UploadWatch & { readonly dialect?: Dialect } = {},
+    { dialect, samples = 0, ...watch }: UploadWatch & UploadSaid = {},
   ): Promise<admin.Inspection> {
-    const query = new URLSearchParams({ name });
+    const query = new URLSearchParams({ name, samples: String(samples) });
     if (dialect !== undefined) query.set('dialect', JSON.stringify(dialect));
     const { upload } = await this.http.json(jobs.uploadStatus, {
       method: 'POST',
@@ -66,6 +73,11 @@ export class AdminClient {
   /** Forgets an upload that no dataset was made of. */
   discardUpload(upload: string) {
     return this.#post(`/uploads/${upload}/discard`, {}, z.object({}));
+  }
+
+  /** Whether a dataset could be made of uploads: what it would be refused with. */
+  checkDataset(request: life.DatasetCheckRequest) {
+    return this.#post('/datasets/check', request, life.datasetCheck);
   }
 
   /** Asks for a dataset to be made of uploads; the same request again answers the same work. */

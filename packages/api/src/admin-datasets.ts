@@ -3,6 +3,7 @@
 // policy for it, what that does to grants, and what can be removed.
 import { z } from 'zod';
 import { datasetRequest, priceJson, recorded } from './admin.ts';
+import { errorBody } from './errors.ts';
 import { count, hex } from './fields.ts';
 
 /**
@@ -20,6 +21,33 @@ export const replaceRequest = datasetRequest
   });
 
 export type ReplaceRequest = z.input<typeof replaceRequest>;
+
+/**
+ * POST /admin/v1/datasets/check: whether a dataset could be made of these uploads, as far as it is
+ * told what it is to be. Nothing is written.
+ */
+export const datasetCheckRequest = datasetRequest
+  .pick({ uploads: true, types: true, strict: true })
+  .extend({ name: datasetRequest.shape.name.optional(), policy: z.unknown().optional() });
+
+export const datasetCheck = z.object({
+  /** As they would be; none where the files do not make one table. */
+  columns: z.array(
+    z.object({
+      name: z.string(),
+      type: z.string(),
+      /** Null without a policy that fits. */
+      rule: z.string().nullable(),
+    }),
+  ),
+  /** What adding it would be refused with. */
+  findings: z.array(errorBody.shape.error),
+  /** What is allowed and may not be meant. */
+  notes: z.array(z.string()),
+});
+
+export type DatasetCheckRequest = z.input<typeof datasetCheckRequest>;
+export type DatasetCheck = z.infer<typeof datasetCheck>;
 
 /**
  * POST /admin/v1/datasets/policy: another policy for a dataset of ours, or one version of it; with

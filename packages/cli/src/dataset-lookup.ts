@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A dataset by what a person calls it: owner/name or its id, with @version one version of it.
 import type { AdminClient, DatasetJson } from '@cloister/api';
+import { meant } from '@cloister/core';
 import { cliError } from './errors.ts';
 
 export interface Named {
@@ -14,11 +15,18 @@ export interface Named {
 export async function findDataset(admin: AdminClient, wanted: string): Promise<Named> {
   const [, name = '', number] = /^(.*?)(?:@(\d{1,9}))?$/.exec(wanted) ?? [];
   const version = number === undefined ? undefined : Number(number);
-  const known = (await admin.datasets())
-    .filter((d) => !d.retired && (d.dataset === name || `${d.owner}/${d.name}` === name))
+  const all = (await admin.datasets()).filter(({ retired }) => !retired);
+  const known = all
+    .filter((d) => d.dataset === name || nameOf(d) === name)
     .sort((a, b) => b.version - a.version);
   const found = known.find((d) => version === undefined || d.version === version);
   if (found !== undefined) return { found, version };
   const which = version === undefined ? '' : ` with a version ${version} that is not retired`;
-  throw cliError('id-unknown', `no dataset is called ${name}${which}: see cloister dataset list`);
+  const slip = known.length > 0 ? '' : meant(name, all.map(nameOf));
+  const message = `no dataset is called ${name}${which}${slip}: see cloister dataset list`;
+  throw cliError('id-unknown', message);
+}
+
+function nameOf({ owner, name }: DatasetJson): string {
+  return `${owner}/${name}`;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the command line adds: its own codes, and the exit status of every kind of error. This is
 // the only place that knows the statuses; `cloister --help` prints them.
-import type { RunStatus } from '@cloister/api';
+import type { DatasetCheck, RunStatus } from '@cloister/api';
 import { type CodedError, type ErrorKind, errorTable, isCoded, toldError } from '@cloister/core';
 
 /** A CodedError of the command line. */
@@ -80,4 +80,13 @@ export function runFailed(status: RunStatus): CodedError {
   const { code = 'run-failed', kind = 'verification', sentence = 'no more is known' } = status;
   const message = `the run failed (${code}): ${sentence}`;
   return toldError({ code, kind, message }, { details: { run: status.run, code } });
+}
+
+/** Refuses what a check has found. @throws the first of it, with what the others say */
+export function refuseFound({ findings }: Pick<DatasetCheck, 'findings'>): void {
+  const [first] = findings;
+  if (first === undefined) return;
+  const { code, kind, details } = first;
+  const message = findings.map((one) => one.message).join('; ');
+  throw toldError({ code, kind, message }, { details });
 }

@@ -11,5 +11,6 @@ export * from './first-of.ts';
 export * from './http-errors.ts';
 export * from './issue-sentence.ts';
 export * from './lane.ts';
+export * from './nearest.ts';
 export * from './ports.ts';
 export * from './token-buckets.ts';

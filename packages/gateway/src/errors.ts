@@ -85,6 +85,10 @@ export const gatewayError = errorTable({
   },
   // datasets
   'dataset-not-found': { kind: 'not-found', says: 'No dataset of this name is on the ledger.' },
+  'dataset-openings-too-long': {
+    kind: 'malformed',
+    says: 'Names of columns and policy are too long to be sealed to every member.',
+  },
   'dataset-name-taken': {
     kind: 'conflict',
     says: 'A dataset of this name exists or is being added.',

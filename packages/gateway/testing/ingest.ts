@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CodedError } from '@cloister/core';
 import { DuckDBInstance } from '@duckdb/node-api';
+import type { Inspection } from '../src/ingest/index.ts';
 
 export class Desk {
   readonly root: string;
@@ -65,4 +66,9 @@ export async function codeOf(promise: Promise<unknown>): Promise<string> {
     return error instanceof CodedError ? error.code : `not coded: ${String(error)}`;
   }
   return 'accepted';
+}
+
+/** The sentences of what whoever adds the file should look at. */
+export function warningsOf({ remarks }: Inspection): string[] {
+  return remarks.map(({ says }) => says);
 }

@@ -8,7 +8,7 @@ import { readJson } from '../named-files.ts';
 import { print, progress } from '../output.ts';
 import { newsTo, printAdded, sendFiles } from './dataset-work.ts';
 import { withDialect } from './dialect.ts';
-import { pairs, withExample, withHome } from './options.ts';
+import { pairs, priceOf, withExample, withHome, withPrice } from './options.ts';
 
 /** Adds replace, withdraw and remove to `dataset`. */
 export function lifeCommands(dataset: Command): void {
@@ -17,8 +17,11 @@ export function lifeCommands(dataset: Command): void {
   removeCommand(dataset);
 }
 
+/** What holds of a price that is not told. */
+const KEPT = { currency: 'as before', amount: 'as before' };
+
 function replaceCommand(dataset: Command): void {
-  const replace = withDialect(withHome(dataset.command('replace')))
+  const replace = withPrice(withDialect(withHome(dataset.command('replace'))), KEPT)
     .argument('<dataset>', 'owner/name or id of a dataset of ours')
     .argument('<file...>', 'CSV, JSON lines or Parquet; several of one schema are one version')
     .description(
@@ -32,9 +35,10 @@ function replaceCommand(dataset: Command): void {
       const say = (line: string) => progress(command, line);
       const admin = await adminOf(options.home);
       const { found } = await findDataset(admin, name);
+      const price = priceOf(options, found.price);
       const policy = options.policy === undefined ? {} : { policy: await readJson(options.policy) };
       const { type: types, newSchema = false, strict = false } = options;
-      const more = { ...policy, types, newSchema, strict };
+      const more = { ...policy, ...(price && { price }), types, newSchema, strict };
       const { job } = await sendFiles(admin, { files, options, say }, (uploads) =>
         admin.startReplacing({ dataset: found.dataset, uploads, ...more }),
       );

@@ -3,7 +3,7 @@
 import { openAsBlob } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
-import type { AdminClient, DatasetJob, Inspection } from '@cloister/api';
+import type { AdminClient, DatasetCheck, DatasetJob, Inspection } from '@cloister/api';
 import type { Command } from 'commander';
 import { cliError } from '../errors.ts';
 import { print, table } from '../output.ts';
@@ -36,9 +36,9 @@ export async function sendFiles(
 /** @throws CodedError `file-unreadable`, and why the gateway refuses it */
 export async function upload(
   admin: AdminClient,
-  of: { file: string; options: DialectOptions; say: (line: string) => void },
+  of: { file: string; options: DialectOptions; samples?: number; say: (line: string) => void },
 ) {
-  const { file: path, options, say } = of;
+  const { file: path, options, samples = 0, say } = of;
   const info = await stat(path).catch(() => undefined);
   if (info === undefined || !info.isFile()) {
     throw cliError('file-unreadable', `cannot read ${path}: no such file`);
@@ -48,6 +48,7 @@ export async function upload(
   const now = sometimes(say);
   return admin.upload(basename(path), file, {
     dialect,
+    samples,
     onSent: (bytes) => now(() => `uploading, ${megabytes(bytes)} of ${megabytes(file.size)} MB`),
     onInspected: (rows) => say(`inspecting, ${rows} rows so far`),
   });
@@ -97,12 +98,50 @@ function megabytes(bytes: number): number {
   return Math.round(bytes / 1_000_000);
 }
 
-export function inspectionLines(seen: Omit<Inspection, 'upload'>): string[] {
-  const rows = seen.columns.map((c) => [c.name, c.type, String(c.nulls)]);
+/** What a file holds; `rules` are those of a policy, by the order of the columns. */
+export function inspectionLines(
+  seen: Omit<Inspection, 'upload'>,
+  rules: readonly (string | null)[] = [],
+): string[] {
+  const sampled = seen.columns.some(({ samples }) => samples !== undefined);
+  const ruled = rules.some((rule) => rule !== null);
+  const row = (cells: string[], samples: string, rule: string) => [
+    ...cells,
+    ...(ruled ? [rule] : []),
+    ...(sampled ? [samples] : []),
+  ];
+  const rows = seen.columns.map(({ name, type, nulls, samples = [] }, i) =>
+    row([name, type, String(nulls)], samples.map(shown).join(' | '), rules[i] ?? ''),
+  );
   return [
     `${seen.format}, ${seen.rows} rows, ${seen.columns.length} columns`,
     ...dialectLines(seen),
-    ...table([['column', 'type', 'nulls'], ...rows]),
-    ...seen.warnings.map((warning) => `warning: ${warning}`),
+    ...table([row(['column', 'type', 'nulls'], 'samples', 'rule'), ...rows]),
+    ...warningLines(seen.warnings),
+  ];
+}
+
+/** Each warning; what a kind means stands below the first of it. */
+function warningLines(warnings: Inspection['warnings']): string[] {
+  const told = new Set<string>();
+  return warnings.flatMap(({ kind, says, means }) => {
+    const first = !told.has(kind);
+    told.add(kind);
+    return [`warning: ${says}`, ...(first ? [`  ${kind}: ${means}`] : [])];
+  });
+}
+
+/** A value on one line of a terminal, whatever is in it. */
+function shown(value: string): string {
+  return value.replace(/[\p{C}\p{Zl}\p{Zp}|\\]/gu, (sign) => {
+    return `\\u{${(sign.codePointAt(0) ?? 0).toString(16)}}`;
+  });
+}
+
+/** What a check found, beside what a file holds. */
+export function checkLines({ findings, notes }: DatasetCheck): string[] {
+  return [
+    ...notes.map((note) => `note: ${note}`),
+    ...findings.map(({ code, message }) => `would be refused: ${message} [${code}]`),
   ];
 }

@@ -3,10 +3,12 @@
 import type { AdminClient, DatasetJob } from '@cloister/api';
 import type { Command } from 'commander';
 import { adminOf } from '../admin-client.ts';
+import { refuseFound } from '../errors.ts';
 import { readJson } from '../named-files.ts';
 import { print, progress, table } from '../output.ts';
 import { lifeCommands } from './dataset-life.ts';
 import {
+  checkLines,
   inspectionLines,
   newsTo,
   printAdded,
@@ -14,37 +16,27 @@ import {
   stateLine,
   upload,
 } from './dataset-work.ts';
-import { type DialectOptions, keepDialect, refuseInexact, withDialect } from './dialect.ts';
-import { micros, pairs, withExample, withHome } from './options.ts';
+import { type DialectOptions, keepDialect, withDialect } from './dialect.ts';
+import {
+  count,
+  FREE,
+  type PriceOptions,
+  pairs,
+  priceOf,
+  withExample,
+  withHome,
+  withPrice,
+} from './options.ts';
 
 export function datasetCommands(program: Command): void {
   const dataset = program.command('dataset').description('encrypted datasets and their policies');
-  const inspect = withDialect(withHome(dataset.command('inspect')))
-    .argument('<file>', 'CSV, JSON lines or Parquet')
-    .description('say what a file holds and which types were inferred; nothing is kept')
-    .option('--write-dialect', 'write how it is read to <file>.dialect.json, which is read then')
-    .action(async (file: string, options, command: Command) => {
-      const admin = await adminOf(options.home);
-      const say = (line: string) => progress(command, line);
-      const inspected = await upload(admin, { file, options, say });
-      const { upload: id, ...seen } = inspected;
-      await admin.discardUpload(id);
-      if (options.strict) refuseInexact(seen);
-      const kept = options.writeDialect ? [`wrote ${await keepDialect(file, inspected)}`] : [];
-      print(command, seen, [...inspectionLines(seen), ...kept]);
-    });
-  withExample(inspect, 'cloister dataset inspect --home bank accounts.csv');
-  const add = withDialect(withHome(dataset.command('add')))
+  inspectCommand(dataset);
+  const add = withPrice(withDialect(withHome(dataset.command('add'))))
     .argument('<file...>', 'CSV, JSON lines or Parquet; several of one schema are one dataset')
     .description('encrypt files field by field, seal their keys to the group key, publish them')
     .requiredOption('--name <text>', 'name of the dataset, for members only')
     .requiredOption('--policy <file>', 'the field policy (JSON)')
     .option('--type <column=type>', 'a type instead of the inferred one; repeat', pairs, {})
-    .option('--currency <code>', 'ISO 4217 code of the prices', 'EUR')
-    .option('--price-run <amount>', 'price of a run', micros, 0)
-    .option('--price-row <amount>', 'price of a row read', micros, 0)
-    .option('--price-gb <amount>', 'price of a gigabyte read', micros, 0)
-    .option('--price-second <amount>', 'price of a second', micros, 0)
     .action(async (files: string[], options, command: Command) => {
       const say = (line: string) => progress(command, line);
       const admin = await adminOf(options.home);
@@ -76,6 +68,44 @@ export function datasetCommands(program: Command): void {
   lifeCommands(dataset);
 }
 
+function inspectCommand(dataset: Command): void {
+  const inspect = withDialect(withHome(dataset.command('inspect')))
+    .argument('<file>', 'CSV, JSON lines or Parquet')
+    .description(
+      'say what a file holds, which types were inferred and what dataset add would refuse; ' +
+        'nothing is kept',
+    )
+    .option('--name <text>', 'a name for the dataset: is it free?')
+    .option('--policy <file>', 'a field policy (JSON): does it fit the columns?')
+    .option('--type <column=type>', 'a type instead of the inferred one; repeat', pairs, {})
+    .option('--samples <n>', 'how many values of each column to show, at most 20', count, 3)
+    .option('--write-dialect', 'write how it is read to <file>.dialect.json, which is read then')
+    .action(async (file: string, options, command: Command) => {
+      const admin = await adminOf(options.home);
+      const say = (line: string) => progress(command, line);
+      const { name, type: types, strict = false, samples } = options;
+      const policy = options.policy === undefined ? {} : { policy: await readJson(options.policy) };
+      const inspected = await upload(admin, { file, options, samples, say });
+      const { upload: id, ...seen } = inspected;
+      const asked = { uploads: [id], types, strict, ...policy };
+      const check = await admin
+        .checkDataset(name === undefined ? asked : { ...asked, name })
+        .finally(() => admin.discardUpload(id));
+      const kept = options.writeDialect ? [`wrote ${await keepDialect(file, inspected)}`] : [];
+      const rules = check.columns.map(({ rule }) => rule);
+      print(command, { ...seen, check }, [
+        ...inspectionLines(seen, rules),
+        ...checkLines(check),
+        ...kept,
+      ]);
+      refuseFound(check);
+    });
+  withExample(
+    inspect,
+    'cloister dataset inspect --home bank accounts.csv --policy accounts.policy.json',
+  );
+}
+
 function listCommand(dataset: Command): void {
   const list = withHome(dataset.command('list'))
     .description('datasets of all members that we can read; and ours being added, or that failed')
@@ -96,17 +126,12 @@ function listCommand(dataset: Command): void {
   withExample(list, 'cloister dataset list --home bank');
 }
 
-interface AddOptions extends DialectOptions {
+interface AddOptions extends DialectOptions, PriceOptions {
   readonly strict?: boolean;
   readonly home: string;
   readonly name: string;
   readonly policy: string;
   readonly type: Record<string, string>;
-  readonly currency: string;
-  readonly priceRun: number;
-  readonly priceRow: number;
-  readonly priceGb: number;
-  readonly priceSecond: number;
 }
 
 /** Sends the files and has the gateway begin. */
@@ -115,18 +140,15 @@ async function startAdding(
   of: { files: readonly string[]; options: AddOptions; say: (line: string) => void },
 ): Promise<DatasetJob> {
   const { files, options, say } = of;
-  const { name, type: types, currency, strict = false } = options;
+  const { name, type: types, strict = false } = options;
   const policy = await readJson(options.policy);
-  const price = {
-    currency,
-    run: options.priceRun,
-    row: options.priceRow,
-    gigabyte: options.priceGb,
-    second: options.priceSecond,
-  };
-  return sendFiles(admin, { files, options, say }, (uploads) =>
-    admin.startDataset({ uploads, name, policy, types, price, strict }),
-  );
+  const price = priceOf(options) ?? FREE;
+  return sendFiles(admin, { files, options, say }, async (uploads) => {
+    const check = await admin.checkDataset({ uploads, name, policy, types, strict });
+    for (const note of check.notes) say(`note: ${note}`);
+    refuseFound(check);
+    return admin.startDataset({ uploads, name, policy, types, price, strict });
+  });
 }
 
 function jobLine(job: DatasetJob): string {

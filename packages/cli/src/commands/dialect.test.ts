@@ -7,14 +7,7 @@ import { join } from 'node:path';
 import type { Dialect, Inspection } from '@cloister/api';
 import { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  dialectLines,
-  keepDialect,
-  refuseInexact,
-  saidByOptions,
-  saidOf,
-  withDialect,
-} from './dialect.ts';
+import { dialectLines, keepDialect, saidByOptions, saidOf, withDialect } from './dialect.ts';
 
 let folder: string;
 let count = 0;
@@ -51,7 +44,6 @@ const seen = (dialect: Dialect | null, byteOrderMark = false): Inspection => ({
   warnings: [],
   dialect,
   byteOrderMark,
-  inexact: [],
 });
 
 describe('options', () => {
@@ -95,14 +87,6 @@ describe('options', () => {
     ]);
     expect(dialectLines(seen(null))).toEqual([]);
   });
-});
-
-it('--strict refuses what is not exact, and says all of it', () => {
-  expect(() => refuseInexact(seen({}))).not.toThrow();
-  const inexact = ['column a is kept', 'column b is cut'];
-  expect(() => refuseInexact({ ...seen({}), inexact })).toThrow(
-    /column a is kept; column b is cut; --strict/,
-  );
 });
 
 describe('the file beside the data', () => {

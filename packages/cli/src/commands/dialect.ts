@@ -109,15 +109,6 @@ export async function saidOf(path: string, options: DialectOptions): Promise<Dia
   return { ...written, ...said };
 }
 
-/**
- * Refuses what would be cut, or kept as text by a warning.
- * @throws CodedError `not-exact`
- */
-export function refuseInexact({ inexact }: Omit<Inspection, 'upload'>): void {
-  if (inexact.length === 0) return;
-  throw apiError('not-exact', `${inexact.join('; ')}; --strict refuses this`);
-}
-
 /** Writes what a file was read by beside it; what was kept there is a part of that. */
 export async function keepDialect(path: string, { dialect }: Inspection): Promise<string> {
   if (dialect === null) {

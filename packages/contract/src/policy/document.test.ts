@@ -100,9 +100,41 @@ describe('the document', () => {
     const wrong = changed(['columns', 'AGE', 'functions'], ['MIN']);
     expect(() => parsePolicyDocument(wrong)).toThrow(/columns \/ AGE \/ 0 \/ functions \/ 0/);
   });
+
+  const { purpose: _, ...unpurposed } = specimen;
+  test.each<[unknown, string]>([
+    [
+      { ...unpurposed, purposes: ['x'] },
+      'at the top: there is no purposes (did you mean purpose?)',
+    ],
+    [{ ...specimen, price: 3 }, 'at the top: there is no price'],
+    [changed(['limits', 'run'], 1), 'at limits: there is no run (did you mean runs?)'],
+    [
+      changed(['columns', 'AGE', 'grouping'], []),
+      'at columns / AGE / 0: there is no grouping (did you mean groupings?)',
+    ],
+    [
+      changed(['columns', 'ID', 'rule'], 'subjct'),
+      'wanted hidden or subject or aggregate or reveal, got subjct (did you mean subject?)',
+    ],
+    [
+      changed(['columns', 'AGE', 'functions'], ['SUMM']),
+      'functions / 0: wanted COUNT or SUM or AVG, got SUMM (did you mean SUM?)',
+    ],
+  ])('a slip is told with what was meant (%#)', (document, says) => {
+    expect(() => parsePolicyDocument(document)).toThrow(says);
+  });
 });
 
 describe('compiling', () => {
+  test('names every column that is none, with the one that was meant', async () => {
+    const { AGE, ...others } = specimen.columns;
+    const document = { ...specimen, columns: { ...others, Aeg: AGE, NOPE: { rule: 'reveal' } } };
+    await expect(compile(document)).rejects.toThrow(
+      /no column of the dataset: Aeg \(did you mean AGE\?\), NOPE$/,
+    );
+  });
+
   test('spells everything out, for every schema column', async () => {
     const policy = await compile(specimen);
     expect(policy.columns.map(({ name, rules }) => [name, rules.length])).toEqual([

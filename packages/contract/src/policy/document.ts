@@ -9,7 +9,7 @@
 //       "ID":  { "rule": "subject" },
 //       "AGE": { "rule": "aggregate", "functions": ["AVG"], "groupings": ["AGE // 10"] },
 //       "SEX": [{ "rule": "reveal", "for": ["bureau"] }, { "rule": "hidden", "for": ["bank"] }] } }
-import { issueSentence } from '@cloister/core';
+import { issueSentence, meant, type SchemaIssue } from '@cloister/core';
 import { z } from 'zod';
 import { contractError } from '../errors.ts';
 
@@ -91,8 +91,40 @@ export function parsePolicyDocument(input: unknown): PolicyDocument {
   }
   const parsed = documentSchema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const where = issue === undefined || issue.path.length === 0 ? 'the top' : issue.path.join(' / ');
-  const what = issue === undefined ? 'is malformed' : issueSentence(issue);
-  throw contractError('policy-malformed', `the policy is wrong at ${where}: ${what}`);
+  throw contractError('policy-malformed', `the policy is wrong ${firstWrong(parsed.error, value)}`);
+}
+
+/** Every name of a field that a document may have. */
+const FIELDS: readonly string[] = [
+  ...Object.keys(documentSchema.shape),
+  ...Object.keys(documentSchema.shape.limits.shape),
+  ...ruleSchema.options.flatMap(({ shape }) => Object.keys(shape)),
+];
+
+/**
+ * Where, and what. A field that is not known comes first: what is missing then is often what was
+ * meant by it.
+ */
+function firstWrong({ issues }: z.ZodError, value: unknown): string {
+  const unknown = issues.find(({ code }) => code === 'unrecognized_keys');
+  const issue: SchemaIssue | undefined = unknown ?? issues[0];
+  if (issue === undefined) return 'as a whole: it is malformed';
+  const where = `at ${issue.path.length === 0 ? 'the top' : issue.path.join(' / ')}`;
+  if (unknown?.code === 'unrecognized_keys') {
+    const known = FIELDS.filter((field) => !unknown.keys.includes(field));
+    const names = unknown.keys.map((key) => `${key.slice(0, 100)}${meant(key, known)}`);
+    return `${where}: there is no ${names.join(', ')}`;
+  }
+  const { values, options } = issue as { values?: readonly unknown[]; options?: unknown };
+  const choices = values ?? (Array.isArray(options) ? options : []);
+  const given = issue.path.reduce<unknown>(within, value);
+  const got = typeof given === 'string' && choices.length > 0;
+  const slip = got ? `, got ${given.slice(0, 100)}${meant(given, choices.map(String))}` : '';
+  return `${where}: ${issueSentence(issue)}${slip}`;
+}
+
+/** One step of a path; a single rule is read as a list of one. */
+function within(value: unknown, key: PropertyKey): unknown {
+  if (key === 0 && !Array.isArray(value)) return value;
+  return typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;
 }

@@ -3,7 +3,7 @@
 // spelled out, and each grouping carries the form that the engine bound it to, so that whoever
 // judges (a keeper) compares forms and never parses SQL. Its encoding is deterministic CBOR, the
 // value behind the policy commitment of a dataset event. spec: protocol.md, "Uses and SQL".
-import { type Cbor, decodeCbor, encodeCbor, firstIssue, isCoded } from '@cloister/core';
+import { type Cbor, decodeCbor, encodeCbor, firstIssue, isCoded, meant } from '@cloister/core';
 import { z } from 'zod';
 import { contractError } from '../errors.ts';
 import type { PolicyDocument, RuleDocument } from './document.ts';
@@ -51,6 +51,9 @@ export interface PolicyColumn {
   readonly name: string;
 }
 
+/** Names in one message. */
+const NAMED_MOST = 10;
+
 /** Binds one grouping expression on the owner's own table: `EnginePort.bindGrouping`. */
 export type BindGrouping = (sql: string) => Promise<{ bound: string; columns: readonly number[] }>;
 
@@ -65,12 +68,7 @@ export async function compilePolicy(input: {
   bind: BindGrouping;
 }): Promise<Policy> {
   const { document, columns, bind } = input;
-  for (const name of Object.keys(document.columns)) {
-    if (!columns.some((column) => column.name === name)) {
-      const message = `the policy names a column that the dataset does not have: ${name}`;
-      throw contractError('policy-unknown-column', message, { details: { column: name } });
-    }
-  }
+  refuseUnknownColumns(document, columns);
   const compiled: Policy['columns'] = [];
   for (const column of [...columns].sort((a, b) => a.id - b.id)) {
     const list = Object.hasOwn(document.columns, column.name)
@@ -89,6 +87,18 @@ export async function compilePolicy(input: {
   }
   const { approvals, limits, k } = document;
   return { version: 1, k, approvals, limits, columns: compiled };
+}
+
+function refuseUnknownColumns(document: PolicyDocument, columns: readonly PolicyColumn[]): void {
+  const known = columns.map(({ name }) => name);
+  const unknown = Object.keys(document.columns).filter((name) => !known.includes(name));
+  const [column] = unknown;
+  if (column === undefined) return;
+  const free = known.filter((name) => !Object.hasOwn(document.columns, name));
+  const names = unknown.slice(0, NAMED_MOST).map((name) => `${name}${meant(name, free)}`);
+  const more = unknown.length > NAMED_MOST ? ` and ${unknown.length - NAMED_MOST} more` : '';
+  const message = `the policy names what is no column of the dataset: ${names.join(', ')}${more}`;
+  throw contractError('policy-unknown-column', message, { details: { column } });
 }
 
 async function compileRule(

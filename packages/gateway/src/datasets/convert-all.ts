@@ -4,9 +4,11 @@
 import { gatewayError } from '../errors.ts';
 import {
   type Converted,
+  chooseTypes,
   convertToParquet,
   type Inspection,
   inspectInput,
+  refuseInexact,
   typesOfAll,
 } from '../ingest/index.ts';
 import type { Source } from './read-back.ts';
@@ -35,39 +37,61 @@ export function parquetOf(upload: string): string {
   return `${upload}.parquet`;
 }
 
-/**
- * Looks at all of them where there are several, so that a column gets the type in which the values
- * of every file stay what they are; then converts one after another, beside the uploads;
- * `onFile` hears the number of each, from 1, before its turn.
- * @throws CodedError `dataset-files-differ`, and those of `convertToParquet`
- */
-export async function convertAll(
+/** Files that have been looked at: one table, of these columns. */
+export interface FilesSeen extends Pick<Converted, 'columns'> {
+  readonly inspections: readonly Inspection[];
+  /** Types instead of each file's own: those of all files together, and those that were chosen. */
+  readonly types: Readonly<Record<string, string>>;
+}
+
+/** Looks at each; `onFile` hears its number, from 1. @throws CodedError those of `inspectInput` */
+export async function inspectAll(
   uploads: readonly string[],
-  { types, strict = false }: Choices,
   onFile: (number: number) => void,
-): Promise<ConvertedFiles> {
-  const several = uploads.length > 1;
+): Promise<Inspection[]> {
   const seen: Inspection[] = [];
-  for (const [at, upload] of several ? uploads.entries() : []) {
+  for (const [at, upload] of uploads.entries()) {
     onFile(at + 1);
     seen.push(await inspectInput(upload, { dialect: await readDialect(upload) }));
   }
-  const chosen = { ...commonTypes(seen, types), ...types };
+  return seen;
+}
+
+/**
+ * The columns that files become together; one gets the type in which the values of every file stay
+ * what they are.
+ * @throws CodedError `dataset-files-differ`, `column-unknown`, `column-type-unknown`, `not-exact`,
+ * `value-not-of-type`
+ */
+export function asOneTable(
+  inspections: readonly Inspection[],
+  { types: chosen, strict = false }: Choices,
+): FilesSeen {
+  const common = inspections.length > 1 ? commonTypes(inspections, chosen) : {};
+  const types = { ...common, ...chosen };
+  const [first = [], ...others] = inspections.map((one) => chooseTypes(one, types));
+  for (const [i, columns] of others.entries()) refuseOther(i + 1, columns, first);
+  if (strict) for (const one of inspections) refuseInexact(one, chosen);
+  return { inspections, types, columns: first };
+}
+
+/**
+ * Converts one after another, beside the uploads; `onFile` hears the number of each, from 1, before
+ * its turn. @throws CodedError those of `convertToParquet`
+ */
+export async function convertAll(
+  uploads: readonly string[],
+  { inspections, types, columns }: FilesSeen,
+  onFile: (number: number) => void,
+): Promise<ConvertedFiles> {
   const files: ConvertedFile[] = [];
   let rows = 0;
-  let columns: Converted['columns'] = [];
   for (const [at, upload] of uploads.entries()) {
     onFile(at + 1);
     const parquet = parquetOf(upload);
-    const converted = await convertToParquet(upload, parquet, {
-      dialect: await readDialect(upload),
-      types: chosen,
-      chosen: types,
-      strict,
-      ...(seen[at] === undefined ? {} : { inspection: seen[at] }),
-    });
-    if (at === 0) columns = converted.columns;
-    refuseOther(at, converted.columns, columns);
+    const inspection = inspections[at] as Inspection;
+    const dialect = await readDialect(upload);
+    const converted = await convertToParquet(upload, parquet, { dialect, types, inspection });
     rows += converted.rows;
     files.push({ upload, parquet, ...converted });
   }

@@ -30,9 +30,9 @@ import { gatewayError } from '../errors.ts';
 import { verifiedGroupKey } from '../keepers/key-check.ts';
 import type { EntryRecord } from '../ledger/follower.ts';
 import { FOOTER, type VaultEntry } from '../vault.ts';
-import { type Choices, convertAll } from './convert-all.ts';
+import { asOneTable, type Choices, convertAll, type FilesSeen, inspectAll } from './convert-all.ts';
 import { type EncryptStep, encryptFile } from './encrypt-file.ts';
-import { readDatasetOpenings } from './openings.ts';
+import { readDatasetOpenings, refuseLongOpenings } from './openings.ts';
 import { sealDataset } from './seal.ts';
 
 const VERSION_1 = 1;
@@ -88,7 +88,7 @@ export async function addDataset(
   await refuseTakenName(gateway, name);
   parsePolicyDocument(wanted.policy);
   const meaning: VersionWanted['meaning'] = async (columns) => {
-    const schema = { name, columns: columns.map((column, i) => ({ id: i + 1, ...column })) };
+    const schema = schemaOf(name, columns);
     const policy = await compile(gateway, wanted.policy, schema);
     return { schema, policy, openings: commitTogether(gateway, schema, policy) };
   };
@@ -104,14 +104,11 @@ export async function makeVersion(
   wanted: VersionWanted,
   report: (step: AddStep) => void,
 ): Promise<EntryRecord> {
-  const {
-    files: converted,
-    rows,
-    columns,
-  } = await convertAll(wanted.uploads, wanted, (file) =>
-    report({ state: 'converting', file, progress: null }),
-  );
-  const { schema, policy, openings } = await wanted.meaning(columns);
+  const { uploads } = wanted;
+  const onFile = (file: number) => report({ state: 'converting', file, progress: null });
+  const seen = asOneTable(await inspectAll(uploads, onFile), wanted);
+  const { schema, policy, openings } = await meaningOf(gateway, wanted, seen);
+  const { files: converted, rows } = await convertAll(uploads, seen, onFile);
   const entry = newEntry(gateway, { ...wanted, schema, openings });
   await gateway.vault.put(entry);
   const listed: DatasetFile[] = [];
@@ -127,6 +124,17 @@ export async function makeVersion(
   if (entry.attempt !== undefined) await gateway.vault.put({ ...entry, manifest: files.manifest });
   const parts = { groupKey, rows, files, price, approvals: policy.approvals };
   return publishAccepted(gateway, 'dataset', await sealDataset(gateway, entry, parts));
+}
+
+/** What a version of these files means, before anything is made of them. */
+async function meaningOf(
+  gateway: Gateway,
+  wanted: VersionWanted,
+  { columns }: FilesSeen,
+): Promise<Meaning> {
+  const meaning = await wanted.meaning(columns);
+  refuseLongOpenings(gateway, meaning.openings);
+  return meaning;
 }
 
 /** Commitments to both, under fresh salts. */
@@ -248,14 +256,26 @@ export async function compile(
   });
 }
 
-async function refuseTakenName(gateway: Gateway, name: string): Promise<void> {
+/** Columns are numbered in their order, from 1. */
+export function schemaOf(
+  name: string,
+  columns: readonly { name: string; type: string }[],
+): DatasetSchema {
+  return { name, columns: columns.map((column, i) => ({ id: i + 1, ...column })) };
+}
+
+/** @throws CodedError `dataset-name-taken` */
+export async function refuseTakenName(gateway: Gateway, name: string): Promise<void> {
   const mine = (await listDatasets(gateway)).filter((d) => d.owner === gateway.card.id);
   if (!mine.some((d) => d.name === name && !d.retired)) return;
-  const message = `a dataset of yours is already called ${name}: choose another name`;
+  const message =
+    `a dataset of yours is already called ${name}: choose another name, or publish its next ` +
+    'version with dataset replace';
   throw gatewayError('dataset-name-taken', message);
 }
 
-function ruleOf(policy: Policy, column: number): string {
+/** The rules of a column in a word or a few. */
+export function ruleOf(policy: Policy, column: number): string {
   const rules = policy.columns.find(({ id }) => id === column)?.rules ?? [];
   return rules.length === 0 ? 'hidden' : [...new Set(rules.map((r) => r.rule))].join(', ');
 }

@@ -45,8 +45,10 @@ describe('a dataset', () => {
 
   it('with --strict is refused where text is kept, unless a type is chosen', async () => {
     const text = 'id,code\n1,1E10\n2,10E9\n';
-    const { upload, inexact } = await bank.admin.upload('t.csv', new Blob([text]));
-    expect(inexact).toEqual([expect.stringMatching(/column code .* in 2 rows: kept as text/)]);
+    const { upload, warnings } = await bank.admin.upload('t.csv', new Blob([text]));
+    expect(warnings).toMatchObject([
+      { says: expect.stringMatching(/column code .* in 2 rows: kept as text/), inexact: true },
+    ]);
     const about = { policy: POLICY, price: FREE, name: 'strict' };
     const strict = bank.admin.addDataset({ uploads: [upload], ...about, strict: true });
     await expect(strict).rejects.toMatchObject({

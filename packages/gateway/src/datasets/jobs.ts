@@ -135,6 +135,14 @@ export class DatasetJobs {
     if (user !== undefined) throw inUse(user.record);
   }
 
+  /** @throws CodedError `dataset-name-taken` where work under way has this name */
+  refuseUsedName(name: string): void {
+    const other = this.#underWay().find(({ record }) => record.name === name)?.record;
+    if (other === undefined) return;
+    const message = `a dataset called ${name} is being added (${other.job}): wait for it`;
+    throw gatewayError('dataset-name-taken', message);
+  }
+
   /** Begins nothing more, and waits a little for what is being done. */
   async stop(): Promise<void> {
     this.#stopped = true;
@@ -165,11 +173,7 @@ export class DatasetJobs {
       throw gatewayError('gateway-overloaded', message);
     }
     const { name, uploads } = request;
-    const other = underWay.find(({ record }) => record.name === name)?.record;
-    if (other !== undefined) {
-      const message = `a dataset called ${name} is being added (${other.job}): wait for it`;
-      throw gatewayError('dataset-name-taken', message);
-    }
+    this.refuseUsedName(name);
     const { home, random, clock } = this.#gateway;
     const id = toHex(random.bytes(16));
     const { dataset, version } = 'version' in request ? request : {};

@@ -5,6 +5,7 @@ import {
   BLOB_MOST,
   checkOpenings,
   type EventBody,
+  encodeOpeningMap,
   type Member,
   type Opening,
   type OpeningMap,
@@ -12,7 +13,8 @@ import {
   sealOpenings,
 } from '@cloister/contract';
 import { hpkeOpen, hpkeSeal } from '@cloister/threshold/node';
-import type { Gateway } from '../context.ts';
+import { type Gateway, stateInForce } from '../context.ts';
+import { gatewayError } from '../errors.ts';
 
 const NO_AAD = new Uint8Array(0);
 
@@ -30,6 +32,26 @@ export async function sealForMembers(
       hpkeSeal({ publicKey, info, aad: NO_AAD, plaintext, random: gateway.random }),
   });
   return gateway.blobs.put(blob);
+}
+
+/** What HPKE adds to a plaintext, and the frame of a member's part, at most. */
+const SEAL_BYTES = 65 + 16;
+const PART_BYTES = 64;
+
+/**
+ * Refuses a schema and a policy that are too long to be sealed to every member: nobody could read
+ * them. @throws CodedError `dataset-openings-too-long`
+ */
+export function refuseLongOpenings(gateway: Gateway, openings: OpeningMap): void {
+  const { members } = stateInForce(gateway).charter;
+  const each = encodeOpeningMap(openings).length + SEAL_BYTES + PART_BYTES;
+  const got = each * members.length;
+  const most = BLOB_MOST.openings;
+  if (got <= most) return;
+  const message =
+    `names of columns and policy have ${each} bytes, sealed to ${members.length} members ${got}, ` +
+    `and at most ${most} are read: shorten names and groupings, or divide the dataset`;
+  throw gatewayError('dataset-openings-too-long', message, { details: { got, most } });
 }
 
 /** Schema and policy of a dataset. @throws CodedError `openings-not-for-me`, `opening-mismatch` */

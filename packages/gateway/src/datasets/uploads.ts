@@ -22,7 +22,12 @@ import {
 import type { GatewayErrorCode } from '../errors.ts';
 import { gatewayError } from '../errors.ts';
 import { homeFolder } from '../home.ts';
-import { type Inspection as Inspected, inspectInput, saidOf } from '../ingest/index.ts';
+import {
+  type Inspection as Inspected,
+  inspectInput,
+  REMARK_MEANS,
+  saidOf,
+} from '../ingest/index.ts';
 import { settledWithin } from '../settled-within.ts';
 import { parquetOf } from './convert-all.ts';
 import { dialectOf, putDialect, readDialect } from './upload-dialect.ts';
@@ -31,6 +36,10 @@ export const MAX_UPLOAD_BYTES = 64 * 1024 * 1024 * 1024;
 const AT_ONCE_MAX = 8;
 /** Outcomes of inspections that are kept for who asks. */
 const REMEMBERED_MAX = 256;
+/** Columns of all of them together: what values allow is kept by column. */
+const REMEMBERED_COLUMNS_MAX = 20_000;
+/** Of a value that is shown. */
+const SAMPLE_CHARACTERS = 60;
 /** What may stay when nothing works on it: an upload, and how it is written. */
 const UPLOAD = /^[0-9a-f]{32}(?:\.dialect)?$/;
 
@@ -38,6 +47,8 @@ interface Inspecting {
   rows: number;
   over: boolean;
   readonly outcome: Promise<Inspection>;
+  /** What was found, for whoever asks more about it. */
+  found?: Inspected;
 }
 
 export class Uploads {
@@ -55,10 +66,14 @@ export class Uploads {
 
   /**
    * Takes a file that the sender calls `name`, and what it says of how the file is written, and
-   * begins to inspect it.
+   * begins to inspect it; of each column so many values are shown as `samples` says.
    * @throws CodedError `gateway-overloaded`, `upload-too-large`
    */
-  async receive(name: string, body: Readable, dialect: Dialect = {}): Promise<UploadStatus> {
+  async receive(
+    name: string,
+    body: Readable,
+    { dialect = {}, samples = 0 }: { dialect?: Dialect; samples?: number } = {},
+  ): Promise<UploadStatus> {
     if (this.#busy >= AT_ONCE_MAX) {
       const message = `${AT_ONCE_MAX} uploads are being received or inspected: send it later`;
       throw gatewayError('gateway-overloaded', message);
@@ -69,7 +84,7 @@ export class Uploads {
       const path = await this.path(upload);
       await putDialect(path, dialect);
       await receive(body, path);
-      this.#inspect(upload, { name, path });
+      this.#inspect(upload, { name, path, samples });
       return { upload, rows: 0, inspection: null };
     } finally {
       this.#busy -= 1;
@@ -86,6 +101,19 @@ export class Uploads {
     await settledWithin(this.#timers, found.outcome, waitMs);
     const { rows } = found;
     return { upload, rows, inspection: found.over ? await found.outcome : null };
+  }
+
+  /** What is in them; looked at again where that is forgotten. @throws as `status` */
+  async inspected(uploads: readonly string[]): Promise<Inspected[]> {
+    await this.mustHave(uploads);
+    const all: Inspected[] = [];
+    for (const upload of uploads) {
+      await this.#inspections.get(upload)?.outcome;
+      const path = await this.path(upload);
+      const known = this.#inspections.get(upload)?.found;
+      all.push(known ?? (await inspectInput(path, { dialect: await readDialect(path) })));
+    }
+    return all;
   }
 
   /** @throws CodedError `upload-not-found` */
@@ -120,14 +148,16 @@ export class Uploads {
     }
   }
 
-  #inspect(upload: string, { name, path }: { name: string; path: string }): void {
+  #inspect(upload: string, of: { name: string; path: string; samples: number }): void {
+    const { name, path, samples } = of;
     const onRows = (rows: number) => {
       entry.rows = rows;
     };
     const inspect = async (): Promise<Inspection> => {
       try {
         const dialect = await readDialect(path);
-        return shown(upload, await inspectInput(path, { name, dialect, onRows }));
+        entry.found = await inspectInput(path, { name, dialect, samples, onRows });
+        return shown(upload, entry.found);
       } catch (error) {
         await rm(path, { force: true });
         await rm(dialectOf(path), { force: true });
@@ -142,9 +172,19 @@ export class Uploads {
     // Whoever asks hears of it; nobody may ask.
     entry.outcome.catch(() => undefined);
     this.#inspections.set(upload, entry);
-    for (const [id, { over }] of this.#inspections) {
-      if (this.#inspections.size <= REMEMBERED_MAX) break;
-      if (over) this.#inspections.delete(id);
+    this.#forget();
+  }
+
+  /** The oldest that are over. */
+  #forget(): void {
+    let columns = 0;
+    for (const { found } of this.#inspections.values()) columns += found?.columns.length ?? 0;
+    for (const [id, { over, found }] of this.#inspections) {
+      const many = this.#inspections.size > REMEMBERED_MAX || columns > REMEMBERED_COLUMNS_MAX;
+      if (!many) break;
+      if (!over) continue;
+      columns -= found?.columns.length ?? 0;
+      this.#inspections.delete(id);
     }
   }
 }
@@ -155,12 +195,23 @@ function shown(upload: string, seen: Inspected): Inspection {
     upload,
     format,
     rows,
-    columns: seen.columns.map(({ name, type, nulls }) => ({ name, type, nulls })),
-    warnings: [...seen.warnings],
+    columns: seen.columns.map(({ name, type, nulls, samples }) => ({
+      ...{ name, type, nulls },
+      ...(samples === undefined ? {} : { samples: samples.map(cut) }),
+    })),
+    warnings: seen.remarks.map(({ kind, column, says, inexact }) => ({
+      ...{ kind, column, says, inexact },
+      means: REMARK_MEANS[kind],
+    })),
     dialect: reading === undefined ? null : saidOf(reading, format),
     byteOrderMark,
-    inexact: seen.inexact.map(({ says }) => says),
   };
+}
+
+function cut(text: string): string {
+  const characters = [...text.slice(0, 2 * SAMPLE_CHARACTERS)];
+  if (characters.length <= SAMPLE_CHARACTERS) return text;
+  return `${characters.slice(0, SAMPLE_CHARACTERS).join('')}…`;
 }
 
 function notFound(upload: string): CodedError<GatewayErrorCode> {

@@ -5,16 +5,19 @@
 // Invariant: a plain file that was uploaded is gone when the work that uses it ends, whatever
 // became of it; one that no work uses is swept after a day.
 import {
+  datasetCheckRequest,
   datasetRequest,
   parseDialect,
   policyRequest,
   removeRequest,
   replaceRequest,
+  SAMPLES_MAX,
   withdrawRequest,
 } from '@cloister/api';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Gateway } from '../context.ts';
+import { checkDataset } from '../datasets/check.ts';
 import { listDatasets, withdrawDataset } from '../datasets/datasets.ts';
 import type { DatasetJobs } from '../datasets/jobs.ts';
 import { removeUnneeded } from '../datasets/removal.ts';
@@ -28,6 +31,7 @@ import { parseBody, parseQuery, pollQuery } from './parse.ts';
 const uploadQuery = z.object({
   name: z.string().min(1).max(255),
   dialect: z.string().max(4_000).default('{}'),
+  samples: z.coerce.number().int().min(0).max(SAMPLES_MAX).default(0),
 });
 
 const versionQuery = z.object({ version: z.coerce.number().int().min(1) });
@@ -44,8 +48,9 @@ export function datasetRoutes(
   { uploads, jobs }: DatasetRoutesOptions,
 ): void {
   app.post('/admin/v1/uploads', { bodyLimit: MAX_UPLOAD_BYTES }, (request) => {
-    const { name, dialect } = parseQuery(uploadQuery, request);
-    return uploads.receive(name, request.raw, parseDialect(parseJson(dialect), 'dialect'));
+    const { name, dialect: said, samples } = parseQuery(uploadQuery, request);
+    const dialect = parseDialect(parseJson(said), 'dialect');
+    return uploads.receive(name, request.raw, { dialect, samples });
   });
 
   app.get('/admin/v1/uploads/:upload', (request) =>
@@ -57,6 +62,12 @@ export function datasetRoutes(
     jobs.refuseUsed(upload);
     await uploads.remove([upload]);
     return {};
+  });
+
+  app.post('/admin/v1/datasets/check', async (request) => {
+    const asked = parseBody(datasetCheckRequest, request);
+    const inspections = await uploads.inspected(asked.uploads);
+    return checkDataset(gateway, { ...asked, inspections }, (name) => jobs.refuseUsedName(name));
   });
 
   app.post('/admin/v1/datasets', (request) => jobs.start(parseBody(datasetRequest, request)));

@@ -12,3 +12,10 @@ export function typeNamed(text: string): string {
 export function canChoose(type: string): boolean {
   return isColumnType(type) && type !== 'BLOB';
 }
+
+/** Names of types that may be chosen, to find what a slip meant. */
+export const CHOICES: readonly string[] = [
+  ...['BOOLEAN', 'TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'UTINYINT', 'USMALLINT', 'UINTEGER'],
+  ...['UBIGINT', 'FLOAT', 'DOUBLE', 'DECIMAL(18,2)', 'VARCHAR', 'UUID', 'DATE', 'TIME', 'TIME_NS'],
+  ...['TIMESTAMP', 'TIMESTAMP_S', 'TIMESTAMP_MS', 'TIMESTAMP_NS', 'TIMESTAMP WITH TIME ZONE'],
+];

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { codeOf, Desk } from '../../testing/ingest.ts';
+import { codeOf, Desk, warningsOf } from '../../testing/ingest.ts';
 import { type ConvertOptions, convertToParquet } from './convert.ts';
 import { inspectInput } from './inspect.ts';
 
@@ -208,7 +208,7 @@ describe('Parquet', () => {
       { name: 'day', type: 'DATE', nulls: 1, samples: ['2024-01-01'] },
       { name: 'nothing', type: 'DOUBLE', nulls: 2, samples: [] },
     ]);
-    expect(inspection.warnings).toEqual(['column nothing holds no value at all']);
+    expect(warningsOf(inspection)).toEqual(['column nothing holds no value at all']);
     expect(await through(path, { types: { 'a.b': 'VARCHAR' } })).toEqual([
       ['1', '1.25', 'x', '2024-01-01', null],
       ['2', '2.50', null, null, null],
@@ -221,7 +221,7 @@ describe.skipIf(!hasShared)('real files [skip: shared]', () => {
     const path = new URL('data/credit-default/credit-default-clients.csv', shared).pathname;
     const out = join(desk.root, 'credit.parquet');
     const inspection = await inspectInput(path);
-    expect(inspection).toMatchObject({ format: 'csv', rows: 30_000, warnings: [] });
+    expect(inspection).toMatchObject({ format: 'csv', rows: 30_000, remarks: [] });
     expect(inspection.columns).toHaveLength(25);
     expect(inspection.columns.every((c) => c.type === 'BIGINT' && c.nulls === 0)).toBe(true);
     expect(inspection.columns.at(-1)?.name).toBe('default.payment.next.month');

@@ -6,13 +6,13 @@
 import { existsSync } from 'node:fs';
 import { mkdtemp, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { isCoded } from '@cloister/core';
-import { canChoose, typeNamed } from './column-types.ts';
+import { isCoded, meant } from '@cloister/core';
+import { CHOICES, canChoose, typeNamed } from './column-types.ts';
 import { type Duck, identifier, literal, parquetRows, withDuck } from './duck.ts';
 import { engineValue } from './engine-form.ts';
 import { asItIs, type EngineText, inRows, readText } from './engine-text.ts';
 import { ingestError } from './errors.ts';
-import { type InspectOptions, inspectInput, refuseInexact } from './inspect.ts';
+import { type InspectOptions, inspectInput } from './inspect.ts';
 import type { Inspection } from './inspection.ts';
 import { rowGroupsFor } from './row-groups.ts';
 import type { RowOptions } from './rows.ts';
@@ -22,10 +22,6 @@ export interface ConvertOptions extends InspectOptions {
   readonly inspection?: Inspection;
   /** Column types instead of the inferred ones, by column name. */
   readonly types?: Readonly<Record<string, string>>;
-  /** Types of these that the owner chose, where others are those of several files together. */
-  readonly chosen?: Readonly<Record<string, string>>;
-  /** Whether what would be cut, or kept as text by a warning, is refused instead. */
-  readonly strict?: boolean;
   /** Rows in a row group; unless told, what columns and rows allow (row-groups.ts). */
   readonly rowGroupSize?: number;
   readonly compression?: 'zstd' | 'snappy' | 'uncompressed';
@@ -62,7 +58,6 @@ export async function convertToParquet(
   const before = await fingerprint(path);
   const inspection = options.inspection ?? (await inspectInput(path, options));
   const columns = chooseTypes(inspection, options.types ?? {});
-  if (options.strict === true) refuseInexact(inspection, options.chosen ?? options.types);
   const folder = await mkdtemp(join(dirname(target), '.ingest-')).catch((cause: unknown) => {
     const message = 'cannot write beside the output';
     throw ingestError('conversion-failed', message, { cause });
@@ -118,16 +113,22 @@ function readingOf({ reading, evidence = [] }: Inspection): TextReading | undefi
   return { ...reading, dateFormats: evidence.map((types) => types.dateFormat()) };
 }
 
-function chooseTypes(
+/**
+ * The columns of a file, in the types that are wanted instead of its own.
+ * @throws CodedError `column-unknown`, `column-type-unknown`, `value-not-of-type`
+ */
+export function chooseTypes(
   inspection: Inspection,
   wanted: Readonly<Record<string, string>>,
 ): { name: string; type: string }[] {
+  const names = inspection.columns.map(({ name }) => name);
   for (const [name, type] of Object.entries(wanted)) {
-    if (!inspection.columns.some((column) => column.name === name)) {
-      throw ingestError('column-unknown', `there is no column ${name}`);
+    if (!names.includes(name)) {
+      throw ingestError('column-unknown', `there is no column ${name}${meant(name, names)}`);
     }
     if (!canChoose(typeNamed(type))) {
-      const message = `column ${name}: ${type} is not a type that can be chosen`;
+      const slip = meant(typeNamed(type), CHOICES);
+      const message = `column ${name}: ${type} is not a type that can be chosen${slip}`;
       throw ingestError('column-type-unknown', message);
     }
   }

@@ -8,6 +8,7 @@ import { type Dialect, PLAIN } from './dialect/dialect.ts';
 import { isMarked } from './dialect/marks.ts';
 import { toInstant } from './dialect/zones.ts';
 import { type NumberDoubt, NumberForms } from './number-forms.ts';
+import type { ColumnRemark, RemarkKind } from './remarks.ts';
 import { FormatForms, isDate, type TimeDoubt, TimeForms } from './times.ts';
 
 const ZERO_LED = /^-?0\d+$/;
@@ -36,7 +37,7 @@ export const SURE_SPELLING = '\\N';
 export type CellKind = 'any' | 'bare' | 'text' | 'number' | 'boolean' | 'null';
 
 /** Something that whoever adds the dataset should look at. */
-export interface Remark {
+export interface Remark extends Pick<ColumnRemark, 'kind'> {
   readonly says: string;
   /** Whether something would be cut or kept as text: what --strict refuses. */
   readonly inexact: boolean;
@@ -65,6 +66,21 @@ const SAYS: Readonly<Record<Doubt, string>> = {
   spelled: 'holds other values beside spellings of absent ones (--null)',
   'two-formats': 'holds days that can be read by two of the forms (--date-format)',
   'not-all-days': 'holds days of --date-format beside other texts',
+};
+
+const KINDS: Readonly<Record<Doubt, RemarkKind>> = {
+  'zero-led': 'leading-zeros',
+  codes: 'codes',
+  'two-forms': 'two-forms',
+  'too-long': 'too-long',
+  'time-forms': 'time-forms',
+  'time-digits': 'time-digits',
+  'zone-gap': 'zone-gap',
+  marks: 'unknown-marks',
+  'day-like': 'day-like',
+  spelled: 'absent-spelled',
+  'two-formats': 'two-formats',
+  'not-all-days': 'not-all-days',
 };
 
 interface Judged {
@@ -216,23 +232,23 @@ export class ColumnTypes {
   /** What whoever adds the dataset should look at. */
   remarks(): Remark[] {
     const { type, doubt, rows } = this.#judged();
-    const exact = (says: string): Remark => ({ says, inexact: false });
     const remarks: Remark[] = [];
     if (this.#texts === 0) remarks.push(this.#nothing());
     if (this.#lostBefore > 0) {
       const where = `in ${counted(this.#lostBefore)}`;
-      remarks.push(exact(`holds characters that were lost before (U+FFFD) ${where}`));
+      const says = `holds characters that were lost before (U+FFFD) ${where}`;
+      remarks.push({ kind: 'lost-characters', says, inexact: false });
     }
     if (doubt !== undefined) {
       const what = doubt === 'spelled' ? this.#spelledSays() : SAYS[doubt];
       const where = `in ${counted(rows ?? this.#texts)}`;
       const says = `${what}, ${where}: kept as text, unless another type is chosen (--type)`;
-      remarks.push({ says, inexact: true });
+      remarks.push({ kind: KINDS[doubt], says, inexact: true });
     }
     if (type === 'TIMESTAMP WITH TIME ZONE') remarks.push(this.#instants());
     if (type !== 'VARCHAR' && this.#empty > 0) {
       const says = `has ${this.#empty} empty texts, which count as absent`;
-      remarks.push({ says, inexact: this.#nulls > 0 });
+      remarks.push({ kind: 'empty-texts', says, inexact: this.#nulls > 0 });
     }
     return remarks;
   }
@@ -244,10 +260,11 @@ export class ColumnTypes {
 
   #nothing(): Remark {
     if (this.#spelled.size === 0) {
-      return { says: 'holds no value at all: kept as text', inexact: false };
+      const says = 'holds no value at all: kept as text';
+      return { kind: 'no-value', says, inexact: false };
     }
     const says = `holds nothing but ${this.#spellingsAsked()}, in ${counted(this.#spellings())}`;
-    return { says: `${says}: kept as text`, inexact: true };
+    return { kind: 'only-spellings', says: `${says}: kept as text`, inexact: true };
   }
 
   #spelledSays(): string {
@@ -268,7 +285,8 @@ export class ColumnTypes {
     const other = shifted > 0 ? `, in ${counted(shifted)} not that of UTC` : '';
     const local = this.#local.holds || this.#holding()[0]?.format.zoned === false;
     const what = local ? 'holds times of the zone that was named' : 'holds times with an offset';
-    return { says: `${what}${other}: kept as instants, shown in UTC`, inexact: shifted > 0 };
+    const says = `${what}${other}: kept as instants, shown in UTC`;
+    return { kind: 'instants', says, inexact: shifted > 0 };
   }
 
   #holding(): FormatForms[] {

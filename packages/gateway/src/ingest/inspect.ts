@@ -5,9 +5,10 @@ import { type Detected, detect, type IngestFormat } from './detect.ts';
 import { checkSaid } from './dialect/check-said.ts';
 import type { Dialect, Said } from './dialect/dialect.ts';
 import { ingestError } from './errors.ts';
-import { ColumnTypes, SURE_SPELLING } from './infer.ts';
-import type { ColumnRemark, InspectedColumn, Inspection } from './inspection.ts';
+import { ColumnTypes, type Remark, SURE_SPELLING } from './infer.ts';
+import type { InspectedColumn, Inspection } from './inspection.ts';
 import { inspectParquetInput } from './parquet-input.ts';
+import type { ColumnRemark } from './remarks.ts';
 import { ABSENT, type Cell, type RowOptions, readRows } from './rows.ts';
 import { sniff } from './sniff.ts';
 
@@ -42,11 +43,12 @@ export async function inspectInput(
  * @throws CodedError `not-exact`
  */
 export function refuseInexact(
-  { inexact }: Inspection,
+  { remarks }: Inspection,
   chosen: Readonly<Record<string, string>> = {},
 ): void {
-  const left = inexact.filter(
-    ({ column, untilChosen }) => !(untilChosen && Object.hasOwn(chosen, column)),
+  const left = remarks.filter(
+    ({ column, inexact, untilChosen }) =>
+      inexact && !(untilChosen && Object.hasOwn(chosen, column)),
   );
   const [first] = left;
   if (first === undefined) return;
@@ -68,16 +70,14 @@ async function inspectText(
   const layout = await readRows(path, reading, table, between);
   if (table.rows === 0) throw ingestError('input-no-rows', 'the file holds no row of data');
   const absent = said.null === undefined ? table.takeSpellings() : [];
-  const columns = table.columns();
+  const columns = table.columns(absent);
   if (columns.length === 0) throw ingestError('input-no-rows', 'the rows hold no column');
-  const remarks = table.remarks();
   return {
     format,
     bytes,
     rows: table.rows,
     columns,
-    warnings: remarks.map(({ says }) => says),
-    inexact: remarks.filter(({ inexact }) => inexact),
+    remarks: table.remarks(),
     byteOrderMark,
     reading: { ...reading, null: [...reading.null, ...absent] },
     ...(layout === undefined ? {} : { layout }),
@@ -115,8 +115,7 @@ class Table {
     for (const [i, column] of this.#columns.entries()) {
       const cell = cells[i] ?? ABSENT;
       column.types.add(cell.text, cell.kind);
-      const wanted = column.samples.length < this.#samplesWanted;
-      if (wanted && cell.text !== '') column.samples.push(cell.text);
+      if (column.samples.length < this.#samplesWanted) sample(column.samples, cell);
     }
   }
 
@@ -138,12 +137,14 @@ class Table {
     return taken;
   }
 
-  columns(): InspectedColumn[] {
+  /** `absent`: texts that were taken for absent values. */
+  columns(absent: readonly string[]): InspectedColumn[] {
+    const shown = (texts: string[]) => texts.filter((text) => !absent.includes(text));
     return this.#columns.map(({ name, types, before, samples }) => ({
       name,
       type: types.type(),
       nulls: before + types.nulls(),
-      ...(this.#samplesWanted > 0 ? { samples } : {}),
+      ...(this.#samplesWanted > 0 ? { samples: shown(samples) } : {}),
     }));
   }
 
@@ -151,16 +152,25 @@ class Table {
     return this.#columns.map(({ types }) => types);
   }
 
-  remarks(): (ColumnRemark & { readonly inexact: boolean })[] {
+  remarks(): ColumnRemark[] {
     return this.#columns.flatMap(({ name, types }) => {
-      const padded = { says: 'has spaces around its name', inexact: false };
+      const padded: Remark = {
+        kind: 'padded-name',
+        says: 'has spaces around its name',
+        inexact: false,
+      };
       const all = [...(name === name.trim() ? [] : [padded]), ...types.remarks()];
-      return all.map(({ says, inexact }) => ({
+      return all.map(({ says, ...remark }) => ({
+        ...remark,
         column: name,
         says: `column ${name} ${says}`,
         untilChosen: true,
-        inexact,
       }));
     });
   }
+}
+
+/** Takes a value that is there, once. */
+function sample(samples: string[], { text, kind }: Cell): void {
+  if (text !== '' && kind !== 'null' && !samples.includes(text)) samples.push(text);
 }

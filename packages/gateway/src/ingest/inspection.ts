@@ -2,22 +2,15 @@
 // What looking at a file answers, the same for every format.
 import type { IngestFormat } from './detect.ts';
 import type { ColumnTypes } from './infer.ts';
+import type { ColumnRemark } from './remarks.ts';
 import type { RowLayout, RowOptions } from './rows.ts';
-
-/** A remark about a column. */
-export interface ColumnRemark {
-  readonly column: string;
-  /** Names the column, never a value. */
-  readonly says: string;
-  /** Whether choosing its type answers it. */
-  readonly untilChosen: boolean;
-}
 
 export interface InspectedColumn {
   readonly name: string;
   /** A DuckDB type. */
   readonly type: string;
   readonly nulls: number;
+  /** Some of its values, each once: where they were asked for. */
   readonly samples?: readonly string[];
 }
 
@@ -28,10 +21,8 @@ export interface Inspection {
   readonly plainBytes?: number;
   readonly rows: number;
   readonly columns: readonly InspectedColumn[];
-  /** Sentences for whoever adds the dataset; they name columns, never values. */
-  readonly warnings: readonly string[];
-  /** Of these, what would be cut or kept as text: what --strict refuses. */
-  readonly inexact: readonly ColumnRemark[];
+  /** For whoever adds the dataset. */
+  readonly remarks: readonly ColumnRemark[];
   /** Whether a text begins with a byte-order mark. */
   readonly byteOrderMark?: boolean;
   /** How the text was read; absent for Parquet. */

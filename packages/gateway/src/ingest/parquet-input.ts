@@ -14,12 +14,16 @@ import { StoredParquet } from './compare/parquet-values.ts';
 import { parquetEncrypted } from './detect.ts';
 import { type Duck, identifier, parquetRows, withDuck } from './duck.ts';
 import { ingestError } from './errors.ts';
-import type { ColumnRemark, InspectedColumn, Inspection } from './inspection.ts';
+import type { InspectedColumn, Inspection } from './inspection.ts';
 import { columnsOfLeaves, type ParquetColumn } from './parquet-columns.ts';
 import { checkAllPages, decodeAll, refuseCodecs } from './parquet-pages.ts';
+import type { ColumnRemark } from './remarks.ts';
 import { checkColumnName, refuseTooMany } from './rows.ts';
 
 const malformed = 'the Parquet file cannot be read: its footer or pages are damaged';
+
+/** Values for each sample: many may be alike. */
+const LOOKED_AT = 20;
 
 /**
  * @throws CodedError `parquet-*`, `column-*`, `too-many-columns`, `input-no-rows`,
@@ -52,11 +56,13 @@ export async function inspectParquetInput(
     }
     const empty = columns
       .filter((column) => column.nulls === rows)
-      .map(({ name }) => `column ${name} holds no value at all`);
-    const cut = await cutRemarks(path, leafColumns);
-    const warnings = [...empty, ...cut.map(({ says }) => says)];
+      .map(({ name }): ColumnRemark => {
+        const says = `column ${name} holds no value at all`;
+        return { kind: 'no-value', column: name, says, inexact: false, untilChosen: true };
+      });
+    const remarks = [...empty, ...(await cutRemarks(path, leafColumns))];
     const plainBytes = leaves.reduce((sum, { sizes }) => sum + (sizes?.uncompressedBytes ?? 0), 0);
-    const found = { bytes, plainBytes, rows, columns, warnings, inexact: cut };
+    const found = { bytes, plainBytes, rows, columns, remarks };
     return { format: 'parquet' as const, ...found };
   });
 }
@@ -73,7 +79,8 @@ async function cutRemarks(
     const says =
       `column ${name} counts nanoseconds, and microseconds are kept: ` +
       `in ${rows === 1 ? '1 row' : `${rows} rows`} something is cut`;
-    remarks.push({ column: name, says, untilChosen: false });
+    const kind = 'nanoseconds-cut';
+    remarks.push({ kind, column: name, says, inexact: true, untilChosen: false });
   }
   return remarks;
 }
@@ -128,9 +135,10 @@ async function samplesOf(
 ): Promise<string[]> {
   const column = identifier(name);
   const texts = `SELECT CAST(${column} AS VARCHAR) FROM ${source}`;
-  const shown = `${texts} WHERE ${column} IS NOT NULL LIMIT ${Math.trunc(samples)}`;
-  const values = await duck.query(shown, 'parquet-malformed', malformed);
-  return values.map(([value]) => String(value));
+  const first = `${texts} WHERE ${column} IS NOT NULL LIMIT ${LOOKED_AT * Math.trunc(samples)}`;
+  const values = await duck.query(first, 'parquet-malformed', malformed);
+  const different = new Set(values.map(([value]) => String(value)));
+  return [...different].slice(0, Math.trunc(samples));
 }
 
 /** Our own strict reading of the footer comes first: it bounds what the engine is given. */

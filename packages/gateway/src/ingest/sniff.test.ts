@@ -2,7 +2,7 @@
 // What is found of a CSV file's dialect: each part is found where the data show it, can be said
 // instead, and is refused, with the option that says it, where the data can be read in two ways.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Desk } from '../../testing/ingest.ts';
+import { Desk, warningsOf } from '../../testing/ingest.ts';
 import type { Said } from './dialect/dialect.ts';
 import { inspectInput } from './inspect.ts';
 
@@ -79,7 +79,9 @@ describe('the header', () => {
 
 describe('absent values', () => {
   const nullsOf = async (text: string, said: Said = {}) => {
-    const { columns, reading, warnings } = await seen(text, said);
+    const found = await seen(text, said);
+    const { columns, reading } = found;
+    const warnings = warningsOf(found);
     const what = columns.map(({ type, nulls }) => `${type} ${nulls}`);
     return { what, spelled: reading?.null, warnings };
   };
@@ -133,8 +135,9 @@ describe('absent values', () => {
 
 describe('marks of numbers', () => {
   const typesOf = async (text: string, said: Said = {}) => {
-    const { columns, reading, warnings } = await seen(text, said);
-    return { types: columns.map(({ type }) => type), decimal: reading?.decimal, warnings };
+    const found = await seen(text, said);
+    const types = found.columns.map(({ type }) => type);
+    return { types, decimal: found.reading?.decimal, warnings: warningsOf(found) };
   };
 
   it.each<[string, string, Said, string[], '.' | ',' | null]>([
@@ -237,9 +240,9 @@ describe('days and times', () => {
       /twice or not at all, in 1 row:/,
     ],
   ])('%s stay text, with a warning', async (_, text, said, what) => {
-    const { columns, warnings } = await seen(`at\n${text}\n`, said);
-    expect(columns.map((column) => column.type)).toEqual(['VARCHAR']);
-    expect(warnings).toEqual([expect.stringMatching(what)]);
+    const found = await seen(`at\n${text}\n`, said);
+    expect(found.columns.map((column) => column.type)).toEqual(['VARCHAR']);
+    expect(warningsOf(found)).toEqual([expect.stringMatching(what)]);
   });
 });
 
