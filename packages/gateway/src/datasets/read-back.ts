@@ -22,13 +22,13 @@ export async function readBack(
   onRows: (rows: number) => void,
 ): Promise<void> {
   const { entry, aadPrefix, source } = of;
-  const { upload, reading, columns } = source;
+  const { upload, reading, columns, traces } = source;
   const opened = `${encrypted}.opened`;
   try {
     await openAgain(encrypted, opened, { entry, aadPrefix, columns });
     const request = { source: upload, parquet: opened, columns, onRows };
     if (reading === undefined) await compareParquet(request);
-    else await compareText({ ...request, reading });
+    else await compareText({ ...request, reading, traces });
   } finally {
     await rm(opened, { force: true });
   }

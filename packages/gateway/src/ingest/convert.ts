@@ -8,6 +8,7 @@ import { mkdtemp, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { isCoded, meant } from '@cloister/core';
 import { CHOICES, canChoose, typeNamed } from './column-types.ts';
+import type { ColumnTrace } from './compare/column-trace.ts';
 import { type Duck, identifier, literal, parquetRows, withDuck } from './duck.ts';
 import { engineValue } from './engine-form.ts';
 import { asItIs, type EngineText, inRows, readText } from './engine-text.ts';
@@ -32,6 +33,8 @@ export interface Converted {
   readonly columns: readonly { readonly name: string; readonly type: string }[];
   /** How the text was read; absent for Parquet. */
   readonly reading?: TextReading;
+  /** By column, what its values left when they were looked at, where that can be compared. */
+  readonly traces?: readonly (ColumnTrace | undefined)[];
 }
 
 /** How a text was read, and by column, which form of --date-format its values have. */
@@ -78,7 +81,9 @@ export async function convertToParquet(
     await rm(folder, { recursive: true, force: true });
   }
   const reading = readingOf(inspection);
-  return { rows: inspection.rows, columns, ...(reading === undefined ? {} : { reading }) };
+  const traces = columns.map(({ type }, i) => inspection.traces?.[i]?.(type));
+  const text = reading === undefined ? {} : { reading, traces };
+  return { rows: inspection.rows, columns, ...text };
 }
 
 /** What the engine cannot read of a text itself it is given in rows. */

@@ -4,7 +4,7 @@
 // failure becomes the code that the caller names.
 
 import { isCoded } from '@cloister/core';
-import { DuckDBInstance, type DuckDBValue, type JS } from '@duckdb/node-api';
+import { type DuckDBDataChunk, DuckDBInstance, type DuckDBValue, type JS } from '@duckdb/node-api';
 import { parquetEncrypted } from './detect.ts';
 import { type IngestErrorCode, ingestError } from './errors.ts';
 
@@ -14,11 +14,17 @@ const THREADS = 2;
 /** A value as the engine gives it. */
 export type EngineValue = DuckDBValue;
 
+/** Rows: `getColumnVector` and `getColumnValues` by the position of a column. */
+export type EngineChunk = Pick<
+  DuckDBDataChunk,
+  'rowCount' | 'columnCount' | 'getColumnVector' | 'getColumnValues'
+>;
+
 export interface Duck {
   /** Rows as arrays of values; `code` and `message` are what a failure becomes. */
   query(sql: string, code: IngestErrorCode, message: string): Promise<JS[][]>;
-  /** The values of each column, some thousand rows at a time, in order. */
-  stream(sql: string, code: IngestErrorCode, message: string): AsyncGenerator<EngineValue[][]>;
+  /** Some thousand rows at a time, in order. */
+  stream(sql: string, code: IngestErrorCode, message: string): AsyncGenerator<EngineChunk>;
 }
 
 /** Opens an engine that reaches `paths` only; on two threads unless told. */
@@ -63,7 +69,7 @@ export async function withDuck<T>(
           for (;;) {
             const chunk = await result.fetchChunk();
             if (chunk === null || chunk.rowCount === 0) return;
-            yield chunk.getColumns();
+            yield chunk;
           }
         } catch (cause) {
           if (isCoded(cause)) throw cause;

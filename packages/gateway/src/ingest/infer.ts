@@ -16,7 +16,7 @@ const BOOLEANS = [/^(?:true|false)$/, /^(?:TRUE|FALSE)$/, /^(?:True|False)$/] as
 /** Texts like days, which only their owner can tell: 1/2/2024. */
 const DAY_LIKE = /^(?:\d{1,2}([./-])\d{1,2}\1\d{4}|\d{4}([./])\d{1,2}\2\d{1,2})(?:[ T]\d.*)?$/;
 /** What programs write for a value that is not there. */
-const SPELLINGS: ReadonlySet<string> = new Set([
+export const SPELLINGS: ReadonlySet<string> = new Set([
   'NA',
   'N/A',
   'n/a',
@@ -148,6 +148,45 @@ export class ColumnTypes {
     this.#local.add(text, dates);
     this.#zoned.add(text, dates);
     for (const one of this.#formats.values()) one.add(text, dates);
+  }
+
+  /**
+   * Takes a text of which `add` would learn no more than of one before it: a plain number, a day,
+   * a time or a spelling of true of the same shape, or any text once `isPlainText`.
+   */
+  again(texts = 1): void {
+    this.#texts += texts;
+  }
+
+  /** Values that are not there. */
+  addAbsent(rows: number): void {
+    this.#nulls += rows;
+  }
+
+  /** As `again`: a number of the kind that zeros lead. */
+  againZeroLed(): void {
+    this.#texts += 1;
+    this.#zeroLed += 1;
+  }
+
+  /** As `again`: a number that a double does not keep. */
+  againLost(): void {
+    this.#texts += 1;
+    if (this.#zeroLedOrNumber) this.#numbers.loseAgain();
+  }
+
+  /** Whether nothing is left that a text could be but text. */
+  get isPlainText(): boolean {
+    return !(
+      this.#zeroLedOrNumber ||
+      this.#marked ||
+      this.#dayLike ||
+      this.#date ||
+      this.#local.holds ||
+      this.#zoned.holds ||
+      this.#booleans.includes(true) ||
+      this.#formats.size > 0
+    );
   }
 
   #notNumber(text: string, any: boolean): void {

@@ -1,16 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a file would become as a dataset, before anything is written: its format, columns, types,
 // how many values are absent, and what looks odd. Values are shown only when samples are asked for.
+import { isCoded } from '@cloister/core';
 import { type Detected, detect, type IngestFormat } from './detect.ts';
 import { checkSaid } from './dialect/check-said.ts';
 import type { Dialect, Said } from './dialect/dialect.ts';
 import { ingestError } from './errors.ts';
 import { ColumnTypes, type Remark, SURE_SPELLING } from './infer.ts';
-import type { InspectedColumn, Inspection } from './inspection.ts';
+import type { InspectedColumn, Inspection, TraceFor } from './inspection.ts';
 import { inspectParquetInput } from './parquet-input.ts';
+import { type Batch, QuickColumn } from './quick/quick-column.ts';
+import { quickRows } from './quick/quick-rows.ts';
 import type { ColumnRemark } from './remarks.ts';
-import { ABSENT, type Cell, type RowOptions, readRows } from './rows.ts';
+import {
+  ABSENT,
+  type Cell,
+  checkColumnName,
+  type RowLayout,
+  type RowOptions,
+  readRows,
+} from './rows.ts';
 import { sniff } from './sniff.ts';
+
+/** So many columns are gathered from bytes. */
+const MOST_QUICK = 1_024;
 
 export interface InspectOptions {
   /** What the file is; without it the extension and the content must agree. */
@@ -65,9 +78,7 @@ async function inspectText(
   const said = options.dialect ?? {};
   const dialect = await sniff(path, detected, said);
   const reading: RowOptions = { ...dialect, format: format as RowOptions['format'] };
-  const table = new Table(dialect, options.samples ?? 0);
-  const between = async () => options.onRows?.(table.rows);
-  const layout = await readRows(path, reading, table, between);
+  const { table, layout } = await gather(path, reading, options);
   if (table.rows === 0) throw ingestError('input-no-rows', 'the file holds no row of data');
   const absent = said.null === undefined ? table.takeSpellings() : [];
   const columns = table.columns(absent);
@@ -82,12 +93,27 @@ async function inspectText(
     reading: { ...reading, null: [...reading.null, ...absent] },
     ...(layout === undefined ? {} : { layout }),
     evidence: table.evidence(),
+    traces: table.traces(absent.length > 0),
   };
+}
+
+/** From the bytes where they are as usual, which is quick; else from all texts. */
+async function gather(
+  path: string,
+  reading: RowOptions,
+  { samples = 0, onRows }: InspectOptions,
+): Promise<{ table: Table; layout: RowLayout | undefined }> {
+  const quick = new Table(reading, samples);
+  const quickLayout = await quickRows(path, reading, quick, async () => onRows?.(quick.rows));
+  if (quickLayout !== undefined) return { table: quick, layout: quickLayout };
+  const table = new Table(reading, samples);
+  return { table, layout: await readRows(path, reading, table, async () => onRows?.(table.rows)) };
 }
 
 interface Gathered {
   readonly name: string;
   readonly types: ColumnTypes;
+  readonly quick: QuickColumn;
   /** Rows that came before the column did (JSON lines). */
   readonly before: number;
   readonly samples: string[];
@@ -107,7 +133,37 @@ class Table {
 
   onColumn(name: string): void {
     const types = new ColumnTypes(this.#dialect);
-    this.#columns.push({ name, types, before: this.rows, samples: [] });
+    const quick = new QuickColumn(types);
+    this.#columns.push({ name, types, quick, before: this.rows, samples: [] });
+  }
+
+  /** Whether there can be such columns, and not too many to gather so. */
+  onNames(names: readonly string[]): boolean {
+    const seen = new Map<string, number>();
+    try {
+      for (const name of names) checkColumnName(seen, name);
+    } catch (error) {
+      if (isCoded(error)) return false;
+      throw error;
+    }
+    for (const name of names) this.onColumn(name);
+    return names.length <= MOST_QUICK;
+  }
+
+  onBatch(batch: Batch): void {
+    this.rows += batch.rows;
+    for (const [i, { quick, samples }] of this.#columns.entries()) {
+      quick.add(batch, i);
+      if (samples.length < this.#samplesWanted) this.#sample(samples, batch, i);
+    }
+  }
+
+  #sample(samples: string[], batch: Batch, column: number): void {
+    const { bytes, starts, ends, width, rows } = batch;
+    for (let row = 0; row < rows && samples.length < this.#samplesWanted; row++) {
+      const text = bytes.toString('utf8', starts[row * width + column], ends[row * width + column]);
+      sample(samples, { text, kind: 'any' });
+    }
   }
 
   onRow(cells: readonly Cell[]): void {
@@ -150,6 +206,16 @@ class Table {
 
   evidence(): ColumnTypes[] {
     return this.#columns.map(({ types }) => types);
+  }
+
+  /** By column, the trace of its values for its type, where there is one. */
+  traces(absent: boolean): TraceFor[] {
+    const { rows } = this;
+    return this.#columns.map(
+      ({ quick }) =>
+        (type) =>
+          quick.traceFor(type, { rows, absent }),
+    );
   }
 
   remarks(): ColumnRemark[] {

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What looking at a file answers, the same for every format.
+import type { ColumnTrace } from './compare/column-trace.ts';
 import type { IngestFormat } from './detect.ts';
 import type { ColumnTypes } from './infer.ts';
 import type { ColumnRemark } from './remarks.ts';
 import type { RowLayout, RowOptions } from './rows.ts';
+
+/** The trace of a column for a type of it; undefined where there is none. */
+export type TraceFor = (type: string) => ColumnTrace | undefined;
 
 export interface InspectedColumn {
   readonly name: string;
@@ -31,4 +35,6 @@ export interface Inspection {
   readonly layout?: RowLayout;
   /** By column, what its texts allow; absent for Parquet. */
   readonly evidence?: readonly ColumnTypes[];
+  /** By column, what its values are compared by later, where they were read in that way. */
+  readonly traces?: readonly TraceFor[];
 }

@@ -74,6 +74,11 @@ export class NumberForms {
     return true;
   }
 
+  /** Another number that a double does not keep, of the form of one before it. */
+  loseAgain(): void {
+    this.#lost += 1;
+  }
+
   #addPlain(integer: string, fraction: string, digits: string): void {
     this.#plain.add(fraction);
     if (fraction !== '') this.#whole = false;

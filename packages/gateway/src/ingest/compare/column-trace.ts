@@ -10,6 +10,8 @@ export const BLOCK_ROWS = 65_536;
 const ONE = 0x9e37_79b1;
 const TWO = 0x85eb_ca77;
 const ABSENT = 0x5bd1_e995;
+/** What says of a pair how it is meant. */
+export const PAIR = { value: 0, absent: 1, whole: 2 } as const;
 const double = new Float64Array(1);
 const words = new Uint32Array(double.buffer);
 
@@ -17,6 +19,7 @@ export class ColumnTrace {
   /** Two words a block. */
   readonly #blocks: number[] = [];
   #rows = 0;
+  #ended = false;
   #one = ONE;
   #two = TWO;
 
@@ -35,9 +38,42 @@ export class ColumnTrace {
     if (this.#rows % BLOCK_ROWS === 0) this.#close();
   }
 
+  /**
+   * Values as pairs of words, and of each what it is: a double, or a hash; none; or a whole number
+   * that no double keeps. A trace has pairs alone, or none.
+   */
+  addPairs(pairs: Int32Array, kinds: Uint8Array, count: number): void {
+    for (let from = 0; from < count; ) {
+      const left = BLOCK_ROWS - (this.#rows % BLOCK_ROWS);
+      const to = Math.min(count, from + left);
+      let [one, two] = [this.#one, this.#two];
+      for (let i = from; i < to; i++) {
+        let low = pairs[2 * i] as number;
+        let high = pairs[2 * i + 1] as number;
+        if (kinds[i] !== PAIR.value) {
+          if (kinds[i] === PAIR.absent) low = high = ABSENT;
+          one = Math.imul(one ^ (kinds[i] as number), TWO);
+        }
+        one = Math.imul(one ^ low, ONE);
+        one = (((one << 13) | (one >>> 19)) + high) | 0;
+        two = Math.imul(two ^ high, TWO);
+        two = ((two ^ (two >>> 15)) + low) | 0;
+      }
+      [this.#one, this.#two] = [one, two];
+      this.#rows += to - from;
+      if (this.#rows % BLOCK_ROWS === 0) this.#close();
+      from = to;
+    }
+  }
+
+  get rows(): number {
+    return this.#rows;
+  }
+
   /** After the last value. */
   end(): void {
-    if (this.#rows % BLOCK_ROWS !== 0) this.#close();
+    if (!this.#ended && this.#rows % BLOCK_ROWS !== 0) this.#close();
+    this.#ended = true;
   }
 
   /** The first block in which the two differ, or undefined where they do not. */

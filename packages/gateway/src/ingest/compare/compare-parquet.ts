@@ -24,12 +24,12 @@ export async function compareParquet(request: CompareRequest): Promise<void> {
       const forms = formsOfLeaf(leaf);
       const same = columns[i]?.type === type;
       const ask = (column: string) => forms.ask(same ? column : `CAST(${column} AS ${type})`);
-      return { name, forms: { ...forms, ask } };
+      return { name, type, forms: { ...forms, ask } };
     });
     const stored = await StoredParquet.open(bytes);
     const read: ReadSource = async (hear, only) => {
       for (const [i, { name, forms }] of all.entries()) {
-        if (only !== undefined && only !== i) continue;
+        if (only?.has(i) === false) continue;
         let rows = 0;
         for await (const values of stored.column(name)) {
           for (let at = 0; at < values.length; at++) {

@@ -2,6 +2,7 @@
 // What was made of a text file is compared with the file, value by value: whatever the types and
 // however large, nothing that was made well is refused, and one value that changed is found by its
 // column and row.
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -16,13 +17,26 @@ beforeAll(async () => {
 });
 afterAll(() => desk.close());
 
+function settled(comparing: Promise<void>): Promise<unknown> {
+  return comparing.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+}
+
 /** Converts; answers a comparison with what was made, or with what `sql` makes of it. */
 async function comparing(text: string, options: ConvertOptions = {}) {
   const source = await desk.given('t.csv', text);
   const parquet = join(source, '..', 'made.parquet');
-  const { reading, columns } = await convertToParquet(source, parquet, options);
+  const { reading, columns, traces } = await convertToParquet(source, parquet, options);
   if (reading === undefined) throw new Error('a text file has a reading');
-  const compare = (other = parquet) => compareText({ source, reading, parquet: other, columns });
+  const compare = async (other = parquet) => {
+    const request = { source, reading, parquet: other, columns };
+    const outcome = await settled(compareText(request));
+    // By the traces that looking at the file has left, it comes to the same.
+    expect(await settled(compareText({ ...request, traces }))).toEqual(outcome);
+    if (outcome !== undefined) throw outcome;
+  };
   const bent = async (sql: string) =>
     compare(await desk.parquet(sql.replace('made', `read_parquet('${parquet}')`)));
   return { compare, bent };
@@ -73,6 +87,66 @@ describe('what was made well', () => {
     const types = { a: 'DECIMAL(9,3)', b: 'FLOAT', c: 'UUID', d: 'TIME', e: 'SMALLINT' };
     const uuid = '0189AF2C-0000-7000-8000-00000000000A';
     const { compare } = await comparing(`a,b,c,d,e\n1.5,2.25,${uuid},10:20,-5\n,,,,\n`, { types });
+    await compare();
+  });
+});
+
+describe('a file of usual values', () => {
+  const columns = 'id,big,price,root,d,local,instant,yes,word,nothing';
+  const row = (i: number) => [
+    i,
+    `12345678901234${1_000 + i}`,
+    `${i}.25`,
+    Math.sqrt(i + 2),
+    '2024-02-29',
+    `2024-01-01 10:00:${10 + (i % 50)}.5`,
+    `1969-12-31T23:59:${10 + (i % 50)}Z`,
+    i % 3 === 0,
+    i % 7 === 0 ? '' : `"say ""${i}"", ä"`,
+    '',
+  ];
+  const csv = [columns, ...Array.from({ length: 100 }, (_, i) => row(i))].join('\n');
+
+  it('is not read again to be compared', async () => {
+    const source = await desk.given('usual.csv', csv);
+    const parquet = join(source, '..', 'made.parquet');
+    const { reading, columns: made, traces } = await convertToParquet(source, parquet);
+    if (reading === undefined) throw new Error('a text file has a reading');
+    await rm(source);
+    const request = { source, reading, columns: made };
+    await compareText({ ...request, parquet, traces });
+    for (const { name, type } of made) {
+      const other = type === 'BOOLEAN' ? `NOT ${name}` : type === 'VARCHAR' ? "'x'" : `${name} + 1`;
+      const one = type.startsWith('TIMESTAMP') ? `${name} + INTERVAL 1 MICROSECOND` : other;
+      const bent = await desk.parquet(
+        `SELECT * REPLACE (CASE id WHEN 77 THEN ${one} ELSE ${name} END AS ${name})
+         FROM read_parquet('${parquet}')`,
+      );
+      // To say where, it would be read again.
+      await expect(compareText({ ...request, parquet: bent, traces }), name).rejects.toMatchObject({
+        code: 'input-unreadable',
+      });
+    }
+  });
+
+  it.each([
+    ['1.10,x\n2.25,y\n', { a: 'DECIMAL(9,2)', b: 'VARCHAR' }],
+    ['1,x\n2,y\n', { a: 'SMALLINT', b: 'VARCHAR' }],
+    ['1,x\n2,y\n', { a: 'DOUBLE', b: 'VARCHAR' }],
+    ['7,x\n123456789012345678,y\n', { a: 'DOUBLE' }],
+    ['7,x\n123456789012345678,y\n', { a: 'VARCHAR' }],
+    ['7,x\n123456789012345678,y\n', { a: 'DECIMAL(38,3)' }],
+    ['18446744073709551615,x\n1,y\n', { a: 'UBIGINT' }],
+    ['1.5,x\n2.25,y\n', { a: 'FLOAT' }],
+    ['NA,x\n5,NA\n6,y\n', {}],
+    ['NA,x\n5,y\n6,z\n', {}],
+    ['"",x\n5,""\n6,y\n', {}],
+    ['-0,x\n0.0,y\n', { a: 'DOUBLE' }],
+    ['-0,x\n0,y\n', { a: 'BIGINT' }],
+    ['01,true\n02,FALSE\n', {}],
+    ['01,true\n02,FALSE\n', { a: 'BIGINT', b: 'BOOLEAN' }],
+  ])('%j with the types %j is what it was', async (rows, types) => {
+    const { compare } = await comparing(`a,b\n${rows}`, { types: types as Record<string, string> });
     await compare();
   });
 });

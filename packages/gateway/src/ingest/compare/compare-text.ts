@@ -3,6 +3,7 @@
 import type { TextReading } from '../convert.ts';
 import { toInstant } from '../dialect/zones.ts';
 import { type Cell, readRows } from '../rows.ts';
+import type { ColumnTrace } from './column-trace.ts';
 import { compare, type ReadSource } from './compare.ts';
 import { toPlainText } from './text-form.ts';
 import { type Forms, formsOf } from './value-form.ts';
@@ -19,9 +20,13 @@ export interface CompareRequest {
 
 /** @throws CodedError `value-changed`, `input-changed`, `conversion-failed` */
 export async function compareText(
-  request: CompareRequest & { readonly reading: TextReading },
+  request: CompareRequest & {
+    readonly reading: TextReading;
+    /** What the values left when the file was looked at: those columns are not read again. */
+    readonly traces?: readonly (ColumnTrace | undefined)[] | undefined;
+  },
 ): Promise<void> {
-  const { source, reading, parquet, columns, onRows } = request;
+  const { source, reading, parquet, columns, traces = [], onRows } = request;
   const zone = reading.zone === null ? undefined : toInstant(reading.zone);
   const all = columns.map(({ name, type }, i) => {
     const inFile = toPlainText(type, { ...reading, dateFormat: reading.dateFormats[i] });
@@ -29,7 +34,8 @@ export async function compareText(
     const inOneForm = (text: string) => ofSource(inFile === undefined ? text : inFile(text));
     return { name, type, forms: { ...forms, ofSource: inOneForm } };
   });
-  const read: ReadSource = async (hear) => {
+  const read: ReadSource = async (hear, only) => {
+    const heard = [...all.keys()].filter((i) => only?.has(i) !== false);
     let rows = 0;
     const hearCell = (cell: Cell | undefined, i: number) => {
       const { type, forms } = all[i] as { type: string; forms: Forms };
@@ -39,10 +45,10 @@ export async function compareText(
     };
     const onRow = (cells: readonly Cell[]) => {
       rows += 1;
-      for (let i = 0; i < all.length; i++) hearCell(cells[i], i);
+      for (const i of heard) hearCell(cells[i], i);
     };
     const between = async () => onRows?.(rows);
     await readRows(source, reading, { onColumn: () => undefined, onRow }, between);
   };
-  await compare(read, parquet, all);
+  await compare(read, parquet, all, traces);
 }

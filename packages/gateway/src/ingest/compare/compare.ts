@@ -2,26 +2,30 @@
 // Whether what was made of a file is what the file says: the file is read by other code than the
 // engine's that made it, and every value compared. So a mistake of the engine's casts, its reader
 // or its writer shows, and one of sealing.
-import { type Duck, identifier, parquetRows, withDuck } from '../duck.ts';
+import { type Duck, type EngineValue, identifier, parquetRows, withDuck } from '../duck.ts';
 import { ingestError } from '../errors.ts';
 import { BLOCK_ROWS, ColumnTrace } from './column-trace.ts';
+import { askForPairs, EnginePairs } from './engine-pairs.ts';
 import type { Form, Forms } from './value-form.ts';
 
 /** A column, and how it is compared. */
 export interface ComparedColumn {
   readonly name: string;
+  readonly type: string;
   readonly forms: Pick<Forms, 'ask' | 'ofEngine'>;
 }
 
-/** Reads the file that came: `hear` gets every value of every column, each column's in order. */
+/** Reads the file that came: `hear` gets every value of these columns, each column's in order. */
 export type ReadSource = (
   hear: (column: number, form: Form | null) => void,
-  only?: number,
+  only?: ReadonlySet<number>,
 ) => Promise<void>;
 
 const UNREAD = 'what was made of the file cannot be read back';
 
 /**
+ * Columns that have left a trace of pairs are compared by it, without reading the file again;
+ * where such a trace differs, reading it decides.
  * @throws CodedError `value-changed` with the column and the row, from 1; `input-changed` where the
  * file is not what it was; `conversion-failed`
  */
@@ -29,25 +33,78 @@ export async function compare(
   read: ReadSource,
   parquet: string,
   columns: readonly ComparedColumn[],
+  traces: readonly (ColumnTrace | undefined)[] = [],
 ): Promise<void> {
-  const traces = () => columns.map(() => new ColumnTrace());
-  const [wanted, got] = [traces(), traces()];
-  await read((column, form) => (wanted[column] as ColumnTrace).add(form));
-  const inOrder = async (duck: Duck) => {
-    for await (const chunk of madeOf(duck, parquet, columns)) {
-      for (const [i, forms] of chunk.entries()) {
-        for (const form of forms) (got[i] as ColumnTrace).add(form);
-      }
-    }
-    for (const trace of [...wanted, ...got]) trace.end();
-    for (const [column, { name }] of columns.entries()) {
-      const block = (wanted[column] as ColumnTrace).firstOther(got[column] as ColumnTrace);
-      if (block === undefined) continue;
-      throw changed(name, await firstRow(duck, { read, parquet, columns, column, block }));
-    }
-  };
+  const untraced = new Set([...columns.keys()].filter((i) => traces[i] === undefined));
   // One thread gives rows in order and holds few of them.
-  await withDuck([parquet], inOrder, 1);
+  await withDuck(
+    [parquet],
+    async (duck) => {
+      const at = { read, parquet, columns };
+      if (untraced.size < columns.length) {
+        for (const i of await tracedOtherwise(duck, at, traces)) untraced.add(i);
+      }
+      if (untraced.size > 0) await compareValues(duck, at, untraced);
+    },
+    1,
+  );
+}
+
+interface Compared {
+  readonly read: ReadSource;
+  readonly parquet: string;
+  readonly columns: readonly ComparedColumn[];
+}
+
+/** Which columns have other traces in what was made. */
+async function tracedOtherwise(
+  duck: Duck,
+  { parquet, columns }: Compared,
+  traces: readonly (ColumnTrace | undefined)[],
+): Promise<number[]> {
+  const all = traces.flatMap((wanted, i) =>
+    wanted === undefined ? [] : [{ i, wanted, got: new ColumnTrace() }],
+  );
+  const asked = all.map(({ i }) => {
+    const { name, type } = columns[i] as ComparedColumn;
+    return askForPairs(type, identifier(name));
+  });
+  const pairs = new EnginePairs();
+  const sql = `SELECT ${asked.join(', ')} FROM ${parquetRows(parquet)}`;
+  for await (const chunk of duck.stream(sql, 'conversion-failed', UNREAD)) {
+    const count = chunk.rowCount;
+    for (const [at, { got }] of all.entries()) {
+      got.addPairs(pairs.of(chunk.getColumnVector(at), count), pairs.kinds, count);
+    }
+  }
+  return all
+    .filter(({ wanted, got }) => {
+      wanted.end();
+      got.end();
+      return wanted.firstOther(got) !== undefined;
+    })
+    .map(({ i }) => i);
+}
+
+async function compareValues(duck: Duck, at: Compared, only: ReadonlySet<number>): Promise<void> {
+  const { read, parquet, columns } = at;
+  const traces = () => new Map([...only].map((i) => [i, new ColumnTrace()]));
+  const [wanted, got] = [traces(), traces()];
+  await read((column, form) => (wanted.get(column) as ColumnTrace).add(form), only);
+  const order = [...only];
+  const asked = order.map((i) => columns[i] as ComparedColumn);
+  for await (const chunk of madeOf(duck, parquet, asked)) {
+    for (const [i, forms] of chunk.entries()) {
+      const trace = got.get(order[i] as number) as ColumnTrace;
+      for (const form of forms) trace.add(form);
+    }
+  }
+  for (const trace of [...wanted.values(), ...got.values()]) trace.end();
+  for (const [column, { name }] of columns.entries()) {
+    const block = wanted.get(column)?.firstOther(got.get(column) as ColumnTrace);
+    if (block === undefined) continue;
+    throw changed(name, await firstRow(duck, { ...at, column, block }));
+  }
 }
 
 function changed(name: string, row: number): Error {
@@ -60,19 +117,11 @@ function changed(name: string, row: number): Error {
 /** Reads the block again on both sides; answers the first row that differs, from 1. */
 async function firstRow(
   duck: Duck,
-  at: {
-    read: ReadSource;
-    parquet: string;
-    columns: readonly ComparedColumn[];
-    column: number;
-    block: number;
-  },
+  at: Compared & { readonly column: number; readonly block: number },
 ): Promise<number> {
   const { read, parquet, columns, column, block } = at;
   const [wanted, got] = [new Block(block), new Block(block)];
-  await read((of, form) => {
-    if (of === column) wanted.add(form);
-  }, column);
+  await read((_, form) => wanted.add(form), new Set([column]));
   for await (const [forms = []] of madeOf(duck, parquet, [columns[column] as ComparedColumn])) {
     for (const form of forms) got.add(form);
   }
@@ -109,9 +158,10 @@ async function* madeOf(
   const asked = columns.map(({ name, forms }) => forms.ask(identifier(name)));
   const sql = `SELECT ${asked.join(', ')} FROM ${parquetRows(parquet)}`;
   for await (const chunk of duck.stream(sql, 'conversion-failed', UNREAD)) {
-    yield chunk.map((values, i) => {
-      const { ofEngine } = (columns[i] as ComparedColumn).forms;
-      return values.map((value) => (value === null ? null : ofEngine(value)));
-    });
+    yield columns.map(({ forms }, i) =>
+      chunk
+        .getColumnValues(i)
+        .map((value) => (value === null ? null : forms.ofEngine(value as EngineValue))),
+    );
   }
 }

@@ -106,7 +106,7 @@ const CLOCK = /(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?/;
 const MOMENT = new RegExp(`^(\\d{4})-(\\d\\d)-(\\d\\d)${CLOCK.source}${OFFSET.source}$`);
 
 /** Microseconds since 1970; of an instant where times are `zoned`, or have a zone. */
-function micros(text: string, zoned: boolean, zone?: ToInstant): Form {
+export function micros(text: string, zoned: boolean, zone?: ToInstant): Form {
   const match = MOMENT.exec(text);
   const offset = match?.[8];
   const fits = zoned ? offset !== undefined || zone !== undefined : offset === undefined;
