@@ -39,7 +39,7 @@ async function copy() {
 
 /** As `makeVersion` does, without keepers and ledger. */
 async function add() {
-  const { convertAll } = await gateway('datasets/convert-all');
+  const { asOneTable, convertAll, inspectAll } = await gateway('datasets/convert-all');
   const { encryptFile } = await gateway('datasets/encrypt-file');
   await mkdir(join(folder, 'uploads'));
   const upload = join(folder, 'uploads', path.slice(dirname(path).length + 1));
@@ -50,8 +50,10 @@ async function add() {
     blobs: new FileBlobs(join(folder, 'blobs')),
   };
   const started = [performance.now(), cpu()];
+  begin('inspecting');
+  const seen = asOneTable(await inspectAll([upload], () => undefined), { types: {} });
   begin('converting');
-  const { files, columns } = await convertAll([upload], { types: {} }, () => undefined);
+  const { files, columns } = await convertAll([upload], seen, () => undefined);
   const schema = { name: 'bench', columns: columns.map((column, i) => ({ id: i + 1, ...column })) };
   const keys = new Map(
     [0, ...schema.columns.map(({ id }) => id)].map((id) => [id, randomBytes(32)]),

@@ -211,6 +211,7 @@ class Table {
   /** By column, the trace of its values for its type, where there is one. */
   traces(absent: boolean): TraceFor[] {
     const { rows } = this;
+    for (const { quick } of this.#columns) quick.end();
     return this.#columns.map(
       ({ quick }) =>
         (type) =>

@@ -132,6 +132,13 @@ export class QuickColumn {
     }
   }
 
+  /** After the last value: what only values to come would need is given up. */
+  end(): void {
+    this.#numbers = undefined;
+    this.#shapes.clear();
+    this.trace.end();
+  }
+
   /**
    * The trace of `rows` rows, where the values are in it as those of `type` are compared; `absent`:
    * whether some texts were found to spell absent values.
