@@ -58,7 +58,7 @@ const ATTACKS_A_SEED = 3;
 const POLL_MS = 60;
 
 type TaskChange = Parameters<typeof addTask>[2];
-/** What is under way when the play is over may still show itself. */
+/** What is under way when the play is over may still show itself, after the time for progress. */
 const CURTAIN_MS = 1_200;
 
 export interface Report {
@@ -127,7 +127,7 @@ class Play {
     const { network, violations } = this.#stage;
     network.go(this.#play());
     try {
-      await network.run(END_MS, () => this.#over || violations.length > 0);
+      await network.run(END_MS + CURTAIN_MS, () => this.#over || violations.length > 0);
     } catch (error) {
       // What nobody caught is a bug; a mutant must be found by the checker.
       if (this.#stage.mutant !== undefined || !(error instanceof Error)) throw error;
