@@ -8,6 +8,16 @@ import { step } from './programs.js';
 
 export const PYARROW = '26.0.0';
 export const PYSPARK = '4.3.0';
+/** Writers and readers of Parquet, and what they lean on. */
+export const PARQUET_LIBRARIES = {
+  pyarrow: PYARROW,
+  pyspark: PYSPARK,
+  polars: '2.1.0',
+  duckdb: '2.0.1',
+  fastparquet: '2026.9.0',
+  pandas: '3.1.1',
+  numpy: '2.4.6',
+};
 export const TPCHGEN = '4.0.0';
 
 /** What a virtual environment hangs on: it links to this interpreter. */

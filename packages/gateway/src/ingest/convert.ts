@@ -17,6 +17,7 @@ import { type InspectOptions, inspectInput } from './inspect.ts';
 import type { Inspection } from './inspection.ts';
 import { rowGroupsFor } from './row-groups.ts';
 import type { RowOptions } from './rows.ts';
+import { mayHaveWideDeltas } from './wide-deltas.ts';
 
 export interface ConvertOptions extends InspectOptions {
   /** What looking at it has answered already; the file is read once less. */
@@ -90,13 +91,15 @@ export async function convertToParquet(
 async function convert(path: string, folder: string, job: Job): Promise<void> {
   const { inspection, columns, parquet } = job;
   if (inspection.reading === undefined) {
-    await withDuck([path, parquet], (duck) => copy(duck, parquetRows(path), job));
+    const within = [path, parquet, again(parquet)];
+    await withDuck(within, (duck) => copy(duck, parquetRows(path), job));
     return;
   }
   const read = async (text: EngineText): Promise<void> => {
     const source = readText(text, columns);
     // One thread reads text; beside others it would run ahead of the writing, all in memory.
-    await withDuck([text.path, parquet], (duck) => copy(duck, source, job), 1);
+    const within = [text.path, parquet, again(parquet)];
+    await withDuck(within, (duck) => copy(duck, source, job), 1);
   };
   const itself = await asItIs(path, folder, inspection);
   if (itself !== undefined) {
@@ -187,21 +190,33 @@ async function copy(duck: Duck, source: string, job: Job): Promise<void> {
   const groups = rowGroupsFor(inspection);
   const settings = [
     'FORMAT parquet',
-    // Delta and byte stream split encodings, in pages of the first version, which Spark needs:
-    // smaller, and read with two thirds of the processor's time.
-    'PARQUET_VERSION v2',
     `COMPRESSION ${options.compression ?? 'zstd'}`,
     `ROW_GROUP_SIZE ${Math.max(1, Math.trunc(options.rowGroupSize ?? groups.rows))}`,
     `STRING_DICTIONARY_PAGE_SIZE_LIMIT ${groups.dictionaryBytes}`,
   ];
-  const rows = `SELECT ${casts.join(', ')} FROM ${source}`;
-  const sql = `COPY (${rows}) TO ${literal(parquet)} (${settings.join(', ')})`;
-  const message = 'the file could not be made Parquet';
-  const [row] = await duck.query(sql, 'conversion-failed', message);
-  if (Number(row?.[0]) === inspection.rows) return;
-  if (reading === undefined) throw changed();
-  const found = `one reader finds ${inspection.rows} rows in the file, another ${row?.[0]}`;
-  throw ingestError('value-changed', `${found}: write it with every field in quotes`);
+  const write = async (rows: string, to: string, encodings: 'v1' | 'v2') => {
+    const how = [...settings, `PARQUET_VERSION ${encodings}`].join(', ');
+    const sql = `COPY (${rows}) TO ${literal(to)} (${how})`;
+    const message = 'the file could not be made Parquet';
+    const [row] = await duck.query(sql, 'conversion-failed', message);
+    return Number(row?.[0]);
+  };
+  // Delta and byte stream split encodings, in pages of the first version, which Spark needs:
+  // smaller, and read with two thirds of the processor's time.
+  const rows = await write(`SELECT ${casts.join(', ')} FROM ${source}`, parquet, 'v2');
+  if (rows !== inspection.rows) {
+    if (reading === undefined) throw changed();
+    const found = `one reader finds ${inspection.rows} rows in the file, another ${rows}`;
+    throw ingestError('value-changed', `${found}: write it with every field in quotes`);
+  }
+  if (!(await mayHaveWideDeltas(duck, parquet, columns))) return;
+  await write(`FROM ${parquetRows(parquet)}`, again(parquet), 'v1');
+  await rename(again(parquet), parquet);
+}
+
+/** Beside a file, where it is written a second time. */
+function again(parquet: string): string {
+  return `${parquet}.again`;
 }
 
 /**

@@ -12,6 +12,8 @@ export interface ParquetColumn {
   readonly name: string;
   /** The type in which the engine reads it. */
   readonly read: string;
+  /** Another type in which the engine may read it: it gives the same values. */
+  readonly orRead?: string;
   /** The type that it gets. */
   readonly type: string;
   /** Where digits are cut: of what. */
@@ -21,8 +23,11 @@ export interface ParquetColumn {
 type Known = string | Omit<ParquetColumn, 'name'>;
 
 const ZONED = 'TIMESTAMP WITH TIME ZONE';
-/** Readers see a time of day in UTC as one with an offset of zero. */
-const DAYTIME: Known = { read: 'TIME WITH TIME ZONE', type: 'TIME' };
+/**
+ * Readers see a time of day in UTC as one with an offset of zero; where only the converted type
+ * says what it is (older writers), as one without.
+ */
+const DAYTIME: Known = { read: 'TIME WITH TIME ZONE', orRead: 'TIME', type: 'TIME' };
 
 const BY_LOGICAL: Readonly<Record<string, Known>> = {
   INT_8: 'TINYINT',

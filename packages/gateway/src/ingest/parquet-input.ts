@@ -119,7 +119,8 @@ async function compareWithEngine(
   for (let i = 0; i < Math.max(columns.length, described.length); i++) {
     const [name, type] = described[i] ?? [];
     const wanted = columns[i];
-    if (wanted?.name === name && wanted?.read === type) continue;
+    const known = type !== undefined && (wanted?.read === type || wanted?.orRead === type);
+    if (wanted?.name === name && known) continue;
     const message =
       `column ${wanted?.name ?? name} is ${wanted?.read ?? 'none'} by its footer and ` +
       `${String(type).slice(0, 60)} to the engine: convert it before`;

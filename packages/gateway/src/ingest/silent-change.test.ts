@@ -5,7 +5,9 @@ import { existsSync, readdirSync } from 'node:fs';
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { mintParquet } from '../../../parquet-crypto/testing/mint.ts';
 import { codeOf, Desk, warningsOf } from '../../testing/ingest.ts';
+import { compareParquet } from './compare/compare-parquet.ts';
 import { convertToParquet } from './convert.ts';
 import { inspectInput, refuseInexact } from './inspect.ts';
 
@@ -126,6 +128,17 @@ describe('Parquet', () => {
     });
   });
 
+  it('times of day of older writers, told by their converted type alone, are taken', async () => {
+    // SchemaElement's field 6, converted_type: TIME_MILLIS, as Thrift's i32.
+    const element = { 6: { type: 5, value: 7 } } as const;
+    const path = await desk.given('t.parquet', mintParquet({ valuesPerPage: 2, element }));
+    const rows = [['00:00:00'], ['00:00:00.001']];
+    expect(await made(path)).toMatchObject({ types: ['TIME'], rows });
+    const out = join(await desk.folder(), 'out.parquet');
+    const { columns } = await convertToParquet(path, out);
+    await compareParquet({ source: path, parquet: out, columns });
+  });
+
   it('a chosen type that keeps every value is taken', async () => {
     const path = await desk.parquet("SELECT 2.0::DOUBLE AS x, DATE '2024-01-01' AS day");
     const out = join(path, '..', 'out.parquet');
@@ -166,6 +179,19 @@ describe('nanoseconds of instants', () => {
       expect.stringMatching(/^column moment .*: in 2 rows something is cut$/),
     ]);
     expect((await made(await instants(1_000, 2_000))).warnings).toEqual([]);
+  });
+
+  it('before 1970 are cut towards it, as the warning says', async () => {
+    const path = await instants(-1, -1_001, -2_000);
+    const { warnings, rows } = await made(path);
+    expect(warnings).toEqual([expect.stringMatching(/^column moment .*: in 2 rows .* cut$/)]);
+    const micros = await Promise.all(
+      rows.map((row) => desk.query(`SELECT epoch_us('${row}'::TIMESTAMPTZ)`)),
+    );
+    expect(micros).toEqual([[['0']], [['-1']], [['-2']]]);
+    const out = join(await desk.folder(), 'out.parquet');
+    const { columns } = await convertToParquet(path, out);
+    await compareParquet({ source: path, parquet: out, columns });
   });
 
   it('are refused with --strict, whatever type is chosen', async () => {

@@ -7,6 +7,8 @@
 //	 "storePrefix", "plaintextFooter", "ctr", "v2"}
 //	{"op": "read", "path", "footer": hex, "columns": {name: hex}, "prefix": hex}
 //
+// With the argument `formats` it speaks of plain Parquet, for the lane of that name (formats.go).
+//
 // The table has a column of integers, one of texts with nulls, one of reals; what is read is told
 // as its rows, a sum, how many texts are null, and the last text.
 package main
@@ -154,6 +156,10 @@ func read(r request) (map[string]any, error) {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "formats" {
+		serveFormats()
+		return
+	}
 	var r request
 	answer := map[string]any{}
 	err := json.NewDecoder(os.Stdin).Decode(&r)

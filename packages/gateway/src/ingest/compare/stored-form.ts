@@ -54,7 +54,8 @@ const BY_LOGICAL: Readonly<Record<string, StoredForms>> = {
   ...daytimes('NANOS', 9),
   ...moments('MILLIS', (value) => value * 1_000n),
   ...moments('MICROS', (value) => value),
-  'TIMESTAMP(NANOS,UTC)': numbers((value) => safe(cut(big(value))), inMicroseconds),
+  // Cut towards 1970, where those of INT96 are cut towards the past: so the engine reads them.
+  'TIMESTAMP(NANOS,UTC)': numbers((value) => safe(big(value) / 1_000n), inMicroseconds),
   'TIMESTAMP(NANOS,LOCAL)': numbers(stored, (column) => `epoch_ns(${column})`),
 };
 

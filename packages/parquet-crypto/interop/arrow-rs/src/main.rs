@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Encrypted Parquet by arrow-rs, for the lane `direct`: keys are given directly, as it knows no key
-//! service. Built by tools/peers.js. One JSON request on stdin, one JSON answer on stdout, those of
-//! the Go peer (../arrow-go/main.go): `write` and `read` of one table.
+//! Encrypted Parquet by arrow-rs, for the lane `direct`: keys are given directly, as it knows no
+//! key service. Built by tools/peers.js. One JSON request on stdin, one answer on stdout, those of
+//! the Go peer (../arrow-go/main.go): `write` and `read` of one table. With the argument `formats`
+//! it speaks of plain Parquet, for the lane of that name (formats.rs).
+mod formats;
 use arrow::array::{Array, Float64Array, Int64Array, RecordBatch, StringArray};
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::ArrowWriter;
@@ -124,6 +126,9 @@ fn read(r: &Request) -> Result<serde_json::Value, Box<dyn Error>> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
+    if std::env::args().nth(1).as_deref() == Some("formats") {
+        return formats::serve();
+    }
     let request: Request = serde_json::from_reader(std::io::stdin())?;
     let answer = if request.op == "write" {
         write(&request)
