@@ -5,6 +5,7 @@ import * as admin from './admin.ts';
 import * as charter from './admin-charter.ts';
 import * as jobs from './admin-dataset-jobs.ts';
 import * as life from './admin-datasets.ts';
+import type { Inspection } from './admin-inspection.ts';
 import * as keepers from './admin-keepers.ts';
 import type { Dialect } from './dialect.ts';
 import { fromErrorBody } from './errors.ts';
@@ -51,7 +52,7 @@ export class AdminClient {
     name: string,
     file: Blob,
     { dialect, samples = 0, ...watch }: UploadWatch & UploadSaid = {},
-  ): Promise<admin.Inspection> {
+  ): Promise<Inspection> {
     const query = new URLSearchParams({ name, samples: String(samples) });
     if (dialect !== undefined) query.set('dialect', JSON.stringify(dialect));
     const { upload } = await this.http.json(jobs.uploadStatus, {
@@ -176,7 +177,7 @@ export class AdminClient {
   }
 
   approve(id: string, request: z.input<typeof admin.approveRequest>) {
-    return this.#post(`/tasks/${id}/approve`, request, admin.recorded);
+    return this.#post(`/tasks/${id}/approve`, request, admin.approveAnswer);
   }
 
   decline(id: string, code: string) {

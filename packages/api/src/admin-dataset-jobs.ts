@@ -3,7 +3,8 @@
 // dataset of uploads. Both are started by one request and followed by others that wait a little, so
 // that no request lasts as long as the work does.
 import { z } from 'zod';
-import { datasetAnswer, inspection } from './admin.ts';
+import { datasetAnswer } from './admin.ts';
+import { inspection } from './admin-inspection.ts';
 import { errorBody } from './errors.ts';
 import { count, hex } from './fields.ts';
 

@@ -3,7 +3,6 @@
 // approvals, results, bills and the ledger in readable form (keepers: admin-keepers.ts; what takes
 // long: admin-dataset-jobs.ts). Each request carries the bearer token in the organisation's folder.
 import { z } from 'zod';
-import { dialect } from './dialect.ts';
 import { count, hex } from './fields.ts';
 
 const slug = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'wanted a-z, 0-9 and -');
@@ -64,42 +63,6 @@ export const status = z.object({
     .nullable(),
   datasets: count,
   tasks: count,
-});
-
-/** What whoever adds a file should look at in a column. */
-export const columnWarning = z.object({
-  /** Its kind, one of a fixed list. */
-  kind: z.string(),
-  column: z.string(),
-  /** A sentence that names the column and counts rows. */
-  says: z.string(),
-  /** What a warning of this kind means, whatever the column. */
-  means: z.string(),
-  /** Whether something is cut or kept as text: what --strict refuses. */
-  inexact: z.boolean(),
-});
-
-/** Values of each column that may be asked for. */
-export const SAMPLES_MAX = 20;
-
-/** What an upload was found to hold, before anything is written. */
-export const inspection = z.object({
-  upload: hex(16),
-  format: z.string(),
-  rows: count,
-  columns: z.array(
-    z.object({
-      name: z.string(),
-      type: z.string(),
-      nulls: count,
-      /** Some values, each once, long ones cut: where they were asked for. */
-      samples: z.array(z.string()).optional(),
-    }),
-  ),
-  warnings: z.array(columnWarning),
-  /** How a text was read: what was said and what was found; null of Parquet. */
-  dialect: dialect.nullable(),
-  byteOrderMark: z.boolean(),
 });
 
 /** POST /admin/v1/datasets; answers a `datasetJob` */
@@ -275,6 +238,16 @@ export const approveRequest = z.strictObject({
   anyVersion: z.array(z.string().max(255)).max(100).default([]),
 });
 
+export const approveAnswer = recorded.extend({
+  /** Persons of ours who have approved by now, and as many as the policies ask for. */
+  persons: count,
+  needed: count,
+  /** Whether this person had approved before: the newer approval stands, and they count once. */
+  replaced: z.boolean(),
+});
+
+export type ApproveAnswer = z.infer<typeof approveAnswer>;
+
 export const declineRequest = z.strictObject({ code: z.string().regex(/^[a-z][a-z0-9-]{0,63}$/) });
 
 /** POST /admin/v1/tasks/:task/run */
@@ -387,7 +360,6 @@ export const verifyAnswer = z.object({
 });
 
 export type Status = z.infer<typeof status>;
-export type Inspection = z.infer<typeof inspection>;
 export type DatasetRequest = z.input<typeof datasetRequest>;
 export type DatasetJson = z.infer<typeof datasetJson>;
 export type TaskRequest = z.input<typeof taskRequest>;

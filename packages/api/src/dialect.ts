@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a text file is written, as its owner says it: in a request, and in the file that is kept
 // beside the data (spec/dataset.md, Dialects). What is not said is found by looking at the data.
+import { issueSentence } from '@cloister/core';
 import { z } from 'zod';
 import { apiError } from './errors.ts';
 
@@ -72,6 +73,6 @@ export function parseDialect(value: unknown, where: string): Dialect {
       ? `there is no ${issue.keys.join(', ')}: wanted parts of ${known}`
       : issue === undefined || issue.path.length === 0
         ? `wanted an object with parts of ${known}`
-        : `${issue.path.join('.')}: ${issue.message}`;
+        : `${issue.path.join('.')}: ${issueSentence(issue)}`;
   throw apiError('dialect-malformed', `${where}: ${what}`);
 }

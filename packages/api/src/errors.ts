@@ -22,6 +22,10 @@ export const apiError = errorTable({
     kind: 'not-found',
     says: 'A peer has nothing at this address, and says no more.',
   },
+  'upload-unreadable': {
+    kind: 'conflict',
+    says: 'A file could not be read while it was sent: it changed, or its disk failed.',
+  },
   // said by whoever reads what an owner says of a file
   'dialect-malformed': {
     kind: 'usage',

@@ -82,11 +82,12 @@ export class HttpJson {
     const body = request.json === undefined ? request.bytes : encode(request.json);
     const timeout = request.timeoutMs ?? this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const headers = await this.#headers(request, body);
+    const limit = new TimeLimit(timeout, request.signal);
     const sent: RequestInit = {
       method: request.method ?? (body === undefined ? 'GET' : 'POST'),
       headers,
       ...bodyOf(request, body),
-      signal: AbortSignal.any([AbortSignal.timeout(timeout), ...given(request.signal)]),
+      signal: limit.signal,
       redirect: 'error',
     };
     let response: Response;
@@ -96,6 +97,8 @@ export class HttpJson {
       bytes = await readBounded(response, request);
     } catch (cause) {
       throw this.#unreachable(request, cause, timeout);
+    } finally {
+      limit.end();
     }
     if (response.ok) return { status: response.status, headers: response.headers, bytes };
     throw this.#refusal(request, response.status, bytes);
@@ -161,6 +164,11 @@ export class HttpJson {
     if (cause instanceof CodedError) return cause;
     const where = `${this.base}${request.path}`;
     const name = cause instanceof Error ? cause.name : '';
+    // Of a file that is sent: what is read from it is not what it was when it was opened.
+    if (cause instanceof Error && isUnreadable(cause.cause)) {
+      const message = 'the file could not be read while it was sent: has it changed? send it again';
+      return apiError('upload-unreadable', message, { cause });
+    }
     return name === 'TimeoutError'
       ? apiError('peer-timed-out', `${where} did not answer within ${timeout} ms`)
       : apiError('peer-unreachable', `${where} could not be reached: is it running?`, { cause });
@@ -171,10 +179,6 @@ export class HttpJson {
     const message = `${where} answered something else than asked: ${issue ?? 'not JSON'}`;
     return apiError('response-malformed', message);
   }
-}
-
-function given(signal: AbortSignal | undefined): AbortSignal[] {
-  return signal === undefined ? [] : [signal];
 }
 
 function bodyOf({ file, onSent }: HttpRequest, body: Uint8Array | undefined): RequestInit {
@@ -243,4 +247,38 @@ function longer(limit: number): (got: number) => CodedError {
     const message = `an answer has ${got} bytes or more, wanted ${limit} at most`;
     return apiError('response-malformed', message);
   };
+}
+
+function isUnreadable(cause: unknown): boolean {
+  return cause instanceof Error && cause.name === 'NotReadableError';
+}
+
+/**
+ * Aborts after `ms`, or when `other` does. `AbortSignal.any` holds what it is made of weakly: in
+ * Node 20 a time limit that nothing else holds is collected as garbage and never comes.
+ */
+class TimeLimit {
+  readonly #controller = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+  readonly #other: AbortSignal | undefined;
+
+  constructor(ms: number, other: AbortSignal | undefined) {
+    const late = () => new DOMException('the time limit has passed', 'TimeoutError');
+    this.#timer = setTimeout(() => this.#controller.abort(late()), ms);
+    this.#timer.unref();
+    this.#other = other;
+    if (other?.aborted === true) this.#stop();
+    other?.addEventListener('abort', this.#stop);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#other?.removeEventListener('abort', this.#stop);
+  }
+
+  readonly #stop = (): void => this.#controller.abort(this.#other?.reason);
 }

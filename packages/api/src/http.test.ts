@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The clients against servers that lie: whatever comes back is a coded error or what was asked for,
 // within its time and its bytes.
+import { openAsBlob } from 'node:fs';
+import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { isCoded, type Timers, toErrorResponse, toHex, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -57,6 +63,22 @@ const get = (options: { timeoutMs?: number; maxBytes?: number } = {}) =>
   new HttpJson({ base: `${base}//` }).json(schema, { path: '/n', ...options });
 
 describe('HttpJson', () => {
+  it('tells a file that changed while it is sent from a peer that is not there', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'cloister-http-'));
+    try {
+      const path = join(folder, 'data.csv');
+      await writeFile(path, 'a\n1\n');
+      const file = await openAsBlob(path);
+      await appendFile(path, '2\n');
+      answer = (request, response) => request.resume().on('end', () => response.end('{"n": 1}'));
+      const sent = (to: string) =>
+        codeOf(new HttpJson({ base: to }).json(schema, { method: 'POST', path: '/n', file }));
+      expect(await sent(base)).toBe('upload-unreadable');
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
   it('answers what the schema wants and drops the rest', async () => {
     answer = body('{"n":1,"extra":true}');
     expect(await get()).toEqual({ n: 1 });
@@ -98,6 +120,25 @@ describe('HttpJson', () => {
     const began = performance.now();
     expect(await codeOf(get({ timeoutMs: 100 }))).toBe('peer-timed-out');
     expect(performance.now() - began).toBeLessThan(3_000);
+  });
+
+  it('gives up whatever is collected as garbage meanwhile', async () => {
+    setFlagsFromString('--expose-gc');
+    const gc = runInNewContext('gc') as () => void;
+    const collecting = setInterval(gc, 5);
+    answer = () => undefined;
+    expect(await codeOf(get({ timeoutMs: 150 }))).toBe('peer-timed-out');
+    clearInterval(collecting);
+  });
+
+  it('ends when its caller says so', async () => {
+    const caller = new AbortController();
+    answer = () => caller.abort();
+    const http = new HttpJson({ base });
+    const asking = http.json(schema, { path: '/n', signal: caller.signal });
+    expect(await codeOf(asking)).toBe('peer-unreachable');
+    const late = http.json(schema, { path: '/n', signal: caller.signal });
+    expect(await codeOf(late)).toBe('peer-unreachable');
   });
 
   it('gives up on a server that trickles', async () => {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files that people name on the command line: read whole, or a coded error that says which and why.
+// Files that people name on the command line: read whole or written whole, or a coded error that
+// says which and why, and whether reading or writing failed.
 import { createReadStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { isSystemError } from '@cloister/core';
+import { writeDurably } from '@cloister/core/node';
 import { cliError } from './errors.ts';
 
 export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
@@ -51,4 +53,18 @@ export async function readJson(path: string): Promise<unknown> {
   } catch {
     throw cliError('file-malformed', `${path} is not JSON`);
   }
+}
+
+/**
+ * A file that appears whole; a device or a pipe is written to.
+ * @throws CodedError `file-unwritable`
+ */
+export async function writeNamed(path: string, bytes: Uint8Array, mode?: number): Promise<void> {
+  const there = await stat(path).catch(() => undefined);
+  const isFile = there === undefined || there.isFile();
+  const written = isFile ? writeDurably(path, bytes, mode) : writeFile(path, bytes);
+  await written.catch((cause: unknown) => {
+    if (!isSystemError(cause)) throw cause;
+    throw cliError('file-unwritable', `cannot write ${path} (${cause.code})`, { cause });
+  });
 }

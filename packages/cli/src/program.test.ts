@@ -28,6 +28,43 @@ function helpOf(command: Command): string {
   return text;
 }
 
+/** Options that are wanted only with or without others. */
+const SOMETIMES: readonly (readonly [command: string, option: string, says: string])[] = [
+  ['org rotate', '--identity', 'this or --witness is required without --take'],
+  ['org rotate', '--out', 'required without --take'],
+  ['hardware create', '--ek-ca', 'required with --device'],
+  ['hardware collateral', '--out', 'required without --publish'],
+  ['charter sign', '--out', 'required with --offline'],
+  ['parquet decrypt', '--keys', 'required without --kms'],
+];
+
+describe('help', () => {
+  const everyLeaf = buildProgram().commands.flatMap((command) =>
+    command.commands.length === 0 ? [command] : command.commands,
+  );
+  const said = (command: Command, option: string) => {
+    const lines = helpOf(command).replace(/\n {10,}/g, ' ');
+    return new RegExp(`^ +(?:-\\w, )?${option}\\b.*$`, 'm').exec(lines)?.[0] ?? '';
+  };
+
+  it('marks every option that a command does nothing without, and no other', () => {
+    let marked = 0;
+    for (const command of everyLeaf) {
+      for (const { long, mandatory } of command.options) {
+        const line = said(command, long ?? '');
+        expect(line.endsWith('(required)'), `${pathOf(command)} ${long}: ${line}`).toBe(mandatory);
+        if (mandatory) marked += 1;
+      }
+    }
+    expect(marked).toBeGreaterThan(50);
+  });
+
+  it.each(SOMETIMES)('%s says when %s is wanted', (path, option, says) => {
+    const command = everyLeaf.find((one) => pathOf(one) === `cloister ${path}`);
+    expect(said(command as Command, option)).toContain(says);
+  });
+});
+
 describe('the command tree', () => {
   it('has every group of commands', () => {
     const groups = new Set(leaves.map((leaf) => pathOf(leaf).split(' ')[1]));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command tree. Commands load what they need when they run, so that most start quickly.
-import { Command, Option } from 'commander';
+import { Command, Help, Option } from 'commander';
 import { charterCommands } from './commands/charter.ts';
 import { datasetCommands } from './commands/dataset.ts';
 import { evidenceCommands } from './commands/evidence.ts';
@@ -22,6 +22,7 @@ export function buildProgram(): Command {
     .option('--quiet', 'no progress on stderr')
     .addOption(new Option('--exit-with-stdin').hideHelp())
     .addHelpText('after', EXIT_HELP)
+    .configureHelp({ optionDescription })
     .showHelpAfterError('(add --help for the options)');
   demoCommand(program);
   orgCommands(program);
@@ -36,4 +37,10 @@ export function buildProgram(): Command {
   evidenceCommands(program);
   parquetCommands(program);
   return program;
+}
+
+/** An option's description, which says when a command does nothing without it. */
+function optionDescription(option: Option): string {
+  const text = Help.prototype.optionDescription.call(new Help(), option);
+  return option.mandatory ? `${text} (required)` : text;
 }

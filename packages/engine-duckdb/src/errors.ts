@@ -28,7 +28,7 @@ export const engineError = errorTable({
   'engine-not-select': { kind: 'unsupported', says: 'A task is SELECT statements only.' },
   'engine-syntax': { kind: 'malformed', says: 'A statement does not parse.' },
   'engine-bind-failed': {
-    kind: 'unsupported',
+    kind: 'malformed',
     says: 'A statement names what the tables do not have, or cannot be planned.',
   },
   'engine-operator-refused': {

@@ -19,6 +19,7 @@ import type { Answer, EngineChild } from './child-process.ts';
 import { engineError } from './errors.ts';
 import { type JsonObject, objectOf, parseLossless, printLossless } from './json.ts';
 import { type Lineage, lineageOf, onlyPlan, type StatementUse } from './lineage.ts';
+import { placeIn, positionInCode, positionOf } from './place.ts';
 import { checkPlan, type Inputs } from './plan-check.ts';
 import {
   aliasesOf,
@@ -106,7 +107,7 @@ export async function planWith(ask: Ask, request: PlanRequest): Promise<EnginePl
     throw engineError('engine-syntax', 'the code holds a NUL or is over a megabyte');
   }
   await ask({ op: 'tables', tables, ...PLANNING_LIMITS });
-  const roots = selects(await parse(ask, request.code));
+  const roots = selects(await parse(ask, request.code), request.code);
   const constants = new Map<string, JsonObject>();
   for (const [name, value] of Object.entries(request.params ?? {})) {
     const parsed = onlySelect(await parse(ask, constantSql(value)));
@@ -118,7 +119,8 @@ export async function planWith(ask: Ask, request: PlanRequest): Promise<EnginePl
   const planned: Planned[] = [];
   for (const [statement, root] of roots.entries()) {
     const own = suppress.filter((one) => one.statement === statement);
-    planned.push(await planStatement(ask, root, { tables, inputs, suppress: own }));
+    const by = { tables, inputs, suppress: own, code: request.code };
+    planned.push(await planStatement(ask, root, by));
   }
   const { uses, outputs } = inOnePlan(planned);
   const suppression = suppress.toSorted((a, b) => a.statement - b.statement || a.input - b.input);
@@ -134,11 +136,16 @@ export async function planWith(ask: Ask, request: PlanRequest): Promise<EnginePl
 async function planStatement(
   ask: Ask,
   root: JsonObject,
-  by: { tables: readonly EngineTable[]; inputs: Inputs; suppress: readonly Suppression[] },
+  by: {
+    tables: readonly EngineTable[];
+    inputs: Inputs;
+    suppress: readonly Suppression[];
+    code: string;
+  },
 ): Promise<Planned> {
-  const { tables, inputs, suppress } = by;
+  const { tables, inputs, suppress, code } = by;
   const plain = await toSql(ask, root);
-  const bound = await bindStatement(ask, plain, inputs);
+  const bound = await bindStatement(ask, plain, inputs, { root, text: code });
   if (suppress.length === 0) return { ...bound, sql: plain };
   const aliases = aliasesOf(root, tables);
   const added = onlySelect(await parse(ask, suppressionSql(suppress, tables, aliases)));
@@ -176,14 +183,26 @@ async function toSql(ask: Ask, root: JsonObject): Promise<string> {
   return String(sql);
 }
 
-/** Binds one statement: allow-list, lineage and outputs. */
-export async function bindStatement(ask: Ask, sql: string, inputs: Inputs): Promise<Bound> {
+/**
+ * Binds one statement: allow-list, lineage and outputs. `code` is what somebody wrote, with the
+ * parse tree that `sql` was printed from: where something in it is wrong is told.
+ */
+export async function bindStatement(
+  ask: Ask,
+  sql: string,
+  inputs: Inputs,
+  code?: { readonly root: JsonObject; readonly text: string },
+): Promise<Bound> {
   const root = onlySelect(await parse(ask, sql));
   const answer = await ask({ op: 'bind', sql });
   const plans = parseLossless(String(answer['json']));
   if (objectOf(plans)?.['error'] === true) {
-    const engine = String(objectOf(plans)?.['error_message']).slice(0, 300);
-    const message = `the engine cannot bind the statement: ${engine}`;
+    const engine = String(objectOf(plans)?.['error_message']).slice(0, 300).replace(/\s+/g, ' ');
+    const at = positionOf(objectOf(plans)?.['position']);
+    const known = code !== undefined && at !== undefined;
+    const position = known ? positionInCode({ printed: root, code: code.root }, at) : undefined;
+    const place = known ? placeIn(code.text, position) : '';
+    const message = `the engine cannot bind the statement: ${place}${engine}`;
     throw engineError('engine-bind-failed', message);
   }
   const plan = onlyPlan(plans);

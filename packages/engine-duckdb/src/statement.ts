@@ -10,13 +10,14 @@ import {
 } from '@cloister/contract/policy';
 import { engineError } from './errors.ts';
 import { arrayOf, type Json, type JsonObject, objectOf, visit } from './json.ts';
+import { placeIn, positionOf } from './place.ts';
 
 /**
  * The SELECTs of a serialised code, each a list of its own.
  * @throws `engine-syntax`, `engine-not-select`, `engine-statement-count`
  */
-export function selects(answer: Json): JsonObject[] {
-  const { statements, ...rest } = rootOf(answer);
+export function selects(answer: Json, code: string): JsonObject[] {
+  const { statements, ...rest } = rootOf(answer, code);
   const all = arrayOf(statements);
   if (all.length === 0 || all.length > STATEMENTS_MAX) {
     const message = `a task is 1 to ${STATEMENTS_MAX} SELECT statements, not ${all.length}`;
@@ -36,7 +37,8 @@ export function onlySelect(answer: Json): JsonObject {
   return root;
 }
 
-function rootOf(answer: Json): JsonObject {
+/** `code` is what was parsed, where somebody wrote it. */
+function rootOf(answer: Json, code?: string): JsonObject {
   const root = objectOf(answer);
   if (root?.['error'] === true) {
     const select = root['error_type'] === 'not implemented';
@@ -44,7 +46,8 @@ function rootOf(answer: Json): JsonObject {
     if (select && engine.startsWith('Only SELECT')) {
       throw engineError('engine-not-select', 'a task is SELECT statements only');
     }
-    throw engineError('engine-syntax', `the statement does not parse: ${engine}`);
+    const place = code === undefined ? '' : placeIn(code, positionOf(root['position']));
+    throw engineError('engine-syntax', `the statement does not parse: ${place}${engine}`);
   }
   return root ?? {};
 }

@@ -164,16 +164,21 @@ describe('approvals', () => {
   it('are asked of as many persons as the policy says, each counted once', async () => {
     await add(bank, 'two', policy({ approvals: 2 }));
     const task = await propose('bank/two');
+    let told = 0;
     for (const person of [
       'Ana Diaz',
       'Ana Diaz',
       ' ana  DIAZ ',
       'Ana D\u0131az'.replace('ı', 'i'),
     ]) {
-      await bank.admin.approve(task, { person });
+      const replaced = told > 0;
+      const answer = await bank.admin.approve(task, { person });
+      expect(answer).toMatchObject({ persons: 1, needed: 2, replaced });
       expect(await inputOf(bank, task)).toMatchObject({ approved: false });
+      told += 1;
     }
-    await bank.admin.approve(task, { person: 'Bo Li' });
+    const second = await bank.admin.approve(task, { person: 'Bo Li' });
+    expect(second).toMatchObject({ persons: 2, needed: 2, replaced: false });
     expect(await inputOf(bank, task)).toMatchObject({ approved: true, state: 'approved' });
   });
 

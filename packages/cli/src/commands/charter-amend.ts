@@ -4,13 +4,12 @@ import type { AmendmentFile, AmendmentJson, CharterAnswer } from '@cloister/api'
 import { amendmentFile } from '@cloister/api';
 import { charterFromReadable } from '@cloister/contract';
 import { toBase64, utf8 } from '@cloister/core';
-import { writeDurably } from '@cloister/core/node';
 import { memberCard, operatorCard } from '@cloister/gateway/home';
 import type { Command } from 'commander';
 import { adminOf } from '../admin-client.ts';
 import { charterLines } from '../charter-lines.ts';
 import { cliError } from '../errors.ts';
-import { readBytes, readJson } from '../named-files.ts';
+import { readBytes, readJson, writeNamed } from '../named-files.ts';
 import { print, table } from '../output.ts';
 import { patiently } from '../patience.ts';
 import { collect, count, withExample, withHome } from './options.ts';
@@ -125,7 +124,10 @@ function signCommand(charter: Command): void {
     )
     .option('--for <file>', 'write it to a file, for a member who signs without a gateway')
     .option('--offline <file>', 'sign the amendment in such a file, without a gateway')
-    .option('--out <file>', 'where to write a signature that was made offline')
+    .option(
+      '--out <file>',
+      'where to write a signature that was made offline; required with --offline',
+    )
     .option('--event <file>', 'put a signature that was made offline on the ledger')
     .option('--wait <seconds>', 'how long to wait for the amendment to be known here', count, 10)
     .action(async (id: string | undefined, options, command: Command) => {
@@ -141,7 +143,7 @@ function signCommand(charter: Command): void {
       if (amend === undefined) return none(await admin.charter());
       if (options.for !== undefined) {
         const file = await admin.amendmentFile(amend);
-        await writeDurably(options.for, utf8(`${JSON.stringify(file, null, 2)}\n`));
+        await writeNamed(options.for, utf8(`${JSON.stringify(file, null, 2)}\n`));
         return print(command, { file: options.for, amend }, [`wrote ${options.for}`]);
       }
       printSigned(command, await admin.signAmendment({ amend }));
@@ -177,7 +179,7 @@ async function signOffline(
     throw cliError('option-malformed', 'say --out <file>: where the signature goes');
   }
   const file: AmendmentFile = parsed.data;
-  await writeDurably(options.out, await signOfflineWith(options.home, file));
+  await writeNamed(options.out, await signOfflineWith(options.home, file));
   print(command, { file: options.out, amend: file.amend }, [
     `wrote ${options.out}: a member with a gateway puts it on the ledger`,
     ...charterLines(charterFromReadable(file.charter), file.genesis),
@@ -233,7 +235,7 @@ function historyCommand(charter: Command): void {
       const answer = await (await adminOf(options.home)).charter();
       if (options.export !== undefined) {
         const file = { genesis: answer.genesis, roots: [], charter: answer.charter };
-        await writeDurably(options.export, utf8(`${JSON.stringify(file, null, 2)}\n`));
+        await writeNamed(options.export, utf8(`${JSON.stringify(file, null, 2)}\n`));
       }
       const rows = answer.history.map((one) => [
         String(one.version),

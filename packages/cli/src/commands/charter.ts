@@ -2,13 +2,12 @@
 // charter: the rules that all founders sign, drafted and checked as a file; how they change is in
 // charter-amend.ts.
 import { toHex, utf8 } from '@cloister/core';
-import { writeDurably } from '@cloister/core/node';
 import { memberCard, operatorCard } from '@cloister/gateway/home';
 import type { Command } from 'commander';
 import type { CharterFile } from '../charter-file.ts';
 import { charterLines } from '../charter-lines.ts';
 import { cliError } from '../errors.ts';
-import { readJson } from '../named-files.ts';
+import { readJson, writeNamed } from '../named-files.ts';
 import { print } from '../output.ts';
 import { amendCommands } from './charter-amend.ts';
 import { collect, count, withExample } from './options.ts';
@@ -53,7 +52,7 @@ export function charterCommands(program: Command): void {
         },
         ...(options.faulty === undefined ? {} : { faulty: options.faulty }),
       });
-      await writeDurably(options.out, utf8(formatCharterFile(file)));
+      await writeNamed(options.out, utf8(formatCharterFile(file)));
       const genesis = toHex(file.genesis);
       print(command, { genesis, file: options.out }, [
         `wrote ${options.out}`,

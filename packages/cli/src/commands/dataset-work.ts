@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files on their way into a dataset: sent, inspected, followed, and what came of it.
-import { openAsBlob } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { constants, openAsBlob } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { AdminClient, DatasetCheck, DatasetJob, Inspection } from '@cloister/api';
+import { isSystemError } from '@cloister/core';
 import type { Command } from 'commander';
 import { cliError } from '../errors.ts';
 import { print, table } from '../output.ts';
@@ -39,10 +40,7 @@ export async function upload(
   of: { file: string; options: DialectOptions; samples?: number; say: (line: string) => void },
 ) {
   const { file: path, options, samples = 0, say } = of;
-  const info = await stat(path).catch(() => undefined);
-  if (info === undefined || !info.isFile()) {
-    throw cliError('file-unreadable', `cannot read ${path}: no such file`);
-  }
+  await mustRead(path);
   const dialect = await saidOf(path, options);
   const file = await openAsBlob(path);
   const now = sometimes(say);
@@ -52,6 +50,19 @@ export async function upload(
     onSent: (bytes) => now(() => `uploading, ${megabytes(bytes)} of ${megabytes(file.size)} MB`),
     onInspected: (rows) => say(`inspecting, ${rows} rows so far`),
   });
+}
+
+/** What cannot be read is told as that before it is sent. @throws CodedError `file-unreadable` */
+async function mustRead(path: string): Promise<void> {
+  const info = await access(path, constants.R_OK)
+    .then(() => stat(path))
+    .catch((cause: unknown) => {
+      const reason = isSystemError(cause) ? cause.code : 'unreadable';
+      throw cliError('file-unreadable', `cannot read ${path} (${reason})`, { cause });
+    });
+  if (info.isFile()) return;
+  const what = info.isDirectory() ? 'a folder' : 'no plain file';
+  throw cliError('file-unreadable', `cannot read ${path}: it is ${what}`);
 }
 
 /** Says a line only when the last one, or the beginning, is a while ago. */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a file is written, as options say it and as the file beside it does (spec/dataset.md,
 // Dialects): both are said together, and where they differ that is an error, not a choice of ours.
-import { writeFile } from 'node:fs/promises';
 import {
   apiError,
   DIALECT_PARTS,
@@ -10,10 +9,10 @@ import {
   type Inspection,
   parseDialect,
 } from '@cloister/api';
-import { isCoded } from '@cloister/core';
+import { isCoded, utf8 } from '@cloister/core';
 import type { Command } from 'commander';
 import { cliError } from '../errors.ts';
-import { readJson } from '../named-files.ts';
+import { readJson, writeNamed } from '../named-files.ts';
 import { collect } from './options.ts';
 
 /** What commander makes of the options. */
@@ -116,9 +115,7 @@ export async function keepDialect(path: string, { dialect }: Inspection): Promis
     throw cliError('option-malformed', message);
   }
   const file = dialectFileOf(path);
-  await writeFile(file, `${JSON.stringify(dialect, null, 2)}\n`).catch((cause: unknown) => {
-    throw cliError('file-unwritable', `cannot write ${file}`, { cause });
-  });
+  await writeNamed(file, utf8(`${JSON.stringify(dialect, null, 2)}\n`));
   return file;
 }
 

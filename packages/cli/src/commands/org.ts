@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // org, hardware: who takes part, and on which simulated machines.
 import { isCoded, utf8 } from '@cloister/core';
-import { writeDurably } from '@cloister/core/node';
 import {
   createOperator,
   createOrg,
@@ -13,6 +12,7 @@ import {
 import type { Command } from 'commander';
 import { adminOf } from '../admin-client.ts';
 import { cliError } from '../errors.ts';
+import { writeNamed } from '../named-files.ts';
 import { print } from '../output.ts';
 import { collect, withExample, withHome } from './options.ts';
 
@@ -48,9 +48,12 @@ export function orgCommands(program: Command): void {
   withExample(operator, 'cloister org operator --home dc --id dc --name "Data centre"');
   const rotate = withHome(org.command('rotate'))
     .description("make new keys of a member's for the next charter, or take them into use")
-    .option('--identity', 'a new identity key', false)
+    .option('--identity', 'a new identity key; this or --witness is required without --take', false)
     .option('--witness', 'a new witness key', false)
-    .option('--out <file>', 'where to write the card for `charter amend --rekey`')
+    .option(
+      '--out <file>',
+      'where to write the card for `charter amend --rekey`; required without --take',
+    )
     .option('--take', 'the amendment is in force and the gateway stopped: use the new keys', false)
     .action(async (options, command: Command) => {
       if (options.take) {
@@ -63,7 +66,7 @@ export function orgCommands(program: Command): void {
         throw cliError('option-malformed', message);
       }
       const card = await prepareKeys(options.home, which);
-      await writeDurably(options.out, utf8(`${JSON.stringify(card, null, 2)}\n`));
+      await writeNamed(options.out, utf8(`${JSON.stringify(card, null, 2)}\n`));
       print(command, card, [
         `wrote ${options.out}: a member proposes it (charter amend --rekey)`,
         'the old keys are in use until the amendment is in force',
@@ -100,7 +103,11 @@ function hardwareCommands(program: Command): void {
       '--device <address>',
       'tpm: one that is there: /dev/tpmrm0, unix:<path>, tcp:<host:port>',
     )
-    .option('--ek-ca <file>', "its maker's certificates, root and issuers, PEM; repeat", collect)
+    .option(
+      '--ek-ca <file>',
+      "its maker's certificates, root and issuers, PEM; repeat; required with --device",
+      collect,
+    )
     .action(async (options, command: Command) => {
       const { cardPath, createHardware, parseMake } = await import('../hardware.ts');
       const make = parseMake(options.make);
@@ -119,7 +126,7 @@ function hardwareCommands(program: Command): void {
     .description('mint fresh collateral (TCB info, CRLs) for a simulated machine')
     .requiredOption('--make <make>', 'sgx, snp, optee or tpm')
     .option('--publish', "put it on the ledger through this folder's gateway")
-    .option('--out <file>', 'where to write the parts')
+    .option('--out <file>', 'where to write the parts; required without --publish')
     .action(async (options, command: Command) => {
       const { parseMake, simulatedCollateral } = await import('../hardware.ts');
       if (options.out === undefined && options.publish !== true) {
@@ -131,7 +138,7 @@ function hardwareCommands(program: Command): void {
         print(command, { bytes: 0 }, [`${options.make} takes no collateral`]);
         return;
       }
-      if (options.out !== undefined) await writeDurably(options.out, bytes);
+      if (options.out !== undefined) await writeNamed(options.out, bytes);
       const recorded =
         options.publish === true
           ? await (await adminOf(options.home)).addCollateral(bytes)

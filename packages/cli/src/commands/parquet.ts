@@ -98,7 +98,7 @@ function decryptCommand(parquet: Command): void {
     .argument('<file>', 'an encrypted Parquet file')
     .argument('<out>', 'where to write the plain one, closed to others')
     .description('decrypt all columns, or those named, reading only their bytes')
-    .option('--keys <file>', 'key file; without --kms it is wanted')
+    .option('--keys <file>', 'key file; required without --kms')
     .option('--kms <program>', KMS)
     .option('--column <name>', 'only this column; repeat', collect)
     .option('--aad-prefix <hex>', `${AAD}; it must be the file's`)

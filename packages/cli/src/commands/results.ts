@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // results, bill: what runs gave and what they cost.
-import { writeFile } from 'node:fs/promises';
 import { join, parse } from 'node:path';
 import {
   type AdminClient,
@@ -8,9 +7,11 @@ import {
   type ResultSchema,
   resultFormat,
 } from '@cloister/api';
+import { utf8 } from '@cloister/core';
 import { type Command, Option } from 'commander';
 import { adminOf } from '../admin-client.ts';
 import { cliError } from '../errors.ts';
+import { writeNamed } from '../named-files.ts';
 import { money, print, table } from '../output.ts';
 import { findRun, findTask } from '../task-lookup.ts';
 import { count, withExample, withHome } from './options.ts';
@@ -131,8 +132,8 @@ async function writeResults(admin: AdminClient, open: OpenRequest, out: string) 
     const path = statements.length === 1 ? out : join(dir, `${name}-${statement}${ext}`);
     const schema = `${path}.schema.json`;
     const said = await admin.resultSchema(run, format, statement);
-    await writeFile(path, bytes, { mode: 0o600 });
-    await writeFile(schema, `${JSON.stringify(said, null, 2)}\n`, { mode: 0o600 });
+    await writeNamed(path, bytes, 0o600);
+    await writeNamed(schema, utf8(`${JSON.stringify(said, null, 2)}\n`), 0o600);
     written.push({ run, statement, bytes: bytes.length, out: path, schema });
   }
   return written;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // task: check, propose, approve, decline, run and look at computations.
-import type { AdminClient, CheckAnswer, RunStatus, TaskJson } from '@cloister/api';
+import type { AdminClient, ApproveAnswer, CheckAnswer, RunStatus, TaskJson } from '@cloister/api';
 import { isCoded } from '@cloister/core';
 import type { Command } from 'commander';
 import { adminOf } from '../admin-client.ts';
@@ -107,11 +107,10 @@ function decidingCommands(task: Command): void {
       // The ledger's clock, which judges the grant, is a little behind ours.
       const from = days === undefined ? undefined : (await admin.status()).ledger.clock;
       const until = from === undefined ? undefined : from + Math.round(days * DAY_MS);
-      const recorded = await admin.approve(key, { runs, from, until, person, anyVersion });
+      const answer = await admin.approve(key, { runs, from, until, person, anyVersion });
       const end = until === undefined ? '' : ` until ${new Date(until).toISOString()}`;
       const later = anyVersion.length === 0 ? '' : `, any version of ${anyVersion.join(', ')}`;
-      const line = `approved ${runs} run(s)${end}${later}, on the ledger at ${recorded.seq}`;
-      print(command, recorded, [line]);
+      print(command, answer, [approvalLine(answer, `${runs} run(s)${end}${later}`)]);
     });
   withExample(approve, 'cloister task approve --home bureau 3f9a --runs 2 --person "data officer"');
   const decline = withHome(task.command('decline'))
@@ -125,6 +124,15 @@ function decidingCommands(task: Command): void {
       print(command, recorded, [`declined (${options.code}), on the ledger at ${recorded.seq}`]);
     });
   withExample(decline, 'cloister task decline --home bureau 3f9a --code too-broad');
+}
+
+/** Only what as many persons want as the policies ask for is called approved. */
+export function approvalLine(answer: ApproveAnswer, what: string): string {
+  const { seq, persons, needed, replaced } = answer;
+  const again = replaced ? ', in place of what this person approved before' : '';
+  if (persons >= needed) return `approved ${what}${again}, on the ledger at ${seq}`;
+  const count = `${replaced ? 'still ' : ''}${persons} of ${needed} persons`;
+  return `not approved yet: ${count} want ${what}${again}, on the ledger at ${seq}; another has to`;
 }
 
 /** A worker that is still starting, and approvals that are on their way, are waited for. */
@@ -172,7 +180,7 @@ function codeOptions(command: Command): Command {
     .requiredOption('--input <table=dataset>', 'table name = owner/name; repeat', pairs)
     .requiredOption('--purpose <text>', 'what it is for; policies may name purposes')
     .option('--recipient <member>', 'who may open the result; by default we; repeat', collect, [])
-    .option('--days <number>', 'how long it takes approvals and runs, at most 400', '90');
+    .option('--days <n>', 'how long it takes approvals and runs, at most 400', amount, 90);
 }
 
 async function requestOf(options: {
@@ -180,11 +188,11 @@ async function requestOf(options: {
   input: Record<string, string>;
   purpose: string;
   recipient: string[];
-  days: string;
+  days: number;
 }) {
   const code = await readText(options.code);
   const { purpose, input: inputs, recipient: recipients } = options;
-  return { code, purpose, inputs, recipients, days: Number(options.days) };
+  return { code, purpose, inputs, recipients, days: options.days };
 }
 
 function checkLines(check: CheckAnswer): string[] {

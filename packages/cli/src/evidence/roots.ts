@@ -4,7 +4,7 @@
 //
 //   [{ "family": "intel", "kinds": ["sgx-dcap"], "trust": "test-root", "source": "where from",
 //      "certificate": "-----BEGIN CERTIFICATE-----..." or base64 DER }]     or "key" (SPKI)
-import { fromBase64, isCoded } from '@cloister/core';
+import { firstIssue, fromBase64, isCoded } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import {
   decodeRoot,
@@ -83,7 +83,8 @@ function derOf(text: string): Uint8Array {
 function parsed<T>(schema: z.ZodType<T>, value: unknown): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  throw malformedRoots(z.prettifyError(result.error));
+  const { where, says } = firstIssue(result.error);
+  throw malformedRoots(`the roots are wrong${where === '' ? '' : ` at ${where}`}: ${says}`);
 }
 
 function malformedRoots(why: string): Error {

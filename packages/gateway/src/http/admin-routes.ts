@@ -110,7 +110,8 @@ function taskRoutes(
 
   app.post('/admin/v1/tasks/:task/approve', async (request) => {
     const grant = parseBody(approveRequest, request);
-    return recordedAnswer(await approveTask(gateway, taskOf(request).id, grant));
+    const { record, ...standing } = await approveTask(gateway, taskOf(request).id, grant);
+    return { ...recordedAnswer(record), ...standing };
   });
 
   app.post('/admin/v1/tasks/:task/decline', async (request) => {

@@ -78,8 +78,13 @@ function frameworkError(error: unknown): CodedError | undefined {
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
     return requestError('request-too-large', 'the body is longer than this endpoint takes');
   }
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    const message = 'the content type is none that this endpoint takes: send application/json';
+    return requestError('request-malformed', message);
+  }
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-    return requestError('request-malformed', `the request was refused: ${error.message}`);
+    const message = 'the request is not one that this endpoint takes: see to its address and body';
+    return requestError('request-malformed', message);
   }
   return undefined;
 }

@@ -37,6 +37,7 @@ import { readDatasetOpenings, readTaskParts, sealForMembers } from '../datasets/
 import { gatewayError } from '../errors.ts';
 import type { EntryRecord } from '../ledger/follower.ts';
 import { freshenClock } from '../ticking.ts';
+import { type ApprovalStanding, approvalStanding, hasApproved } from './approval-standing.ts';
 import { answerOf, inputsOf, malformed, planTask } from './plan.ts';
 
 const DAY_MS = 86_400_000;
@@ -126,7 +127,7 @@ export async function approveTask(
   gateway: Gateway,
   task: Uint8Array,
   grant: Grant,
-): Promise<EntryRecord> {
+): Promise<ApprovalStanding & { readonly record: EntryRecord; readonly replaced: boolean }> {
   const inputs = ownInputs(gateway, task);
   const limits = await limitsOf(gateway, inputs);
   await freshenClock(gateway);
@@ -141,7 +142,9 @@ export async function approveTask(
     throw exceeds(`${limits.days} days in one approval, asked for ${asked}`);
   }
   const person = gateway.keys.tag(task, utf8(personName(grant.person)));
-  return publishAccepted(gateway, 'approve', {
+  const key = toHex(task);
+  const replaced = hasApproved(stateInForce(gateway).tasks.get(key), inputs, person);
+  const record = await publishAccepted(gateway, 'approve', {
     task,
     inputs,
     statements: statementsOf(gateway, task),
@@ -152,6 +155,7 @@ export async function approveTask(
     until,
     person,
   });
+  return { record, replaced, ...approvalStanding(gateway, key, inputs) };
 }
 
 /** What an approval says of later versions of these tables. @throws CodedError `task-malformed` */
