@@ -53,7 +53,8 @@ export class AdminClient {
     file: Blob,
     { dialect, samples = 0, ...watch }: UploadWatch & UploadSaid = {},
   ): Promise<Inspection> {
-    const query = new URLSearchParams({ name, samples: String(samples) });
+    const size = String(file.size);
+    const query = new URLSearchParams({ name, size, samples: String(samples) });
     if (dialect !== undefined) query.set('dialect', JSON.stringify(dialect));
     const { upload } = await this.http.json(jobs.uploadStatus, {
       method: 'POST',

@@ -50,6 +50,10 @@ export const gatewayError = errorTable({
     kind: 'unavailable',
     says: 'The gateway has as much to do as it takes on; try again shortly.',
   },
+  'gateway-disk-full': {
+    kind: 'unavailable',
+    says: "The gateway's disk has not as much room as a file needs: free some.",
+  },
   'gateway-quota-exceeded': {
     kind: 'unavailable',
     says: 'Who asks has asked more than its share; wait as long as is told.',

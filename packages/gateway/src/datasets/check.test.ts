@@ -2,11 +2,13 @@
 // What adding a dataset would be refused with is said when its file is looked at, all of it at
 // once, and again before any work on it begins; nothing is converted for that.
 import { join } from 'node:path';
+import { UPLOAD_TYPE } from '@cloister/api';
 import { BLOB_MOST } from '@cloister/contract';
 import { afterAll, describe, expect, it } from 'vitest';
 import { bankAmongKeepers, codeOf, namesIn } from '../../testing/federation.ts';
 import { REMARK_MEANS } from '../ingest/index.ts';
 import { refuseLongOpenings } from './openings.ts';
+import { MAX_UPLOAD_BYTES, refuseSize } from './uploads.ts';
 
 const CSV = 'id,age,zip\n1,30,007\n2,,94107\n3,30,10115\n';
 const FREE = { currency: 'EUR' };
@@ -111,6 +113,21 @@ describe('a check', () => {
     expect(findings).toMatchObject([{ code: 'dataset-files-differ' }]);
     for (const upload of uploads) await bank.admin.discardUpload(upload);
     expect(await codeOf(bank.admin.checkDataset({ uploads }))).toBe('upload-not-found');
+  });
+});
+
+it('a file that is too large, or that the disk has no room for, is not taken at all', async () => {
+  const free = 10_000;
+  refuseSize(free, free);
+  expect(() => refuseSize(free + 1, free)).toThrow(/has 10001 bytes, .* disk has 10000 free: free/);
+  const url = `${bank.url}/admin/v1/uploads?name=t.csv&size=${MAX_UPLOAD_BYTES + 1}`;
+  const sent = await fetch(url, {
+    method: 'POST',
+    body: 'a\n1\n',
+    headers: { authorization: `Bearer ${bank.token}`, 'content-type': UPLOAD_TYPE },
+  });
+  expect(await sent.json()).toMatchObject({
+    error: { code: 'upload-too-large', message: expect.stringMatching(/at most 68719476736 are/) },
   });
 });
 

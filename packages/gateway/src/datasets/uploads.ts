@@ -6,7 +6,7 @@
 // Invariants: a file that was not received whole, or that is refused, is gone; what the sender
 // called it becomes no path; few are received and inspected at once.
 import { createWriteStream } from 'node:fs';
-import { readdir, rm, stat } from 'node:fs/promises';
+import { readdir, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -66,14 +66,17 @@ export class Uploads {
 
   /**
    * Takes a file that the sender calls `name`, and what it says of how the file is written, and
-   * begins to inspect it; of each column so many values are shown as `samples` says.
-   * @throws CodedError `gateway-overloaded`, `upload-too-large`
+   * begins to inspect it; of each column so many values are shown as `samples` says. Its size, where
+   * that is said, is judged before any of it is taken.
+   * @throws CodedError `gateway-overloaded`, `upload-too-large`, `gateway-disk-full`
    */
   async receive(
     name: string,
     body: Readable,
-    { dialect = {}, samples = 0 }: { dialect?: Dialect; samples?: number } = {},
+    of: { dialect?: Dialect; samples?: number; size?: number } = {},
   ): Promise<UploadStatus> {
+    const { dialect = {}, samples = 0, size = 0 } = of;
+    refuseSize(size, await freeBytes(this.#home));
     if (this.#busy >= AT_ONCE_MAX) {
       const message = `${AT_ONCE_MAX} uploads are being received or inspected: send it later`;
       throw gatewayError('gateway-overloaded', message);
@@ -217,6 +220,27 @@ function cut(text: string): string {
 function notFound(upload: string): CodedError<GatewayErrorCode> {
   const message = `there is no upload ${upload.slice(0, 32)} here: send the file again`;
   return gatewayError('upload-not-found', message);
+}
+
+/** Bytes that are free on the disk of a folder. */
+async function freeBytes(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize;
+}
+
+/** @throws CodedError `upload-too-large`, `gateway-disk-full` */
+export function refuseSize(size: number, free: number): void {
+  if (size > MAX_UPLOAD_BYTES) {
+    const message =
+      `the file has ${size} bytes, and at most ${MAX_UPLOAD_BYTES} are taken: divide it, several ` +
+      'files of the same columns are one dataset';
+    throw gatewayError('upload-too-large', message, { details: { most: MAX_UPLOAD_BYTES } });
+  }
+  if (size <= free) return;
+  const message =
+    `the file has ${size} bytes, and the gateway's disk has ${free} free: free some ` +
+    '(dataset remove), or send a smaller part';
+  throw gatewayError('gateway-disk-full', message, { details: { free } });
 }
 
 /** Streams a body to a file that only we can read. @throws CodedError `upload-too-large` */

@@ -32,6 +32,7 @@ const uploadQuery = z.object({
   name: z.string().min(1).max(255),
   dialect: z.string().max(4_000).default('{}'),
   samples: z.coerce.number().int().min(0).max(SAMPLES_MAX).default(0),
+  size: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
 });
 
 const versionQuery = z.object({ version: z.coerce.number().int().min(1) });
@@ -48,9 +49,9 @@ export function datasetRoutes(
   { uploads, jobs }: DatasetRoutesOptions,
 ): void {
   app.post('/admin/v1/uploads', { bodyLimit: MAX_UPLOAD_BYTES }, (request) => {
-    const { name, dialect: said, samples } = parseQuery(uploadQuery, request);
+    const { name, dialect: said, samples, size } = parseQuery(uploadQuery, request);
     const dialect = parseDialect(parseJson(said), 'dialect');
-    return uploads.receive(name, request.raw, { dialect, samples });
+    return uploads.receive(name, request.raw, { dialect, samples, size });
   });
 
   app.get('/admin/v1/uploads/:upload', (request) =>
