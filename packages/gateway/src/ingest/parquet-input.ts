@@ -19,6 +19,7 @@ import { columnsOfLeaves, type ParquetColumn } from './parquet-columns.ts';
 import { checkAllPages, decodeAll, refuseCodecs } from './parquet-pages.ts';
 import type { ColumnRemark } from './remarks.ts';
 import { checkColumnName, refuseTooMany } from './rows.ts';
+import { failsUnsaid, refuseMisfits } from './stored-misfits.ts';
 
 const malformed = 'the Parquet file cannot be read: its footer or pages are damaged';
 
@@ -26,8 +27,8 @@ const malformed = 'the Parquet file cannot be read: its footer or pages are dama
 const LOOKED_AT = 20;
 
 /**
- * @throws CodedError `parquet-*`, `column-*`, `too-many-columns`, `input-no-rows`,
- * `input-unreadable`
+ * @throws CodedError `parquet-*`, `page-damaged`, `column-*`, `value-not-of-type`,
+ * `too-many-columns`, `input-no-rows`, `input-unreadable`
  */
 export async function inspectParquetInput(
   path: string,
@@ -46,7 +47,17 @@ export async function inspectParquetInput(
   return withDuck([path], async (duck) => {
     const source = parquetRows(path);
     await compareWithEngine(duck, source, leafColumns);
-    const { rows, nulls } = await decodeAll(duck, { path, columns: leafColumns, rowGroups });
+    const decoding = decodeAll(duck, { path, columns: leafColumns, rowGroups });
+    const { rows, nulls } = await decoding.catch(async (error: unknown) => {
+      const column = isCoded(error, 'page-damaged') ? error.details['column'] : undefined;
+      const failed = leaves.filter(({ parts }) => parts[0] === column);
+      await checkStored(path, failed).catch((other: unknown) => {
+        // What the second reader cannot read either is damaged, as the first one says.
+        if (!isCoded(other, 'parquet-malformed')) throw other;
+      });
+      throw error;
+    });
+    await checkStored(path, leaves.filter(failsUnsaid));
     if (rows === 0) throw ingestError('input-no-rows', 'the file holds no row of data');
     const columns: InspectedColumn[] = [];
     for (const [i, { name, type }] of leafColumns.entries()) {
@@ -65,6 +76,11 @@ export async function inspectParquetInput(
     const found = { bytes, plainBytes, rows, columns, remarks };
     return { format: 'parquet' as const, ...found };
   });
+}
+
+/** @throws CodedError `value-not-of-type` */
+async function checkStored(path: string, leaves: readonly Leaf[]): Promise<void> {
+  for (const leaf of leaves) await withFile(path, (file) => refuseMisfits(file, leaf));
 }
 
 /** Where nanoseconds are cut to microseconds, and in how many rows that changes the value. */

@@ -41,10 +41,13 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   VARCHAR: ['', '💡'],
   BLOB: ['', '\\x00\\xFF'],
   UUID: ['ffffffff-ffff-4fff-8fff-ffffffffffff'],
-  DATE: ['0001-01-01', '1969-12-31', '9999-12-31'],
+  DATE: ['0001-01-01', '1969-12-31', '9999-12-31', 'infinity', '-infinity'],
   TIME: ['00:00:00', '23:59:59.999999'],
   TIME_NS: ['23:59:59.999999999'],
   TIMETZ: ['23:59:59.5+00'],
+  'TIMESTAMP without end': ['infinity', '-infinity'],
+  'TIMESTAMPTZ without end': ['infinity', '-infinity'],
+  'TIMESTAMP_NS without end': ['infinity', '-infinity'],
   TIMESTAMP: ['0001-01-01 00:00:00.000001', '1969-12-31 23:59:59.9', '9999-12-31 23:59:59'],
   TIMESTAMP_MS: ['1969-12-31 23:59:59.999'],
   TIMESTAMP_NS: ['1969-12-31 23:59:59.999999999', '2262-04-11 23:47:16.854775806'],
@@ -58,7 +61,11 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
 
 it.each(Object.entries(VALUES))('%s is what it was', async (type, texts) => {
   const rows = [...texts.map((text) => `'${text}'`), 'NULL'];
-  await added(await desk.parquet(`SELECT CAST(unnest([${rows.join(', ')}]) AS ${type}) AS x`));
+  await added(
+    await desk.parquet(
+      `SELECT CAST(unnest([${rows.join(', ')}]) AS ${type.replace(' without end', '')}) AS x`,
+    ),
+  );
 });
 
 it('a column that gets another type is compared in its own', async () => {

@@ -23,6 +23,7 @@ const numbers = (ofSource: (value: NonNullable<Stored>) => Form, ask = asIs): St
   ofEngine: (value) => whole(value as number | bigint),
   ofSource,
 });
+const FOREVER = 2n ** 63n - 1n;
 const stored = (value: NonNullable<Stored>): Form => whole(value as number | bigint);
 const big = (value: NonNullable<Stored>): bigint => BigInt(value as bigint | number);
 const bytes = (value: NonNullable<Stored>): Uint8Array => value as Uint8Array;
@@ -108,8 +109,14 @@ function daytime(units: bigint, digits: number): string {
 }
 
 function moments(unit: string, toMicros: (value: bigint) => bigint): Record<string, StoredForms> {
-  const forms = numbers((value) => safe(toMicros(big(value))), inMicroseconds);
+  const forms = numbers((value) => safe(toMicros(big(value))), endlessToo);
   return { [`TIMESTAMP(${unit},LOCAL)`]: forms, [`TIMESTAMP(${unit},UTC)`]: forms };
+}
+
+/** The engine's two times without end are stored as these, and have no microseconds to it. */
+function endlessToo(column: string): string {
+  const ends = ['', '-'].map((sign) => `WHEN ${column} = '${sign}infinity' THEN ${sign}${FOREVER}`);
+  return `COALESCE(${inMicroseconds(column)}, CASE ${ends.join(' ')} END)`;
 }
 
 /** IEEE 754 binary16, the lowest byte first. */
