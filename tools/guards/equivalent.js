@@ -15,4 +15,8 @@ export const EQUIVALENT = {
     'only evidence of this kind verifies at all as this kind, and claims are of the kind verified',
   'contract/reading/appraise-join.ts JoinAppraiser.#policy bindings':
     'where nothing is bound the report data is empty, which is refused as another one',
+  'gateway/tasks/policies.ts effectsOf passed over without at.every((one) => one === undefined)':
+    'findings on no version that changes are no effects; this only spares reading such tasks',
+  'gateway/datasets/removal.ts neededOf passed over without event === undefined':
+    'an entry that is no event is void',
 };

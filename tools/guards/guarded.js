@@ -44,5 +44,8 @@ export const GUARDED = [
   'packages/gateway/src/keepers/consent.ts',
   'packages/gateway/src/ticking.ts',
   'packages/gateway/src/tasks/results.ts',
+  'packages/gateway/src/tasks/policies.ts',
+  'packages/gateway/src/datasets/removal.ts',
+  'packages/gateway/src/datasets/replacing.ts',
   'packages/gateway/src/verdicts/own-appraisals.ts',
 ];

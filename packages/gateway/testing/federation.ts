@@ -238,6 +238,17 @@ export function peersOf(started: RunningGateway): Map<string, GatewayClient> {
   return started.gateway.peers as Map<string, GatewayClient>;
 }
 
+/** Something with a part of it in another's place; its methods see that part as it was. */
+export function instead<T extends object>(whole: T, parts: Partial<T>): T {
+  return new Proxy(whole, {
+    get: (of, name) => {
+      if (name in parts) return parts[name as keyof T];
+      const value: unknown = Reflect.get(of, name, of);
+      return typeof value === 'function' ? value.bind(of) : value;
+    },
+  });
+}
+
 /** The code with which `act` fails, or `accepted`. */
 export async function codeOf(act: Promise<unknown>): Promise<string> {
   try {

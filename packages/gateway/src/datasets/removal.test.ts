@@ -3,9 +3,15 @@
 import { utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { activeEpochOf, BLOB_MOST, blobsNamed, parseFileManifest } from '@cloister/contract';
-import { toHex } from '@cloister/core';
+import { coreError, toHex, utf8 } from '@cloister/core';
 import { afterAll, expect, it } from 'vitest';
-import { bankAndHospital, eventually, namesIn, type Started } from '../../testing/federation.ts';
+import {
+  bankAndHospital,
+  eventually,
+  instead,
+  namesIn,
+  type Started,
+} from '../../testing/federation.ts';
 import { removeUnneeded } from './removal.ts';
 
 const CSV = 'id,age\n1,30\n2,41\n';
@@ -49,6 +55,7 @@ async function here(at: Started, blobs: readonly Uint8Array[]): Promise<boolean[
 const every = (of: readonly unknown[], value: boolean) => of.map(() => value);
 
 it('takes the files and keys of retired versions, and nothing of what stands', async () => {
+  const standing = await add('standing');
   const dataset = await add('accounts');
   const uploads = [(await bank.admin.upload('f.csv', new Blob([CSV]))).upload];
   await bank.admin.replaceDataset({ dataset, uploads });
@@ -74,6 +81,7 @@ it('takes the files and keys of retired versions, and nothing of what stands', a
   expect(vault.filter((name) => name.startsWith(dataset))).toEqual([
     expect.stringMatching(`^${dataset}-2-`),
   ]);
+  expect(vault).toContain(`${standing}-1.json`);
 });
 
 it('takes what was fetched of others, which does not come back', async () => {
@@ -126,6 +134,59 @@ it('leaves every blob that an accepted event names otherwise', async () => {
       expect(await blobs.head(digest)).toBe(before);
     }
   }
+});
+
+it('counts what void events name neither as gone nor as needed', async () => {
+  const dataset = await add('disputed');
+  const { goes } = await blobsOf(dataset);
+  const own = await bank.gateway.blobs.put(utf8('a blob of work under way'));
+  const { world } = federation;
+  await federation.catchUp();
+  const name = (sealed: readonly Uint8Array[]) => sealed.map((one, id) => ({ id, sealed: one }));
+  const by = world.identity('hospital');
+  const version = { dataset: bodyOf(dataset).dataset, version: 1 };
+  const grabs = world.datasetBody({ ...version, columns: name([own]) });
+  const holds = world.datasetBody({ version: 7, columns: name(goes) });
+  for (const body of [grabs, holds]) {
+    expect((await world.put(by, 'dataset', body)).outcome).toMatchObject({ status: 'void' });
+  }
+  await federation.publish();
+  await bank.gateway.follower.reached(world.log.length, 5_000);
+  await bank.admin.withdrawDataset({ dataset });
+  await bank.admin.removeUnneeded();
+  expect(await here(bank, [own, ...goes])).toEqual([true, ...every(goes, false)]);
+});
+
+it('leaves what audits want of a retired version, though another such one lists it', async () => {
+  const dataset = await add('audited');
+  const { stays } = await blobsOf(dataset);
+  const { world } = federation;
+  await federation.catchUp();
+  const columns = stays.map((sealed, id) => ({ id, sealed }));
+  const groupKey = bodyOf(dataset).groupKey;
+  const other = await world.addDataset('hospital', { groupKey, columns });
+  await world.must(world.identity('hospital'), 'withdraw', { dataset: other.dataset });
+  await federation.publish();
+  await bank.gateway.follower.reached(world.log.length, 5_000);
+  await bank.admin.withdrawDataset({ dataset });
+  await bank.admin.removeUnneeded();
+  expect(await here(bank, stays)).toEqual(every(stays, true));
+});
+
+it('takes no fault of the disk, nor of ours, for a list that is not here', async () => {
+  const dataset = await add('faulty');
+  await bank.admin.withdrawDataset({ dataset });
+  const { blobs } = bank.gateway;
+  const options = { dryRun: true, keys: false, inUse: () => false };
+  for (const fault of [new TypeError('a slip'), coreError('blob-io-failed', 'a bad disk')]) {
+    const broken = instead(blobs, { get: () => Promise.reject(fault) });
+    const removing = removeUnneeded(instead(bank.gateway, { blobs: broken }), options);
+    await expect(removing).rejects.toBe(fault);
+  }
+  // A name that cannot be read is no reason to keep files; a slip of ours is one to stop.
+  const slip = new TypeError('a slip');
+  const unnamed = instead(bank.gateway, { allBlobs: { get: () => Promise.reject(slip) } });
+  await expect(removeUnneeded(unnamed, options)).rejects.toBe(slip);
 });
 
 it('fails closed where a list of our own files is not here', async () => {

@@ -4,10 +4,12 @@
 // back.
 import { fromHex, toHex } from '@cloister/core';
 import { afterAll, describe, expect, it } from 'vitest';
-import { bankAndHospital, codeOf, eventually } from '../../testing/federation.ts';
+import { bankAndHospital, codeOf, eventually, instead } from '../../testing/federation.ts';
 import { publishAccepted } from '../context.ts';
 import { replaceable } from '../datasets/replacing.ts';
-import { sealDataset } from '../datasets/seal.ts';
+import { meantBy, sealDataset } from '../datasets/seal.ts';
+import { removeVaultEntry } from '../vault.ts';
+import { setPolicy } from './policies.ts';
 
 const CSV = 'id,age\n1,30\n2,41\n';
 const FREE = { currency: 'EUR' };
@@ -38,10 +40,14 @@ async function replace(dataset: string) {
   return bank.admin.replaceDataset({ dataset, uploads });
 }
 
-/** A task of the hospital over the bank's dataset, seen by both. */
-async function propose(name: string, code = 'SELECT age FROM t'): Promise<string> {
+/** A task of the hospital over the bank's dataset, and others, seen by both. */
+async function propose(
+  name: string,
+  code = 'SELECT age FROM t',
+  others: Record<string, string> = {},
+): Promise<string> {
   await eventually(async () => (await hospital.admin.datasets()).some((d) => d.name === name));
-  const asked = { code, purpose: 'testing', inputs: { t: `bank/${name}` } };
+  const asked = { code, purpose: 'testing', inputs: { t: `bank/${name}`, ...others } };
   const { task, recorded } = await hospital.admin.proposeTask(asked);
   await bank.gateway.follower.reached(recorded.seq + 1, 5_000);
   return task;
@@ -173,6 +179,75 @@ describe('another policy', () => {
     expect((await bank.admin.policy(dataset, 2)).policy).toMatchObject({
       columns: { id: [REVEAL] },
     });
+  });
+
+  it('touches no withdrawn version, and no task over another than those it is for', async () => {
+    const dataset = await add('partly');
+    await approved('partly');
+    await replace(dataset);
+    const second = await bank.admin.setPolicy({ dataset, version: 2, policy: HIDES, dryRun: true });
+    expect(second.tasks).toEqual([]);
+    await bank.admin.withdrawDataset({ dataset, version: 1 });
+    const { versions } = await bank.admin.setPolicy({ dataset, policy: HIDES });
+    expect(versions.map(({ version }) => version)).toEqual([2]);
+    expect(await codeOf(bank.admin.policy(dataset, 3))).toBe('dataset-not-found');
+  });
+
+  it('says nothing of what another owner forbids', async () => {
+    const dataset = await add('ours');
+    const uploads = [(await hospital.admin.upload('f.csv', new Blob([CSV]))).upload];
+    const theirs = (
+      await hospital.admin.addDataset({ uploads, name: 'theirs', policy: policy(), price: FREE })
+    ).dataset.dataset;
+    const both = { u: 'hospital/theirs' };
+    const task = await propose('ours', 'SELECT u.age FROM t JOIN u ON t.id = u.id', both);
+    await bank.admin.approve(task, { person });
+    await hospital.admin.setPolicy({ dataset: theirs, policy: HIDES });
+    await bank.gateway.follower.reached(hospital.gateway.follower.size, 5_000);
+    const limits = { runs: 9, days: 'none' };
+    const { tasks } = await bank.admin.setPolicy({ dataset, policy: policy({ limits }) });
+    expect(tasks.map(({ task: of, effect }) => [of, effect])).toEqual([[task, 'stays']]);
+  });
+
+  it('lets tasks be that have ended; a fault of ours is not taken for one of theirs', async () => {
+    const dataset = await add('ended');
+    const task = await approved('ended');
+    const { gateway } = bank;
+    const { state } = gateway.follower;
+    const clock = state.tasks.get(task)?.body.until as number;
+    const wanted = { dataset, policy: HIDES, dryRun: true };
+    const at = (time: number) => {
+      const follower = instead(gateway.follower, { state: { ...state, clock: time } });
+      return setPolicy(instead(gateway, { follower }), wanted);
+    };
+    expect((await at(clock - 1)).tasks).toMatchObject([{ task, effect: 'ends' }]);
+    expect((await at(clock)).tasks).toEqual([]);
+    const get = () => Promise.reject(new TypeError('a slip'));
+    const openings = state.tasks.get(task)?.body.openings as Uint8Array;
+    const allBlobs = instead(gateway.allBlobs, {
+      get: (digest, most) => {
+        return toHex(digest) === toHex(openings) ? get() : gateway.allBlobs.get(digest, most);
+      },
+    });
+    await expect(setPolicy(instead(gateway, { allBlobs }), wanted)).rejects.toThrow('a slip');
+  });
+
+  it('is in the vault beside the keys, and needs them', async () => {
+    const dataset = await add('keys');
+    await bank.admin.setPolicy({ dataset, policy: HIDES });
+    const kept = async () => {
+      return (await bank.gateway.vault.all()).find((one) => toHex(one.dataset) === dataset);
+    };
+    const entry = await kept();
+    const { body } = await replaceable(bank.gateway, dataset);
+    if (entry === undefined) throw new Error('no keys');
+    // What the ledger has as openings is not asked for.
+    const nowhere = { get: () => Promise.reject(new Error('asked for')) };
+    const alone = instead(bank.gateway, { allBlobs: nowhere });
+    expect((await meantBy(alone, entry, body)).policy).toEqual(entry.policy);
+    await removeVaultEntry(bank.gateway.home, entry);
+    const lost = bank.admin.setPolicy({ dataset, policy: policy() });
+    expect(await codeOf(lost)).toBe('home-malformed');
   });
 
   it('has its tasks judged by whoever hears of it, whoever has set it', async () => {

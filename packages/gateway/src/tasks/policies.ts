@@ -7,7 +7,6 @@
 // commitment, so that grants for any version are for all of them or for none.
 import type { PolicyAnswer } from '@cloister/api';
 import {
-  activeEpochOf,
   commitTo,
   decodeSchema,
   type EventBody,
@@ -106,7 +105,6 @@ async function changesOf(
     ([version, { body }]) => !isRetired(state, body) && (only ?? version) === version,
   );
   if (known?.owner !== gateway.card.id || bodies.length === 0) throw notFound(dataset);
-  if (activeEpochOf(state) === undefined) await verifiedGroupKey(gateway);
   const document = parsePolicyDocument(wanted.policy);
   const vault = await gateway.vault.all();
   const openings: Opening[] = [];
