@@ -66,8 +66,8 @@ export class Uploads {
 
   /**
    * Takes a file that the sender calls `name`, and what it says of how the file is written, and
-   * begins to inspect it; of each column so many values are shown as `samples` says. Its size, where
-   * that is said, is judged before any of it is taken.
+   * begins to inspect it; of each column so many values are shown as `samples` says. Where its
+   * size is said, that is judged before any of it is taken.
    * @throws CodedError `gateway-overloaded`, `upload-too-large`, `gateway-disk-full`
    */
   async receive(
