@@ -19,4 +19,8 @@ export const EQUIVALENT = {
     'findings on no version that changes are no effects; this only spares reading such tasks',
   'gateway/datasets/removal.ts neededOf passed over without event === undefined':
     'an entry that is no event is void',
+  'gateway/tasks/policies.ts setPolicy declineIfForbidden()':
+    'the duty that hears of the policy declines as well; this has it done before the answer',
+  'gateway/datasets/replacing.ts replaceable dataset-not-found without body === undefined':
+    'the newest version of a dataset that stands is in the state',
 };

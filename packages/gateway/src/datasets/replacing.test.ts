@@ -11,6 +11,7 @@ import {
   bankAmongKeepers,
   codeOf,
   eventually,
+  instead,
   namesIn,
   settled,
 } from '../../testing/federation.ts';
@@ -117,6 +118,21 @@ describe('a dataset that is replaced', () => {
     expect(await codeOf(replace(key))).toBe('dataset-not-found');
     // The name is free again, for a dataset that begins at version 1.
     expect((await add('gone')).version).toBe(1);
+  });
+
+  it('is refused before any work where its policy is none, or nobody holds a key', async () => {
+    const { dataset } = await add('early');
+    const { gateway } = bank;
+    const steps: unknown[] = [];
+    const replacing = (policy: unknown, at = gateway) => {
+      const wanted = { dataset, version: 2, uploads: [], types: {}, newSchema: false, policy };
+      return codeOf(replaceDataset(at, wanted, (step) => steps.push(step)));
+    };
+    expect(await replacing({ k: 1 })).toBe('policy-malformed');
+    const state = { ...gateway.follower.state, activeEpoch: null };
+    const follower = instead(gateway.follower, { state });
+    expect(await replacing(POLICY, instead(gateway, { follower }))).toBe('no-group-key');
+    expect(steps).toEqual([]);
   });
 
   it('is made once at a time, and not over a version that came meanwhile', async () => {
