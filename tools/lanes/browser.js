@@ -6,7 +6,7 @@ import { program } from '../programs.js';
 export const lane = {
   needs: 'chromium',
   tells: ['CLOISTER_CHROMIUM'],
-  minutes: { setUp: 1, tests: 1 },
+  minutes: { setUp: 0, tests: 0.5 },
   setUp: () => {
     const names = ['chromium', 'chromium-browser', 'google-chrome'];
     return { CLOISTER_CHROMIUM: program(names, ['chromium']) };

@@ -8,7 +8,7 @@ import { program } from '../programs.js';
 export const lane = {
   needs: 'Go 1.25 or later and cargo 1.88 or later; builds `arrow-go` and `arrow-rs`',
   tells: ['CLOISTER_GO_PARQUET', 'CLOISTER_RUST_PARQUET'],
-  minutes: { setUp: 4, tests: 1 },
+  minutes: { setUp: 2, tests: 0.5 },
   setUp: () => ({
     CLOISTER_GO_PARQUET: peerProgram('arrow-go', program(['go'], ['golang-go'])),
     CLOISTER_RUST_PARQUET: peerProgram('arrow-rs', program(['cargo'], ['cargo'])),

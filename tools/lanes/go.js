@@ -7,6 +7,6 @@ import { program } from '../programs.js';
 export const lane = {
   needs: 'Go 1.19 or later; builds `packages/evidence/interop/go-guests`',
   tells: ['CLOISTER_GO_PEER'],
-  minutes: { setUp: 1, tests: 1 },
+  minutes: { setUp: 1, tests: 0.5 },
   setUp: () => ({ CLOISTER_GO_PEER: peerProgram('go-guests', program(['go'], ['golang-go'])) }),
 };

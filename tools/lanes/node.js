@@ -16,7 +16,7 @@ const all = process.env['CLOISTER_ALL_NODES'] !== undefined;
 export const lane = {
   needs: 'npm, Linux on x64; installs five pinned versions of Node',
   tells: ['CLOISTER_NODES'],
-  minutes: { setUp: 1, tests: all ? 12 : 6 },
+  minutes: { setUp: 1, tests: all ? 10 : 5 },
   setUp: () => {
     if (process.platform !== 'linux' || process.arch !== 'x64') {
       throw new Missing('tool', `no pinned Node for ${process.platform} on ${process.arch}`);

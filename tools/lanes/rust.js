@@ -7,6 +7,6 @@ import { program } from '../programs.js';
 export const lane = {
   needs: 'cargo 1.85 or later; builds `packages/evidence/interop/dcap-qvl`',
   tells: ['CLOISTER_RUST_PEER'],
-  minutes: { setUp: 1, tests: 1 },
+  minutes: { setUp: 1, tests: 0.5 },
   setUp: () => ({ CLOISTER_RUST_PEER: peerProgram('dcap-qvl', program(['cargo'], ['cargo'])) }),
 };
