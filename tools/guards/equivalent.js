@@ -23,4 +23,6 @@ export const EQUIVALENT = {
     'the duty that hears of the policy declines as well; this has it done before the answer',
   'gateway/datasets/replacing.ts replaceable dataset-not-found without body === undefined':
     'the newest version of a dataset that stands is in the state',
+  'contract/fold/acceptance.ts addKeyOwner accepted === null':
+    'what was frozen for an owner asks for more than an entry from now on would',
 };

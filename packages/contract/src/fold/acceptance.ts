@@ -97,8 +97,9 @@ export function keyOwnerAgainst(
 
 /** Called when a dataset is sealed to the running key. */
 export function addKeyOwner(state: FoldState, owner: string): void {
-  const known = state.keyOwners.some((one) => one.owner === owner && one.accepted === null);
-  if (!known) state.keyOwners.push({ owner, accepted: null });
+  const living = state.keyOwners.filter(({ accepted }) => accepted === null);
+  if (living.some((one) => one.owner === owner)) return;
+  state.keyOwners.push({ owner, accepted: null });
 }
 
 /** Called when a member leaves, or its keys are replaced, before anybody accepts in its name. */
