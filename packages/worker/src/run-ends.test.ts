@@ -63,6 +63,47 @@ function gateway(member: string): FakeGateway {
   return stage.gateways.find((one) => one.member === member) as FakeGateway;
 }
 
+it('a run lies in memory unless its own environment is a simulation', async () => {
+  const askedFor = async (environments: readonly [id: string, trust: string][]) => {
+    const asked: boolean[] = [];
+    await run((ports) => ({
+      config: { ...ports.config, environment: 'own' },
+      follower: new Proxy(ports.follower, {
+        get: (of, name) => {
+          if (name !== 'charter') return Reflect.get(of, name, of);
+          const own = environments.map(([id, trust]) => ({
+            ...of.charter.environments[0],
+            id,
+            trust,
+          }));
+          return { ...of.charter, environments: own };
+        },
+      }),
+      data: {
+        ...ports.data,
+        makeScratch: (_folder, inMemory) => {
+          asked.push(inMemory);
+          throw new CodedError('scratch-not-in-memory', 'verification', 'no');
+        },
+      },
+    }));
+    return asked;
+  };
+  expect(
+    await askedFor([
+      ['other', 'simulated'],
+      ['own', 'hardware'],
+    ]),
+  ).toEqual([true]);
+  expect(
+    await askedFor([
+      ['other', 'hardware'],
+      ['own', 'simulated'],
+    ]),
+  ).toEqual([false]);
+  expect(await askedFor([['other', 'simulated']])).toEqual([true]);
+});
+
 describe('when a run is over', () => {
   it.each(['well', 'badly'] as const)(
     '%s, its own keys and the opened ones are wiped',
