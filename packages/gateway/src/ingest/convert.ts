@@ -11,7 +11,14 @@ import { CHOICES, canChoose, typeNamed } from './column-types.ts';
 import type { ColumnTrace } from './compare/column-trace.ts';
 import { type Duck, identifier, literal, parquetRows, withDuck } from './duck.ts';
 import { engineValue } from './engine-form.ts';
-import { asItIs, type EngineText, inRows, readText } from './engine-text.ts';
+import {
+  asItIs,
+  type EngineRows,
+  type EngineText,
+  inRows,
+  readObjects,
+  readText,
+} from './engine-text.ts';
 import { ingestError } from './errors.ts';
 import { type InspectOptions, inspectInput } from './inspect.ts';
 import type { Inspection } from './inspection.ts';
@@ -87,33 +94,38 @@ export async function convertToParquet(
   return { rows: inspection.rows, columns, ...text };
 }
 
+const NONE_TYPED: ReadonlySet<string> = new Set();
+
 /** What the engine cannot read of a text itself it is given in rows. */
 async function convert(path: string, folder: string, job: Job): Promise<void> {
   const { inspection, columns, parquet } = job;
   if (inspection.reading === undefined) {
-    const within = [path, parquet, again(parquet)];
-    await withDuck(within, (duck) => copy(duck, parquetRows(path), job));
+    const source = { rows: parquetRows(path), typed: NONE_TYPED };
+    await withDuck([path, parquet, again(parquet)], (duck) => copy(duck, source, job));
     return;
   }
-  const read = async (text: EngineText): Promise<void> => {
-    const source = readText(text, columns);
-    // One thread reads text; beside others it would run ahead of the writing, all in memory.
-    const within = [text.path, parquet, again(parquet)];
-    await withDuck(within, (duck) => copy(duck, source, job), 1);
-  };
+  // One thread reads text; beside others it would run ahead of the writing, all in memory.
+  const read = (from: string, source: EngineRows): Promise<void> =>
+    withDuck([from, parquet, again(parquet)], (duck) => copy(duck, source, job), 1);
+  const readLines = (text: EngineText): Promise<void> =>
+    read(text.path, { rows: readText(text, columns), typed: NONE_TYPED });
+  const objects = readObjects(path, inspection, columns);
+  if (objects !== undefined && (await isDone(read(path, objects)))) return;
   const itself = await asItIs(path, folder, inspection);
-  if (itself !== undefined) {
-    const done = await read(itself).then(
-      () => true,
-      (error: unknown) => {
-        if (isCoded(error, 'conversion-failed')) return false;
-        throw error;
-      },
-    );
-    if (done) return;
-    await rm(parquet, { force: true });
-  }
-  await read(await inRows(path, folder, inspection));
+  if (itself !== undefined && (await isDone(readLines(itself)))) return;
+  await rm(parquet, { force: true });
+  await readLines(await inRows(path, folder, inspection));
+}
+
+/** Whether the engine could read it. */
+function isDone(reading: Promise<void>): Promise<boolean> {
+  return reading.then(
+    () => true,
+    (error: unknown) => {
+      if (isCoded(error, 'conversion-failed')) return false;
+      throw error;
+    },
+  );
 }
 
 function readingOf({ reading, evidence = [] }: Inspection): TextReading | undefined {
@@ -168,7 +180,7 @@ interface Job {
   readonly options: ConvertOptions;
 }
 
-async function copy(duck: Duck, source: string, job: Job): Promise<void> {
+async function copy(duck: Duck, source: EngineRows, job: Job): Promise<void> {
   const { parquet, inspection, columns, options } = job;
   const reading = readingOf(inspection);
   const value = (text: string, i: number, type: string): string => {
@@ -181,10 +193,11 @@ async function copy(duck: Duck, source: string, job: Job): Promise<void> {
     const inferred = inspection.columns[i]?.type ?? '';
     const brought = reading === undefined ? inferred : 'VARCHAR';
     if (type === inferred) continue;
-    await checkCast(duck, source, { name, type, brought, value: value('was', i, type) });
+    await checkCast(duck, source.rows, { name, type, brought, value: value('was', i, type) });
   }
   const casts = columns.map(({ name, type }, i) => {
     const column = identifier(name);
+    if (source.typed.has(name)) return column;
     return `${value(column, i, type)} AS ${column}`;
   });
   const groups = rowGroupsFor(inspection);
@@ -203,7 +216,7 @@ async function copy(duck: Duck, source: string, job: Job): Promise<void> {
   };
   // Delta and byte stream split encodings, in pages of the first version, which Spark needs:
   // smaller, and read with two thirds of the processor's time.
-  const rows = await write(`SELECT ${casts.join(', ')} FROM ${source}`, parquet, 'v2');
+  const rows = await write(`SELECT ${casts.join(', ')} FROM ${source.rows}`, parquet, 'v2');
   if (rows !== inspection.rows) {
     if (reading === undefined) throw changed();
     const found = `one reader finds ${inspection.rows} rows in the file, another ${rows}`;

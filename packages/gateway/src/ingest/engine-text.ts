@@ -9,6 +9,7 @@ import { PLAIN } from './dialect/dialect.ts';
 import { literal } from './duck.ts';
 import { ingestError } from './errors.ts';
 import type { Inspection } from './inspection.ts';
+import { JSON_TYPES } from './quick/quick-column.ts';
 import { type Cell, type RowOptions, readRows } from './rows.ts';
 import { textChunks } from './text-chunks.ts';
 
@@ -20,6 +21,7 @@ export interface EngineText extends CsvMarks, Pick<RowOptions, 'header' | 'null'
 
 const FLUSH_CHARACTERS = 1 << 20;
 const MAX_LINE_BYTES = 64 << 20;
+const MAX_OBJECT_BYTES = 16 << 20;
 
 /** The engine's own reading of a text; every column as text. */
 export function readText(text: EngineText, columns: readonly { readonly name: string }[]): string {
@@ -35,6 +37,41 @@ export function readText(text: EngineText, columns: readonly { readonly name: st
     `max_line_size=${MAX_LINE_BYTES}, buffer_size=${2 * MAX_LINE_BYTES}`,
   ];
   return `read_csv(${literal(text.path)}, ${options.join(', ')})`;
+}
+
+/** What follows FROM, and the names of columns that come in their type; the others are texts. */
+export interface EngineRows {
+  readonly rows: string;
+  readonly typed: ReadonlySet<string>;
+}
+
+/**
+ * The engine's own reading of JSON lines; undefined where it would change a value: a number among
+ * texts, or of more digits than a double has, would be written anew.
+ */
+export function readObjects(
+  path: string,
+  { reading, ofOneKind, byteOrderMark, columns: found }: Inspection,
+  columns: readonly { readonly name: string; readonly type: string }[],
+): EngineRows | undefined {
+  const inferred = columns.every(({ type }, i) => type === found[i]?.type);
+  const exact = columns.every(({ type }) => !type.startsWith('DECIMAL'));
+  const usual = reading?.format === 'jsonl' && reading.null.length === 0;
+  if (!usual || byteOrderMark === true || ofOneKind !== true || !inferred || !exact) {
+    return undefined;
+  }
+  const isTyped = (type: string) => JSON_TYPES.includes(type);
+  const types = columns
+    .map(({ name, type }) => `${literal(name)}: '${isTyped(type) ? type : 'VARCHAR'}'`)
+    .join(', ');
+  const options = [
+    `columns={${types}}, format='newline_delimited', auto_detect=false`,
+    "compression='uncompressed'",
+    'hive_partitioning=false, filename=false, union_by_name=false, ignore_errors=false',
+    `maximum_object_size=${MAX_OBJECT_BYTES}`,
+  ];
+  const typed = columns.filter(({ type }) => isTyped(type)).map(({ name }) => name);
+  return { rows: `read_json(${literal(path)}, ${options.join(', ')})`, typed: new Set(typed) };
 }
 
 /**

@@ -93,6 +93,7 @@ async function inspectText(
     reading: { ...reading, null: [...reading.null, ...absent] },
     ...(layout === undefined ? {} : { layout }),
     evidence: table.evidence(),
+    ofOneKind: table.areOfOneKind(),
     traces: table.traces(absent.length > 0),
   };
 }
@@ -104,8 +105,8 @@ async function gather(
   { samples = 0, onRows }: InspectOptions,
 ): Promise<{ table: Table; layout: RowLayout | undefined }> {
   const quick = new Table(reading, samples);
-  const quickLayout = await quickRows(path, reading, quick, async () => onRows?.(quick.rows));
-  if (quickLayout !== undefined) return { table: quick, layout: quickLayout };
+  const taken = await quickRows(path, reading, quick, async () => onRows?.(quick.rows));
+  if (taken !== undefined) return { table: quick, layout: taken.layout };
   const table = new Table(reading, samples);
   return { table, layout: await readRows(path, reading, table, async () => onRows?.(table.rows)) };
 }
@@ -125,6 +126,7 @@ class Table {
   readonly #dialect: Dialect;
   readonly #samplesWanted: number;
   readonly #columns: Gathered[] = [];
+  readonly #names = new Map<string, number>();
 
   constructor(dialect: Dialect, samples: number) {
     this.#dialect = dialect;
@@ -134,20 +136,20 @@ class Table {
   onColumn(name: string): void {
     const types = new ColumnTypes(this.#dialect);
     const quick = new QuickColumn(types);
+    quick.addAbsent(this.rows);
     this.#columns.push({ name, types, quick, before: this.rows, samples: [] });
   }
 
   /** Whether there can be such columns, and not too many to gather so. */
   onNames(names: readonly string[]): boolean {
-    const seen = new Map<string, number>();
     try {
-      for (const name of names) checkColumnName(seen, name);
+      for (const name of names) checkColumnName(this.#names, name);
     } catch (error) {
       if (isCoded(error)) return false;
       throw error;
     }
     for (const name of names) this.onColumn(name);
-    return names.length <= MOST_QUICK;
+    return this.#columns.length <= MOST_QUICK;
   }
 
   onBatch(batch: Batch): void {
@@ -206,6 +208,12 @@ class Table {
 
   evidence(): ColumnTypes[] {
     return this.#columns.map(({ types }) => types);
+  }
+
+  areOfOneKind(): boolean {
+    return this.#columns.every(({ types, quick }) => {
+      return quick.trace.rows === this.rows && quick.isOfOneKind(types.type());
+    });
   }
 
   /** By column, the trace of its values for its type, where there is one. */

@@ -35,6 +35,8 @@ export interface Inspection {
   readonly layout?: RowLayout;
   /** By column, what its texts allow; absent for Parquet. */
   readonly evidence?: readonly ColumnTypes[];
+  /** Whether each column of JSON lines has texts alone, or numbers, or true and false. */
+  readonly ofOneKind?: boolean;
   /** By column, what its values are compared by later, where they were read in that way. */
   readonly traces?: readonly TraceFor[];
 }

@@ -25,8 +25,8 @@ function settled(comparing: Promise<void>): Promise<unknown> {
 }
 
 /** Converts; answers a comparison with what was made, or with what `sql` makes of it. */
-async function comparing(text: string, options: ConvertOptions = {}) {
-  const source = await desk.given('t.csv', text);
+async function comparing(text: string, options: ConvertOptions = {}, name = 't.csv') {
+  const source = await desk.given(name, text);
   const parquet = join(source, '..', 'made.parquet');
   const { reading, columns, traces } = await convertToParquet(source, parquet, options);
   if (reading === undefined) throw new Error('a text file has a reading');
@@ -148,6 +148,84 @@ describe('a file of usual values', () => {
   ])('%j with the types %j is what it was', async (rows, types) => {
     const { compare } = await comparing(`a,b\n${rows}`, { types: types as Record<string, string> });
     await compare();
+  });
+});
+
+describe('JSON lines', () => {
+  const numbers = [
+    fc.double({ noNaN: true, noDefaultInfinity: true }),
+    fc.integer(),
+    fc.integer({ min: 0, max: 900 }).map((one) => one / 4),
+    fc.maxSafeInteger(),
+  ];
+  const texts = [
+    fc.string({ unit: 'grapheme', maxLength: 8 }).filter((one) => !one.includes('\0')),
+    fc.stringMatching(/^20[0-3]\d-0[1-9]-[12]\d$/),
+    fc.stringMatching(/^20[0-3]\d-0[1-9]-[12]\dT[01]\d:[0-5]\d:[0-5]\dZ$/),
+  ];
+  const sorts: readonly fc.Arbitrary<unknown>[] = [
+    ...numbers,
+    ...texts,
+    fc.boolean(),
+    fc.oneof(...numbers, ...texts),
+  ];
+  const table = fc
+    .array(fc.constantFrom(...sorts), { minLength: 1, maxLength: 4 })
+    .chain((columns) => {
+      const cells = columns.map((sort) => fc.option(sort, { nil: null, freq: 6 }));
+      return fc.array(fc.tuple(...cells), { minLength: 1, maxLength: 6 });
+    });
+  const given = (text: string) => comparing(text, {}, 't.jsonl');
+
+  it('are what they say, whoever of the two readers reads them', async () => {
+    await fc.assert(
+      fc.asyncProperty(table, async (rows) => {
+        const objects = rows.map((row) =>
+          Object.fromEntries(row.map((cell, i) => [`c${i}`, cell])),
+        );
+        const lines = objects.map((object) => JSON.stringify(object));
+        const { compare } = await given(lines.join('\n'));
+        await compare();
+      }),
+      { numRuns: 40 },
+    );
+  }, 60_000);
+
+  it('of numbers in any spelling are what they say', async () => {
+    const spelling = fc.stringMatching(/^-?(0|[1-9]\d{0,20})(\.\d{1,20})?([eE][+-]?\d{1,3})?$/);
+    await fc.assert(
+      fc.asyncProperty(fc.array(spelling, { minLength: 1, maxLength: 4 }), async (numbers) => {
+        const { compare } = await given(numbers.map((one) => `{"a":${one}}`).join('\n'));
+        await compare();
+      }),
+      {
+        numRuns: 60,
+        examples: [[['-0', '2']], [['1e-400', '1.5']], [['9007199254740993', '2.5']]],
+      },
+    );
+  }, 60_000);
+
+  it.each([
+    ['{"a":1.10,"b":"x"}\n{"a":"y"}\n'],
+    ['{"a":12345678901234567890}\n{"a":1}\n'],
+    ['{"a":0.12345678901234567890123}\n{"a":0.5}\n'],
+    ['{"a":true}\n{"a":"true"}\n'],
+    ['\ufeff{"a":1}\n\n  {"b":"\\u00e9\\n"}\r\n'],
+    ['{"a":1e5}\n{"a":-0.0}\n{"a":null}\n{}\n'],
+    ['{"a":""}\n{"a":"2024-01-01"}\n'],
+  ])('%j too', async (text) => {
+    const { compare } = await given(text);
+    await compare();
+  });
+
+  it('a value that changed is found', async () => {
+    const rows = Array.from({ length: 50 }, (_, i) => `{"n":${i},"t":"\\"${i}\\""}`);
+    const { bent } = await given(rows.join('\n'));
+    const sql = `SELECT n, CASE n WHEN 7 THEN 'x' ELSE t END AS t FROM made`;
+    await expect(bent(sql)).rejects.toMatchObject({
+      code: 'value-changed',
+      details: { column: 't', row: 8 },
+    });
   });
 });
 

@@ -5,44 +5,34 @@
 //
 // Invariant: only whole records are taken; `end` is how far they go.
 import { type CsvMarks, LINE_ENDS } from '../csv.ts';
-import { BATCH_ROWS, type Batch, FIELD } from './quick-column.ts';
+import { ByteRows, MOST_FIELDS, type Stop } from './byte-rows.ts';
+import { FIELD } from './quick-column.ts';
 
 const LF = 10;
 const CR = 13;
-const MOST_FIELDS = 1 << 17;
+const SPACE = 32;
 
-/** Why no more records were taken. */
-export type Stop =
-  /** There are no more in the bytes. */
-  | 'empty'
-  /** The batch is full. */
-  | 'full'
-  /** Something that the scanner of texts has to look at. */
-  | 'unusual';
-
-export class CsvBytes {
-  readonly starts = new Int32Array(MOST_FIELDS);
-  readonly ends = new Int32Array(MOST_FIELDS);
-  readonly kinds = new Uint8Array(MOST_FIELDS);
-  /** Where the bytes of whole records end. */
-  end = 0;
-  rows = 0;
+export class CsvBytes extends ByteRows {
   lineEnds = 0;
   quotedLineEnds = false;
   /** Whether the last record was a blank line; only blank ones may follow it. */
   blank = false;
   readonly #delimiter: number;
   readonly #quote: number;
+  readonly #header: boolean;
   /** What ends a bare field, or is wrong in it. */
   readonly #marks = new Uint8Array(256);
   readonly #highest: number;
   #width = 0;
+  #names: string[] = [];
   /** Fields of the record that hold doubled quotes. */
   readonly #doubled: number[] = [];
 
-  constructor({ delimiter, quote }: CsvMarks) {
+  constructor({ delimiter, quote, header }: CsvMarks & { readonly header: boolean }) {
+    super();
     this.#delimiter = delimiter.charCodeAt(0);
     this.#quote = quote === null ? -1 : quote.charCodeAt(0);
+    this.#header = header;
     for (const mark of [this.#delimiter, this.#quote, LF, CR]) if (mark >= 0) this.#marks[mark] = 1;
     this.#highest = this.#marks.lastIndexOf(1);
   }
@@ -51,16 +41,12 @@ export class CsvBytes {
     return this.#width;
   }
 
-  batch(bytes: Buffer, lossy: boolean): Batch {
-    const { starts, ends, kinds, rows } = this;
-    return { bytes, starts, ends, kinds, width: this.#width, rows, lossy };
+  takeNames(): readonly string[] {
+    const names = this.#names;
+    this.#names = [];
+    return names;
   }
 
-  /**
-   * Takes records from `from` on, as many as fit; bytes end at `to`, and one more can be written
-   * there. `last`: whether the file ends there. In whole records doubled quotes are made one, in
-   * `bytes` itself.
-   */
   take(bytes: Buffer, from: number, to: number, last: boolean): Stop {
     const { starts, ends, kinds } = this;
     const [delimiter, quote] = [this.#delimiter, this.#quote];
@@ -70,8 +56,7 @@ export class CsvBytes {
     this.end = from;
     this.rows = 0;
     this.#doubled.length = 0;
-    const most =
-      this.#width === 0 ? 1 : Math.min(BATCH_ROWS, Math.floor(MOST_FIELDS / this.#width));
+    const most = this.mostRows();
     let at = from;
     while (this.rows < most) {
       if (at >= to) return 'empty';
@@ -113,10 +98,15 @@ export class CsvBytes {
         continue;
       }
       if (this.blank) return 'unusual';
-      if (this.#width === 0) this.#width = field;
-      else if (field < limit) return 'unusual';
+      if (this.#width > 0 && field < limit) return 'unusual';
       for (const doubled of this.#doubled) this.#undouble(bytes, doubled);
       this.#doubled.length = 0;
+      if (this.#width === 0) {
+        this.#width = field;
+        this.#nameColumns(bytes);
+        if (this.#header) this.end = Math.min(at, to);
+        return 'full';
+      }
       this.rows++;
       this.end = Math.min(at, to);
     }
@@ -145,6 +135,13 @@ export class CsvBytes {
     return at + 1;
   }
 
+  #nameColumns(bytes: Buffer): void {
+    const { starts, ends } = this;
+    this.#names = Array.from({ length: this.#width }, (_, i) =>
+      this.#header ? bytes.toString('utf8', starts[i], ends[i]) : `column${i + 1}`,
+    );
+  }
+
   #undouble(bytes: Buffer, field: number): void {
     const end = this.ends[field] as number;
     let write = this.starts[field] as number;
@@ -154,5 +151,7 @@ export class CsvBytes {
       if (char === this.#quote) at++;
     }
     this.ends[field] = write;
+    // What is left over is no part of a character.
+    bytes.fill(SPACE, write, end);
   }
 }

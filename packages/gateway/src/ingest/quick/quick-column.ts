@@ -38,6 +38,9 @@ export interface Batch {
 export const FIELD = { bare: 0, quoted: 1, absent: 2, text: 3, number: 4, boolean: 5 } as const;
 const KINDS: readonly CellKind[] = ['bare', 'any', 'null', 'text', 'number', 'boolean'];
 
+/** Numbers, true and false of JSON are kept by these types; in others they have become texts. */
+export const JSON_TYPES: readonly string[] = ['BIGINT', 'DOUBLE', 'BOOLEAN'];
+
 /** What the values of a column have been so far. */
 export type Sort = 'nothing' | 'number' | 'date' | 'local' | 'zoned' | 'boolean' | 'text' | 'mixed';
 
@@ -67,6 +70,10 @@ export class QuickColumn {
   #beyondDoubles = false;
   #spelledAsText = false;
   #unclear = false;
+  /** JSON numbers, true or false. */
+  #scalars = false;
+  /** Whether -0 is in it, which readers of JSON take for the whole number 0. */
+  #minusZero = false;
   #numbers: Uint32Array | undefined;
   readonly #shapes = new Set<number>();
 
@@ -83,6 +90,7 @@ export class QuickColumn {
       const at = row * width + column;
       const [start, end, kind] = [starts[at] as number, ends[at] as number, kinds[at] as number];
       kindsOfPairs[row] = PAIR.value;
+      if (kind === FIELD.number || kind === FIELD.boolean) this.#scalars = true;
       if (start === end) this.#addEmpty(batch, row, kind);
       else if (this.#settled && !batch.lossy) this.#addText(batch, row, start, end, kind);
       else if (!this.#addKnown(batch.bytes, row, start, end, kind)) {
@@ -109,6 +117,7 @@ export class QuickColumn {
       }
       if (isText) {
         if (kind === FIELD.bare && maySpell(bytes, start, end)) break;
+        if (kind > FIELD.text) break;
         hashInto(pairs, 2 * row, bytes, start, end);
       } else {
         if (kind === FIELD.text || kind === FIELD.boolean) break;
@@ -151,6 +160,15 @@ export class QuickColumn {
     if (this.#beyondDoubles && type !== 'BIGINT') return undefined;
     if (sort === 'text' && (this.#unclear || (this.#spelledAsText && of.absent))) return undefined;
     return this.trace;
+  }
+
+  /**
+   * Whether numbers, true and false are in it beside none of the other, and beside no texts, and
+   * all of them are values of `type` as any reader of JSON takes them.
+   */
+  isOfOneKind(type: string): boolean {
+    if (this.#minusZero || (this.#scalars && !JSON_TYPES.includes(type))) return false;
+    return this.#sort === 'text' ? !this.#scalars : this.#sort !== 'mixed';
   }
 
   #addEmpty(batch: Batch, row: number, kind: number): void {
@@ -204,6 +222,7 @@ export class QuickColumn {
         break;
       }
       case 'boolean': {
+        if (kind === FIELD.text) return false;
         const shape = readBoolean(values, row, bytes, start, end);
         if (shape === OTHER || !this.#shapes.has(shape)) return false;
         break;
@@ -335,6 +354,7 @@ export class QuickColumn {
     const proved = readLongNumber(values, row, bytes, start, end);
     if (proved !== OTHER) this.#nowKnown(proved);
     const number = Number(text);
+    if (text === '-0') this.#minusZero = true;
     const whole = /^-?\d+$/.test(text);
     if (whole && !Number.isSafeInteger(number)) {
       if (!readWhole(pairs, 2 * row, bytes, start, end)) return 'mixed';

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { codeOf, Desk } from '../../../testing/ingest.ts';
 import { PLAIN } from '../dialect/dialect.ts';
 import { ColumnTypes } from '../infer.ts';
-import { ABSENT, type RowOptions, readRows } from '../rows.ts';
+import { ABSENT, checkColumnName, type RowOptions, readRows } from '../rows.ts';
 import { QuickColumn } from './quick-column.ts';
 import { quickRows } from './quick-rows.ts';
 
@@ -56,12 +56,19 @@ async function fromBytes(reading: RowOptions, chunk: number): Promise<Gathered |
   const names: string[] = [];
   const columns: QuickColumn[] = [];
   let rows = 0;
+  const seen = new Map<string, number>();
   const reader = {
     onNames(all: readonly string[]) {
       for (const name of all) {
+        try {
+          checkColumnName(seen, name);
+        } catch {
+          return false;
+        }
         names.push(name);
         const column = new QuickColumn(new ColumnTypes(reading));
         column.types.addAbsent(rows);
+        column.addAbsent(rows);
         columns.push(column);
       }
       return true;
@@ -71,8 +78,9 @@ async function fromBytes(reading: RowOptions, chunk: number): Promise<Gathered |
       for (const [i, column] of columns.entries()) column.add(batch, i);
     },
   };
-  const layout = await quickRows(path, reading, reader, later, chunk);
-  return layout && { rows, names, types: columns.map(({ types }) => types), layout };
+  const taken = await quickRows(path, reading, reader, later, chunk);
+  if (taken === undefined) return undefined;
+  return { rows, names, types: columns.map(({ types }) => types), layout: taken.layout };
 }
 
 /** All that can be asked of a column, alone and beside another. */
@@ -244,3 +252,80 @@ it('CSV: what is gathered is the same, or nothing is', async () => {
   await fc.assert(property, { numRuns: 300 });
   expect(taken).toBeGreaterThan(all / 3);
 }, 120_000);
+
+/** JSON lines of rows, written in ways that all mean the same. */
+function jsonOf(rows: readonly (readonly string[])[], ways: readonly number[]): string {
+  let turn = 0;
+  const way = (count: number) => (ways[turn++ % ways.length] as number) % count;
+  const space = () => ['', '', '', ' ', '\t '][way(5)] as string;
+  const scalar = (text: string) => {
+    if (text === '' && way(2) === 0) return 'null';
+    const known = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$|^(?:true|false)$/.test(text);
+    if (known && way(8) > 0) return text;
+    const quoted = JSON.stringify(text);
+    if (way(6) > 0) return quoted;
+    const units = (char: string) => [...Array(char.length).keys()].map((i) => char.charCodeAt(i));
+    const code = (unit: number) => `\\u${unit.toString(16).padStart(4, '0')}`;
+    return quoted.replace(/[^\0-\x7f]/gu, (char) => units(char).map(code).join(''));
+  };
+  return rows
+    .map((row) => {
+      const parts = row.map((text, i) => `${space()}"k${i}"${space()}:${space()}${scalar(text)}`);
+      const some = way(6) === 0 ? parts.slice(0, -1) : parts;
+      const order = way(6) === 0 ? [...some].reverse() : some;
+      const line = `${space()}{${order.join(`${space()},`)}${space()}}${space()}`;
+      return line + ['\n', '\n', '\n', '\r\n', '\n\n'][way(5)];
+    })
+    .join('');
+}
+
+it('JSON lines: what is gathered is the same, or nothing is', async () => {
+  let taken = 0;
+  let all = 0;
+  const ways = fc.array(fc.nat(1_000), { minLength: 20, maxLength: 60 });
+  const how = fc.constantFrom('none', 'none', 'none', 'bytes', 'zero', 'quote', 'ragged', 'blank');
+  const chunk = fc.constantFrom(7, 64, 1_000, 1 << 18);
+  const property = fc.asyncProperty(table, ways, how, chunk, async (rows, some, harm, size) => {
+    await writeFile(path, harmed(jsonOf(rows, some), harm));
+    const reading: RowOptions = { ...PLAIN, format: 'jsonl' };
+    const same = await expectSame(reading, size);
+    all += 1;
+    if (same) taken += 1;
+    else if (harm === 'none') expect(await codeOf(fromTexts(reading))).not.toBe('accepted');
+  });
+  await fc.assert(property, { numRuns: 300 });
+  expect(taken).toBeGreaterThan(all / 3);
+}, 120_000);
+
+it.each([
+  '{"a":1,"a":2}',
+  '{"a":1}\n{"b":1,"A":2}',
+  '{"a":01}',
+  '{"a":1.}',
+  '{"a":+1}',
+  '{"a":.5}',
+  '{"a":1e}',
+  '{"a":nul}',
+  '{"a":truex}',
+  '{"a":"\\ud800"}',
+  '{"a":"\\udc00\\ud800"}',
+  '{"a":"\\u00g0"}',
+  '{"a":"\\x"}',
+  '{"a":"\u0001"}',
+  '{"a":"x}',
+  '{"a":{}}',
+  '{"a":[1]}',
+  '{"a" 1}',
+  '{"a":1 "b":2}',
+  '{"a":1,}',
+  '{,"a":1}',
+  '{"a":1}}',
+  '{"a":1} x',
+  '["a"]',
+  '1',
+])('%s is left to the texts, which refuse it', async (line) => {
+  await writeFile(path, `{"a":7}\n${line}\n{"a":8}\n`);
+  const reading: RowOptions = { ...PLAIN, format: 'jsonl' };
+  expect(await expectSame(reading, 1 << 18)).toBe(false);
+  expect(await codeOf(fromTexts(reading))).not.toBe('accepted');
+});

@@ -9,28 +9,36 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { markedEncoding } from '../dialect/encoding.ts';
 import { ingestError } from '../errors.ts';
 import type { RowLayout, RowOptions } from '../rows.ts';
+import type { ByteRows } from './byte-rows.ts';
 import { CsvBytes } from './csv-bytes.ts';
+import { JsonBytes } from './json-bytes.ts';
 import type { Batch } from './quick-column.ts';
 
 const CHUNK_BYTES = 1 << 18;
 const MAX_RECORD = 8 << 20;
 const LOST = Buffer.from('\ufffd');
 
-/** Takes the names of the columns, then rows. */
+/** Takes the names of columns as they are met, and rows. */
 export interface BatchReader {
-  /** Answers whether there can be such columns. */
+  /** More columns; answers whether there can be such. */
   onNames(names: readonly string[]): boolean;
   onBatch(batch: Batch): void;
 }
 
-/** Answers how the rows lie in the file; undefined where it has to be read as text. */
+/** What was found beside the rows. */
+export interface Taken {
+  /** How the rows of a CSV file lie in it. */
+  readonly layout?: RowLayout;
+}
+
+/** Answers undefined where the file has to be read as text. */
 export async function quickRows(
   path: string,
   options: RowOptions,
   reader: BatchReader,
   between: () => Promise<void>,
   chunkBytes = CHUNK_BYTES,
-): Promise<RowLayout | undefined> {
+): Promise<Taken | undefined> {
   if (!isUsual(options)) return undefined;
   const file = await open(path, 'r').catch((cause: unknown) => {
     throw ingestError('input-unreadable', 'cannot open the file', { cause });
@@ -47,7 +55,8 @@ function isUsual(options: RowOptions): boolean {
   const ascii = [delimiter, quote ?? ''].every((mark) => mark.length <= 1 && mark < '\x80');
   const plain = (decimal === '.' || decimal === null) && thousands === null && zone === null;
   const bare = options.null.length === 0 && dateFormat.length === 0;
-  return format === 'csv' && encoding === 'utf-8' && ascii && plain && bare;
+  const usual = encoding === 'utf-8' && plain && bare;
+  return usual && (format === 'jsonl' || ascii);
 }
 
 /** Bytes of the file that are not yet taken, with room for one more behind them. */
@@ -66,15 +75,16 @@ async function readFile(
     between: () => Promise<void>;
     chunkBytes: number;
   },
-): Promise<RowLayout | undefined> {
+): Promise<Taken | undefined> {
   const { options, reader, between, chunkBytes } = of;
-  const csv = new CsvBytes(options);
+  const csv = options.format === 'csv' ? new CsvBytes(options) : undefined;
+  const scanner = csv ?? new JsonBytes();
   let bytes = Buffer.allocUnsafe(2 * chunkBytes + 1);
   let to = await readAt(file, bytes.subarray(0, chunkBytes), 0);
   let at = to;
   let from = markedEncoding(bytes.subarray(0, to))?.length ?? 0;
   for (let last = false; ; ) {
-    const end = takeAll(csv, { bytes, from, to, last }, { options, reader });
+    const end = takeAll(scanner, { bytes, from, to, last }, reader);
     if (end === undefined) return undefined;
     if (last) break;
     await between();
@@ -90,8 +100,9 @@ async function readFile(
     at += read;
     to += read;
   }
+  if (csv === undefined) return {};
   const { lineEnds, quotedLineEnds, blank } = csv;
-  return { lineEnds, quotedLineEnds, blankLines: blank };
+  return { layout: { lineEnds, quotedLineEnds, blankLines: blank } };
 }
 
 async function readAt(file: FileHandle, into: Buffer, at: number): Promise<number> {
@@ -101,30 +112,20 @@ async function readAt(file: FileHandle, into: Buffer, at: number): Promise<numbe
   return bytesRead;
 }
 
-/** Takes the whole records that are held; answers where they end, undefined where it cannot. */
+/** Takes the whole rows that are held; answers where they end, undefined where it cannot. */
 function takeAll(
-  csv: CsvBytes,
+  scanner: ByteRows,
   { bytes, from, to, last }: Held,
-  of: { options: RowOptions; reader: BatchReader },
+  reader: BatchReader,
 ): number | undefined {
-  const { options, reader } = of;
-  for (let at = from; ; at = csv.end) {
-    const named = csv.width > 0;
-    const stop = csv.take(bytes, at, to, last);
+  for (let at = from; ; at = scanner.end) {
+    const stop = scanner.take(bytes, at, to, last);
     if (stop === 'unusual') return undefined;
-    const taken = bytes.subarray(at, csv.end);
+    const taken = bytes.subarray(at, scanner.end);
     if (!isUtf8(taken) || taken.includes(0)) return undefined;
-    const batch = csv.batch(bytes, taken.includes(LOST));
-    if (batch.rows > 0 && !named) {
-      if (!reader.onNames(namesOf(batch, options.header))) return undefined;
-    }
-    if (batch.rows > 0 && (named || !options.header)) reader.onBatch(batch);
-    if (stop === 'empty') return csv.end;
+    if (scanner.rows > 0) reader.onBatch(scanner.batch(bytes, taken.includes(LOST)));
+    const names = scanner.takeNames();
+    if (names.length > 0 && !reader.onNames(names)) return undefined;
+    if (stop === 'empty') return scanner.end;
   }
-}
-
-function namesOf({ bytes, starts, ends, width }: Batch, header: boolean): string[] {
-  return Array.from({ length: width }, (_, i) =>
-    header ? bytes.toString('utf8', starts[i], ends[i]) : `column${i + 1}`,
-  );
 }
