@@ -20,7 +20,7 @@ describe('a file that is named', () => {
     const path = join(folder, 'a.json');
     await expect(readText(path)).rejects.toMatchObject({
       code: 'file-unreadable',
-      message: `cannot read ${path} (ENOENT)`,
+      message: `cannot read ${path}: no such file or folder`,
     });
     await writeFile(path, '{');
     await expect(readJson(path)).rejects.toMatchObject({ code: 'file-malformed' });
@@ -30,7 +30,7 @@ describe('a file that is named', () => {
     const path = join(folder, 'no', 'out.json');
     await expect(writeNamed(path, utf8('x'))).rejects.toMatchObject({
       code: 'file-unwritable',
-      message: `cannot write ${path} (ENOENT)`,
+      message: `cannot write ${path}: no such file or folder`,
     });
     await writeNamed(join(folder, 'out.json'), utf8('x'));
     expect(await readFile(join(folder, 'out.json'), 'utf8')).toBe('x');
@@ -42,7 +42,7 @@ describe('a file that is named', () => {
   });
 
   it.each([
-    ['that is not there', 'nowhere.csv', /cannot read .*nowhere\.csv \(ENOENT\)$/],
+    ['that is not there', 'nowhere.csv', /cannot read .*nowhere\.csv: no such file or folder$/],
     ['that is a folder', '.', /cannot read .*: it is a folder$/],
   ])('%s is not sent', async (_, name, says) => {
     const of = { file: join(folder, name), options: {}, say: () => undefined };

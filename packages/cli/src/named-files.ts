@@ -3,16 +3,31 @@
 // says which and why, and whether reading or writing failed.
 import { createReadStream } from 'node:fs';
 import { readFile, stat, writeFile } from 'node:fs/promises';
-import { isSystemError } from '@cloister/core';
+import { type CodedError, isSystemError } from '@cloister/core';
 import { writeDurably } from '@cloister/core/node';
 import { cliError } from './errors.ts';
+
+/** What systems say most, in words. */
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file or folder',
+  EACCES: 'no permission',
+  EISDIR: 'it is a folder',
+  ENOTDIR: 'a part of its path is no folder',
+};
+
+/** The error of a file that could not be read. @throws `cause`, where it has no code */
+export function unreadable(path: string, cause: unknown): CodedError {
+  const { code } = cause as { code?: unknown };
+  if (typeof code !== 'string') throw cause;
+  const reason = REASONS[code] ?? code;
+  return cliError('file-unreadable', `cannot read ${path}: ${reason}`, { cause });
+}
 
 export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
     return new Uint8Array(await readFile(path));
   } catch (cause) {
-    const reason = (cause as NodeJS.ErrnoException).code ?? 'unreadable';
-    throw cliError('file-unreadable', `cannot read ${path} (${reason})`, { cause });
+    throw unreadable(path, cause);
   }
 }
 
@@ -32,8 +47,7 @@ export async function readEvidence(path: string): Promise<Uint8Array<ArrayBuffer
     }
   } catch (cause) {
     if (!isSystemError(cause)) throw cause;
-    const reason = cause.code;
-    throw cliError('file-unreadable', `cannot read ${path} (${reason})`, { cause });
+    throw unreadable(path, cause);
   }
   if (size > MAX_EVIDENCE_BYTES) {
     const message = `${path} is larger than 16 MiB, which no evidence is`;
@@ -65,6 +79,7 @@ export async function writeNamed(path: string, bytes: Uint8Array, mode?: number)
   const written = isFile ? writeDurably(path, bytes, mode) : writeFile(path, bytes);
   await written.catch((cause: unknown) => {
     if (!isSystemError(cause)) throw cause;
-    throw cliError('file-unwritable', `cannot write ${path} (${cause.code})`, { cause });
+    const reason = REASONS[cause.code] ?? cause.code;
+    throw cliError('file-unwritable', `cannot write ${path}: ${reason}`, { cause });
   });
 }

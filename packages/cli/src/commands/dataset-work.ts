@@ -4,9 +4,9 @@ import { constants, openAsBlob } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { AdminClient, DatasetCheck, DatasetJob, Inspection } from '@cloister/api';
-import { isSystemError } from '@cloister/core';
 import type { Command } from 'commander';
 import { cliError } from '../errors.ts';
+import { unreadable } from '../named-files.ts';
 import { print, table } from '../output.ts';
 import { type DialectOptions, dialectLines, saidOf } from './dialect.ts';
 
@@ -57,8 +57,7 @@ async function mustRead(path: string): Promise<void> {
   const info = await access(path, constants.R_OK)
     .then(() => stat(path))
     .catch((cause: unknown) => {
-      const reason = isSystemError(cause) ? cause.code : 'unreadable';
-      throw cliError('file-unreadable', `cannot read ${path} (${reason})`, { cause });
+      throw unreadable(path, cause);
     });
   if (info.isFile()) return;
   const what = info.isDirectory() ? 'a folder' : 'no plain file';

@@ -21,7 +21,7 @@ import {
 } from '@cloister/parquet-crypto';
 import { z } from 'zod';
 import { cliError } from '../errors.ts';
-import { readJson } from '../named-files.ts';
+import { readJson, unreadable } from '../named-files.ts';
 import { readKeyFile } from './key-file.ts';
 import { type KmsProgram, kmsProgram } from './kms-command.ts';
 import { writeWhole } from './whole-file.ts';
@@ -206,8 +206,7 @@ function aadPrefixOf(options: { readonly aadPrefix?: string }): { aadPrefix?: Ui
 
 export async function withInput<T>(path: string, run: (file: FileHandle) => Promise<T>) {
   const file = await open(path).catch((cause: unknown) => {
-    const reason = (cause as NodeJS.ErrnoException).code ?? 'unreadable';
-    throw cliError('file-unreadable', `cannot read ${path} (${reason})`, { cause });
+    throw unreadable(path, cause);
   });
   try {
     return await run(file);

@@ -22,6 +22,7 @@ import {
 } from '@cloister/parquet-crypto';
 import { z } from 'zod';
 import { cliError } from '../errors.ts';
+import { unreadable } from '../named-files.ts';
 
 const MAX_BYTES = 16 * 1024 * 1024;
 
@@ -108,8 +109,7 @@ function dataKeyOf(key: FileKey): Uint8Array {
 /** Reads a file of the caller's own; whether it is private is asked of the file that was opened. */
 async function readPrivate(path: string): Promise<string> {
   const file = await open(path).catch((cause: unknown) => {
-    const reason = (cause as NodeJS.ErrnoException).code ?? 'unreadable';
-    throw cliError('file-unreadable', `cannot read ${path} (${reason})`, { cause });
+    throw unreadable(path, cause);
   });
   try {
     const { mode, size } = await file.stat();
