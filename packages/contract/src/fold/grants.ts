@@ -269,12 +269,13 @@ export function judgeInput(
   const good = steps.map(() => 0);
   for (const grant of grantsOf(task, asked)) {
     for (let i = 0; i < steps.length && steps[i]?.[1](grant); i++) good[i] = (good[i] ?? 0) + 1;
-    if (good.at(-1) === wanted) return undefined;
+    if (good.at(-1) === wanted) break;
   }
   const missed = good.findIndex((count) => count < wanted);
-  const [code] = steps[missed] as (typeof steps)[number];
+  const step = steps[missed];
+  if (step === undefined) return undefined;
   const got = `input ${versionKey(input)} of ${owner}`;
-  return voided(code, `${got}: ${good[missed]} of ${wanted} approvals`);
+  return voided(step[0], `${got}: ${good[missed]} of ${wanted} approvals`);
 }
 
 /** Whether what comes of a run in this place has to say so: later charters do not change it. */

@@ -13,8 +13,8 @@ const SEEDS = 300;
 
 function simulator(...args: string[]): { status: number | null; said: string } {
   const all = [MAIN, ...args, '--jobs', String(availableParallelism())];
-  const { status, stdout } = spawnSync(process.execPath, all, { encoding: 'utf8' });
-  return { status, said: stdout };
+  const { status, stdout, stderr } = spawnSync(process.execPath, all, { encoding: 'utf8' });
+  return { status, said: stdout + stderr };
 }
 
 it(`no violation in ${SEEDS} seeds, and every kind of fault occurs`, { timeout: LIMIT_MS }, () => {
