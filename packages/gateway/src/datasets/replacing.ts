@@ -28,6 +28,7 @@ import {
   type FilesWanted,
   type Meaning,
   makeVersion,
+  schemaOf,
 } from './datasets.ts';
 import { readDatasetOpenings } from './openings.ts';
 
@@ -108,9 +109,8 @@ async function meaningOf(
     columns: readonly { name: string; type: string }[];
   },
 ): Promise<Meaning> {
-  const columns = wanted.columns.map(({ name, type }, i) => ({ id: i + 1, name, type }));
-  const schema = { name: before.schema.name, columns };
-  const other = firstOther(columns, before.schema.columns);
+  const schema = schemaOf(before.schema.name, wanted.columns);
+  const other = firstOther(schema.columns, before.schema.columns);
   if (other !== undefined && !wanted.newSchema) throw differs(other);
   const stays = other === undefined;
   if (stays && wanted.policy === undefined) return { ...before, schema };

@@ -9,10 +9,10 @@ export const OTHER = -1;
 /** A number of more digits than are read here. */
 export const LONG = -2;
 
-const ZERO = 48;
-const NINE = 57;
-const MINUS = 45;
-const POINT = 46;
+export const ZERO = 48;
+export const NINE = 57;
+export const MINUS = 45;
+export const POINT = 46;
 /** So many digits a double keeps, whichever they are. */
 const SURE_DIGITS = 15;
 /**
@@ -20,7 +20,8 @@ const SURE_DIGITS = 15;
  * one of its double; and both it and a power of ten are exact, so their quotient is rounded once.
  */
 const SURE_MANTISSA = 2 ** 52;
-const POWERS = Array.from({ length: 23 }, (_, i) => 10 ** i);
+/** Powers of ten that doubles have exactly. */
+export const POWERS = Array.from({ length: 23 }, (_, i) => 10 ** i);
 
 /** A plain number: digits, perhaps with a minus, perhaps with a point and digits after it. */
 export function readNumber(

@@ -8,14 +8,11 @@
 // to d's neighbours is h. Then |r| < h proves d, |r| < 1/2 that no other number of as many digits
 // is nearer to d, and no multiple of ten within h of d that none of fewer digits stands for it.
 
-const ZERO = 48;
-const NINE = 57;
-const MINUS = 45;
-const POINT = 46;
+import { MINUS, NINE, POINT, POWERS, ZERO } from './cells.ts';
+
 const FIRST_DIGITS = 15;
 const MOST_DIGITS = 17;
 const SPLITTER = 2 ** 27 + 1;
-const POWERS = Array.from({ length: 23 }, (_, i) => 10 ** i);
 const SURE = 1 - 1e-9;
 const SURELY_MORE = 1 + 1e-9;
 
