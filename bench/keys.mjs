@@ -29,9 +29,10 @@ import {
   until,
 } from '@cloister/cli';
 import { CheckpointFollower, signRunTicket } from '@cloister/contract';
+import { byKind } from '@cloister/contract/policy';
 import { fromHex, systemClock, systemRandom, systemTimers, toBase64, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
-import { createDuckdbEngine } from '@cloister/engine-duckdb';
+import { createDuckdbPlanner, createDuckdbRunner } from '@cloister/engine-duckdb';
 import { readKeys, readOperator, readOperatorSigner } from '@cloister/gateway/home';
 import { DuckDBInstance } from '@duckdb/node-api';
 
@@ -130,7 +131,8 @@ async function portsOf(world) {
     links: httpLinks(config, { genesis, crypto, clock: systemClock }),
     keys: ephemeralKeys,
     data: fileData(),
-    engine: createDuckdbEngine({ spare: config.limits }),
+    planners: byKind([createDuckdbPlanner()]),
+    runners: byKind([createDuckdbRunner({ spare: config.limits })]),
     crypto,
     clock: systemClock,
     timers: systemTimers,
@@ -207,14 +209,14 @@ function decisions(folder) {
 
 const folder = await mkdtemp(join(tmpdir(), 'cloister-keys-'));
 const stage = new Stage(folder);
-let engine;
+let engines = [];
 try {
   const report = createReport({ json: false, colour: false });
   const silent = { ...report, step: (_name, _title, work) => work() };
   const world = await raiseWorld({ folder, stage, report: silent });
   const task = await approvedTask(world);
   const ports = await portsOf(world);
-  ({ engine } = ports);
+  engines = [...ports.planners.values(), ...ports.runners.values()];
   await until('the task here', async () => {
     await ports.follower.step();
     return ports.follower.state.tasks.has(toHex(task));
@@ -234,7 +236,7 @@ try {
   const rate = ((1_000 * keys) / each).toFixed(0);
   say(`a keeper's decision over ${keys} keys: ${ms(each)}, ${rate} openings/s`);
 } finally {
-  await engine?.close();
+  await Promise.all(engines.map((engine) => engine.close()));
   await stage.stop();
   await rm(folder, { recursive: true, force: true });
 }

@@ -70,7 +70,7 @@ const BLOB = bytesText(constantOf('packages/gateway/src/http/blob-routes.ts', 'M
 const PEER = 'packages/gateway/src/http/peer-routes.ts';
 const NOTE = 'packages/tlog/src/freshness.ts';
 const WINDOW_MS = constantOf('packages/api/src/request-signature.ts', 'REQUEST_WINDOW_MS');
-const STATEMENTS = constantOf('packages/contract/src/ports/engine.ts', 'STATEMENTS_MAX');
+const STATEMENTS = constantOf('packages/contract/src/ports/planner.ts', 'STATEMENTS_MAX');
 const LANDING = constantOf('packages/contract/src/fold/statements.ts', 'LANDING_MAX');
 const FIGURES: readonly Figure[] = [
   ['spec/dataset.md', `32 bytes for each ${CHUNK} of the file`],

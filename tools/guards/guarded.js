@@ -29,6 +29,7 @@ export const GUARDED = [
   'packages/contract/src/reading/appraise-join.ts',
   'packages/contract/src/openings/opened-columns.ts',
   'packages/contract/src/openings/planned-again.ts',
+  'packages/contract/src/ports/by-kind.ts',
   'packages/attested/src/append.ts',
   'packages/attested/src/cosigned-head.ts',
   'packages/attested/src/join.ts',

@@ -159,7 +159,12 @@ export const contractError = errorTable({
   },
   'engine-other': {
     kind: 'unsupported',
-    says: 'The task is for another engine than the one that is here.',
+    says: 'The task is for an engine that is not here; those that are stand beside.',
+  },
+  'engine-kind-twice': { kind: 'usage', says: 'Two engines of one kind are set up.' },
+  'grouping-unbound': {
+    kind: 'unsupported',
+    says: 'No planner that is here can bind the grouping of a policy.',
   },
   'uses-differ': { kind: 'policy', says: 'The code does not use the columns as its task says.' },
   'outputs-differ': {

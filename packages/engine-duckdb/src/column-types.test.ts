@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { COLUMN_TYPES, type EngineTable, isColumnType } from '@cloister/contract/policy';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { expect, it, onTestFinished } from 'vitest';
-import { createDuckdbEngine } from './engine.ts';
+
+import { duckdb } from '../testing/duckdb.ts';
 
 const NINES = '9'.repeat(38);
 /** By type, texts of its least value and of its greatest. */
@@ -47,7 +48,7 @@ const LIMITS = {
 
 it('every type of a column goes in and comes out, its least value and its greatest', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'cloister-types-'));
-  const engine = createDuckdbEngine();
+  const engine = duckdb();
   const db = await (await DuckDBInstance.create(':memory:', { threads: '1' })).connect();
   onTestFinished(async () => {
     await engine.close();

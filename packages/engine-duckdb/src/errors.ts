@@ -92,3 +92,8 @@ export function runFailed(): CodedError<EngineErrorCode> {
   const message = 'the run failed inside the engine; why is not told, because it may tell of data';
   return engineError('engine-run-failed', message);
 }
+
+/** Of a planner or runner that is asked after its end. */
+export function engineClosed(): CodedError<EngineErrorCode> {
+  return engineError('engine-closed', 'this engine has been closed');
+}

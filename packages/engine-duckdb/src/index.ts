@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// DuckDB as an engine of the contract's port.
-export {
-  createDuckdbEngine,
-  DUCKDB_VERSION,
-  type DuckdbEngineOptions,
-  isRunFailure,
-} from './engine.ts';
+// DuckDB as a planner and a runner of the contract's ports.
+export { createDuckdbPlanner, type DuckdbPlannerOptions } from './duckdb-planner.ts';
 export type { EngineErrorCode } from './errors.ts';
+export { DUCKDB_KIND, DUCKDB_VERSION } from './kind.ts';
 export {
   type ExportFacts,
   type ExportFormat,
@@ -14,3 +10,4 @@ export {
   type ExportRequest,
   exportParquet,
 } from './parquet-export.ts';
+export { createDuckdbRunner, type DuckdbRunnerOptions } from './runner.ts';

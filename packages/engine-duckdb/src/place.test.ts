@@ -2,11 +2,11 @@
 // A slip in a statement is the writer's: it is told as wrong input, with the line and the column of
 // the code as it was written, whatever stands before it and however it is printed for the engine.
 import { afterAll, describe, expect, it } from 'vitest';
-import { createDuckdbEngine } from './engine.ts';
+import { duckdb } from '../testing/duckdb.ts';
 import { engineError } from './errors.ts';
 import { placeIn } from './place.ts';
 
-const engine = createDuckdbEngine();
+const engine = duckdb();
 afterAll(() => engine.close());
 
 const tables = [

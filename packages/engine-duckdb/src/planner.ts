@@ -128,8 +128,8 @@ export async function planWith(ask: Ask, request: PlanRequest): Promise<EnginePl
     const message = 'a suppression is of a statement that the code does not have';
     throw engineError('engine-suppression-failed', message);
   }
-  const statements = planned.map(({ sql }) => sql);
-  return { uses: canonicalUses(uses), outputs, suppression, statements };
+  const steps = planned.map(({ sql }) => sql);
+  return { uses: canonicalUses(uses), outputs, suppression, steps };
 }
 
 /** Plans one statement; with suppressions the bound form is still that of the code's own. */
@@ -172,6 +172,7 @@ export function inOnePlan(bound: readonly Bound[]): { uses: Use[]; outputs: Engi
 }
 
 /** Limits of a database that only ever holds empty tables. */
+export const PLANNING_MS = 10_000;
 export const PLANNING_LIMITS = { memoryBytes: 128 * 1024 * 1024, threads: 1, allowed: [] } as const;
 
 async function parse(ask: Ask, sql: string) {

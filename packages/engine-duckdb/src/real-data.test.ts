@@ -14,7 +14,8 @@ import {
 } from '@cloister/contract/policy';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, test } from 'vitest';
-import { createDuckdbEngine } from './engine.ts';
+
+import { duckdb } from '../testing/duckdb.ts';
 
 const shared = fileURLToPath(new URL('../../../../shared/', import.meta.url));
 const csv = join(shared, 'data/credit-default/credit-default-clients.csv');
@@ -25,7 +26,7 @@ describe.skipIf(!existsSync(csv))('credit-default [skip: shared]', () => {
   test('the joint answer equals the cleartext one, small groups gone', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'cloister-real-test-'));
     const db = await (await DuckDBInstance.create(':memory:', { threads: '2' })).connect();
-    const engine = createDuckdbEngine();
+    const engine = duckdb();
     try {
       await db.run(`CREATE TABLE clients AS FROM read_csv('${csv}')`);
       const party = async (name: string, pattern: string): Promise<EngineTable> => {

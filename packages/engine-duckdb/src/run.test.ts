@@ -6,7 +6,6 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
-  type EnginePort,
   type EngineTable,
   type RunLimits,
   type RunRequest,
@@ -16,8 +15,8 @@ import {
 import { isCoded } from '@cloister/core';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { type Duckdb, duckdb } from '../testing/duckdb.ts';
 import { EngineChild } from './child-process.ts';
-import { createDuckdbEngine } from './engine.ts';
 import { engineError } from './errors.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'cloister-run-test-'));
@@ -45,7 +44,7 @@ const visits: EngineTable = {
   ],
 };
 
-let engine: EnginePort;
+let engine: Duckdb;
 let db: DuckDBConnection;
 let counter = 0;
 const fresh = () => {
@@ -54,7 +53,7 @@ const fresh = () => {
 };
 
 beforeAll(async () => {
-  engine = createDuckdbEngine();
+  engine = duckdb();
   db = await (await DuckDBInstance.create(':memory:', { threads: '1' })).connect();
   // Town A has 30 people, B has 5, C has 1; only people with an odd ID have visits, C's has 50.
   await db.run(`COPY (SELECT i AS "ID",
@@ -82,12 +81,12 @@ async function rowsOf(file: string): Promise<unknown[]> {
 
 /** Runs a plan into fresh files; `file` is the first statement's. */
 async function runTo(
-  by: EnginePort,
+  by: Duckdb,
   request: Omit<RunRequest, 'limits' | 'resultFiles'> & {
     limits?: RunLimits;
   },
 ) {
-  const resultFiles = request.plan.statements.map(fresh);
+  const resultFiles = request.plan.steps.map(fresh);
   const result = await by.run({ limits: LIMITS, ...request, resultFiles });
   return { ...result, files: resultFiles, file: resultFiles[0] as string };
 }
@@ -236,13 +235,13 @@ describe('several statements', () => {
 
   test('statements of a plan cannot change places, be left out or be added', async () => {
     const plan = await engine.plan({ code, tables });
-    const [a = '', b = '', c = ''] = plan.statements;
-    for (const statements of [
+    const [a = '', b = '', c = ''] = plan.steps;
+    for (const steps of [
       [b, a, c],
       [a, b],
       [a, b, c, a],
     ]) {
-      const changed = { ...plan, statements };
+      const changed = { ...plan, steps };
       expect(await codeOf(runTo(engine, { plan: changed, tables: inputs() }))).toBe(
         'engine-plan-changed',
       );
@@ -279,12 +278,12 @@ describe('several statements', () => {
   test('parameters are for all of them; too many statements are refused', async () => {
     const params = { town: 'A' };
     const each = 'SELECT count(*) AS n FROM people WHERE TOWN = $town;';
-    const { statements } = await engine.plan({
+    const { steps } = await engine.plan({
       code: `${each} SELECT 1 AS one; ${each}`,
       params,
       tables: [people],
     });
-    expect(statements).toHaveLength(3);
+    expect(steps).toHaveLength(3);
     const many = 'SELECT 1 AS a;'.repeat(STATEMENTS_MAX + 1);
     expect(await codeOf(engine.plan({ code: many, tables: [people] }))).toBe(
       'engine-statement-count',
@@ -347,7 +346,7 @@ describe('refusals and failures', () => {
     const plan = await plain('SELECT count(*) AS n FROM people');
     const tables = inputs().slice(0, 1);
     const with_ = (statement: string) =>
-      runTo(engine, { plan: { ...plan, statements: [statement] }, tables });
+      runTo(engine, { plan: { ...plan, steps: [statement] }, tables });
     expect(await codeOf(with_('SELECT max(AGE) AS n FROM people'))).toBe('engine-plan-changed');
     expect(await codeOf(with_(`COPY people TO '${folder}/x.csv'`))).toBe('engine-not-select');
     expect(existsSync(join(folder, 'x.csv'))).toBe(false);
@@ -377,7 +376,7 @@ describe('refusals and failures', () => {
   });
 
   test('a spare child serves one run and is replaced; close leaves none', async () => {
-    const other = createDuckdbEngine({ spare: LIMITS });
+    const other = duckdb({ spare: LIMITS });
     const plan = await other.plan({ code: 'SELECT count(*) AS n FROM people', tables: [people] });
     const tables = inputs().slice(0, 1);
     for (const limits of [LIMITS, LIMITS, { ...LIMITS, threads: 1 }]) {
@@ -403,14 +402,14 @@ describe('refusals and failures', () => {
     expect(await codeOf(runTo(engine, { plan, tables, ready: gone }))).toBe('engine-run-invalid');
     // What the plan lacks is said without waiting.
     const never = new Promise(() => undefined);
-    const changed = { ...plan, statements: ['SELECT max(AGE) AS n FROM people'] };
+    const changed = { ...plan, steps: ['SELECT max(AGE) AS n FROM people'] };
     expect(await codeOf(runTo(engine, { plan: changed, tables, ready: never }))).toBe(
       'engine-plan-changed',
     );
   });
 
   test('a closed engine says so', async () => {
-    const other = createDuckdbEngine();
+    const other = duckdb();
     await other.close();
     expect(await codeOf(other.plan({ code: 'SELECT 1 AS a', tables: [] }))).toBe('engine-closed');
   });

@@ -12,7 +12,8 @@ import {
 import { isCoded } from '@cloister/core';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createDuckdbEngine } from './engine.ts';
+
+import { duckdb } from '../testing/duckdb.ts';
 
 const table = (name: string, columns: Record<string, string>): EngineTable => ({
   name,
@@ -378,7 +379,7 @@ const ATTACKS: readonly Row[] = [
   ['no SQL', 'drop it', ['engine-syntax', 'engine-not-select']],
 ];
 
-const engine = createDuckdbEngine();
+const engine = duckdb();
 let policies: Policy[] = [];
 
 beforeAll(async () => {

@@ -3,7 +3,7 @@
 // are or with what is wrong in it.
 import { isCoded } from '@cloister/core';
 import { describe, expect, it } from 'vitest';
-import { type LedgerAbout, openEngine, openLedger } from './adapters.ts';
+import { type LedgerAbout, openLedger, openPlanners } from './adapters.ts';
 import type { AdapterSetting } from './home.ts';
 
 const about = { held: { size: 0 } } as LedgerAbout;
@@ -19,9 +19,9 @@ const refusal = (open: () => unknown): string => {
 
 describe('a setting', () => {
   it('of a known kind opens its adapter', async () => {
-    const engine = openEngine({ kind: 'duckdb' });
-    expect(engine.kind).toBe('duckdb');
-    await engine.close();
+    const planners = openPlanners([{ kind: 'duckdb' }]);
+    expect([...planners.keys()]).toEqual(['duckdb']);
+    await planners.get('duckdb')?.close();
     const ledger = openLedger({ kind: 'log', url: 'http://127.0.0.1:7000' }, about);
     await ledger.close();
   });
@@ -31,9 +31,14 @@ describe('a setting', () => {
     ['ledger', 'constructor', 'there are: log'],
     ['engine', 'spark', 'there are: duckdb'],
   ])('of the %s is refused when it is of kind %s', (what, kind, kinds) => {
-    const open = () => (what === 'ledger' ? openLedger({ kind }, about) : openEngine({ kind }));
+    const open = () => (what === 'ledger' ? openLedger({ kind }, about) : openPlanners([{ kind }]));
     const said = `adapter-unknown: gateway.json: no ${what} is of kind ${kind}; ${kinds}`;
     expect(refusal(open)).toBe(said);
+  });
+
+  it('is for a kind that no other setting is for', () => {
+    const twice = () => openPlanners([{ kind: 'duckdb' }, { kind: 'duckdb' }]);
+    expect(refusal(twice)).toMatch(/^engine-kind-twice: two engines of kind duckdb/);
   });
 
   it.each([

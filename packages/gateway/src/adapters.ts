@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which ledger orders events, and which engine plans code: chosen here, from settings with a kind,
+// Which ledger orders events, and which engines plan code: chosen here, from settings with a kind,
 // and nowhere else in a gateway. A new ledger or engine is a package and a line in its table. What
 // the gateway keeps for itself, its copy of the order, is on plain files whatever the ledger is.
 import { REQUEST_HEADER, signRequest } from '@cloister/api';
 import type { Ledger } from '@cloister/contract';
-import type { EnginePort } from '@cloister/contract/policy';
+import { byKind, type Planner, type Planners } from '@cloister/contract/policy';
 import { issueSentence, systemClock } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
-import { createDuckdbEngine, exportParquet } from '@cloister/engine-duckdb';
+import { createDuckdbPlanner, exportParquet } from '@cloister/engine-duckdb';
 import { HttpLedger } from '@cloister/ledger-log';
 import { LogLedger } from '@cloister/log-store';
 import type { TreeHead } from '@cloister/tlog';
@@ -37,8 +37,8 @@ const LEDGERS: Readonly<Record<string, Adapter<LedgerAbout, Ledger>>> = {
   log: adapter(z.strictObject({ kind: z.literal('log'), url: z.string().url() }), logServer),
 };
 
-const ENGINES: Readonly<Record<string, Adapter<undefined, EnginePort>>> = {
-  duckdb: adapter(z.strictObject({ kind: z.literal('duckdb') }), () => createDuckdbEngine()),
+const PLANNERS: Readonly<Record<string, Adapter<undefined, Planner>>> = {
+  duckdb: adapter(z.strictObject({ kind: z.literal('duckdb') }), () => createDuckdbPlanner()),
 };
 
 /** The ledger of a setting. @throws CodedError `adapter-unknown`, `home-malformed` */
@@ -46,9 +46,14 @@ export function openLedger(setting: AdapterSetting, about: LedgerAbout): Ledger 
   return chosen('ledger', LEDGERS, setting).open(setting, about);
 }
 
-/** The engine of a setting. @throws CodedError `adapter-unknown`, `home-malformed` */
-export function openEngine(setting: AdapterSetting): EnginePort {
-  return chosen('engine', ENGINES, setting).open(setting, undefined);
+/**
+ * Planners of engines by kind.
+ * @throws CodedError `adapter-unknown`, `home-malformed`, `engine-kind-twice`
+ */
+export function openPlanners(settings: readonly AdapterSetting[]): Planners {
+  return byKind(
+    settings.map((setting) => chosen('engine', PLANNERS, setting).open(setting, undefined)),
+  );
 }
 
 /** This gateway's own copy of the order. @throws CodedError of the store's */

@@ -14,7 +14,7 @@ import type {
   VerifiedEpochs,
 } from '@cloister/contract';
 import { contractError, memberById, placed, signEvent, voidError } from '@cloister/contract';
-import type { EnginePort } from '@cloister/contract/policy';
+import type { Planners } from '@cloister/contract/policy';
 import type { BlobStore, Clock, CryptoPort, Lane, Random, Timers } from '@cloister/core';
 import type { FileBlobs } from '@cloister/core/node';
 import type { Logger } from 'pino';
@@ -45,7 +45,8 @@ export interface Gateway {
   readonly blobs: FileBlobs;
   /** The same, asking the other gateways for what is not here. */
   readonly allBlobs: Pick<BlobStore, 'get'>;
-  readonly engine: EnginePort;
+  /** What each engine's code does, by the engine's kind. */
+  readonly planners: Planners;
   readonly appraiser: Appraiser;
   /** Our own verdicts on recorded runs that concern us. */
   readonly appraisals: RunAppraisals;

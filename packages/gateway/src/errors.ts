@@ -131,10 +131,6 @@ export const gatewayError = errorTable({
     says: 'Only the proposer of a task, or the owner of an input, can do this.',
   },
   'task-malformed': { kind: 'usage', says: 'The request is no task.' },
-  'task-engine-other': {
-    kind: 'unsupported',
-    says: 'This gateway plans tasks for another engine.',
-  },
   'grant-exceeds-policy': {
     kind: 'policy',
     says: 'A grant is longer or for more runs than the policy allows.',

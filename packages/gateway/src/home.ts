@@ -8,7 +8,7 @@
 //   operator.json   the operator's card and enrolled hardware, where the member is one too
 //   operator.key    the operator's seed: for launchers, never for the gateway        (mode 0600)
 //   charter.cbor    the payload that the founders sign
-//   gateway.json    how the gateway runs: genesis, address, ledger, engine, peers
+//   gateway.json    how the gateway runs: genesis, address, ledger, engines, peers
 //   admin-token     bearer token of the admin API                                    (mode 0600)
 //   witness         what the witness key has signed; without it that key never signs again
 //   handovers/      by which readers cross changes of witnesses
@@ -84,7 +84,12 @@ export const gatewayConfig = z.strictObject({
   port: z.number().int().min(0).max(65_535),
   /** As `{ "kind": "log", "url": "http://host:port" }`. */
   ledger: adapterSetting,
-  engine: adapterSetting.default({ kind: 'duckdb' }),
+  /** Whose codes this gateway can plan; groupings of policies are those of the first. */
+  engines: z
+    .array(adapterSetting)
+    .min(1)
+    .max(16)
+    .default([{ kind: 'duckdb' }]),
   /** Other members' gateways, by member id. */
   peers: z.record(slug, z.string().url()),
   /** Host names besides loopback and `host` under which the admin API may be called. */

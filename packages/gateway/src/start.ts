@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Puts a gateway together from its folder and starts it: local copy, witness, ledger, peers,
-// engine, HTTP, duties. Stopping undoes all of it in the reverse order, and so does a start that
+// planners, HTTP, duties. Stopping undoes all of it in the reverse order, and so does a start that
 // fails half way: what it took (the lock of the copy, a port) is free again, and nothing was lost.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ import { equal, fromHex, isSystemError, systemClock, systemRandom } from '@clois
 import { FileBlobs, nodeCrypto } from '@cloister/core/node';
 import { logOrigin } from '@cloister/tlog';
 import { type Logger, pino } from 'pino';
-import { convertResult, openCopy, openEngine, openLedger } from './adapters.ts';
+import { convertResult, openCopy, openLedger, openPlanners } from './adapters.ts';
 import { backgroundTimers } from './background-timers.ts';
 import { BlobRelay, everywhere } from './blobs/blob-relay.ts';
 import { NamedBlobs } from './blobs/named-blobs.ts';
@@ -130,13 +130,13 @@ async function assemble(
   const allBlobs = everywhere(blobs, (digest, most) => own.fetch(digest, most));
   const hasty = new BlobRelay({ ...fetching, timeoutMs: JUDGING_MS });
   const prompt = everywhere(blobs, (digest, most) => hasty.fetch(digest, most));
-  const engine = openEngine(config.engine);
-  undo.push(() => engine.close());
+  const planners = openPlanners(config.engines);
+  for (const planner of planners.values()) undo.push(() => planner.close());
   const appraiser = new JoinAppraiser({ crypto: nodeCrypto, blobs: allBlobs });
   const judging = { me: card.id, store: verdictsIn(home), appraiser, timers: ports.timers, log };
   const appraisals = await OwnAppraisals.open(judging);
   const ours = { home, card, keys, genesis, ledger, peers, vault: vaultIn(home), ...ports };
-  const parts = { ...ours, blobs, allBlobs, engine, appraiser, appraisals };
+  const parts = { ...ours, blobs, allBlobs, planners, appraiser, appraisals };
   const memory = witnessMemoryIn(home);
   const notes = notesIn(home);
   const { gateway, fresh } = await followAndWitness({ ...parts, copy, memory, notes, onEntry });

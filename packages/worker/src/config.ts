@@ -10,8 +10,12 @@ const MAX_OUTPUT_BYTES = 768 * 1024 * 1024;
 export const workerConfig = nodeConfig.extend({
   /** Addresses of keepers, any operators'. */
   keepers: z.array(z.string().url()).min(1).max(99),
-  /** What runs the code; which kinds there are is known to adapters.ts. */
-  engine: z.strictObject({ kind: z.string().max(32) }).default({ kind: 'duckdb' }),
+  /** What plans and runs code; which kinds there are is known to adapters.ts. */
+  engines: z
+    .array(z.strictObject({ kind: z.string().max(32) }))
+    .min(1)
+    .max(16)
+    .default([{ kind: 'duckdb' }]),
   /** Where plain columns lie while a run reads them: memory of the TEE, never a disk outside it. */
   scratch: z.string().default('/dev/shm'),
   limits: z

@@ -2,13 +2,13 @@
 // Keys from keepers of whom some lie, stay silent or claim another's seat: with t = 2 of 3 real
 // shares the run succeeds as long as two honest ones answer, and fails with its code otherwise.
 import { CodedError, systemRandom, toHex } from '@cloister/core';
-import { createDuckdbEngine } from '@cloister/engine-duckdb';
+import { createDuckdbPlanner, createDuckdbRunner } from '@cloister/engine-duckdb';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { FakeKeeper } from '../testing/keeper.ts';
 import { Stage } from '../testing/stage.ts';
 import { execute } from './run.ts';
 
-const engine = createDuckdbEngine();
+const engine = { planner: createDuckdbPlanner(), runner: createDuckdbRunner() };
 let stage: Stage;
 let task: Uint8Array;
 let keepers: [FakeKeeper, FakeKeeper, FakeKeeper];
@@ -25,7 +25,7 @@ afterEach(() => stage.reset());
 
 afterAll(async () => {
   await stage.lower();
-  await engine.close();
+  await Promise.all([engine.planner.close(), engine.runner.close()]);
 });
 
 const PATIENCE_MS = 20_000;

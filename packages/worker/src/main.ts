@@ -5,7 +5,7 @@ import { GatewayClient, HttpJson } from '@cloister/api';
 import { briskPeer, followUntil, keepOn, runNode, type Surroundings } from '@cloister/attested';
 import { CheckpointFollower } from '@cloister/contract';
 import { expectManyBuffers } from '@cloister/core/node';
-import { openEngine } from './adapters.ts';
+import { openEngines } from './adapters.ts';
 import { parseWorkerConfig, type WorkerConfig } from './config.ts';
 import { ephemeralKeys, fileData, httpLinks } from './process-ports.ts';
 import { sweepScratch } from './scratch.ts';
@@ -22,14 +22,19 @@ async function program(around: Surroundings<WorkerConfig>) {
   const gateways = config.gateways.map((base) => new GatewayClient(new HttpJson({ base })));
   const peers = gateways.map((gateway) => briskPeer(gateway, timers));
   const follower = new CheckpointFollower({ crypto, timers, peers, genesis, founding: charter });
-  const engine = openEngine(config);
+  const engines = openEngines(config);
   const links = httpLinks(config, { genesis, crypto, clock });
   const data = fileData();
-  const worker = new Worker({ ...around, follower, links, keys: ephemeralKeys, data, engine });
+  const worker = new Worker({ ...around, follower, links, keys: ephemeralKeys, data, ...engines });
   const swept = await sweepScratch(config.scratch);
   if (swept.length > 0) log.warn('left-behind-removed', { folders: swept.join(' ') });
-  // The engine's planner starts now, not in the first run.
-  engine.plan({ code: 'SELECT 1 AS one', params: {}, tables: [] }).catch(() => undefined);
+  const { planners, runners } = engines;
+  // DuckDB's planner starts now, not in the first run.
+  const starting = { code: 'SELECT 1 AS one', params: {}, tables: [] };
+  planners
+    .get('duckdb')
+    ?.plan(starting)
+    .catch(() => undefined);
   const stopping = new AbortController();
   const { signal } = stopping;
   return {
@@ -50,7 +55,7 @@ async function program(around: Surroundings<WorkerConfig>) {
     stop: async () => {
       stopping.abort();
       await worker.idle(LAST_RUN_MS);
-      await engine.close();
+      for (const port of [...runners.values(), ...planners.values()]) await port.close();
       await worker.idle(LAST_WORD_MS);
     },
   };

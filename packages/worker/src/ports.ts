@@ -4,7 +4,7 @@ import type { GatewayClient, KeeperClient } from '@cloister/api';
 import type { LedgerPeer, Log, TlsKey } from '@cloister/attested';
 import type { Attester } from '@cloister/attester';
 import type { CharterBody, Follower } from '@cloister/contract';
-import type { EnginePort } from '@cloister/contract/policy';
+import type { Planners, Runners } from '@cloister/contract/policy';
 import type { BlobStore, Clock, CryptoPort, Random, Signer, Timers } from '@cloister/core';
 import type { WorkerConfig } from './config.ts';
 import type { DataPlane } from './data-plane.ts';
@@ -40,7 +40,9 @@ export interface WorkerPorts {
   links(signer: Signer): Links;
   readonly keys: KeyMaker;
   readonly data: DataPlane;
-  readonly engine: EnginePort;
+  /** By the kind of engine that a task names. */
+  readonly planners: Planners;
+  readonly runners: Runners;
   readonly crypto: CryptoPort;
   readonly clock: Clock;
   readonly timers: Timers;

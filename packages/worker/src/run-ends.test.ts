@@ -2,8 +2,9 @@
 // How runs end, well or not: secrets are gone, nothing is under way any more, the ledger knows, and
 // what the caller is told is what went wrong.
 import { classOf } from '@cloister/contract';
+import { byKind, ofKind, type Runner } from '@cloister/contract/policy';
 import { CodedError, systemRandom, toHex } from '@cloister/core';
-import { createDuckdbEngine } from '@cloister/engine-duckdb';
+import { createDuckdbPlanner, createDuckdbRunner } from '@cloister/engine-duckdb';
 import { HpkeKeyPair } from '@cloister/threshold/node';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { FakeGateway } from '../testing/gateway.ts';
@@ -14,7 +15,7 @@ import { execute } from './run.ts';
 
 /** As in directory.ts. */
 const HEALTH_MS = 5_000;
-const engine = createDuckdbEngine();
+const engine = { planner: createDuckdbPlanner(), runner: createDuckdbRunner() };
 const outputs = [{ name: 'a', type: 'BIGINT', recipients: ['bank'] }];
 const about = { code: 'SELECT a FROM t', columns: [1], outputs };
 let stage: Stage;
@@ -34,7 +35,12 @@ afterEach(() => {
 
 afterAll(async () => {
   await stage.lower();
-  await engine.close();
+  await Promise.all([engine.planner.close(), engine.runner.close()]);
+});
+
+/** The runner as usual but for what is given. */
+const runningBy = ({ runners }: WorkerPorts, change: Partial<Runner>) => ({
+  runners: byKind([{ ...ofKind('runner', runners, 'duckdb'), ...change }]),
 });
 
 /** One run with ports as usual but for what is given; how it ended, here and on the ledger. */
@@ -148,30 +154,34 @@ describe('when a run is over', () => {
           return ports.data.dropScratch(folder);
         },
       },
-      engine: {
-        ...ports.engine,
+      ...runningBy(ports, {
         run: async () => {
           await new Promise((done) => setTimeout(done, 100));
           order.push('computed');
           throw new CodedError('engine-failed', 'unsupported', 'no');
         },
-      },
+      }),
     }));
     expect([code, ...order]).toEqual(['chunk-mismatch', 'computed', 'dropped']);
   });
 
+  it('of an engine without a runner ends before any keeper is asked', async () => {
+    const { code, folded } = await run(() => ({ runners: new Map() }));
+    expect([code, folded?.status]).toEqual(['engine-other', 'failed']);
+    expect(stage.keepers.flatMap(({ requests }) => requests)).toEqual([]);
+  });
+
   it('its peak of memory is recorded by its name', async () => {
     const { folded } = await run((ports) => ({
-      engine: {
-        ...ports.engine,
+      ...runningBy(ports, {
         run: async (request) => {
           const metrics = [
             { name: 'run-ms', value: 3, trust: 'host-influenced' },
             { name: 'peak-memory-bytes', value: 7.5, trust: 'host-influenced' },
           ] as const;
-          return { ...(await ports.engine.run(request)), metrics };
+          return { ...(await ofKind('runner', ports.runners, 'duckdb').run(request)), metrics };
         },
-      },
+      }),
     }));
     expect(folded?.usage?.body.classes.peakMemoryBytes).toBe(classOf(8));
     expect(await stage.measures(folded?.usage, 'bank')).toMatchObject({ peakMemoryBytes: 8 });

@@ -14,7 +14,7 @@ import {
 } from '@cloister/contract';
 import { CodedError, systemRandom, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
-import { createDuckdbEngine } from '@cloister/engine-duckdb';
+import { createDuckdbPlanner, createDuckdbRunner } from '@cloister/engine-duckdb';
 import { BufferSink, bufferSource, decryptProjection, masterKeys } from '@cloister/parquet-crypto';
 import { namedSecret } from '@cloister/testkit/world';
 import { hpkeKeyPairFrom, hpkeOpen } from '@cloister/threshold/node';
@@ -22,7 +22,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Stage, type StageDataset } from '../testing/stage.ts';
 import { execute } from './run.ts';
 
-const engine = createDuckdbEngine();
+const engine = { planner: createDuckdbPlanner(), runner: createDuckdbRunner() };
 let stage: Stage;
 let dataset: StageDataset;
 let plain: Uint8Array;
@@ -43,7 +43,7 @@ afterEach(() => stage.reset());
 
 afterAll(async () => {
   await stage.lower();
-  await engine.close();
+  await Promise.all([engine.planner.close(), engine.runner.close()]);
 });
 
 async function run(task: Uint8Array, change: Parameters<Stage['ports']>[0] = {}) {

@@ -29,7 +29,15 @@ import {
   type TaskOpenings,
   voidError,
 } from '@cloister/contract';
-import type { EnginePlan, RunResult, RunTable } from '@cloister/contract/policy';
+import {
+  type EnginePlan,
+  limitsFor,
+  ofKind,
+  type Runner,
+  type RunResult,
+  type RunTable,
+  statementsOf,
+} from '@cloister/contract/policy';
 import { type BlobStore, type CodedError, firstOf, fromHex, isCoded, toHex } from '@cloister/core';
 import { hpkeOpen, hpkeSeal } from '@cloister/threshold/node';
 import type { TreeHead } from '@cloister/tlog';
@@ -109,12 +117,13 @@ async function runJoined(ports: WorkerPorts, identity: RunIdentity, joined: Join
   const { join, folder, onPhase } = joined;
   onPhase('keys');
   const asked = requireRights(ports, join);
+  const runner = ofKind('runner', ports.runners, asked.task.body.engine);
   const start = startKeys(ports, identity, { join, head: joined.head, rights: asked });
   const [{ openings, contents }, listed] = await Promise.all([
     fetchOpenings(ports, identity, joined, asked),
     filesOf(asked.inputs, identity.blobs),
   ]);
-  const { plan, suppression } = await planToRun(ports.engine, contents);
+  const { plan, suppression } = await planToRun(ports.planners, contents);
   const { outputs } = asked.task.body;
   const { charter } = ports.follower;
   const sealing = { outputs, parameters: contents.parameters, charter };
@@ -128,10 +137,12 @@ async function runJoined(ports: WorkerPorts, identity: RunIdentity, joined: Join
   const blobsOf = (member: string) => ownFirst(identity, joined.directory, member);
   const from = { genesis, crypto, timers, blobs, blobsOf };
   const reading = { ...from, folder, inputs, files: listed, contents, suppression, keys };
-  const files = plan.statements.map((_, i) => joinPath(folder, `result-${i}.parquet`));
+  const files = Array.from({ length: statementsOf(plan) }, (_, i) =>
+    joinPath(folder, `result-${i}.parquet`),
+  );
   const tables = inputTables(reading);
   const read = data.readInputs(reading).finally(() => wipe(keys));
-  const computing = compute(ports, { plan, tables, files, read, onPhase });
+  const computing = compute(ports, { runner, plan, tables, files, read, onPhase });
   // Both are over, whatever they came to, before the folder goes.
   await Promise.allSettled([read, computing]);
   const ready = await read;
@@ -181,6 +192,7 @@ async function obtain(
 async function compute(
   ports: WorkerPorts,
   of: {
+    runner: Runner;
     plan: EnginePlan;
     tables: readonly RunTable[];
     files: readonly string[];
@@ -189,8 +201,8 @@ async function compute(
   },
 ): Promise<{ computed: RunResult; milliseconds: number }> {
   const { timers } = ports;
-  const { limits } = ports.config;
   const { plan, tables, files: resultFiles } = of;
+  const limits = limitsFor(plan, ports.config.limits);
   let started = timers.elapsed();
   const ready = of.read.then(() => {
     started = timers.elapsed();
@@ -198,7 +210,7 @@ async function compute(
   });
   // An engine that fails before it waits for this leaves nobody else to catch it.
   ready.catch(() => undefined);
-  const computed = await ports.engine.run({ plan, tables, limits, ready, resultFiles });
+  const computed = await of.runner.run({ plan, tables, limits, ready, resultFiles });
   return { computed, milliseconds: Math.max(0, Math.ceil(timers.elapsed() - started)) };
 }
 

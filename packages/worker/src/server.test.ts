@@ -4,14 +4,14 @@ import { HttpJson, WorkerClient } from '@cloister/api';
 import type { HttpServer } from '@cloister/attested';
 import { type Signer, systemClock, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
-import { createDuckdbEngine } from '@cloister/engine-duckdb';
+import { createDuckdbPlanner, createDuckdbRunner } from '@cloister/engine-duckdb';
 import { readExposition } from '@cloister/testkit';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Stage } from '../testing/stage.ts';
 import { serveWorker } from './server.ts';
 import { Worker } from './worker.ts';
 
-const engine = createDuckdbEngine();
+const engine = { planner: createDuckdbPlanner(), runner: createDuckdbRunner() };
 let stage: Stage;
 let worker: Worker;
 let server: HttpServer;
@@ -30,7 +30,7 @@ afterAll(async () => {
   await worker.idle(5_000);
   await server.close();
   await stage.lower();
-  await engine.close();
+  await Promise.all([engine.planner.close(), engine.runner.close()]);
 });
 
 function client(signer?: Signer): WorkerClient {
@@ -94,6 +94,17 @@ it('nobody else starts one, and no task that is not on the ledger', async () => 
   const status = bank.status('00'.repeat(16));
   await expect(status).rejects.toMatchObject({ code: 'run-unknown' });
   expect(worker.busy).toBe(false);
+});
+
+it('nothing is started of an engine that the worker has no runner for', async () => {
+  const other = new Worker({ ...stage.ports(), runners: new Map() });
+  const key = stage.world.identity('bank').key;
+  const message = 'the task is for the engine duckdb, of which no runner is here: there are none';
+  await expect(other.start(await stage.asked(task), key)).rejects.toMatchObject({
+    code: 'engine-other',
+    message,
+  });
+  expect(other.busy).toBe(false);
 });
 
 it('bodies are bounded and must be a request', async () => {

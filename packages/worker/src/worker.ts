@@ -5,6 +5,7 @@
 import type { RunStatus } from '@cloister/api';
 import { errorFields, tidyCode } from '@cloister/attested';
 import { memberById, readRunTicket, voidError } from '@cloister/contract';
+import { ofKind } from '@cloister/contract/policy';
 import { type CodedError, type ErrorKind, equal, isCoded, toHex } from '@cloister/core';
 import { workerError } from './errors.ts';
 import type { AskedRun } from './identity.ts';
@@ -37,24 +38,26 @@ export class Worker {
   /**
    * Begins the run that the ticket asks for, by the caller, who must be the task's proposer; asked
    * again, it answers the same.
-   * @throws CodedError `task-unknown`, `not-the-proposer`, `ticket-not-for-us`, `worker-busy`
+   * @throws CodedError `task-unknown`, `not-the-proposer`, `ticket-not-for-us`, `engine-other`,
+   * `worker-busy`
    */
   async start(asked: AskedRun, caller: Uint8Array): Promise<string> {
     const { follower } = this.ports;
     const { task, run } = asked;
     const key = toHex(task);
     if (!follower.state.tasks.has(key)) await follower.step();
-    const proposer = follower.state.tasks.get(key)?.proposer;
-    if (proposer === undefined) {
+    const found = follower.state.tasks.get(key);
+    if (found === undefined) {
       const message = 'no cosigned checkpoint has this task: has it been proposed?';
       throw voidError('task-unknown', message);
     }
-    const member = memberById(follower.charter, proposer);
+    const member = memberById(follower.charter, found.proposer);
     if (member === undefined || !equal(member.identity, caller)) {
       const message = 'only the proposer of a task on the ledger can have it run';
       throw workerError('not-the-proposer', message);
     }
     await this.#checkTicket(asked, caller);
+    ofKind('runner', this.ports.runners, found.body.engine);
     if (this.#runs.has(toHex(run))) return toHex(run);
     if (this.#current !== undefined) {
       const message = 'this worker is running another task: wait for it, or ask another worker';

@@ -23,7 +23,14 @@ import {
   type Said,
   textCodeOf,
 } from '@cloister/contract';
-import { type EnginePort, encodePolicy, encodeUses, type Policy } from '@cloister/contract/policy';
+import {
+  byKind,
+  encodePolicy,
+  encodeUses,
+  type Planner,
+  type Policy,
+  type Runner,
+} from '@cloister/contract/policy';
 import { fromBase64, systemClock, systemRandom, systemTimers, toHex, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { BufferSink, bufferSource, encryptParquet } from '@cloister/parquet-crypto';
@@ -71,14 +78,18 @@ export interface StageDataset {
   readonly policy: Opening;
 }
 
+/** What plans and runs the tasks of a stage. */
+export interface StageEngine {
+  readonly planner: Planner;
+  readonly runner: Runner;
+}
+
 /** Saves a run the start of an engine process: `SELECT` of what was granted is what was read. */
-function copying(engine: EnginePort): EnginePort {
+function copying(kind: string): Runner {
   return {
-    kind: engine.kind,
-    version: engine.version,
-    plan: (request) => engine.plan(request),
-    bindGrouping: (table, sql) => engine.bindGrouping(table, sql),
-    close: () => engine.close(),
+    kind,
+    nodes: 'one',
+    close: async () => {},
     run: async ({ tables, ready, resultFiles }) => {
       await ready;
       for (const file of resultFiles) await copyFile(tables[0]?.files[0] ?? '', file);
@@ -93,7 +104,7 @@ export class Stage {
   readonly shared: Shared;
   readonly gateways: FakeGateway[];
   readonly keepers: FakeKeeper[];
-  readonly engine: EnginePort;
+  readonly engine: StageEngine;
   readonly scratch: string;
 
   private constructor(made: {
@@ -102,7 +113,7 @@ export class Stage {
     shared: Shared;
     gateways: FakeGateway[];
     keepers: FakeKeeper[];
-    engine: EnginePort;
+    engine: StageEngine;
     scratch: string;
   }) {
     this.world = made.world;
@@ -114,7 +125,7 @@ export class Stage {
     this.scratch = made.scratch;
   }
 
-  static async raise(engine: EnginePort): Promise<Stage> {
+  static async raise(engine: StageEngine): Promise<Stage> {
     const world = await World.create();
     const epoch = await world.formEpoch();
     const shared = { world, openings: new Map(), blobs: new Map(), lane: Promise.resolve() };
@@ -216,7 +227,7 @@ export class Stage {
     },
   ): Promise<Uint8Array> {
     const tables = [{ name: 't', columns: COLUMNS }];
-    const { uses } = await this.engine.plan({
+    const { uses } = await this.engine.planner.plan({
       code: about.usesOf ?? about.code,
       params: {},
       tables,
@@ -262,6 +273,7 @@ export class Stage {
    */
   ports(change: { patienceMs?: number; computes?: boolean } = {}): WorkerPorts {
     const { world } = this;
+    const { planner, runner } = this.engine;
     const { genesis, charter } = world;
     const config = parseWorkerConfig({
       name: 'worker',
@@ -299,7 +311,8 @@ export class Stage {
       links: httpLinks(config, { genesis, crypto, clock: systemClock }),
       keys: ephemeralKeys,
       data: fileData(),
-      engine: change.computes === true ? this.engine : copying(this.engine),
+      planners: byKind([planner]),
+      runners: byKind([change.computes === true ? runner : copying(runner.kind)]),
       crypto,
       clock: systemClock,
       timers: systemTimers,

@@ -6,7 +6,7 @@ import { MAX_LINK_BYTES, MAX_STATEMENT_BYTES, PART_NAMES } from '@cloister/evide
 import { z } from 'zod';
 import { cage, charterBody } from '../charter/body.ts';
 import { FILES_MAX } from '../dataset-files/file-manifest.ts';
-import { STATEMENTS_MAX } from '../ports/engine.ts';
+import { STATEMENTS_MAX } from '../ports/planner.ts';
 import {
   ascendingColumns,
   bytesUpTo,

@@ -4,7 +4,7 @@
 import { isCoded } from '@cloister/core';
 import { describe, expect, it } from 'vitest';
 import type { Policy, Rule, Use } from '../policy/index.ts';
-import type { EnginePlan, PlanRequest } from '../ports/engine.ts';
+import type { EnginePlan, PlanRequest } from '../ports/planner.ts';
 import { planToRun, refuseForbidden } from './planned-again.ts';
 import type { TaskContents } from './task.ts';
 
@@ -54,16 +54,16 @@ function engineOf(change: Partial<EnginePlan> = {}) {
   const plan = async (request: PlanRequest): Promise<EnginePlan> => {
     asked.push(request);
     const suppression = request.suppress ?? [];
-    return { uses: USES, outputs: OUTPUTS, suppression, statements: ['SELECT 1'], ...change };
+    return { uses: USES, outputs: OUTPUTS, suppression, steps: ['SELECT 1'], ...change };
   };
-  return { kind: 'sql', asked, plan };
+  return { asked, planners: new Map([['sql', { plan }]]) };
 }
 
 const LOOKS = {
   worker: (engine: ReturnType<typeof engineOf>, contents: TaskContents) =>
-    planToRun(engine, contents),
+    planToRun(engine.planners, contents),
   owner: (engine: ReturnType<typeof engineOf>, contents: TaskContents) =>
-    refuseForbidden(engine, contents, (input) => input === 0),
+    refuseForbidden(engine.planners, contents, (input) => input === 0),
 };
 
 const codeOf = async (act: Promise<unknown>): Promise<string> =>
@@ -134,7 +134,7 @@ it('a run is planned with its parameters again where policies ask for suppressio
     { ...use(0, 2, 1), role: 'aggregate', function: 'count' },
   ];
   const engine = engineOf({ uses });
-  const { suppression, plan } = await planToRun(engine, { ...CONTENTS, uses, policies });
+  const { suppression, plan } = await planToRun(engine.planners, { ...CONTENTS, uses, policies });
   expect(suppression).toEqual([{ statement: 0, input: 0, k: 20, subjects: [1] }]);
   expect(plan.suppression).toEqual(suppression);
   expect(engine.asked.map(({ params }) => params)).toEqual([{ least: 40 }, { least: 40 }]);

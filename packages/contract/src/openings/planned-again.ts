@@ -8,12 +8,13 @@
 import { equal } from '@cloister/core';
 import { contractError } from '../errors.ts';
 import { encodeUses, judge, refusedBy, type Suppression } from '../policy/index.ts';
-import type { EnginePlan, EnginePort, PlanRequest } from '../ports/engine.ts';
+import { type ByKind, ofKind } from '../ports/by-kind.ts';
+import type { EnginePlan, Planner, PlanRequest } from '../ports/planner.ts';
 import type { TaskContents } from './task.ts';
 
-type Planner = Pick<EnginePort, 'kind' | 'plan'>;
+type Planners = ByKind<Pick<Planner, 'plan'>>;
 
-/** The opened code as an engine is asked to plan it: its parameters, over the opened schemas. */
+/** The opened code as a planner is asked to plan it: its parameters, over the opened schemas. */
 function requestOf({ code, parameters, schemas }: TaskContents): PlanRequest & { code: string } {
   const tables = parameters.tables.map((name, at) => ({
     name,
@@ -22,13 +23,9 @@ function requestOf({ code, parameters, schemas }: TaskContents): PlanRequest & {
   return { code, params: parameters.params, tables };
 }
 
-/** @throws CodedError `engine-other`, `uses-differ`, `outputs-differ`, and the engine's */
-async function planSame(engine: Planner, contents: TaskContents): Promise<EnginePlan> {
-  if (contents.engine !== engine.kind) {
-    const message = `the task is for the engine ${contents.engine}, and ${engine.kind} is here`;
-    throw contractError('engine-other', message);
-  }
-  const plan = await engine.plan(requestOf(contents));
+/** @throws CodedError `engine-other`, `uses-differ`, `outputs-differ`, and the planner's */
+async function planSame(planners: Planners, contents: TaskContents): Promise<EnginePlan> {
+  const plan = await ofKind('planner', planners, contents.engine).plan(requestOf(contents));
   if (!equal(encodeUses(plan.uses), encodeUses(contents.uses))) {
     throw contractError('uses-differ', 'the code does not use the columns as its task says');
   }
@@ -49,13 +46,13 @@ async function planSame(engine: Planner, contents: TaskContents): Promise<Engine
  * The plan that a run may run: what the task says, allowed by every policy, with the suppressions
  * that the policies ask for.
  * @throws CodedError `engine-other`, `uses-differ`, `outputs-differ`, a finding's code, and the
- * engine's
+ * planner's
  */
 export async function planToRun(
-  engine: Planner,
+  planners: Planners,
   contents: TaskContents,
 ): Promise<{ plan: EnginePlan; suppression: readonly Suppression[] }> {
-  const plan = await planSame(engine, contents);
+  const plan = await planSame(planners, contents);
   const { uses, policies, facts } = contents;
   const judged = judge({ uses, policies, task: facts });
   if (!judged.ok) {
@@ -63,20 +60,19 @@ export async function planToRun(
   }
   const { suppression } = judged;
   if (suppression.length === 0) return { plan, suppression };
-  return {
-    plan: await engine.plan({ ...requestOf(contents), suppress: suppression }),
-    suppression,
-  };
+  const planner = ofKind('planner', planners, contents.engine);
+  const again = await planner.plan({ ...requestOf(contents), suppress: suppression });
+  return { plan: again, suppression };
 }
 
 /**
  * Refuses what the policies of `own` inputs forbid, and code that is not what its task says; what
  * others' policies forbid is theirs to refuse.
  * @throws CodedError a finding's code, `engine-other`, `uses-differ`, `outputs-differ`, and the
- * engine's
+ * planner's
  */
 export async function refuseForbidden(
-  engine: Planner,
+  planners: Planners,
   contents: TaskContents,
   own: (input: number) => boolean,
 ): Promise<void> {
@@ -84,5 +80,5 @@ export async function refuseForbidden(
   const { findings } = judge({ uses, policies, task: facts });
   const finding = findings.find(({ input }) => own(input));
   if (finding !== undefined) throw refusedBy([finding], finding.sentence);
-  await planSame(engine, contents);
+  await planSame(planners, contents);
 }

@@ -7,7 +7,7 @@
 // spec/dataset.md, "Result".
 import { type CodedError, compare, decodeCbor, encodeCbor } from '@cloister/core';
 import { contractError } from '../errors.ts';
-import { STATEMENTS_MAX } from '../ports/engine.ts';
+import { STATEMENTS_MAX } from '../ports/planner.ts';
 
 /** The most parts of all statements of a result together. */
 export const PARTS_MAX = 10_000;

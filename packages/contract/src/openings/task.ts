@@ -24,7 +24,7 @@ import {
   type TaskFacts,
   type Use,
 } from '../policy/index.ts';
-import { STATEMENTS_MAX } from '../ports/engine.ts';
+import { STATEMENTS_MAX } from '../ports/planner.ts';
 import { codeDigestOf, textOf } from './code.ts';
 import { type Opening, opens } from './commitment.ts';
 

@@ -18,6 +18,7 @@ import {
   type Price,
 } from '@cloister/contract';
 import {
+  bindGrouping,
   compilePolicy,
   decodePolicy,
   encodePolicy,
@@ -252,7 +253,7 @@ export async function compile(
   return compilePolicy({
     document: parsePolicyDocument(document),
     columns: schema.columns,
-    bind: (sql) => gateway.engine.bindGrouping(table, sql),
+    bind: (sql) => bindGrouping(gateway.planners, table, sql),
   });
 }
 

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { COLUMN_TYPES } from '@cloister/contract/policy';
 import { CodedError } from '@cloister/core';
-import { createDuckdbEngine } from '@cloister/engine-duckdb';
+import { createDuckdbPlanner, createDuckdbRunner } from '@cloister/engine-duckdb';
 import { fileSource, inspectParquet } from '@cloister/parquet-crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FormatMatrix, ROWS, rowOf } from '../../testing/format-matrix.ts';
@@ -312,13 +312,13 @@ describe('what a gateway writes', () => {
       const code = `SELECT CAST(x AS ${type}) AS x FROM t${at}`;
       selects.push({ type, wanted: { x: x as Values }, code });
     }
-    const engine = createDuckdbEngine();
-    const plan = await engine.plan({ code: selects.map(({ code }) => code).join('; '), tables });
+    const [planner, runner] = [createDuckdbPlanner(), createDuckdbRunner()];
+    const plan = await planner.plan({ code: selects.map(({ code }) => code).join('; '), tables });
     const resultFiles = selects.map((_, i) => join(root, `result-${i}.parquet`));
     const limits = { memoryBytes: 2 ** 28, threads: 1, timeMs: 60_000 };
     const most = { outputRows: 100_000, outputBytes: 2 ** 26 };
-    await engine.run({ plan, tables, limits: { ...limits, ...most }, resultFiles });
-    await engine.close();
+    await runner.run({ plan, tables, limits: { ...limits, ...most }, resultFiles });
+    await Promise.all([planner.close(), runner.close()]);
     const all = new Map<string, Outcome>(files);
     for (const [i, { type, wanted }] of selects.entries()) {
       all.set(type, { ...files.get(type), wanted, result: resultFiles[i] ?? '' });

@@ -3,7 +3,7 @@
 // not do as its task says, and nothing that is right. The proposer writes its event by hand here,
 // so it can say what its own gateway would not.
 import { commitTo, encodeParameters, type TaskParameters, textCodeOf } from '@cloister/contract';
-import { encodeUses } from '@cloister/contract/policy';
+import { encodeUses, ofKind, type Planner } from '@cloister/contract/policy';
 import { utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -51,7 +51,11 @@ async function propose(
   const columns = names.map((name, at) => ({ id: at + 1, name, type: 'BIGINT' }));
   const { params = {}, usesOf = code } = change;
   const tables = [{ name: 't', columns }];
-  const plan = await gateway.engine.plan({ code: usesOf, params, tables });
+  const plan = await ofKind('planner', gateway.planners, 'duckdb').plan({
+    code: usesOf,
+    params,
+    tables,
+  });
   const { outputs = plan.outputs } = change;
   const ports = { crypto: nodeCrypto, random: gateway.random };
   const commit = (bytes: Uint8Array) => commitTo(bytes, ports);
@@ -93,6 +97,27 @@ describe("an owner's gateway", () => {
     const code = 'SELECT id, age FROM t WHERE age > $least';
     const task = await propose(code, { params: { least: 40 } });
     expect(await declined(task)).toBeUndefined();
+  });
+
+  it('declines, once, a task of an engine that it has no planner for', async () => {
+    const planners = bank.gateway.planners as Map<string, Planner>;
+    const planner = ofKind('planner', planners, 'duckdb');
+    planners.delete('duckdb');
+    const task = await propose('SELECT id FROM t');
+    const answered = async () => (await bank.admin.task(task)).declines;
+    await eventually(async () => (await answered()).length > 0);
+    planners.set('duckdb', planner);
+    expect(await declined(task)).toBe('engine-other');
+    expect(await answered()).toHaveLength(1);
+  });
+
+  it('plans nothing for an engine that it has no planner for, and says which it has', async () => {
+    const inputs = { t: 'bank/accounts' };
+    const asked = { code: 'SELECT id FROM t', engine: 'spark', inputs, purpose: 'testing' };
+    const message =
+      'the task is for the engine spark, of which no planner is here: there are duckdb';
+    const checked = hospital.admin.checkTask({ ...asked, recipients: [] });
+    await expect(checked).rejects.toMatchObject({ code: 'engine-other', message });
   });
 
   it('declines a task whose parameters give one output the name of another', async () => {

@@ -8,6 +8,8 @@ import {
   type EngineTable,
   type Judgement,
   judge,
+  ofKind,
+  type Planner,
   type Policy,
 } from '@cloister/contract/policy';
 import { type CodedError, firstIssue, isCoded, toHex, utf8 } from '@cloister/core';
@@ -42,24 +44,21 @@ export interface PlannedTask {
 
 /**
  * Finds the datasets, plans the code and judges it.
- * @throws CodedError `task-malformed`, `task-engine-other`, `dataset-not-found`, and the engine's
- *   for what is no SQL
+ * @throws CodedError `task-malformed`, `engine-other`, `dataset-not-found`, and the
+ *   planner's for what is no code of its language
  */
 export async function planTask(gateway: Gateway, raw: TaskRequest): Promise<PlannedTask> {
   const parsed = taskRequest.safeParse(raw);
   if (!parsed.success) throw malformed(firstIssue(parsed.error).says);
   const request = parsed.data;
-  if (request.engine !== gateway.engine.kind) {
-    const message = `this gateway plans tasks for ${gateway.engine.kind}, not ${request.engine}`;
-    throw gatewayError('task-engine-other', message);
-  }
+  const planner = ofKind('planner', gateway.planners, request.engine);
   const tables = Object.keys(request.inputs);
   if (tables.length === 0) throw malformed('a task needs at least one input');
   const listed = await listDatasets(gateway);
   const inputs = await Promise.all(
     Object.values(request.inputs).map((name) => findInput(gateway, listed, name)),
   );
-  const { plan, refused } = await planOrRefusal(gateway, {
+  const { plan, refused } = await planOrRefusal(planner, {
     code: request.code,
     tables: tables.map((name, i) => ({ name, columns: inputs[i]?.schema.columns ?? [] })),
   });
@@ -82,11 +81,11 @@ export async function planTask(gateway: Gateway, raw: TaskRequest): Promise<Plan
  * and proposed to nobody. @throws CodedError the engine's other codes
  */
 async function planOrRefusal(
-  gateway: Gateway,
+  planner: Planner,
   request: { code: string; tables: EngineTable[] },
 ): Promise<Pick<PlannedTask, 'plan' | 'refused'>> {
   try {
-    return { plan: await gateway.engine.plan(request) };
+    return { plan: await planner.plan(request) };
   } catch (error) {
     if (!isCoded(error) || !REFUSED_CODE.test(error.code)) throw error;
     return { plan: NO_PLAN, refused: error };

@@ -290,7 +290,7 @@ export async function declineIfForbidden(
   let code: string | undefined;
   try {
     const { contents, owners } = await readTask(gateway, key);
-    await refuseForbidden(gateway.engine, contents, (input) => owners[input] === me);
+    await refuseForbidden(gateway.planners, contents, (input) => owners[input] === me);
     const over = found.body.inputs.some((input, i) => {
       const { limits } = contents.policies[i] as Policy;
       if (owners[i] !== me) return false;

@@ -3,6 +3,7 @@
 // cosignatures, duties and openings, over a disk that a crash leaves as it was. Written out are the
 // routes that its HTTP server would have, and the adapter to the ledger (ledger-link.ts).
 import { emptyState, type FoldState } from '@cloister/contract';
+import { byKind } from '@cloister/contract/policy';
 import { type Clock, CodedError, isCoded, toHex } from '@cloister/core';
 import {
   appendAndFold,
@@ -184,7 +185,7 @@ export class Gateway {
       vault: disk.vault(),
       blobs: blobs as GatewayParts['blobs'],
       allBlobs,
-      engine: planner(stage),
+      planners: byKind([planner(stage)]),
       appraiser: appraisersOf(stage, allBlobs).seats,
       appraisals: { known: () => undefined, settled: async () => undefined },
       crypto: stage.shared.crypto,

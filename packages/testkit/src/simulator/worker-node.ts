@@ -3,8 +3,13 @@
 // openings, keys, blame, usage record and release, driven by virtual time through its ports. Not
 // real: the engine (it says what the code uses) and the files (no Parquet is read or sealed).
 
-import type { EnginePort } from '@cloister/contract/policy';
-import { decodeUses, encodeUses } from '@cloister/contract/policy';
+import {
+  byKind,
+  decodeUses,
+  encodeUses,
+  type Planner,
+  type Runner,
+} from '@cloister/contract/policy';
 import { equal, isCoded, type Signer, toHex, utf8 } from '@cloister/core';
 import {
   briskPeer,
@@ -134,7 +139,8 @@ export class WorkerNode {
       links: () => this.#links(signer),
       keys: { signer: () => signer, tls: () => namedTlsKey(stage.label, name) },
       data: this.#data(),
-      engine: this.#engine(),
+      planners: byKind([this.#planner()]),
+      runners: byKind([this.#runner()]),
       crypto,
       clock: stage.clock,
       timers,
@@ -178,7 +184,7 @@ export class WorkerNode {
   }
 
   /** It plans what the code really uses; a mutant believes the task. */
-  #engine(): EnginePort {
+  #planner(): Planner {
     const { uses, openings } = this.task;
     const stage = this.#stage;
     return {
@@ -187,9 +193,16 @@ export class WorkerNode {
       plan: async ({ code }) => {
         const said = decodeUses(openings.uses.value);
         const planned = stage.off('uses-again') ? said : uses;
-        return { uses: planned, outputs: OUTPUTS, suppression: [], statements: [code] };
+        return { uses: planned, outputs: OUTPUTS, suppression: [], steps: [code] };
       },
-      bindGrouping: async () => ({ bound: '', columns: [] }),
+      close: async () => {},
+    };
+  }
+
+  #runner(): Runner {
+    return {
+      kind: 'duckdb',
+      nodes: 'one',
       run: async ({ ready }) => {
         await ready;
         this.#checker.ran(this.name, this.task);

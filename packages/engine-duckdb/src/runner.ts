@@ -1,45 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
-// The DuckDB engine: the contract's engine port over locked-down child processes. One child plans
-// (its tables are always empty) and is reused; every run has a child of its own, which plans the
-// statements once more before it sees a file, and is gone when the run ends.
+// DuckDB as a runner: every run has a locked-down child of its own, which plans the statements once
+// more before it sees a file, and is gone when the run ends.
 import { rm, stat } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import {
-  type BoundGrouping,
   type EngineMetric,
   type EnginePlan,
-  type EnginePort,
   type EngineTable,
   encodeUses,
-  type PlanRequest,
   type RunLimits,
+  type Runner,
   type RunRequest,
   type RunResult,
   type Use,
 } from '@cloister/contract/policy';
-import { equal, isCoded } from '@cloister/core';
+import { equal } from '@cloister/core';
 import type { ChildLimits } from './child-limits.ts';
 import { EngineChild } from './child-process.ts';
-import { engineError, runFailed } from './errors.ts';
+import { engineClosed, engineError, runFailed } from './errors.ts';
+import { DUCKDB_KIND } from './kind.ts';
 import {
   type Bound,
   bindStatement,
   checkTables,
   inOnePlan,
   PLANNING_LIMITS,
+  PLANNING_MS,
   planningAsk,
-  planWith,
   suppressionUses,
 } from './planner.ts';
-import { quoteName } from './statement.ts';
-import { columnsOf, print } from './term.ts';
 
-/** DuckDB's version, which a charter's worker measurement pins through the lockfile. */
-export const DUCKDB_VERSION = '1.5.6';
-
-/** Options of the engine; each has a default. */
-export interface DuckdbEngineOptions {
-  /** Longest that one step of planning may take, in ms (default 10,000). */
+/** Options of the runner; each has a default. */
+export interface DuckdbRunnerOptions {
+  /** Longest that one step of planning again may take, in ms (default 10,000). */
   readonly planTimeMs?: number;
   /**
    * Keeps one fresh child started ahead for runs with these limits, which saves a run the 0.2 s
@@ -48,41 +41,30 @@ export interface DuckdbEngineOptions {
   readonly spare?: RunLimits;
 }
 
-/** A DuckDB engine; `close` it, or its planning child keeps the process alive. */
-export function createDuckdbEngine(options: DuckdbEngineOptions = {}): EnginePort {
-  return new DuckdbEngine(options);
+/** A runner of DuckDB's plans; `close` it, or its spare child keeps the process alive. */
+export function createDuckdbRunner(options: DuckdbRunnerOptions = {}): Runner {
+  return new DuckdbRunner(options);
 }
 
-class DuckdbEngine implements EnginePort {
-  readonly kind = 'duckdb';
-  readonly version = DUCKDB_VERSION;
+class DuckdbRunner implements Runner {
+  readonly kind = DUCKDB_KIND;
+  readonly nodes = 'one';
   readonly #planTimeMs: number;
-  #planner: Promise<EngineChild> | undefined;
-  /** Requests plan one after another: they share the child's one database. */
-  #turn: Promise<unknown> = Promise.resolve();
   readonly #runs = new Set<EngineChild>();
   readonly #spareLimits: RunLimits | undefined;
   #spare: Promise<EngineChild> | undefined;
   #closed = false;
 
-  constructor(options: DuckdbEngineOptions) {
-    this.#planTimeMs = options.planTimeMs ?? 10_000;
+  constructor(options: DuckdbRunnerOptions) {
+    this.#planTimeMs = options.planTimeMs ?? PLANNING_MS;
     this.#spareLimits = options.spare;
     this.#startSpare();
-  }
-
-  plan(request: PlanRequest): Promise<EnginePlan> {
-    return this.#planning((child) => planWith(planningAsk(child, this.#planTimeMs), request));
-  }
-
-  bindGrouping(table: EngineTable, sql: string): Promise<BoundGrouping> {
-    return this.#planning((child) => this.#bindGrouping(child, table, sql));
   }
 
   async run(request: RunRequest): Promise<RunResult> {
     // Where something fails before the files are waited for, that is the error.
     request.ready?.catch(() => undefined);
-    if (this.#closed) throw closed();
+    if (this.#closed) throw engineClosed();
     checkRun(request);
     const child = await this.#runChild(request.limits);
     this.#runs.add(child);
@@ -104,10 +86,6 @@ class DuckdbEngine implements EnginePort {
     this.#closed = true;
     await Promise.all([...this.#runs].map((child) => child.kill()));
     await this.#spare?.then((child) => child.kill()).catch(() => undefined);
-    await this.#planner?.then(
-      (child) => child.close(),
-      () => undefined,
-    );
   }
 
   /** A child that has seen nothing: the spare if its limits are the same, or a new one. */
@@ -128,49 +106,6 @@ class DuckdbEngine implements EnginePort {
     // Whoever takes it meets the failure; until then it must not end the process.
     this.#spare.catch(() => undefined);
   }
-
-  async #bindGrouping(child: EngineChild, table: EngineTable, sql: string): Promise<BoundGrouping> {
-    const ask = planningAsk(child, this.#planTimeMs);
-    const code = `SELECT count(*) FROM ${quoteName(table.name)} GROUP BY (${sql}\n)`;
-    const inputs = checkTables([table]);
-    const plan = await planWith(ask, { code, tables: [table] });
-    const { lineage } = await bindStatement(ask, plan.statements[0] ?? '', inputs);
-    const [group, ...more] = lineage.groups;
-    const columns = group === undefined ? [] : columnsOf(group).map(({ column }) => column);
-    const only = plan.uses.every((use) => use.role === 'group' || use.function === 'count_star');
-    const one = group !== undefined && more.length === 0 && lineage.having.length === 0;
-    if (lineage.shape !== 'grouped' || !one || !only) {
-      throw groupingRefused(sql, 'it must be one expression');
-    }
-    if (columns.length === 0) throw groupingRefused(sql, 'it must use a column');
-    return { bound: print(group, 0), columns: [...new Set(columns)].sort((a, b) => a - b) };
-  }
-
-  #planning<T>(work: (child: EngineChild) => Promise<T>): Promise<T> {
-    const result = this.#turn.then(async () => {
-      if (this.#closed) throw closed();
-      return work(await this.#child());
-    });
-    this.#turn = result.catch(() => undefined);
-    return result;
-  }
-
-  async #child(): Promise<EngineChild> {
-    const current = await this.#planner?.catch(() => undefined);
-    if (current !== undefined && !current.dead) return current;
-    const { memoryBytes, threads } = PLANNING_LIMITS;
-    this.#planner = EngineChild.start({ memoryBytes, threads, fileBytes: 0 });
-    return this.#planner;
-  }
-}
-
-function closed() {
-  return engineError('engine-closed', 'this engine has been closed');
-}
-
-function groupingRefused(sql: string, why: string) {
-  const message = `${sql} cannot be a grouping: ${why} over the dataset's own columns`;
-  return engineError('engine-grouping-refused', message);
 }
 
 function sameLimits(a: RunLimits, b: RunLimits | undefined): boolean {
@@ -195,7 +130,7 @@ function checkRun({ plan, tables, limits, resultFiles }: RunRequest): void {
     const unknown = table.granted.find((id) => table.columns[id - 1] === undefined);
     if (unknown !== undefined) throw wrong(`table ${table.name} has no column ${unknown}`);
   }
-  if (resultFiles.length !== plan.statements.length) throw wrong('a file a statement is wanted');
+  if (resultFiles.length !== plan.steps.length) throw wrong('a file a statement is wanted');
   const paths = [...resultFiles, ...tables.flatMap((table) => table.files)];
   const bad = paths.find(
     (path) => !isAbsolute(path) || path.includes('\u0000') || /[*?[\]{}]/.test(path),
@@ -210,7 +145,7 @@ async function recheck(child: EngineChild, request: RunRequest, timeMs: number):
   const inputs = checkTables(tables);
   await ask({ op: 'tables', tables: schemas(tables), ...PLANNING_LIMITS });
   const bound: Bound[] = [];
-  for (const sql of plan.statements) bound.push(await bindStatement(ask, sql, inputs));
+  for (const sql of plan.steps) bound.push(await bindStatement(ask, sql, inputs));
   const { uses, outputs } = inOnePlan(bound);
   const same =
     equal(encodeUses(expectedUses(plan)), encodeUses(uses)) &&
@@ -230,8 +165,8 @@ async function recheck(child: EngineChild, request: RunRequest, timeMs: number):
 }
 
 /** What the code does and what its suppressions add, statement by statement. */
-function expectedUses({ uses, statements, suppression }: EnginePlan): Use[] {
-  const added = statements.flatMap((_, statement) => {
+function expectedUses({ uses, steps, suppression }: EnginePlan): Use[] {
+  const added = steps.flatMap((_, statement) => {
     const own = suppression.filter((one) => one.statement === statement);
     const rows = uses.filter((use) => {
       return use.statement === statement && use.column === 0 && use.role === 'group';
@@ -266,7 +201,7 @@ async function runIn(child: EngineChild, request: RunRequest): Promise<RunResult
     })),
   }));
   const { timeMs, ...limit } = limits;
-  const statements = plan.statements.map((sql, at) => ({
+  const statements = plan.steps.map((sql, at) => ({
     sql,
     outputs: plan.outputs.filter(({ statement }) => statement === at),
     file: resultFiles[at],
@@ -295,9 +230,4 @@ async function runIn(child: EngineChild, request: RunRequest): Promise<RunResult
       metric('peak-memory-bytes', Number(answer.ok['peakBytes']), 'host-influenced'),
     ],
   };
-}
-
-/** True for the one code that a run's data can cause. */
-export function isRunFailure(error: unknown): boolean {
-  return isCoded(error, 'engine-run-failed');
 }

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// The port of a runner: it does what a planner of its kind planned, over plain files that hold
+// granted columns only. Workers hold runners by kind. A runner believes its caller for nothing that
+// it can see itself: it runs no plan that the code behind it would not have, and no output beyond
+// the limits. docs/design/planners-and-runners.md.
+import type { EnginePlan, EngineTable } from './planner.ts';
+
+/** An input of a run: files hold the granted columns, under their schema names. */
+export interface RunTable extends EngineTable {
+  /** Ids of the columns that the files hold. */
+  readonly granted: readonly number[];
+  /** Absolute paths of plain Parquet files. */
+  readonly files: readonly string[];
+}
+
+/** Limits of one run, of all its statements together. */
+export interface RunLimits {
+  readonly memoryBytes: number;
+  readonly threads: number;
+  readonly timeMs: number;
+  readonly outputRows: number;
+  readonly outputBytes: number;
+}
+
+/** What is to be run. */
+export interface RunRequest {
+  readonly plan: EnginePlan;
+  readonly tables: readonly RunTable[];
+  readonly limits: RunLimits;
+  /**
+   * Settles when the files are there, or will not be; meanwhile the runner makes ready. They are
+   * there already where this is absent.
+   */
+  readonly ready?: Promise<unknown>;
+  /** A path for each statement, absolute, that does not exist yet: plain Parquet goes there. */
+  readonly resultFiles: readonly string[];
+}
+
+/** One measured number, and whom to believe for it. */
+export interface EngineMetric {
+  readonly name: 'rows-in' | 'rows-out' | 'bytes-in' | 'bytes-out' | 'run-ms' | 'peak-memory-bytes';
+  readonly value: number;
+  /** `counted-inside` is computed from data in the enclave; the host can bend the other. */
+  readonly trust: 'counted-inside' | 'host-influenced';
+}
+
+/** A finished run; rows and bytes of all results together. */
+export interface RunResult {
+  readonly rows: number;
+  readonly bytes: number;
+  readonly metrics: readonly EngineMetric[];
+}
+
+/** A runner. Every failure is a CodedError; one that met data never says why. */
+export interface Runner {
+  /** The kind of the planner whose plans it runs. */
+  readonly kind: string;
+  /** Whether a run is of one worker, or of several that join it together. */
+  readonly nodes: 'one' | 'many';
+  run(request: RunRequest): Promise<RunResult>;
+  /** Ends runs under way. */
+  close(): Promise<void>;
+}
+
+/** A worker's limits with what the plan itself declares to put out at most. */
+export function limitsFor({ bounds }: Pick<EnginePlan, 'bounds'>, limits: RunLimits): RunLimits {
+  if (bounds === undefined) return limits;
+  return {
+    ...limits,
+    outputRows: Math.min(limits.outputRows, bounds.rows),
+    outputBytes: Math.min(limits.outputBytes, bounds.bytes),
+  };
+}

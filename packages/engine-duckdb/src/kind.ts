@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+// What tasks and charters call this engine, and which DuckDB it is.
+
+export const DUCKDB_KIND = 'duckdb';
+/** DuckDB's version, which a charter's worker measurement pins through the lockfile. */
+export const DUCKDB_VERSION = '1.5.6';
