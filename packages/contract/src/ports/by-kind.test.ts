@@ -4,6 +4,7 @@
 import { isCoded } from '@cloister/core';
 import { describe, expect, it } from 'vitest';
 import { bindGrouping, byKind, ofKind } from './by-kind.ts';
+import type { Planner } from './planner.ts';
 import { limitsFor } from './runner.ts';
 
 const refusal = async (act: () => unknown): Promise<string> => {
@@ -48,7 +49,7 @@ describe('a grouping', () => {
   });
 
   it('is bound by the first planner that binds any', async () => {
-    const planners = new Map([
+    const planners = new Map<string, Pick<Planner, 'bindGrouping'>>([
       ['wasm', {}],
       ['sql', binding('sql')],
       ['other', binding('other')],
