@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { AdminClient } from '@cloister/api';
 import { utf8 } from '@cloister/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { upload } from './commands/dataset-work.ts';
+import { withUploads } from './commands/dataset-work.ts';
 import { readJson, readText, writeNamed } from './named-files.ts';
 
 let folder: string;
@@ -45,8 +45,9 @@ describe('a file that is named', () => {
     ['that is not there', 'nowhere.csv', /cannot read .*nowhere\.csv: no such file or folder$/],
     ['that is a folder', '.', /cannot read .*: it is a folder$/],
   ])('%s is not sent', async (_, name, says) => {
-    const of = { file: join(folder, name), options: {}, say: () => undefined };
-    await expect(upload(undefined as unknown as AdminClient, of)).rejects.toMatchObject({
+    const of = { files: [join(folder, name)], options: {}, say: () => undefined };
+    const sent = withUploads(undefined as unknown as AdminClient, of, async () => 'sent');
+    await expect(sent).rejects.toMatchObject({
       code: 'file-unreadable',
       message: expect.stringMatching(says),
     });

@@ -58,7 +58,8 @@ describe('with --json', () => {
       ...['--policy', file('open.json')],
     );
     expect(error).toBeUndefined();
-    expect(value).toMatchObject({
+    const may = {
+      file: file('may.csv'),
       format: 'csv',
       rows: 2,
       columns: [
@@ -66,7 +67,23 @@ describe('with --json', () => {
         { name: 'zip', type: 'VARCHAR', nulls: 0, samples: ['007'] },
       ],
       warnings: [{ kind: 'leading-zeros', column: 'zip', means: expect.any(String) }],
+    };
+    expect(value).toMatchObject({
+      files: [may],
       check: { columns: [{ rule: 'reveal' }, { rule: 'reveal' }], findings: [], notes: [] },
+    });
+  });
+
+  it('dataset inspect takes several files as one table', async () => {
+    const files = [file('may.csv'), file('june.csv')];
+    const { value, error } = await asJson('dataset', 'inspect', ...files);
+    expect(error).toBeUndefined();
+    expect(value).toMatchObject({
+      files: [
+        { file: files[0], rows: 2 },
+        { file: files[1], rows: 3 },
+      ],
+      check: { columns: [{ name: 'id' }, { name: 'zip', type: 'VARCHAR' }], findings: [] },
     });
   });
 

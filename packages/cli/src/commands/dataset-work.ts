@@ -13,33 +13,51 @@ import { type DialectOptions, dialectLines, saidOf } from './dialect.ts';
 /** Only sending that takes longer says how far it is. */
 const QUIET_MS = 2_000;
 
+/** A file that has been sent, and what is in it. */
+interface SentFile {
+  readonly file: string;
+  readonly seen: Inspection;
+}
+
+interface Sending {
+  readonly files: readonly string[];
+  readonly options: DialectOptions;
+  /** Values of each column to show. */
+  readonly samples?: number;
+  readonly say: (line: string) => void;
+}
+
 /** Sends files, says what they hold, and begins work on them; what was sent is gone if it fails. */
-export async function sendFiles(
+export function sendFiles(
   admin: AdminClient,
-  of: { files: readonly string[]; options: DialectOptions; say: (line: string) => void },
+  of: Sending,
   begin: (uploads: string[]) => Promise<DatasetJob>,
 ): Promise<DatasetJob> {
-  const { files, options, say } = of;
-  const uploads: string[] = [];
+  return withUploads(admin, of, async (found) => {
+    for (const { seen } of found) for (const line of inspectionLines(seen)) of.say(line);
+    return begin(found.map(({ seen }) => seen.upload));
+  });
+}
+
+/** Sends files and has something done with them; what was sent is gone if that fails. */
+export async function withUploads<T>(
+  admin: AdminClient,
+  of: Sending,
+  act: (found: SentFile[]) => Promise<T>,
+): Promise<T> {
+  const found: SentFile[] = [];
   try {
-    for (const file of files) {
-      const { upload: id, ...seen } = await upload(admin, { file, options, say });
-      uploads.push(id);
-      for (const line of inspectionLines(seen)) say(line);
-    }
-    return await begin(uploads);
+    for (const file of of.files) found.push({ file, seen: await upload(admin, file, of) });
+    return await act(found);
   } catch (error) {
-    for (const id of uploads) await admin.discardUpload(id).catch(() => undefined);
+    for (const { seen } of found) await admin.discardUpload(seen.upload).catch(() => undefined);
     throw error;
   }
 }
 
 /** @throws CodedError `file-unreadable`, and why the gateway refuses it */
-export async function upload(
-  admin: AdminClient,
-  of: { file: string; options: DialectOptions; samples?: number; say: (line: string) => void },
-) {
-  const { file: path, options, samples = 0, say } = of;
+async function upload(admin: AdminClient, path: string, of: Sending): Promise<Inspection> {
+  const { options, samples = 0, say } = of;
   await mustRead(path);
   const dialect = await saidOf(path, options);
   const file = await openAsBlob(path);
@@ -108,8 +126,32 @@ function megabytes(bytes: number): number {
   return Math.round(bytes / 1_000_000);
 }
 
+/** What files hold, and what a check of them as one dataset found. */
+export function foundLines(
+  files: readonly (Omit<Inspection, 'upload'> & { readonly file: string })[],
+  check: DatasetCheck,
+): string[] {
+  const rules = check.columns.map(({ rule }) => rule);
+  const [first, ...more] = files;
+  if (first !== undefined && more.length === 0) {
+    return [...inspectionLines(first, rules), ...checkLines(check)];
+  }
+  const ruled = rules.some((rule) => rule !== null);
+  const rows = check.columns.map(({ name, type, rule }) => [
+    name,
+    type,
+    ...(ruled ? [rule ?? ''] : []),
+  ]);
+  return [
+    ...files.flatMap((seen) => [`${seen.file}:`, ...inspectionLines(seen)]),
+    `as one table, ${files.reduce((sum, { rows: n }) => sum + n, 0)} rows:`,
+    ...table([['column', 'type', ...(ruled ? ['rule'] : [])], ...rows]),
+    ...checkLines(check),
+  ];
+}
+
 /** What a file holds; `rules` are those of a policy, by the order of the columns. */
-export function inspectionLines(
+function inspectionLines(
   seen: Omit<Inspection, 'upload'>,
   rules: readonly (string | null)[] = [],
 ): string[] {
@@ -149,7 +191,7 @@ function shown(value: string): string {
 }
 
 /** What a check found, beside what a file holds. */
-export function checkLines({ findings, notes }: DatasetCheck): string[] {
+function checkLines({ findings, notes }: DatasetCheck): string[] {
   return [
     ...notes.map((note) => `note: ${note}`),
     ...findings.map(({ code, message }) => `would be refused: ${message} [${code}]`),

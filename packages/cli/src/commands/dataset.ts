@@ -8,13 +8,12 @@ import { readJson } from '../named-files.ts';
 import { print, progress, table } from '../output.ts';
 import { lifeCommands } from './dataset-life.ts';
 import {
-  checkLines,
-  inspectionLines,
+  foundLines,
   newsTo,
   printAdded,
   sendFiles,
   stateLine,
-  upload,
+  withUploads,
 } from './dataset-work.ts';
 import { type DialectOptions, keepDialect, withDialect } from './dialect.ts';
 import {
@@ -70,9 +69,9 @@ export function datasetCommands(program: Command): void {
 
 function inspectCommand(dataset: Command): void {
   const inspect = withDialect(withHome(dataset.command('inspect')))
-    .argument('<file>', 'CSV, JSON lines or Parquet')
+    .argument('<files...>', 'CSV, JSON lines or Parquet; several are one table')
     .description(
-      'say what a file holds, which types were inferred and what dataset add would refuse; ' +
+      'say what files hold, which types were inferred and what dataset add would refuse; ' +
         'nothing is kept',
     )
     .option('--name <text>', 'a name for the dataset: is it free?')
@@ -80,24 +79,25 @@ function inspectCommand(dataset: Command): void {
     .option('--type <column=type>', 'a type instead of the inferred one; repeat', pairs, {})
     .option('--samples <n>', 'how many values of each column to show, at most 20', count, 3)
     .option('--write-dialect', 'write how it is read to <file>.dialect.json, which is read then')
-    .action(async (file: string, options, command: Command) => {
+    .action(async (files: string[], options, command: Command) => {
       const admin = await adminOf(options.home);
       const say = (line: string) => progress(command, line);
       const { name, type: types, strict = false, samples } = options;
       const policy = options.policy === undefined ? {} : { policy: await readJson(options.policy) };
-      const inspected = await upload(admin, { file, options, samples, say });
-      const { upload: id, ...seen } = inspected;
-      const asked = { uploads: [id], types, strict, ...policy };
-      const check = await admin
-        .checkDataset(name === undefined ? asked : { ...asked, name })
-        .finally(() => admin.discardUpload(id));
-      const kept = options.writeDialect ? [`wrote ${await keepDialect(file, inspected)}`] : [];
-      const rules = check.columns.map(({ rule }) => rule);
-      print(command, { ...seen, check }, [
-        ...inspectionLines(seen, rules),
-        ...checkLines(check),
-        ...kept,
-      ]);
+      const of = { files, options, samples, say };
+      const { found, check } = await withUploads(admin, of, async (found) => {
+        const uploads = found.map(({ seen }) => seen.upload);
+        const asked = { uploads, types, strict, ...policy };
+        const check = await admin.checkDataset(name === undefined ? asked : { ...asked, name });
+        for (const id of uploads) await admin.discardUpload(id);
+        return { found, check };
+      });
+      const kept: string[] = [];
+      if (options.writeDialect) {
+        for (const { file, seen } of found) kept.push(`wrote ${await keepDialect(file, seen)}`);
+      }
+      const told = found.map(({ file, seen: { upload: _, ...seen } }) => ({ file, ...seen }));
+      print(command, { files: told, check }, [...foundLines(told, check), ...kept]);
       refuseFound(check);
     });
   withExample(

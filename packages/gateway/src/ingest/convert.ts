@@ -105,12 +105,12 @@ async function convert(path: string, folder: string, job: Job): Promise<void> {
     return;
   }
   // One thread reads text; beside others it would run ahead of the writing, all in memory.
-  const read = (from: string, source: EngineRows): Promise<void> =>
-    withDuck([from, parquet, again(parquet)], (duck) => copy(duck, source, job), 1);
+  const read = (from: readonly string[], source: EngineRows): Promise<void> =>
+    withDuck([...from, parquet, again(parquet)], (duck) => copy(duck, source, job), 1);
   const readLines = (text: EngineText): Promise<void> =>
-    read(text.path, { rows: readText(text, columns), typed: NONE_TYPED });
+    read(text.paths, { rows: readText(text, columns), typed: NONE_TYPED });
   const objects = readObjects(path, inspection, columns);
-  if (objects !== undefined && (await isDone(read(path, objects)))) return;
+  if (objects !== undefined && (await isDone(read([path], objects)))) return;
   const itself = await asItIs(path, folder, inspection);
   if (itself !== undefined && (await isDone(readLines(itself)))) return;
   await rm(parquet, { force: true });
@@ -220,7 +220,8 @@ async function copy(duck: Duck, source: EngineRows, job: Job): Promise<void> {
   if (rows !== inspection.rows) {
     if (reading === undefined) throw changed();
     const found = `one reader finds ${inspection.rows} rows in the file, another ${rows}`;
-    throw ingestError('value-changed', `${found}: write it with every field in quotes`);
+    const how = reading.format === 'csv' ? 'with every field in quotes' : 'with one object a line';
+    throw ingestError('value-changed', `${found}: write it ${how}`);
   }
   if (!(await mayHaveWideDeltas(duck, parquet, columns))) return;
   await write(`FROM ${parquetRows(parquet)}`, again(parquet), 'v1');

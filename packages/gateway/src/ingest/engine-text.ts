@@ -15,12 +15,19 @@ import { textChunks } from './text-chunks.ts';
 
 /** What the engine reads, and how. */
 export interface EngineText extends CsvMarks, Pick<RowOptions, 'header' | 'null'> {
-  readonly path: string;
+  /** One after another; only a single one may have a header. */
+  readonly paths: readonly string[];
   readonly lineEnd: '\\n' | '\\r';
+  /** Whether a field may hold line ends. */
+  readonly lineEndsWithin: boolean;
 }
 
 const FLUSH_CHARACTERS = 1 << 20;
 const MAX_LINE_BYTES = 64 << 20;
+/** The engine keeps two buffers of twice as much: longer lines it is given in rows. */
+const USUAL_LINE_BYTES = 16 << 20;
+/** Where fields hold line ends the engine reads a file in one piece, and keeps all it has read. */
+const IN_ONE_PIECE_BYTES = 256 << 20;
 const MAX_OBJECT_BYTES = 16 << 20;
 
 /** The engine's own reading of a text; every column as text. */
@@ -28,15 +35,17 @@ export function readText(text: EngineText, columns: readonly { readonly name: st
   const texts = columns.map(({ name }) => `${literal(name)}: 'VARCHAR'`).join(', ');
   const quote = literal(text.quote ?? '');
   const absent = ['', ...text.null].map(literal).join(', ');
+  const line = text.lineEndsWithin ? MAX_LINE_BYTES : USUAL_LINE_BYTES;
   const options = [
     `columns={${texts}}`,
     `delim=${literal(text.delimiter)}, quote=${quote}, escape=${quote}, nullstr=[${absent}]`,
     `new_line='${text.lineEnd}', header=${text.header}, compression='none'`,
     'hive_partitioning=false, filename=false, union_by_name=false',
-    'auto_detect=false, allow_quoted_nulls=false, strict_mode=true, parallel=false',
-    `max_line_size=${MAX_LINE_BYTES}, buffer_size=${2 * MAX_LINE_BYTES}`,
+    'auto_detect=false, allow_quoted_nulls=false, strict_mode=true',
+    // Beginning anywhere it takes the next line end for that of a row.
+    `parallel=${!text.lineEndsWithin}, max_line_size=${line}, buffer_size=${2 * line}`,
   ];
-  return `read_csv(${literal(text.path)}, ${options.join(', ')})`;
+  return `read_csv([${text.paths.map(literal).join(', ')}], ${options.join(', ')})`;
 }
 
 /** What follows FROM, and the names of columns that come in their type; the others are texts. */
@@ -76,23 +85,23 @@ export function readObjects(
 
 /**
  * The file itself, or a copy in `folder`; undefined where the engine cannot find its rows: in JSON
- * lines, where lines are blank, and where not all line ends are alike and fields hold some, too.
+ * lines, where lines are blank, where not all line ends are alike and fields hold some, too, and
+ * where fields hold some in a file that the engine could not keep in memory.
  */
 export async function asItIs(
   path: string,
   folder: string,
-  { reading, layout }: Inspection,
+  { reading, layout, bytes }: Inspection,
 ): Promise<EngineText | undefined> {
   if (reading === undefined || layout === undefined || layout.blankLines) return undefined;
-  const { lineEnds, quotedLineEnds } = layout;
+  const { lineEnds, quotedLineEnds: lineEndsWithin } = layout;
   const isLf = lineEnds === LINE_ENDS.lf || lineEnds === 0;
   const isCr = lineEnds === LINE_ENDS.cr;
   const alike = isLf || isCr;
-  if (!alike && quotedLineEnds) return undefined;
-  const lineEnd = isCr ? '\\r' : '\\n';
-  if (alike && reading.encoding === 'utf-8') return { ...reading, path, lineEnd };
-  const copy = join(folder, 'copy.csv');
-  await writing(copy, async (write) => {
+  if (lineEndsWithin && (!alike || bytes > IN_ONE_PIECE_BYTES)) return undefined;
+  const found = { ...reading, lineEnd: isCr ? '\\r' : '\\n', lineEndsWithin } as const;
+  if (alike && reading.encoding === 'utf-8') return { ...found, paths: [path] };
+  const paths = await writing(join(folder, 'copy.csv'), async (write) => {
     let held = '';
     for await (const chunk of textChunks(path, reading.encoding)) {
       const text = held + chunk;
@@ -103,27 +112,28 @@ export async function asItIs(
     }
     await write(held === '' ? '' : '\n');
   });
-  return { ...reading, path: copy, lineEnd };
+  return { ...found, paths };
 }
 
 /**
- * The rows as our own reader has them, one LF each, without header; fields stay as they are, in
- * quotes or not, and so do spellings of absent values.
+ * The rows as our own reader has them, one LF each, without header, in files of at most about so
+ * many characters; fields stay as they are, in quotes or not, and so do spellings of absent values.
  */
 export async function inRows(
   path: string,
   folder: string,
   { reading = { ...PLAIN, format: 'csv' }, rows: wanted, columns }: Inspection,
+  most: number = IN_ONE_PIECE_BYTES / 2,
 ): Promise<EngineText> {
   const { delimiter, quote }: CsvMarks = reading.format === 'csv' ? reading : PLAIN;
-  const to = join(folder, 'rows.csv');
   const field = (cell: Cell | undefined): string => {
     if (cell === undefined || cell.kind === 'null' || cell.kind === 'bare') return cell?.text ?? '';
     if (quote === null) return cell.text;
     return `${quote}${cell.text.replaceAll(quote, quote + quote)}${quote}`;
   };
   let rows = 0;
-  await writing(to, async (write) => {
+  const paths = await writing(join(folder, 'rows.csv'), async (write, next) => {
+    let written = 0;
     let pending = '';
     const onRow = (cells: readonly Cell[]): void => {
       rows += 1;
@@ -133,6 +143,11 @@ export async function inRows(
       if (pending.length < least) return;
       const text = pending;
       pending = '';
+      if (written > 0 && written + text.length > most) {
+        written = 0;
+        await next();
+      }
+      written += text.length;
       await write(text);
     };
     const reader = { onColumn: () => undefined, onRow };
@@ -143,20 +158,31 @@ export async function inRows(
     const message = 'the file changed while it was read: try again when nobody writes to it';
     throw ingestError('input-changed', message);
   }
-  return { path: to, delimiter, quote, header: false, null: reading.null, lineEnd: '\\n' };
+  const form = { delimiter, quote, header: false, null: reading.null } as const;
+  return { ...form, paths, lineEnd: '\\n', lineEndsWithin: true };
 }
 
-/** A new file that only we can read. */
+/** A new file that only we can read, and after each `next` another beside it; their paths. */
 async function writing(
   path: string,
-  task: (write: (text: string) => Promise<void>) => Promise<void>,
-): Promise<void> {
-  const file: FileHandle = await open(path, 'wx', 0o600);
+  task: (write: (text: string) => Promise<void>, next: () => Promise<void>) => Promise<void>,
+): Promise<string[]> {
+  const paths: string[] = [];
+  let file: FileHandle | undefined;
+  const next = async (): Promise<void> => {
+    await file?.close();
+    const one = `${path}.${paths.length}`;
+    file = await open(one, 'wx', 0o600);
+    paths.push(one);
+  };
+  const write = async (text: string): Promise<void> => {
+    if (text !== '') await file?.writeFile(text);
+  };
+  await next();
   try {
-    await task(async (text) => {
-      if (text !== '') await file.writeFile(text);
-    });
+    await task(write, next);
   } finally {
-    await file.close();
+    await file?.close();
   }
+  return paths;
 }

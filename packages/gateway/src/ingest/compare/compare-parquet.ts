@@ -3,10 +3,12 @@
 import { open } from 'node:fs/promises';
 import { fileSource, readSchema } from '@cloister/parquet-crypto';
 import { columnsOfLeaves } from '../parquet-columns.ts';
+import { ColumnTrace } from './column-trace.ts';
 import { compare, type ReadSource } from './compare.ts';
 import type { CompareRequest } from './compare-text.ts';
-import { StoredParquet } from './parquet-values.ts';
+import { type Stored, StoredParquet } from './parquet-values.ts';
 import { formsOfLeaf } from './stored-form.ts';
+import { pairsOfLeaf } from './stored-pairs.ts';
 
 /**
  * A column that has another type than in its file is compared in the type that it had.
@@ -24,24 +26,37 @@ export async function compareParquet(request: CompareRequest): Promise<void> {
       const forms = formsOfLeaf(leaf);
       const same = columns[i]?.type === type;
       const ask = (column: string) => forms.ask(same ? column : `CAST(${column} AS ${type})`);
-      return { name, type, forms: { ...forms, ask } };
+      const addPairs = same ? pairsOfLeaf(leaf, type) : undefined;
+      return { name, type, forms: { ...forms, ask }, addPairs };
     });
     const stored = await StoredParquet.open(bytes);
+    const eachPart = async (i: number, take: (values: ArrayLike<Stored>) => void) => {
+      let rows = 0;
+      for await (const values of stored.column((all[i] as (typeof all)[number]).name)) {
+        take(values);
+        rows += values.length;
+        onRows?.(Math.floor((i * total + rows) / all.length));
+      }
+    };
+    const traces: ColumnTrace[] = [];
+    for (const [i, { addPairs }] of all.entries()) {
+      if (addPairs === undefined) continue;
+      const trace = new ColumnTrace();
+      await eachPart(i, (values) => addPairs(values, trace));
+      traces[i] = trace;
+    }
     const read: ReadSource = async (hear, only) => {
-      for (const [i, { name, forms }] of all.entries()) {
+      for (const [i, { forms }] of all.entries()) {
         if (only?.has(i) === false) continue;
-        let rows = 0;
-        for await (const values of stored.column(name)) {
+        await eachPart(i, (values) => {
           for (let at = 0; at < values.length; at++) {
             const value = values[at];
             hear(i, value === null || value === undefined ? null : forms.ofSource(value));
           }
-          rows += values.length;
-          onRows?.(Math.floor((i * total + rows) / all.length));
-        }
+        });
       }
     };
-    await compare(read, parquet, all);
+    await compare(read, parquet, all, traces);
   } finally {
     await file.close();
   }

@@ -14,10 +14,11 @@ const BIGGEST = 2 ** 53;
 
 /** What the engine is asked for, of the quoted name of a column of this type. */
 export function askForPairs(type: string, column: string): string {
-  if (type === 'VARCHAR') return `CASE WHEN ${column} IS NOT NULL THEN hash(${column}) END`;
+  if (type === 'VARCHAR' || type === 'BLOB')
+    return `CASE WHEN ${column} IS NOT NULL THEN hash(${column}) END`;
   if (type === 'DATE') return `CAST(${column} - DATE '1970-01-01' AS BIGINT)`;
   if (type.startsWith('TIMESTAMP')) return `epoch_us(${column})`;
-  if (type === 'DOUBLE' || type.startsWith('DECIMAL')) return `CAST(${column} AS DOUBLE)`;
+  if (/^(?:DOUBLE|FLOAT|DECIMAL)/.test(type)) return `CAST(${column} AS DOUBLE)`;
   return `CAST(${column} AS BIGINT)`;
 }
 
@@ -40,7 +41,9 @@ export class EnginePairs {
     }
     const words = new Int32Array(items.buffer, items.byteOffset, 2 * count);
     this.kinds.fill(PAIR.value, 0, count);
-    const pairs = items instanceof BigInt64Array ? this.#ofWhole(words, count) : words;
+    const isWhole = items instanceof BigInt64Array;
+    const to = { pairs: this.#pairs, values: this.#values, kinds: this.kinds };
+    const pairs = isWhole ? wholeAsDoubles(words, count, to) : words;
     if (validity.data !== null) this.#markAbsent(validity.data, count);
     return pairs;
   }
@@ -51,21 +54,32 @@ export class EnginePairs {
       if (((bits[i >>> 5] as number) & (1 << (i & 31))) === 0) this.kinds[i] = PAIR.absent;
     }
   }
+}
 
-  /** Whole numbers as doubles, where these keep them. */
-  #ofWhole(words: Int32Array, count: number): Int32Array {
-    const pairs = this.#pairs;
-    for (let i = 0; i < count; i++) {
-      const low = words[2 * i] as number;
-      const high = words[2 * i + 1] as number;
-      const value = high * 0x1_0000_0000 + (low >>> 0);
-      if (value > -BIGGEST && value < BIGGEST) this.#values[i] = value;
-      else {
-        pairs[2 * i] = low;
-        pairs[2 * i + 1] = high;
-        this.kinds[i] = PAIR.whole;
-      }
+/**
+ * The pairs of whole numbers of 64 bits, given as words, low half first: doubles where these keep
+ * them. `values` are the pairs, as doubles.
+ */
+export function wholeAsDoubles(
+  words: Int32Array,
+  count: number,
+  to: {
+    readonly pairs: Int32Array;
+    readonly values: Float64Array;
+    readonly kinds: Uint8Array;
+  },
+): Int32Array {
+  const { pairs, values, kinds } = to;
+  for (let i = 0; i < count; i++) {
+    const low = words[2 * i] as number;
+    const high = words[2 * i + 1] as number;
+    const value = high * 0x1_0000_0000 + (low >>> 0);
+    if (value > -BIGGEST && value < BIGGEST) values[i] = value;
+    else {
+      pairs[2 * i] = low;
+      pairs[2 * i + 1] = high;
+      kinds[i] = PAIR.whole;
     }
-    return pairs;
   }
+  return pairs;
 }
