@@ -10,6 +10,8 @@ import { commandOf, commandsIn, optionsIn, optionsOf, shellLines, textsOf } from
 /** Whose options are those of other programs, which it starts. */
 const OTHERS = [
   'packages/attester/src/tpm/software.ts',
+  'packages/cage/src/program-files.ts',
+  'packages/cage/src/ways.ts',
   'packages/core/src/many-buffers.ts',
   'packages/engine-duckdb/src/child-limits.ts',
 ];

@@ -23,7 +23,7 @@ import {
 /** Left to right: a package imports only what stands in a column to its left. */
 const COLUMNS: readonly RegExp[] = [
   /^core$/,
-  /^(tlog|evidence|parquet-crypto|threshold)$/,
+  /^(tlog|evidence|parquet-crypto|threshold|cage)$/,
   /^contract$/,
   /^log-store$/,
   /^(api|attester|ledger-.+|engine-.+)$/,
