@@ -3,18 +3,12 @@
 // checksum that its header has, if any, over the body as it is stored (parquet.thrift, PageHeader,
 // `crc`). What encodings its pages really have is answered, whatever its metadata says. Values are
 // not decoded.
-import { crc32 } from 'node:zlib';
-import { isCoded } from '@cloister/core';
-import { ByteQueue } from './byte-queue.ts';
-import { taskOf } from './chunk-task.ts';
-import { allChunks, type OpenColumn, openColumns } from './columns.ts';
-import { parquetError } from './errors.ts';
-import { type OpenFile, openParquet } from './footer.ts';
-import { ENCODINGS, GROUP, PAGE, type ParquetLimits } from './format.ts';
-import { type Page, PageReader } from './pages.ts';
+import { encodingsOf, pagesOf } from './clear-pages.ts';
+import { allChunks, openColumns } from './columns.ts';
+import { openParquet } from './footer.ts';
+import { GROUP, PAGE, type ParquetLimits } from './format.ts';
 import type { LeafColumn } from './schema.ts';
 import type { RandomAccess } from './sources-and-sinks.ts';
-import { readWindows } from './windows.ts';
 
 /** What pages have of one column. */
 export interface PagesOfColumn {
@@ -33,10 +27,6 @@ export interface PagesReport {
   /** Rows of each row group. */
   readonly rowGroups: readonly number[];
 }
-
-/** Fields of DataPageHeader and DataPageHeaderV2. */
-const V1 = { encoding: 2, definitionLevels: 3 } as const;
-const V2 = { encoding: 4 } as const;
 
 /**
  * Reads all pages of a file that is not encrypted.
@@ -62,53 +52,11 @@ export async function checkPages(
       pages += 1;
       if (page.header.has(PAGE.crc)) withChecksum += 1;
       if (of === undefined || page.isDictionary) continue;
-      const v1 = page.header.struct(PAGE.data, 'DataPageHeader');
-      const v2 = page.header.struct(PAGE.dataV2, 'DataPageHeaderV2');
-      of.encodings.add(named(v1?.int(V1.encoding) ?? v2?.int(V2.encoding)));
-      if (v1 !== undefined) of.levelEncodings.add(named(v1.int(V1.definitionLevels)));
+      const { values, levels } = encodingsOf(page);
+      of.encodings.add(values);
+      if (levels !== undefined) of.levelEncodings.add(levels);
     }
   }
   const rowGroups = file.rowGroups.map((group) => group.requiredSize(GROUP.rows));
   return { pages, withChecksum, columns: seen, rowGroups };
-}
-
-function named(encoding = -1): string {
-  return ENCODINGS[encoding] ?? `ENCODING_${encoding}`;
-}
-
-async function* pagesOf(file: OpenFile, column: OpenColumn): AsyncGenerator<Page> {
-  const task = taskOf(file, column, 'nothing');
-  try {
-    const queue = new ByteQueue();
-    const reader = new PageReader(task, queue);
-    for await (const { bytes } of readWindows(file.source, task)) {
-      queue.push(bytes);
-      for (let page = reader.next(); page !== undefined; page = reader.next()) {
-        checkSum(page, column);
-        yield page;
-      }
-    }
-    reader.end();
-  } catch (error) {
-    // What this build does not handle is told as that; all else at this place is damage.
-    const is = isCoded(error) && error.kind === 'malformed' && error.code !== 'page-damaged';
-    throw is ? damaged(column, error.message) : error;
-  }
-}
-
-function checkSum({ header, body, ordinal }: Page, column: OpenColumn): void {
-  const wanted = header.int(PAGE.crc);
-  if (wanted === undefined) return;
-  let got = 0;
-  for (const part of body) got = crc32(part, got);
-  // Thrift has it as a signed number.
-  if (got === wanted >>> 0) return;
-  const page = ordinal === undefined ? 'its dictionary page' : `page ${ordinal}`;
-  throw damaged(column, `${page} has not the checksum that its header says`);
-}
-
-/** The column is named here alone: what is behind the colon speaks of it. */
-function damaged({ leaf, rowGroup }: OpenColumn, why: string): Error {
-  const message = `column ${leaf.path} is damaged in row group ${rowGroup}: ${why}`;
-  return parquetError('page-damaged', message, { details: { column: leaf.path, rowGroup } });
 }

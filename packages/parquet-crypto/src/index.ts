@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parquet Modular Encryption: encrypt a plain file, decrypt some of its columns, inspect, prove.
 export { checkPages, type PagesOfColumn, type PagesReport } from './check-pages.ts';
+export { type StoredPage, storedPages } from './clear-pages.ts';
 export { CryptoPool } from './crypto-pool.ts';
 export { type DecryptOptions, type DecryptReport, decryptProjection } from './decrypt.ts';
 export { type EncryptOptions, type EncryptReport, encryptParquet } from './encrypt.ts';

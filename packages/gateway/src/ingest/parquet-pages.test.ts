@@ -5,10 +5,11 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { bufferSource, checkPages } from '@cloister/parquet-crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { mintParquet } from '../../../parquet-crypto/testing/mint.ts';
 import { Desk } from '../../testing/ingest.ts';
-import { failedHere } from './duck.ts';
+import { type Duck, failedHere } from './duck.ts';
 import { inspectInput } from './inspect.ts';
-import { refuseCodecs, refuseEncodings } from './parquet-pages.ts';
+import { checkAllPages, decodeAll, refuseCodecs, refuseEncodings } from './parquet-pages.ts';
 
 let desk: Desk;
 beforeAll(async () => {
@@ -114,6 +115,23 @@ describe('what cannot be read', () => {
     pages(['DELTA_BINARY_PACKED', 'RLE_DICTIONARY'], ['RLE']);
     pages(['PLAIN'], ['BIT_PACKED'], { nullable: false });
     pages(['BYTE_STREAM_SPLIT'], [], { physicalType: 'DOUBLE' });
+  });
+
+  it('of a page of a kind that nobody knows is told in our words', async () => {
+    // PageHeader's field 1, type, as Thrift's i32.
+    const page = { 1: { type: 5, value: 9 } } as const;
+    const file = mintParquet({ valuesPerPage: 2, page });
+    await expect(checkAllPages(bufferSource(file))).rejects.toMatchObject({
+      code: 'parquet-malformed',
+      message: expect.stringMatching(/has a page of type 9/),
+    });
+  });
+
+  it('by the machine, not by the file, is told as that', async () => {
+    const failed = failedHere('IO Error: Could not read from file "x"');
+    const duck = { query: () => Promise.reject(failed) } as unknown as Duck;
+    const file = { path: 't.parquet', columns: [], rowGroups: [1] };
+    await expect(decodeAll(duck, file)).rejects.toBe(failed);
   });
 
   const shared = new URL('../../../../../shared/', import.meta.url);

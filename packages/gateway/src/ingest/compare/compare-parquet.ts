@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // A Parquet file, as hyparquet reads it, beside what was made of it.
 import { open } from 'node:fs/promises';
-import { fileSource, readSchema } from '@cloister/parquet-crypto';
+import { fileSource, type LeafColumn, readSchema } from '@cloister/parquet-crypto';
 import { columnsOfLeaves } from '../parquet-columns.ts';
 import { ColumnTrace } from './column-trace.ts';
 import { compare, type ReadSource } from './compare.ts';
 import type { CompareRequest } from './compare-text.ts';
+import { traceOfPages } from './page-pairs.ts';
+import { type PairForm, pairFormOf } from './pair-form.ts';
 import { type Stored, StoredParquet } from './parquet-values.ts';
 import { formsOfLeaf } from './stored-form.ts';
-import { pairsOfLeaf } from './stored-pairs.ts';
+import { addStored } from './stored-pairs.ts';
 
 /**
  * A column that has another type than in its file is compared in the type that it had.
@@ -26,24 +28,31 @@ export async function compareParquet(request: CompareRequest): Promise<void> {
       const forms = formsOfLeaf(leaf);
       const same = columns[i]?.type === type;
       const ask = (column: string) => forms.ask(same ? column : `CAST(${column} AS ${type})`);
-      const addPairs = same ? pairsOfLeaf(leaf, type) : undefined;
-      return { name, type, forms: { ...forms, ask }, addPairs };
+      const pairs = same ? pairFormOf(leaf, type) : undefined;
+      return { name, type, leaf, pairs, forms: { ...forms, ask } };
     });
     const stored = await StoredParquet.open(bytes);
+    const onColumnRows = (i: number, rows: number) =>
+      onRows?.(Math.floor((i * total + rows) / all.length));
     const eachPart = async (i: number, take: (values: ArrayLike<Stored>) => void) => {
       let rows = 0;
       for await (const values of stored.column((all[i] as (typeof all)[number]).name)) {
         take(values);
         rows += values.length;
-        onRows?.(Math.floor((i * total + rows) / all.length));
+        onColumnRows(i, rows);
       }
     };
-    const traces: ColumnTrace[] = [];
-    for (const [i, { addPairs }] of all.entries()) {
-      if (addPairs === undefined) continue;
+    const traceOf = async (i: number, leaf: LeafColumn, pairs: PairForm): Promise<ColumnTrace> => {
+      const quick = await traceOfPages(bytes, { leaf, pairs }, (rows) => onColumnRows(i, rows));
+      if (quick !== undefined) return quick;
       const trace = new ColumnTrace();
-      await eachPart(i, (values) => addPairs(values, trace));
-      traces[i] = trace;
+      await eachPart(i, (values) => addStored(pairs, values, trace));
+      trace.end();
+      return trace;
+    };
+    const traces: ColumnTrace[] = [];
+    for (const [i, { leaf, pairs }] of all.entries()) {
+      if (pairs !== undefined) traces[i] = await traceOf(i, leaf, pairs);
     }
     const read: ReadSource = async (hear, only) => {
       for (const [i, { forms }] of all.entries()) {

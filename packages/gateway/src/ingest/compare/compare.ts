@@ -24,7 +24,7 @@ export type ReadSource = (
 const UNREAD = 'what was made of the file cannot be read back';
 
 /**
- * Columns that have left a trace of pairs are compared by it, without reading the file again;
+ * Columns that have left a trace of pairs, to its end, are compared by it, without reading the file;
  * where such a trace differs, reading it decides.
  * @throws CodedError `value-changed` with the column and the row, from 1; `input-changed` where the
  * file is not what it was; `conversion-failed`
@@ -79,7 +79,6 @@ async function tracedOtherwise(
   }
   return all
     .filter(({ wanted, got }) => {
-      wanted.end();
       got.end();
       return wanted.firstOther(got) !== undefined;
     })

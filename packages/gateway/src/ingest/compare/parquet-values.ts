@@ -18,6 +18,15 @@ const decompressors = Object.fromEntries(
       length === 0 ? new Uint8Array(0) : decompress(input, length),
   ]),
 );
+
+/** What a codec has made smaller, as it was. @throws what the codec says of bytes that are none */
+export function decompress(codec: string, bytes: Uint8Array, length: number): Uint8Array {
+  if (codec === 'UNCOMPRESSED') return bytes;
+  const plain = decompressors[codec]?.(bytes, length);
+  if (plain?.length !== length) throw new RangeError(`cannot read what ${codec} has written`);
+  return plain;
+}
+
 const NANOSECONDS = { timestampFromNanoseconds: (nanos: bigint) => nanos };
 
 export class StoredParquet {

@@ -9,8 +9,10 @@ import { identifier, parquetRows, withDuck } from '../duck.ts';
 import { columnsOfLeaves } from '../parquet-columns.ts';
 import { ColumnTrace } from './column-trace.ts';
 import { askForPairs, EnginePairs } from './engine-pairs.ts';
+import { traceOfPages } from './page-pairs.ts';
+import { pairFormOf } from './pair-form.ts';
 import { StoredParquet } from './parquet-values.ts';
-import { pairsOfLeaf } from './stored-pairs.ts';
+import { addStored } from './stored-pairs.ts';
 
 let desk: Desk;
 beforeAll(async () => {
@@ -55,18 +57,23 @@ function rowsOf(type: string, odd = inRow(type, 17_000)): string {
   return `SELECT CAST(${value} AS ${type}) AS x FROM range(${ROWS}) t(i)`;
 }
 
-async function sourceTrace(path: string): Promise<ColumnTrace> {
+/** By our own reading of pages, and by the other reader. */
+async function sourceTraces(path: string): Promise<readonly [ColumnTrace, ColumnTrace]> {
   const file = await open(path, 'r');
   try {
     const bytes = await fileSource(file);
     const { columns: leaves } = await readSchema(bytes);
     const [column] = columnsOfLeaves(leaves);
-    const add = pairsOfLeaf(leaves[0] as (typeof leaves)[number], column?.type ?? '');
+    const leaf = leaves[0] as (typeof leaves)[number];
+    const pairs = pairFormOf(leaf, column?.type ?? '');
+    if (pairs === undefined) throw new Error('a column of this type was to have pairs');
+    const quick = await traceOfPages(bytes, { leaf, pairs }, () => undefined);
+    if (quick === undefined) throw new Error('pages of this type were to be read');
     const trace = new ColumnTrace();
     const stored = await StoredParquet.open(bytes);
-    for await (const values of stored.column('x')) add?.(values, trace);
+    for await (const values of stored.column('x')) addStored(pairs, values, trace);
     trace.end();
-    return trace;
+    return [quick, trace];
   } finally {
     await file.close();
   }
@@ -92,12 +99,13 @@ describe('pairs of what a file stores', () => {
   it.each(Object.keys(VALUES))('of %s are those of the engine', async (type) => {
     const path = await desk.parquet(rowsOf(type));
     const engineType = type === 'TIMESTAMPTZ' ? 'TIMESTAMP WITH TIME ZONE' : type;
-    const [source, engine] = [await sourceTrace(path), await engineTrace(path, engineType)];
-    expect([source.rows, engine.rows]).toEqual([ROWS, ROWS]);
-    expect(source.firstOther(engine)).toBeUndefined();
+    const engine = await engineTrace(path, engineType);
+    const traces = await sourceTraces(path);
+    expect([engine, ...traces].map(({ rows }) => rows)).toEqual([ROWS, ROWS, ROWS]);
+    expect(traces.map((trace) => trace.firstOther(engine))).toEqual([undefined, undefined]);
     for (const odd of literals(type).filter((one) => one !== inRow(type, 17_000))) {
-      const other = await sourceTrace(await desk.parquet(rowsOf(type, odd)));
-      expect(source.firstOther(other)).toBe(0);
+      const others = await sourceTraces(await desk.parquet(rowsOf(type, odd)));
+      expect(others.map((trace) => trace.firstOther(engine))).toEqual([0, 0]);
     }
   });
 });
