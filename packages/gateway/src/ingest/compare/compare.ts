@@ -24,8 +24,8 @@ export type ReadSource = (
 const UNREAD = 'what was made of the file cannot be read back';
 
 /**
- * Columns that have left a trace of pairs, to its end, are compared by it, without reading the file;
- * where such a trace differs, reading it decides.
+ * Columns that have left a trace of pairs, to its end, are compared by it, and the file is not
+ * read; where such a trace differs, reading it decides.
  * @throws CodedError `value-changed` with the column and the row, from 1; `input-changed` where the
  * file is not what it was; `conversion-failed`
  */
