@@ -9,6 +9,7 @@ import { commandOf, commandsIn, optionsIn, optionsOf, shellLines, textsOf } from
 
 /** Whose options are those of other programs, which it starts. */
 const OTHERS = [
+  'packages/attester/src/measure/start.ts',
   'packages/attester/src/tpm/software.ts',
   'packages/cage/src/program-files.ts',
   'packages/cage/src/ways.ts',

@@ -137,8 +137,6 @@ function stageProduct(lists, folder) {
     dependencies,
     bundleDependencies,
   });
-  // What a charter pins is the repository's own lockfile, so that both measure alike.
-  cpSync(join(root, 'package-lock.json'), join(folder, 'repository-lock.json'));
   for (const file of ['LICENSE', 'README.md']) cpSync(join(root, file), join(folder, file));
 }
 

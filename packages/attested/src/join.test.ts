@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a node enters: only where the charter has a place for it, and with its evidence at more
 // gateways than may lie.
-import type { Attester } from '@cloister/attester';
+import type { Attester } from '@cloister/attester/node';
 import { BLOB_MOST, countersignJoin } from '@cloister/contract';
 import { type BlobStore, CodedError, systemTimers as timers, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';

@@ -2,7 +2,7 @@
 // How a node enters: evidence over its keys and the checkpoint it began from, a join signed by its
 // own key, and the operator's countersignature around it (spec/events.md, "join").
 
-import type { Attester } from '@cloister/attester';
+import type { Attester } from '@cloister/attester/node';
 import {
   BLOB_MOST,
   type CharterBody,

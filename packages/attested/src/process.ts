@@ -2,7 +2,7 @@
 // The process of an attested node. A launcher starts it (in simulation: the hardware) and gives it
 // its configuration; it serves, says that it is ready, and ends when it is told to or when the
 // launcher is gone. Secrets are made inside and die with it.
-import { type Attester, type LaunchedNode, launchedNode } from '@cloister/attester';
+import { type Attester, type LaunchedNode, launchedNode } from '@cloister/attester/node';
 import type { CharterBody } from '@cloister/contract';
 import {
   type Clock,

@@ -22,6 +22,18 @@ export const attesterError = errorTable({
     kind: 'not-found',
     says: 'The program of a node cannot be read, so it cannot be measured.',
   },
+  'program-unmeasurable': {
+    kind: 'unsupported',
+    says: 'What a node would run cannot be told from its files, so it is not started.',
+  },
+  'program-changed': {
+    kind: 'conflict',
+    says: 'A file of a program changed between measuring and starting.',
+  },
+  'program-folder-unusable': {
+    kind: 'unavailable',
+    says: 'There is no folder that measured programs can be started from.',
+  },
   'make-unknown': { kind: 'usage', says: 'No simulated hardware of this make is known.' },
   'node-start-failed': {
     kind: 'unavailable',

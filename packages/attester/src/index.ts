@@ -9,7 +9,14 @@ export * from './in-process.ts';
 export * from './launched-node.ts';
 export * from './launcher.ts';
 export type { Duties } from './launcher-duties.ts';
-export * from './measure.ts';
+export type { PartKind } from './measure/closure.ts';
+export * from './measure/manifest.ts';
+export {
+  type Measured,
+  type MeasuredPart,
+  type MeasureOptions,
+  measureFiles,
+} from './measure/measure.ts';
 export * from './nitro.ts';
 export * from './simulated.ts';
 export { responseCodeOf, TpmClient } from './tpm/client.ts';

@@ -24,7 +24,7 @@ import { nodeCrypto } from '@cloister/core/node';
 import type { Handler } from './channel.ts';
 import { attesterError } from './errors.ts';
 import type { Hardware } from './hardware.ts';
-import type { NodeRole } from './measure.ts';
+import type { NodeRole } from './measure/manifest.ts';
 
 /** The quotes of a node that are remembered, oldest forgotten first. */
 const MAX_QUOTES = 1_000;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Launches real processes: small programs in a clone of their own, which use this package's build.
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { toHex } from '@cloister/core';
 import { ephemeralEd25519Signer, nodeCrypto } from '@cloister/core/node';
 import { MEASUREMENT_LENGTH, REPORT_DATA_LENGTH, verifyEvidence } from '@cloister/evidence';
@@ -14,6 +15,7 @@ import { type NodeSpec, type RunningNode, runUntilSignal, startNode } from './la
 import { MAKES, type Make, measureProgram, simulatedPlatform } from './simulated.ts';
 
 const DIST = new URL('../dist/index.js', import.meta.url).href;
+const MODULES = fileURLToPath(new URL('../../../node_modules', import.meta.url));
 const MINT = new URL('../../evidence/dist/minting.js', import.meta.url).href;
 const SECRET = 'configuration-nobody-else-sees';
 const started: RunningNode[] = [];
@@ -26,7 +28,7 @@ const developmentRoots = {
 
 /** Quotes what the configuration asks for, and says what it saw of itself. */
 const PROGRAM = `
-import { launchedNode } from '${DIST}';
+import { launchedNode } from '@cloister/attester/node';
 const node = await launchedNode();
 if (node.config.fail) { await node.failed('told to fail'); process.exit(3); }
 const data = new Uint8Array(node.attester.reportDataLength).fill(node.config.byte);
@@ -47,11 +49,8 @@ setInterval(() => undefined, 1000);
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'cloister-launcher-'));
   await mkdir(join(root, 'packages/keeper/dist'), { recursive: true });
-  await writeFile(join(root, 'package-lock.json'), '{}');
-  await writeFile(
-    join(root, 'packages/keeper/package.json'),
-    '{"type": "module", "files": ["dist"]}',
-  );
+  await symlink(MODULES, join(root, 'node_modules'));
+  await writeFile(join(root, 'packages/keeper/package.json'), '{"type": "module"}');
   await writeFile(join(root, 'packages/keeper/dist/main.js'), PROGRAM);
   return () => rm(root, { recursive: true });
 });
@@ -160,7 +159,7 @@ describe('a launched node', () => {
   it('is waited for as long as it comes further, and no longer', async () => {
     const slow = join(root, 'packages/keeper/dist/slow.js');
     const starting = (steps: number, rest: string) => `
-      import { launchedNode } from '${DIST}';
+      import { launchedNode } from '@cloister/attester/node';
       const node = await launchedNode();
       for (let i = 1; i <= ${steps}; i++) {
         await new Promise((done) => setTimeout(done, 400));

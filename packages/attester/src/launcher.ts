@@ -8,7 +8,8 @@
 // Invariants
 // - What the platform is reached by (a development root, a TPM) and the operator's key never leave
 //   this process.
-// - The evidence always carries the measurement of the files that were measured before the start.
+// - The evidence always carries the measurement of the bytes that run: the node is started from an
+//   image of what was measured, and of nothing else (measure/image.ts).
 // - The launcher countersigns only a join of the role, operator, environment, charter, hardware and
 //   keys that it started and quoted (launcher-duties.ts), so a node cannot pass as another.
 // - The node ends when the launcher is gone (its channel closes), and `stop` ends it by its pid.
@@ -20,20 +21,18 @@ import { Channel } from './channel.ts';
 import { attesterError } from './errors.ts';
 import type { Hardware, Platform } from './hardware.ts';
 import { type Duties, launcherHandlers } from './launcher-duties.ts';
-import { type Manifest, measureFiles, type NodeRole } from './measure.ts';
+import { imageOf, type ProgramImage } from './measure/image.ts';
+import type { Manifest } from './measure/manifest.ts';
+import { type MeasureOptions, measureFiles } from './measure/measure.ts';
+import { environmentFor, type Start } from './measure/start.ts';
 
 const DEFAULT_STALL_MS = 30_000;
 const DEFAULT_GRACE_MS = 5_000;
 
 /** What a node is started as. */
-export interface NodeSpec {
+export interface NodeSpec extends MeasureOptions {
   /** What it runs on; let go when the node has ended. */
   readonly platform: Platform;
-  readonly role: NodeRole;
-  /** Entry file; by default `packages/<role>/dist/main.js`. */
-  readonly program?: string;
-  /** Root of what is measured; by default of the repository or installation this lies in. */
-  readonly root?: string;
   /** Handed to the node as it is (JSON): addresses, the charter's bytes in base64, limits. */
   readonly config: unknown;
   /** The operator that answers for the node; its key stays here. */
@@ -61,7 +60,7 @@ export interface NodeExit {
 /** A running node. */
 export interface RunningNode {
   readonly pid: number;
-  readonly role: NodeRole;
+  readonly role: MeasureOptions['role'];
   readonly make: string;
   readonly manifest: Manifest;
   readonly measurement: Uint8Array;
@@ -75,13 +74,14 @@ export interface RunningNode {
 
 /**
  * Measures and starts a node, and resolves once it says that it is ready.
- * @throws CodedError `program-unreadable`, `node-start-failed`, the platform's codes, and whatever
- *   refusal ended it
+ * @throws CodedError `program-unreadable`, `program-unmeasurable`, `program-changed`,
+ *   `node-start-failed`, the platform's codes, and whatever refusal ended it
  */
 export async function startNode(spec: NodeSpec): Promise<RunningNode> {
   const measured = await measureFiles(spec);
+  const image = imageOf(measured);
   const hardware = await spec.platform.load(measured.encoded);
-  const child = spawnProgram(measured.program, spec.stdio);
+  const child = spawnProgram(image, measured.start, spec.stdio);
   const exited = new Promise<NodeExit>((done) => {
     child.once('exit', (code, signal) => done({ code, signal }));
     child.once('error', () => done({ code: null, signal: null }));
@@ -124,14 +124,14 @@ export async function runUntilSignal(nodes: readonly RunningNode[]): Promise<Nod
   return why;
 }
 
-function spawnProgram(entry: string, stdio: NodeSpec['stdio']): ChildProcess {
-  const env: NodeJS.ProcessEnv = {};
-  for (const name of ['PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG']) {
-    if (process.env[name] !== undefined) env[name] = process.env[name];
-  }
-  return spawn(process.execPath, [entry], {
+function spawnProgram(
+  { entry, runtime }: ProgramImage,
+  start: Start,
+  stdio: NodeSpec['stdio'],
+): ChildProcess {
+  return spawn(runtime, [...start.flags, entry, ...start.arguments], {
     cwd: dirname(entry),
-    env,
+    env: environmentFor(start),
     stdio: ['ignore', stdio?.stdout ?? 2, stdio?.stderr ?? 'inherit', 'pipe'],
   });
 }
@@ -145,7 +145,7 @@ function serve(
   return new Promise((done, fail) => {
     const stream = child.stdio[3] as Duplex | null;
     if (stream === null || stream === undefined) {
-      const message = `could not start ${process.execPath}`;
+      const message = `could not start ${child.spawnfile}`;
       fail(attesterError('node-start-failed', message));
       return;
     }

@@ -9,7 +9,8 @@ import { type EvidenceKind, MEASUREMENT_LENGTH, REPORT_DATA_LENGTH } from '@cloi
 import { type DevelopmentRoot, hardwareIdOf, mintEvidence } from '@cloister/evidence/mint';
 import { attesterError } from './errors.ts';
 import type { Hardware, Platform } from './hardware.ts';
-import { type Manifest, type MeasureOptions, measureFiles, measurementOf } from './measure.ts';
+import { type Manifest, measurementOf } from './measure/manifest.ts';
+import { type MeasuredPart, type MeasureOptions, measureFiles } from './measure/measure.ts';
 
 /** The makes that can be simulated, and the evidence kind that each imitates. */
 export const MAKES = {
@@ -35,15 +36,16 @@ export async function measureProgram(options: MeasureOptions): Promise<{
   readonly manifest: Manifest;
   /** The encoded manifest: what other platforms measure in their own ways. */
   readonly encoded: Uint8Array;
+  readonly parts: readonly MeasuredPart[];
 }> {
-  const { encoded, manifest } = await measureFiles(options);
+  const { encoded, manifest, parts } = await measureFiles(options);
   const measurements = Object.fromEntries(
     Object.entries(MAKES).map(([make, kind]) => [
       make,
       measurementOf(encoded, MEASUREMENT_LENGTH[kind]),
     ]),
   ) as Record<Make, Uint8Array>;
-  return { measurements, manifest, encoded };
+  return { measurements, manifest, encoded, parts };
 }
 
 /** A simulated platform. Loading throws CodedError `make-unknown` for another make's root. */

@@ -12,7 +12,12 @@ const OVERHEAD_BYTES = 336 * 1024 * 1024;
 /** A thread's stack counts as data. */
 const THREAD_BYTES = 16 * 1024 * 1024;
 const MEASURE_MS = 20_000;
-const FLAGS = ['--max-old-space-size=128', '--disallow-code-generation-from-strings'];
+const FLAGS = [
+  '--max-old-space-size=128',
+  '--disallow-code-generation-from-strings',
+  // A file of the machine's would otherwise be read for providers of cryptography to load.
+  '--openssl-config=/dev/null',
+];
 const STATUS = "process.stdout.write(fs.readFileSync('/proc/self/status'))";
 
 /** Limits that the operating system enforces. */

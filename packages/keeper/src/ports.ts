@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a keeper needs of the world, as ports: tests and the simulator hand in their own.
 import type { LedgerPeer, Log, TlsKey } from '@cloister/attested';
-import type { Attester } from '@cloister/attester';
+import type { Attester } from '@cloister/attester/node';
 import type { Appraiser, Follower } from '@cloister/contract';
 import type { BlobStore, Clock, CryptoPort, Random, Signer, Timers } from '@cloister/core';
 import type { HpkeKeyPair } from '@cloister/threshold/node';

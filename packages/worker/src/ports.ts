@@ -2,7 +2,7 @@
 // What a run needs of the world. Everything here outlives a run; a run's own keys do not.
 import type { GatewayClient, KeeperClient } from '@cloister/api';
 import type { LedgerPeer, Log, TlsKey } from '@cloister/attested';
-import type { Attester } from '@cloister/attester';
+import type { Attester } from '@cloister/attester/node';
 import type { CharterBody, Follower } from '@cloister/contract';
 import type { Planners, Runners } from '@cloister/contract/policy';
 import type { BlobStore, Clock, CryptoPort, Random, Signer, Timers } from '@cloister/core';

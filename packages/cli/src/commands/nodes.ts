@@ -231,11 +231,13 @@ function measureCommand(parent: Command, role: 'keeper' | 'worker'): void {
     .command('measure')
     .description('print what a charter pins: the measurement of this build in each make')
     .option('--card <file>', 'and on the machine of this hardware card; repeat', collect, [])
+    .option('--explain', 'every part: its digest, and what brought it in')
     .addOption(buildOption())
     .action(async (options, command: Command) => {
       const { measureProgram } = await import('@cloister/attester');
       const { measurementOn, readCard } = await import('../hardware.ts');
-      const { measurements, manifest, encoded } = await measureProgram({
+      const { explained, explainedLines } = await import('../measure-lines.ts');
+      const { measurements, manifest, encoded, parts } = await measureProgram({
         role,
         ...(options.build === undefined ? {} : { root: options.build }),
       });
@@ -250,11 +252,13 @@ function measureCommand(parent: Command, role: 'keeper' | 'worker'): void {
         command,
         {
           ...{ role, measurements: Object.fromEntries(named) },
-          ...{ files: manifest.files.length, node: manifest.node },
+          ...{ files: parts.length, node: manifest.node },
+          ...(options.explain === true ? explained({ manifest, parts }) : {}),
         },
         [
           ...named.map(([name, measurement]) => `${name.padEnd(6)} ${measurement}`),
-          `over ${manifest.files.length} files, Node ${manifest.node}`,
+          `over ${parts.length} files, Node ${manifest.node}`,
+          ...(options.explain === true ? ['', ...explainedLines({ manifest, parts })] : []),
         ],
       );
     });

@@ -2,7 +2,7 @@
 // What all actors of one seed share: the network, the true ledger, the blobs, and the truth about
 // every node and task, which only the checker and mutants read. Invariant: every key and every
 // random byte comes from the seed.
-import type { Attester } from '@cloister/attester';
+import type { Attester } from '@cloister/attester/node';
 import {
   type AnyEvent,
   countersignJoin,

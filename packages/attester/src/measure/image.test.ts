@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+// What runs is what was measured: whatever happens to the files afterwards, and whatever lies
+// beside them.
+import { execFileSync } from 'node:child_process';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { put, smallClone } from '../../testing/small-clone.ts';
+import { LARGE_BYTES } from './files.ts';
+import { imageOf, type ProgramImage } from './image.ts';
+import { type MeasureOptions, measureFiles } from './measure.ts';
+import { environmentFor } from './start.ts';
+
+const MAIN = 'packages/worker/dist/main.js';
+const ADD_ON = 'node_modules/binding/libengine.so.1';
+const cacheBefore = process.env['CLOISTER_CACHE'];
+let cache: string;
+let root: string;
+
+// One cache for all: what is large in it is Node.
+beforeAll(() => {
+  cache = mkdtempSync(join(tmpdir(), 'cloister-images-'));
+});
+
+afterAll(() => rmSync(cache, { recursive: true }));
+
+beforeEach(() => {
+  process.env['CLOISTER_CACHE'] = cache;
+  root = smallClone();
+});
+
+afterEach(() => {
+  rmSync(root, { recursive: true });
+  if (cacheBefore === undefined) delete process.env['CLOISTER_CACHE'];
+  else process.env['CLOISTER_CACHE'] = cacheBefore;
+});
+
+const measured = (more: Partial<MeasureOptions> = {}) =>
+  measureFiles({ role: 'worker', root, ...more });
+
+interface Said {
+  readonly said: readonly unknown[];
+  readonly argv: readonly string[];
+  readonly execArgv: readonly string[];
+  readonly execPath: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+function runs(
+  { runtime, entry }: ProgramImage,
+  start: Awaited<ReturnType<typeof measured>>['start'],
+): Said {
+  const args = [...start.flags, entry, ...start.arguments];
+  const env = environmentFor(start);
+  return JSON.parse(execFileSync(runtime, args, { env, encoding: 'utf8', stdio: 'pipe' })) as Said;
+}
+
+describe('an image', () => {
+  it('runs as it was measured, and on its own Node', async () => {
+    process.env['NODE_OPTIONS'] = '--no-warnings';
+    try {
+      const program = await measured({ flags: ['--stack-size=900'], arguments: ['--more'] });
+      const image = imageOf(program);
+      const { said, argv, execArgv, execPath, env } = runs(image, program.start);
+      expect(said).toEqual(['plain', 'two', 'late', 42, 'words']);
+      expect(argv.slice(1)).toEqual([image.entry, '--more']);
+      expect(execArgv).toEqual(['--openssl-config=/dev/null', '--stack-size=900']);
+      expect(execPath).toBe(join(image.folder, 'bin/node'));
+      const { TMPDIR: _, ...fixed } = env;
+      expect(fixed).toEqual({ LANG: 'C.UTF-8', PATH: '/usr/bin:/bin', TZ: 'UTC' });
+    } finally {
+      delete process.env['NODE_OPTIONS'];
+    }
+  });
+
+  it('has what was measured and nothing else, for nobody else to read or to write', async () => {
+    const program = await measured();
+    const { folder } = imageOf(program);
+    const files = readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1));
+    expect(files.sort()).toEqual(program.manifest.parts.map(({ path }) => path).sort());
+    for (const part of ['.', ...files]) {
+      expect(statSync(join(folder, part)).mode & 0o077, part).toBe(0);
+    }
+  });
+
+  it('keeps to what was measured when the file changes before the start', async () => {
+    const program = await measured();
+    put(root, 'packages/worker/dist/deep.js', "export const two = 'other';\n");
+    expect(runs(imageOf(program), program.start).said[1]).toBe('two');
+    const changed = await measured();
+    expect(runs(imageOf(changed), changed.start).said[1]).toBe('other');
+  });
+
+  it('is not made when a large file changed between', async () => {
+    writeFileSync(join(root, ADD_ON), new Uint8Array(LARGE_BYTES));
+    const program = await measured();
+    appendFileSync(join(root, ADD_ON), 'x');
+    expect(() => imageOf(program)).toThrow(
+      expect.objectContaining({
+        code: 'program-changed',
+        message: expect.stringMatching(/libengine\.so\.1 changed .* got \w{16}, wanted \w{16}/),
+      }),
+    );
+  });
+
+  it('does not have what the scan overlooked', async () => {
+    const hidden = "const load = new Function('path', 'return im' + 'port(path)');\n";
+    put(root, MAIN, `${hidden}await load('./left-over.js');\n`);
+    const program = await measured();
+    expect(() => runs(imageOf(program), program.start)).toThrow(/left-over\.js|dynamic import/);
+    put(root, MAIN, `eval("im" + "port('@cloister/keeper')").then(() => console.log('{}'));\n`);
+    const other = await measured();
+    expect(() => runs(imageOf(other), other.start)).toThrow(/Cannot find package/);
+  });
+});
+
+describe('an image that is there', () => {
+  it('is used again, by another process too', async () => {
+    const first = imageOf(await measured());
+    expect(imageOf(await measured()).folder).toBe(first.folder);
+    const script = `
+      const [measure, image, root] = process.argv.slice(1);
+      const { measureFiles } = await import(measure);
+      const { imageOf } = await import(image);
+      console.log(imageOf(await measureFiles({ role: 'worker', root })).folder);`;
+    const built = ['measure', 'image'].map((name) => {
+      return new URL(`../../dist/measure/${name}.js`, import.meta.url).href;
+    });
+    const args = ['--input-type=module', '-e', script, ...built, root];
+    expect(execFileSync(process.execPath, args, { encoding: 'utf8' }).trim()).toBe(first.folder);
+  });
+
+  it.each([
+    ['a file changed', (at: string) => overwrite(join(at, MAIN), 'other')],
+    [
+      'a file changed and its time is as before',
+      (at: string) => {
+        const { atime, mtime } = statSync(join(at, MAIN));
+        overwrite(join(at, MAIN), readFileSync(join(at, MAIN), 'utf8').replace('late', 'soon'));
+        utimesSync(join(at, MAIN), atime, mtime);
+      },
+    ],
+    ['a file is gone', (at: string) => rmSync(join(at, 'packages/worker/dist/late.js'))],
+    ['a file came', (at: string) => writeFileSync(join(at, 'packages/worker/dist/x.js'), '')],
+    ['a package came', (at: string) => mkdirSync(join(at, 'node_modules'))],
+    [
+      'a link leads elsewhere',
+      (at: string) => {
+        const link = join(at, 'packages/worker/node_modules/plain');
+        rmSync(link);
+        symlinkSync('../../core', link);
+      },
+    ],
+    ['permissions changed', (at: string) => chmodSync(join(at, MAIN), 0o666)],
+  ])('is made anew when %s', async (_what, damage) => {
+    const first = imageOf(await measured());
+    damage(first.folder);
+    const program = await measured();
+    const second = imageOf(program);
+    expect(second.folder).not.toBe(first.folder);
+    expect(runs(second, program.start).said[2]).toBe('late');
+  });
+
+  it('is made anew when its large file is not what it was', async () => {
+    writeFileSync(join(root, ADD_ON), new Uint8Array(LARGE_BYTES).fill(3));
+    const program = await measured();
+    const first = imageOf(program);
+    const at = join(first.folder, 'outside/binding@2.0.0/libengine.so.1');
+    overwrite(at, 'x'.repeat(LARGE_BYTES));
+    const second = imageOf(program);
+    const { digest } = program.parts.find(({ path }) => path.endsWith('.so.1')) ?? {};
+    const copy = join(second.folder, 'outside/binding@2.0.0/libengine.so.1');
+    expect(
+      (await measureFiles({ role: 'worker', root })).parts.some((p) => p.digest === digest),
+    ).toBe(true);
+    expect(readFileSync(copy)[0]).toBe(3);
+    expect(readFileSync(at)[0]).not.toBe(3);
+  });
+
+  it('goes when it is old and others came, unless a process launches from it', async () => {
+    const images = () =>
+      readdirSync(join(cache, 'programs/images')).filter((one) => !/json/.test(one));
+    const used = imageOf(await measured());
+    const abandoned = join(cache, 'programs/images', 'f'.repeat(16));
+    mkdirSync(abandoned);
+    for (const folder of [used.folder, abandoned]) utimesSync(folder, 1, 1);
+    for (const name of readdirSync(join(cache, 'programs/images'))) {
+      if (name.endsWith('.json')) utimesSync(join(cache, 'programs/images', name), 1, 1);
+    }
+    const marks = join(cache, 'programs/running');
+    const dead = join(marks, readdirSync(marks)[0]?.replace(/-\d+-\d+$/, '-4194305-1') ?? '');
+    writeFileSync(dead, `${abandoned}\n`);
+    for (let i = 0; i < 9; i++) imageOf(await measured({ arguments: [String(i)] }));
+    expect(existsSync(used.folder)).toBe(true);
+    expect(existsSync(abandoned)).toBe(false);
+    expect(existsSync(dead)).toBe(false);
+    expect(images().length).toBeGreaterThanOrEqual(9);
+  });
+});
+
+describe('the folder of images', () => {
+  it('is not used where others can write, or where Node would look for more', async () => {
+    const program = await measured();
+    const open = mkdtempSync(join(cache, 'open-'));
+    mkdirSync(join(open, 'programs'));
+    chmodSync(join(open, 'programs'), 0o777);
+    const above = mkdtempSync(join(cache, 'above-'));
+    mkdirSync(join(above, 'node_modules'));
+    const file = join(cache, 'file');
+    writeFileSync(file, '');
+    for (const [folder, why] of [
+      [open, /others can write/],
+      [join(above, 'deeper'), /has a node_modules/],
+      [file, /ENOTDIR|EEXIST/],
+    ] as const) {
+      process.env['CLOISTER_CACHE'] = folder;
+      expect(() => imageOf(program)).toThrow(
+        expect.objectContaining({
+          code: 'program-folder-unusable',
+          message: expect.stringMatching(why),
+        }),
+      );
+    }
+  });
+});
+
+function overwrite(path: string, text: string): void {
+  const { mode } = statSync(path);
+  chmodSync(path, 0o600);
+  writeFileSync(path, text);
+  chmodSync(path, mode & 0o777);
+  expect(existsSync(dirname(path))).toBe(true);
+}
