@@ -49,4 +49,6 @@ export const GUARDED = [
   'packages/gateway/src/datasets/removal.ts',
   'packages/gateway/src/datasets/replacing.ts',
   'packages/gateway/src/verdicts/own-appraisals.ts',
+  'packages/gateway/src/ingest/compare/compare.ts',
+  'packages/gateway/src/ingest/parquet-pages.ts',
 ];

@@ -28,9 +28,10 @@ let connection;
 
 /**
  * A fresh database. The order of the settings matters: what they forbid includes changing them.
- * @param {{ memoryBytes: number, threads: number, allowed: string[] }} limits
+ * One that only plans has no optimiser: it would evaluate what is constant in a statement.
+ * @param {{ memoryBytes: number, threads: number, allowed: string[], plans?: boolean }} limits
  */
-export async function open({ memoryBytes, threads, allowed }) {
+export async function open({ memoryBytes, threads, allowed, plans = false }) {
   connection?.closeSync();
   database?.closeSync();
   database = await DuckDBInstance.create(':memory:', {
@@ -38,6 +39,7 @@ export async function open({ memoryBytes, threads, allowed }) {
     threads: String(threads),
   });
   connection = await database.connect();
+  if (plans) await connection.run('PRAGMA disable_optimizer');
   for (const setting of [
     `allowed_paths=[${allowed.map(text).join(',')}]`,
     `temp_directory=''`,

@@ -49,7 +49,7 @@ const operations = {
     const asked = JSON.stringify(request);
     if (asked === planned) return {};
     planned = '';
-    const connection = await open(request);
+    const connection = await open({ ...request, plans: true });
     for (const table of request.tables) {
       const columns = table.columns.map((/** @type {any} */ c) => `${name(c.name)} ${c.type}`);
       await connection.run(`CREATE TABLE ${name(table.name)} (${columns.join(', ')})`);
@@ -68,10 +68,13 @@ const operations = {
     return { sql: await one(`SELECT json_deserialize_sql(${text(json)}::JSON)`) };
   },
 
-  /** The bound plan, optimiser off, and the statement's outputs. @param {any} request */
+  /** The bound plan, optimiser off. @param {any} request */
   async bind({ sql }) {
-    const json = await one(`SELECT json_serialize_plan(${text(sql)}, optimize := false)`);
-    if (JSON.parse(String(json)).error === true) return { json, outputs: [] };
+    return { json: await one(`SELECT json_serialize_plan(${text(sql)}, optimize := false)`) };
+  },
+
+  /** What a statement puts out whose plan has been looked at. @param {any} request */
+  async outputs({ sql }) {
     const prepared = await prepareSelect(sql);
     const outputs = [];
     for (let at = 0; at < prepared.columnCount; at += 1) {
@@ -79,7 +82,7 @@ const operations = {
     }
     const parameters = prepared.parameterCount;
     prepared.destroySync();
-    return { json, outputs, parameters };
+    return { outputs, parameters };
   },
 
   /** Runs planned statements over the files and writes the results. @param {any} request */

@@ -32,21 +32,40 @@ export const OPERATORS: ReadonlySet<string> = new Set([
 
 const words = (text: string): ReadonlySet<string> => new Set(text.split(/\s+/).filter(Boolean));
 
-/** Scalar functions: deterministic, without state, with results no longer than their inputs. */
-export const FUNCTIONS = words(`
-  + - * / // % ** ^ add subtract multiply divide mod pow power
-  abs sign ceil ceiling floor round trunc sqrt cbrt exp ln log log2 log10
-  greatest least isnan isfinite isinf
-  || concat lower upper lcase ucase trim ltrim rtrim length len char_length character_length strlen
-  substring substr left right replace strpos instr position starts_with ends_with prefix suffix
-  contains reverse ascii
-  ~~ !~~ ~~~ ~~* !~~* like_escape not_like_escape ilike_escape not_ilike_escape
-  like_optimized_escape
-  year month day quarter week dayofweek isodow dayofyear hour minute second date_part datepart
-  date_trunc datetrunc date_diff datediff date_sub datesub last_day make_date
-  to_years to_months to_weeks to_days to_hours to_minutes to_seconds
-  strftime coalesce nullif
-`);
+/**
+ * Scalar functions: deterministic and without state. What their results take, in bytes, of the
+ * bytes of their arguments: a run's memory bounds what several of them make in one another.
+ */
+export const GROWTH = {
+  /** A number, a truth, a moment: at most 16. */
+  fixed: words(`
+    + - * / // % ** ^ add subtract multiply divide mod pow power
+    abs sign ceil ceiling floor round trunc sqrt cbrt exp ln log log2 log10
+    isnan isfinite isinf
+    length len char_length character_length strlen strpos instr position ascii
+    starts_with ends_with prefix suffix contains
+    ~~ !~~ ~~~ ~~* !~~* like_escape not_like_escape ilike_escape not_ilike_escape
+    like_optimized_escape
+    year month day quarter week dayofweek isodow dayofyear hour minute second date_part datepart
+    date_trunc datetrunc date_diff datediff date_sub datesub last_day make_date
+    to_years to_months to_weeks to_days to_hours to_minutes to_seconds
+  `),
+  /** At most half more than the longest argument: a capital can have three bytes for two. */
+  kept: words(`
+    lower upper lcase ucase trim ltrim rtrim substring substr left right reverse
+    greatest least coalesce nullif
+  `),
+  /** All arguments together. */
+  joined: words('|| concat'),
+  /** The first argument as often as the others are long: `replace` of every sign by a text. */
+  multiplied: words('replace'),
+  /** A text in which two signs stand for at most 64. */
+  spelled: words('strftime'),
+} as const;
+
+export const FUNCTIONS: ReadonlySet<string> = new Set(
+  Object.values(GROWTH).flatMap((names) => [...names]),
+);
 
 /** Aggregates; which of them a column may meet is for the judge. */
 export const AGGREGATES = words(`

@@ -19,7 +19,8 @@ import { engineError } from './errors.ts';
 const CHILD = new URL('../child/', import.meta.url);
 /** What plans and runs; a recipient's conversions have a script of their own. */
 const MAIN = 'main.mjs';
-const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
+/** Of plans; what a run answers is short. */
+const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 const START_MS = 20_000;
 const GRACE_MS = 500;
 
@@ -32,7 +33,9 @@ export class EngineChild {
   readonly #waiting = new Map<number, (answer: Answer | undefined) => void>();
   readonly #gone: Promise<void>;
   #next = 1;
-  #text = '';
+  /** Of a line that has not ended. */
+  readonly #parts: string[] = [];
+  #length = 0;
   #dead = false;
 
   private constructor(process: ChildProcess, folder: string) {
@@ -126,13 +129,18 @@ export class EngineChild {
   }
 
   #hear(text: string): void {
-    this.#text += text;
-    if (this.#text.length > ANSWER_BYTES_MAX) {
+    const [first = '', ...more] = text.split('\n');
+    this.#parts.push(first);
+    this.#length += first.length;
+    if (this.#length > ANSWER_BYTES_MAX) {
       void this.kill();
       return;
     }
-    const lines = this.#text.split('\n');
-    this.#text = lines.pop() ?? '';
+    const last = more.pop();
+    if (last === undefined) return;
+    const lines = [this.#parts.splice(0).join(''), ...more];
+    this.#parts.push(last);
+    this.#length = last.length;
     for (const line of lines) {
       let value: { id?: number; ok?: Record<string, unknown>; failed?: string };
       try {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// DuckDB as a planner: one locked-down child plans, whose tables are always empty, and is reused.
+// DuckDB as a planner: one locked-down child plans, whose tables are always empty, and one thread
+// judges what it answers. Both are reused until one code takes too long: that ends them.
 import type {
   BoundGrouping,
   EnginePlan,
@@ -7,23 +8,21 @@ import type {
   Planner,
   PlanRequest,
 } from '@cloister/contract/policy';
+import { isCoded } from '@cloister/core';
+import { PLANNING_LIMITS, PLANNING_MS } from './bounds.ts';
 import { EngineChild } from './child-process.ts';
-import { engineClosed, engineError } from './errors.ts';
+import { engineClosed } from './errors.ts';
 import { DUCKDB_KIND, DUCKDB_VERSION } from './kind.ts';
-import {
-  bindStatement,
-  checkTables,
-  PLANNING_LIMITS,
-  PLANNING_MS,
-  planningAsk,
-  planWith,
-} from './planner.ts';
-import { quoteName } from './statement.ts';
-import { columnsOf, print } from './term.ts';
+import { askWithin } from './planner.ts';
+import { PlanningThread } from './planning.ts';
+import type { PlanningJob } from './planning-thread.ts';
+
+/** How much longer than the child its thread may take, which may be busy with the last answer. */
+const GRACE_MS = 500;
 
 /** Options of the planner; each has a default. */
 export interface DuckdbPlannerOptions {
-  /** Longest that one step of planning may take, in ms (default 10,000). */
+  /** Longest that planning one code may take, in ms (default 10,000). */
   readonly planTimeMs?: number;
 }
 
@@ -37,6 +36,7 @@ class DuckdbPlanner implements Planner {
   readonly version = DUCKDB_VERSION;
   readonly #planTimeMs: number;
   #planner: Promise<EngineChild> | undefined;
+  #thread: PlanningThread | undefined;
   /** Requests plan one after another: they share the child's one database. */
   #turn: Promise<unknown> = Promise.resolve();
   #closed = false;
@@ -46,45 +46,47 @@ class DuckdbPlanner implements Planner {
   }
 
   plan(request: PlanRequest): Promise<EnginePlan> {
-    return this.#planning((child) => planWith(planningAsk(child, this.#planTimeMs), request));
+    return this.#inTurn({ op: 'plan', request });
   }
 
   bindGrouping(table: EngineTable, sql: string): Promise<BoundGrouping> {
-    return this.#planning((child) => this.#bindGrouping(child, table, sql));
+    return this.#inTurn({ op: 'grouping', table, sql });
   }
 
   async close(): Promise<void> {
     this.#closed = true;
+    await this.#thread?.stop();
     await this.#planner?.then(
       (child) => child.close(),
       () => undefined,
     );
   }
 
-  async #bindGrouping(child: EngineChild, table: EngineTable, sql: string): Promise<BoundGrouping> {
-    const ask = planningAsk(child, this.#planTimeMs);
-    const code = `SELECT count(*) FROM ${quoteName(table.name)} GROUP BY (${sql}\n)`;
-    const inputs = checkTables([table]);
-    const plan = await planWith(ask, { code, tables: [table] });
-    const { lineage } = await bindStatement(ask, plan.steps[0] ?? '', inputs);
-    const [group, ...more] = lineage.groups;
-    const columns = group === undefined ? [] : columnsOf(group).map(({ column }) => column);
-    const only = plan.uses.every((use) => use.role === 'group' || use.function === 'count_star');
-    const one = group !== undefined && more.length === 0 && lineage.having.length === 0;
-    if (lineage.shape !== 'grouped' || !one || !only) {
-      throw groupingRefused(sql, 'it must be one expression');
-    }
-    if (columns.length === 0) throw groupingRefused(sql, 'it must use a column');
-    return { bound: print(group, 0), columns: [...new Set(columns)].sort((a, b) => a - b) };
-  }
-
-  #planning<T>(work: (child: EngineChild) => Promise<T>): Promise<T> {
+  #inTurn<T>(job: PlanningJob): Promise<T> {
     const result = this.#turn.then(async () => {
       if (this.#closed) throw engineClosed();
-      return work(await this.#child());
+      return (await this.#planning(job)) as T;
     });
     this.#turn = result.catch(() => undefined);
     return result;
+  }
+
+  /** Within one deadline, which ends the child and the thread. */
+  async #planning(job: PlanningJob): Promise<unknown> {
+    const child = await this.#child();
+    if (this.#thread?.isLost !== false) this.#thread = new PlanningThread();
+    const thread = this.#thread;
+    await thread.ready;
+    const timer = setTimeout(() => void thread.stop(), this.#planTimeMs + GRACE_MS);
+    try {
+      return await thread.run(job, askWithin(child, this.#planTimeMs));
+    } catch (error) {
+      // It may still be at work on what nobody waits for.
+      if (isCoded(error, 'engine-plan-timeout')) await child.kill();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async #child(): Promise<EngineChild> {
@@ -94,9 +96,4 @@ class DuckdbPlanner implements Planner {
     this.#planner = EngineChild.start({ memoryBytes, threads, fileBytes: 0 });
     return this.#planner;
   }
-}
-
-function groupingRefused(sql: string, why: string) {
-  const message = `${sql} cannot be a grouping: ${why} over the dataset's own columns`;
-  return engineError('engine-grouping-refused', message);
 }

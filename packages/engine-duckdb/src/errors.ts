@@ -13,7 +13,11 @@ export const engineError = errorTable({
   },
   'engine-plan-timeout': {
     kind: 'unsupported',
-    says: 'Planning took longer than any statement may.',
+    says: 'Planning the code took longer than any code may, or more memory.',
+  },
+  'engine-too-complex': {
+    kind: 'unsupported',
+    says: 'Planning the code takes more than any code may.',
   },
   'engine-schema-invalid': {
     kind: 'usage',

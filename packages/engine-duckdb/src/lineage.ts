@@ -4,6 +4,7 @@
 // flowing into every output. So a shape that is misjudged can only make a task refused, never
 // allowed. protocol.md, "Uses and SQL".
 import { ROWS, type Use } from '@cloister/contract/policy';
+import { EXPRESSIONS_MAX, tooComplex, USES_MAX } from './bounds.ts';
 import { engineError } from './errors.ts';
 import { arrayOf, type Json, type JsonObject, objectOf, visit } from './json.ts';
 import { type Inputs, scanOf } from './plan-check.ts';
@@ -36,6 +37,8 @@ class Nested {
 interface State {
   readonly inputs: Inputs;
   readonly uses: StatementUse[];
+  /** Of all expressions of the uses. */
+  characters: number;
   readonly from: number[];
   readonly having: Term[];
   readonly order: Term[];
@@ -54,6 +57,7 @@ export function lineageOf(plan: JsonObject, inputs: Inputs, reason?: string): Li
   const state: State = {
     inputs,
     uses: [],
+    characters: 0,
     from: [],
     having: [],
     order: [],
@@ -158,12 +162,12 @@ function condition(term: Term, state: State): void {
       [b, a],
     ] as const) {
       const expression = print(other, own.input);
-      state.uses.push(use(own, 'join', 'equal', expression, 0));
+      uses(state, use(own, 'join', 'equal', expression, 0));
     }
     return;
   }
   for (const column of columnsOf(term)) {
-    state.uses.push(use(column, 'filter', 'where', print(term, column.input), 0));
+    uses(state, use(column, 'filter', 'where', print(term, column.input), 0));
   }
 }
 
@@ -206,15 +210,15 @@ function aggregate(node: JsonObject, below: Rows, state: State): Rows {
 
 /** Uses of one block, with or without aggregates. */
 function exact(rows: Rows, state: State): Lineage {
-  const { uses, from, having, order, groups, aggregated } = state;
-  const shape = aggregated ? ROWS.grouped : ROWS.rowByRow;
+  const { from, having, order, groups, aggregated: isGrouped } = state;
+  const shape = isGrouped ? ROWS.grouped : ROWS.rowByRow;
   for (const input of from) {
-    const role = aggregated ? 'group' : 'output';
-    uses.push({ input, column: 0, role, function: shape, expression: '', output: 0 });
+    const role = isGrouped ? 'group' : 'output';
+    uses(state, { input, column: 0, role, function: shape, expression: '', output: 0 });
   }
   for (const group of groups) {
     for (const column of columnsOf(group)) {
-      uses.push(use(column, 'group', '', print(group, column.input), 0));
+      uses(state, use(column, 'group', '', print(group, column.input), 0));
     }
   }
   for (const [at, term] of rows.columns.entries()) shown(term, state, ['output', '', at + 1]);
@@ -222,7 +226,7 @@ function exact(rows: Rows, state: State): Lineage {
   for (const term of having) shown(term, state, ['filter', 'having', 0]);
   return {
     shape,
-    uses,
+    uses: state.uses,
     having: having.map((term) => print(term, -1)),
     groups,
     width: rows.columns.length,
@@ -265,8 +269,16 @@ function aggregated(
   }
 }
 
+/** @throws CodedError `engine-too-complex` */
 function uses(state: State, one: StatementUse): void {
   state.uses.push(one);
+  state.characters += one.expression.length;
+  if (state.uses.length > USES_MAX) {
+    throw tooComplex('uses of columns', state.uses.length, USES_MAX);
+  }
+  if (state.characters > EXPRESSIONS_MAX) {
+    throw tooComplex('characters of expressions', state.characters, EXPRESSIONS_MAX);
+  }
 }
 
 function use(

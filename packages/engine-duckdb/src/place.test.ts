@@ -20,11 +20,24 @@ const tables = [
 ];
 const planned = (code: string, params = {}) => engine.plan({ tables, code, params });
 
+it('a function that is not listed is told where it is, with what was meant', async () => {
+  const code = "-- what é\nSELECT 'é', age,\n  summ(age) AS s FROM people";
+  await expect(planned(code)).rejects.toMatchObject({
+    code: 'engine-function-refused',
+    message: expect.stringMatching(
+      /^line 3, column 3: the function summ .*\(did you mean sum\?\)$/,
+    ),
+  });
+});
+
 describe('a slip', () => {
   it.each([
     ['SELECT agee\nFROM people', 'line 1, column 8: Referenced column "agee"'],
-    ['SELECT age\n  FROM peopl', 'line 2, column 8: Table with name peopl'],
-    ["-- what é\nSELECT 'é', age,\n  summ(age) AS s FROM people", 'line 3, column 3: Scalar'],
+    [
+      'SELECT age\n  FROM peopl',
+      'line 2, column 8: there is no table peopl in the task (did you mean people?)',
+    ],
+    ["-- what é\nSELECT 'é', age,\n  sum(agee) AS s FROM people", 'line 3, column 7: Referenced'],
     ['SELECT 1 AS a;\n\nSELECT p.agee FROM people p', 'line 3, column 8: Table "p" does not'],
     ['SELECT age\n  FROM people\n WHERE client = $x AND agee > 1', 'line 3, column 24: '],
     ['SELECT age FROM people WHERE EXISTS (SELECT * FROM people q WHERE q.ag = 1)', 'column 67: '],

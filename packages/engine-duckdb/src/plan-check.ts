@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gate that every plan passes, whatever its shape: each operator, expression class, function
-// and type in the tree is on the allow-list, and every scan reads an input of the task, plainly.
-// Walks the whole serialised plan, so that nothing hides in a corner that lineage does not visit.
+// The second gate, that every plan passes, whatever its shape: each operator, expression class,
+// function and type in the tree is on the allow-list, and every scan reads an input of the task,
+// plainly. Walks the whole serialised plan, so that nothing hides in a corner that lineage does not
+// visit.
 import { AGGREGATES, FUNCTIONS, OPERATOR_TYPES, OPERATORS, WINDOWS } from './allow-list.ts';
 import { engineError } from './errors.ts';
 import { arrayOf, isLong, type Json, type JsonObject, objectOf, visit } from './json.ts';
@@ -82,8 +83,9 @@ function checkWindow(node: JsonObject): void {
   }
 }
 
-function functionRefused(name: string) {
-  const message = `the function ${name} is not on the list of functions a task may use`;
+export function functionRefused(name: string, place = '', meant = '') {
+  const what = 'is not on the list of functions a task may use';
+  const message = `${place}the function ${name} ${what}${meant}`;
   return engineError('engine-function-refused', message, { details: { function: name } });
 }
 

@@ -15,10 +15,12 @@ import {
   type Use,
 } from '@cloister/contract/policy';
 import { equal } from '@cloister/core';
+import { CODE_CHARACTERS_MAX, checkSize, PLANNING_LIMITS, tooComplex } from './bounds.ts';
 import type { Answer, EngineChild } from './child-process.ts';
 import { engineError } from './errors.ts';
-import { type JsonObject, objectOf, parseLossless, printLossless } from './json.ts';
+import { type Json, type JsonObject, objectOf, parseLossless, printLossless } from './json.ts';
 import { type Lineage, lineageOf, onlyPlan, type StatementUse } from './lineage.ts';
+import { checkParsed } from './parse-check.ts';
 import { placeIn, positionInCode, positionOf } from './place.ts';
 import { checkPlan, type Inputs } from './plan-check.ts';
 import {
@@ -52,21 +54,46 @@ interface Planned extends Bound {
 /** Asks a child, and turns silence into a code. */
 export type Ask = (request: Record<string, unknown>) => Promise<Record<string, unknown>>;
 
-/** The asking of one planning session with a time limit an answer. */
-export function planningAsk(child: EngineChild, timeMs: number): Ask {
+/** Sends a request to a child; undefined where it has died or has not answered in time. */
+export type AskChild = (request: Record<string, unknown>) => Promise<Answer | undefined>;
+
+/** The asking of one planning session, within one deadline from now on. */
+export function askWithin(child: EngineChild, timeMs: number): AskChild {
+  const until = performance.now() + timeMs;
   return async (request) => {
-    const answer: Answer | undefined = await child.ask(request, timeMs);
-    if (answer === undefined) {
-      await child.kill();
-      const message = `planning took longer than ${timeMs} ms or needed too much memory`;
-      throw engineError('engine-plan-timeout', message);
-    }
-    if ('failed' in answer) {
-      const message = `the engine cannot bind the statement: ${answer.failed}`;
-      throw engineError('engine-bind-failed', message);
-    }
+    const left = until - performance.now();
+    if (left > 0) return child.ask(request, left);
+    await child.kill();
+    return undefined;
+  };
+}
+
+/** Turns silence and failures into codes. */
+export function planningAsk(child: AskChild): Ask {
+  return async (request) => {
+    const answer = await child(request);
+    if (answer === undefined) throw planTimeout();
+    if ('failed' in answer) throw bindFailed(answer.failed);
     return answer.ok;
   };
+}
+
+/** Of what the engine says; its memory and its time are bounds like the others. */
+function bindFailed(says: string, place = '') {
+  if (/^INTERRUPT/i.test(says)) return planTimeout();
+  if (/^Out of Memory/i.test(says)) {
+    const { memoryBytes: most } = PLANNING_LIMITS;
+    const message = `planning needs more than ${most} bytes of memory: divide the statement`;
+    return engineError('engine-too-complex', message, { details: { most } });
+  }
+  const message = `the engine cannot bind the statement: ${place}${says}`;
+  return engineError('engine-bind-failed', message);
+}
+
+/** Of planning that was ended. */
+export function planTimeout() {
+  const message = 'planning the code took longer than it may, or more memory: divide the statement';
+  return engineError('engine-plan-timeout', message);
 }
 
 /** Checks a schema and answers scan names by input position. @throws `engine-schema-invalid` */
@@ -103,9 +130,11 @@ function isName(name: string): boolean {
 export async function planWith(ask: Ask, request: PlanRequest): Promise<EnginePlan> {
   const { tables, suppress = [] } = request;
   const inputs = checkTables(tables);
-  if (request.code.includes('\u0000') || request.code.length > 1_000_000) {
-    throw engineError('engine-syntax', 'the code holds a NUL or is over a megabyte');
+  const { length } = request.code;
+  if (length > CODE_CHARACTERS_MAX) {
+    throw tooComplex('characters of code', length, CODE_CHARACTERS_MAX);
   }
+  if (request.code.includes('\u0000')) throw engineError('engine-syntax', 'the code holds a NUL');
   await ask({ op: 'tables', tables, ...PLANNING_LIMITS });
   const roots = selects(await parse(ask, request.code), request.code);
   const constants = new Map<string, JsonObject>();
@@ -171,12 +200,10 @@ export function inOnePlan(bound: readonly Bound[]): { uses: Use[]; outputs: Engi
   return { uses, outputs };
 }
 
-/** Limits of a database that only ever holds empty tables. */
-export const PLANNING_MS = 10_000;
-export const PLANNING_LIMITS = { memoryBytes: 128 * 1024 * 1024, threads: 1, allowed: [] } as const;
-
-async function parse(ask: Ask, sql: string) {
-  return parseLossless(String((await ask({ op: 'parse', sql }))['json']));
+async function parse(ask: Ask, sql: string): Promise<Json> {
+  const tree = parseLossless(String((await ask({ op: 'parse', sql }))['json']));
+  checkSize(tree);
+  return tree;
 }
 
 async function toSql(ask: Ask, root: JsonObject): Promise<string> {
@@ -195,19 +222,21 @@ export async function bindStatement(
   code?: { readonly root: JsonObject; readonly text: string },
 ): Promise<Bound> {
   const root = onlySelect(await parse(ask, sql));
-  const answer = await ask({ op: 'bind', sql });
-  const plans = parseLossless(String(answer['json']));
+  const place = (position: unknown): string => {
+    const at = positionOf(position as Json);
+    if (code === undefined || at === undefined) return '';
+    return placeIn(code.text, positionInCode({ printed: root, code: code.root }, at));
+  };
+  checkParsed(root, inputs, place);
+  const plans = parseLossless(String((await ask({ op: 'bind', sql }))['json']));
   if (objectOf(plans)?.['error'] === true) {
     const engine = String(objectOf(plans)?.['error_message']).slice(0, 300).replace(/\s+/g, ' ');
-    const at = positionOf(objectOf(plans)?.['position']);
-    const known = code !== undefined && at !== undefined;
-    const position = known ? positionInCode({ printed: root, code: code.root }, at) : undefined;
-    const place = known ? placeIn(code.text, position) : '';
-    const message = `the engine cannot bind the statement: ${place}${engine}`;
-    throw engineError('engine-bind-failed', message);
+    throw bindFailed(engine, place(objectOf(plans)?.['position']));
   }
+  checkSize(plans);
   const plan = onlyPlan(plans);
   checkPlan(plan, inputs);
+  const answer = await ask({ op: 'outputs', sql });
   if (answer['parameters'] !== 0) {
     throw engineError('engine-params-invalid', 'the code has parameters without values');
   }

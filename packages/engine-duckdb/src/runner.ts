@@ -15,24 +15,24 @@ import {
   type Use,
 } from '@cloister/contract/policy';
 import { equal } from '@cloister/core';
+import { PLANNING_LIMITS, PLANNING_MS } from './bounds.ts';
 import type { ChildLimits } from './child-limits.ts';
 import { EngineChild } from './child-process.ts';
 import { engineClosed, engineError, runFailed } from './errors.ts';
 import { DUCKDB_KIND } from './kind.ts';
 import {
+  askWithin,
   type Bound,
   bindStatement,
   checkTables,
   inOnePlan,
-  PLANNING_LIMITS,
-  PLANNING_MS,
   planningAsk,
   suppressionUses,
 } from './planner.ts';
 
 /** Options of the runner; each has a default. */
 export interface DuckdbRunnerOptions {
-  /** Longest that one step of planning again may take, in ms (default 10,000). */
+  /** Longest that planning again may take, in ms (default 10,000). */
   readonly planTimeMs?: number;
   /**
    * Keeps one fresh child started ahead for runs with these limits, which saves a run the 0.2 s
@@ -141,7 +141,7 @@ function checkRun({ plan, tables, limits, resultFiles }: RunRequest): void {
 /** Plans the statements again in the run's own child: nothing is run that was not planned so. */
 async function recheck(child: EngineChild, request: RunRequest, timeMs: number): Promise<void> {
   const { plan, tables } = request;
-  const ask = planningAsk(child, timeMs);
+  const ask = planningAsk(askWithin(child, timeMs));
   const inputs = checkTables(tables);
   await ask({ op: 'tables', tables: schemas(tables), ...PLANNING_LIMITS });
   const bound: Bound[] = [];

@@ -3,6 +3,7 @@
 // aliases, projections and views cannot launder a name. A term prints to one normal form, the text
 // that uses carry and groupings are compared by. Whatever is not understood is refused.
 import { AGGREGATES, FUNCTIONS, isWidening, OPERATOR_TYPES, TYPES } from './allow-list.ts';
+import { EXPRESSIONS_MAX, tooComplex } from './bounds.ts';
 import { engineError } from './errors.ts';
 import { arrayOf, type Json, type JsonObject, objectOf } from './json.ts';
 
@@ -14,27 +15,97 @@ export type Term =
   | { readonly kind: 'aggregate'; readonly name: string; readonly args: readonly Term[] }
   | { readonly kind: 'unnamed' };
 
-/** Prints a term; columns of `own` as `#3`, of input 1 as `@1#3`. */
+/** What is known of a term, worked out once however often the term occurs in others. */
+interface Known {
+  /** By whose columns go without the input's number. */
+  readonly texts: Map<number, string>;
+  /** Characters of its longest text. */
+  length?: number;
+  columns?: readonly BaseColumn[];
+  leaves?: readonly Term[];
+}
+interface BaseColumn {
+  readonly input: number;
+  readonly column: number;
+}
+const known = new WeakMap<Term, Known>();
+
+function knownOf(term: Term): Known {
+  const found = known.get(term) ?? { texts: new Map() };
+  known.set(term, found);
+  return found;
+}
+
+/**
+ * Prints a term; columns of `own` as `#3`, of input 1 as `@1#3`.
+ * @throws CodedError `engine-too-complex` before a text is made that is too long
+ */
 export function print(term: Term, own: number): string {
+  const length = lengthOf(term);
+  if (length > EXPRESSIONS_MAX) {
+    throw tooComplex('characters of an expression', length, EXPRESSIONS_MAX);
+  }
+  return textOf(term, own);
+}
+
+function textOf(term: Term, own: number): string {
+  const { texts } = knownOf(term);
+  const text = texts.get(own) ?? newText(term, own);
+  texts.set(own, text);
+  return text;
+}
+
+function newText(term: Term, own: number): string {
+  const list = (args: readonly Term[]) => args.map((arg) => textOf(arg, own)).join(',');
   switch (term.kind) {
     case 'column':
       return term.input === own ? `#${term.column}` : `@${term.input}#${term.column}`;
     case 'call':
-      if (term.args.length === 0) return term.head;
-      return `${term.head}(${term.args.map((arg) => print(arg, own)).join(',')})`;
+      return term.args.length === 0 ? term.head : `${term.head}(${list(term.args)})`;
     case 'cast':
-      return `cast:${term.to}(${print(term.arg, own)})`;
+      return `cast:${term.to}(${textOf(term.arg, own)})`;
     case 'group':
-      return print(term.of, own);
+      return textOf(term.of, own);
     case 'aggregate':
-      return `${term.name}(${term.args.map((arg) => print(arg, own)).join(',')})`;
+      return `${term.name}(${list(term.args)})`;
     case 'unnamed':
       throw refused('a row number or another value that is no column of the input');
   }
 }
 
-/** Visits the leaves that carry data: columns, group keys and aggregates are not looked into. */
-export function leaves(term: Term): Term[] {
+/** How long a term's text is at most: it can be exponential in what the engine has written. */
+function lengthOf(term: Term): number {
+  const of = knownOf(term);
+  of.length ??= newLength(term);
+  return of.length;
+}
+
+function newLength(term: Term): number {
+  const all = (args: readonly Term[]) => args.reduce((sum, arg) => sum + lengthOf(arg) + 1, 2);
+  switch (term.kind) {
+    case 'column':
+      return `@${term.input}#${term.column}`.length;
+    case 'call':
+      return term.head.length + all(term.args);
+    case 'cast':
+      return term.to.length + 7 + lengthOf(term.arg);
+    case 'group':
+      return lengthOf(term.of);
+    case 'aggregate':
+      return term.name.length + all(term.args);
+    case 'unnamed':
+      return 0;
+  }
+}
+
+/** The leaves that carry data, each once: columns, group keys and aggregates. */
+export function leaves(term: Term): readonly Term[] {
+  const of = knownOf(term);
+  of.leaves ??= [...new Set(newLeaves(term))];
+  return of.leaves;
+}
+
+function newLeaves(term: Term): readonly Term[] {
   switch (term.kind) {
     case 'call':
       return term.args.flatMap(leaves);
@@ -47,13 +118,27 @@ export function leaves(term: Term): Term[] {
   }
 }
 
-/** Every base column anywhere inside a term. */
-export function columnsOf(term: Term): { input: number; column: number }[] {
+/** Every base column anywhere inside a term, once. */
+export function columnsOf(term: Term): readonly BaseColumn[] {
+  const of = knownOf(term);
+  of.columns ??= newColumns(term);
+  return of.columns;
+}
+
+function newColumns(term: Term): readonly BaseColumn[] {
   if (term.kind === 'column') return [{ input: term.input, column: term.column }];
-  if (term.kind === 'group') return columnsOf(term.of);
-  if (term.kind === 'aggregate') return term.args.flatMap(columnsOf);
-  if (term.kind === 'cast') return columnsOf(term.arg);
-  return term.kind === 'call' ? term.args.flatMap(columnsOf) : [];
+  const found = new Map(
+    insideOf(term)
+      .flatMap(columnsOf)
+      .map((one) => [`${one.input}#${one.column}`, one]),
+  );
+  return [...found.values()];
+}
+
+function insideOf(term: Term): readonly Term[] {
+  if (term.kind === 'group') return [term.of];
+  if (term.kind === 'cast') return [term.arg];
+  return term.kind === 'call' || term.kind === 'aggregate' ? term.args : [];
 }
 
 /** Takes off casts that lose nothing, which the binder adds by itself. */
@@ -228,7 +313,8 @@ export function aggregateOf(
   return { term: { kind: 'aggregate', name: full, args }, special };
 }
 
-function refused(what: string) {
+/** Of something whose effect is not accounted for. */
+export function refused(what: string) {
   const message = `the statement contains something whose effect is not accounted for: ${what}`;
   return engineError('engine-expression-refused', message, { details: { what } });
 }

@@ -217,7 +217,7 @@ const ATTACKS: readonly Row[] = [
   ['min', 'SELECT min(AGE) a FROM bureau', ['aggregate-function']],
   ['a sum that is not granted', 'SELECT sum(AGE) a FROM bureau', ['aggregate-function']],
   ['string_agg', 'SELECT string_agg(AGE::VARCHAR) a FROM bureau', ['engine-function-refused']],
-  ['list', 'SELECT list(AGE) a FROM bureau', ['engine-type-refused']],
+  ['list', 'SELECT list(AGE) a FROM bureau', ['engine-function-refused']],
   ['COUNT(DISTINCT)', 'SELECT count(DISTINCT AGE) a FROM bureau', ['aggregate-function']],
   ['DISTINCT subjects counted', 'SELECT count(DISTINCT ID) a FROM bureau', ['subject-shown']],
   [
@@ -338,7 +338,7 @@ const ATTACKS: readonly Row[] = [
     'SUMMARIZE',
     'SUMMARIZE bureau',
     [
-      'engine-bind-failed',
+      'engine-input-refused',
       'engine-operator-refused',
       'engine-function-refused',
       'engine-type-refused',
@@ -351,12 +351,12 @@ const ATTACKS: readonly Row[] = [
   ],
   ['a statement that is no SELECT', 'SELECT 1 AS a; DROP TABLE bureau', ['engine-not-select']],
   ['no statement', '-- nothing', ['engine-statement-count']],
-  ['read_csv', "SELECT * FROM read_csv('/etc/passwd')", ['engine-bind-failed']],
+  ['read_csv', "SELECT * FROM read_csv('/etc/passwd')", ['engine-input-refused']],
   ['a file as a table', "SELECT * FROM '/etc/passwd.csv'", ['engine-bind-failed']],
-  ['read_text', "SELECT * FROM read_text('/etc/passwd')", ['engine-bind-failed']],
+  ['read_text', "SELECT * FROM read_text('/etc/passwd')", ['engine-input-refused']],
   ['settings as a table', 'SELECT name FROM duckdb_settings()', ['engine-input-refused']],
   ['another schema', 'SELECT table_name FROM information_schema.tables', ['engine-input-refused']],
-  ['getenv', "SELECT getenv('PATH') p", ['engine-bind-failed']],
+  ['getenv', "SELECT getenv('PATH') p", ['engine-function-refused']],
   [
     'current_setting',
     "SELECT current_setting('threads') p",
@@ -373,7 +373,7 @@ const ATTACKS: readonly Row[] = [
     'WITH RECURSIVE r AS (SELECT 1 n UNION ALL SELECT n + 1 FROM r) SELECT n FROM r',
     ['engine-operator-refused'],
   ],
-  ['query()', "SELECT * FROM query('SELECT AGE FROM bureau')", ['aggregate-row-by-row']],
+  ['query()', "SELECT * FROM query('SELECT AGE FROM bureau')", ['engine-input-refused']],
   ['output names twice', 'SELECT 1 AS a, 2 AS a', ['engine-outputs-invalid']],
   ['an unknown column', 'SELECT nope FROM bureau', ['engine-bind-failed']],
   ['no SQL', 'drop it', ['engine-syntax', 'engine-not-select']],
@@ -446,14 +446,6 @@ describe('honest queries', () => {
 });
 
 describe('attacks', () => {
-  test('a query inside a table function still cannot escape suppression', async () => {
-    const code = "SELECT avg(AGE) a FROM query('SELECT * FROM bureau LIMIT 1')";
-    const all = ['aggregate-nested', 'column-hidden', 'subject-shown'];
-    expect(await verdict(code)).toEqual(all);
-    const whole = "SELECT avg(AGE) a FROM query('FROM bureau')";
-    expect(await verdict(whole)).toEqual(all);
-  });
-
   test.each(ATTACKS)('%s', async (_title, sql, wanted) => {
     const got = await verdict(sql);
     expect(got).not.toBe('ok');

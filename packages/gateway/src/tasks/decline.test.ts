@@ -129,6 +129,13 @@ describe("an owner's gateway", () => {
     expect(await declined(task)).toBe('outputs-differ');
   });
 
+  it('declines, once, code that takes more to be planned than any may', async () => {
+    const code = `SELECT id IN (${Array.from({ length: 60_000 }, (_, i) => i)}) AS x FROM t`;
+    const task = await propose(code, { usesOf: 'SELECT id > 0 AS x FROM t' });
+    expect(await declined(task)).toBe('engine-too-complex');
+    expect((await bank.admin.task(task)).declines).toHaveLength(1);
+  });
+
   it('declines code that uses other columns than its task says', async () => {
     const task = await propose('SELECT id FROM t', { usesOf: 'SELECT age AS id FROM t' });
     expect(await declined(task)).toBe('uses-differ');
