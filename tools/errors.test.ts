@@ -13,6 +13,7 @@ const TELLERS = [
   'packages/attester/src/channel.ts',
   'packages/cli/src/errors.ts',
   'packages/parquet-crypto/src/crypto-pool.ts',
+  'packages/engine-duckdb/src/planning.ts',
 ];
 
 const sources = running();

@@ -53,12 +53,8 @@ export class PlanningThread {
           if ('ask' in message) {
             ask(message.ask).then((answer) => this.#post({ answer }), reject);
           } else if ('done' in message) resolve(message.done);
-          else if (!('ready' in message))
-            reject(
-              'coded' in message
-                ? toldError(message.coded, { details: message.coded.details })
-                : fault(message.fault),
-            );
+          else if ('coded' in message) reject(toldError(message.coded, message.coded));
+          else if ('fault' in message) reject(fault(message.fault));
         };
         this.#post({ job });
       });
