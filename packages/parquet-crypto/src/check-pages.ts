@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Walks every page of a file in clear, unused dictionaries too: its framing has to hold, and the
+// Walks every page of a file in clear, unused dictionaries too: its framing has to hold, the
 // checksum that its header has, if any, over the body as it is stored (parquet.thrift, PageHeader,
-// `crc`). What encodings its pages really have is answered, whatever its metadata says. Values are
-// not decoded.
-import { encodingsOf, pagesOf } from './clear-pages.ts';
+// `crc`), and those that GZIP has. What encodings its pages really have is answered, whatever its
+// metadata says. Values are not decoded.
+import { checkCodec, encodingsOf, pagesOf } from './clear-pages.ts';
 import { allChunks, openColumns } from './columns.ts';
 import { openParquet } from './footer.ts';
 import { GROUP, PAGE, type ParquetLimits } from './format.ts';
@@ -51,6 +51,7 @@ export async function checkPages(
     for await (const page of pagesOf(file, column)) {
       pages += 1;
       if (page.header.has(PAGE.crc)) withChecksum += 1;
+      await checkCodec(page, column);
       if (of === undefined || page.isDictionary) continue;
       const { values, levels } = encodingsOf(page);
       of.encodings.add(values);

@@ -10,6 +10,7 @@ import { type OpenColumn, openColumns } from './columns.ts';
 import { parquetError } from './errors.ts';
 import { type OpenFile, openParquet } from './footer.ts';
 import { CODECS, COLUMN, ENCODINGS, PAGE } from './format.ts';
+import { holdsAsGzip } from './gzip-pages.ts';
 import { type Page, PageReader } from './pages.ts';
 import type { RandomAccess } from './sources-and-sinks.ts';
 import { readWindows } from './windows.ts';
@@ -110,15 +111,39 @@ export async function* pagesOf(file: OpenFile, column: OpenColumn): AsyncGenerat
   }
 }
 
-function checkSum({ header, body, ordinal }: Page, column: OpenColumn): void {
+function checkSum(page: Page, column: OpenColumn): void {
+  const { header, body } = page;
   const wanted = header.int(PAGE.crc);
   if (wanted === undefined) return;
   let got = 0;
   for (const part of body) got = crc32(part, got);
   // Thrift has it as a signed number.
   if (got === wanted >>> 0) return;
-  const page = ordinal === undefined ? 'its dictionary page' : `page ${ordinal}`;
-  throw damaged(column, `${page} has not the checksum that its header says`);
+  throw damaged(column, `${nameOf(page)} has not the checksum that its header says`);
+}
+
+/**
+ * Checks what the page's codec says of its values, where it says something that readers skip.
+ * @throws CodedError `page-damaged` with column and row group
+ */
+export async function checkCodec(page: Page, column: OpenColumn): Promise<void> {
+  const { header, body } = page;
+  if (CODECS[column.metadata.requiredInt(COLUMN.codec)] !== 'GZIP') return;
+  const v2 = header.struct(PAGE.dataV2, 'DataPageHeaderV2');
+  if (v2?.bool(V2.isCompressed) === false) return;
+  const levels =
+    v2 === undefined
+      ? 0
+      : v2.requiredSize(V2.repetitionBytes) + v2.requiredSize(V2.definitionBytes);
+  const length = header.requiredSize(PAGE.uncompressedSize) - levels;
+  const values = levels === 0 ? body : [joinBytes(body).subarray(levels)];
+  if (length >= 0 && (await holdsAsGzip(values, length))) return;
+  const what = 'has not the checksum or the length that its compressed values end with';
+  throw damaged(column, `${nameOf(page)} ${what}`);
+}
+
+function nameOf({ ordinal }: Page): string {
+  return ordinal === undefined ? 'its dictionary page' : `page ${ordinal}`;
 }
 
 /** The column is named here alone: what is behind the colon speaks of it. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Plain Parquet files made field by field, for shapes that no writer at hand makes: thousands of
 // columns, thousands of pages, V2 pages, indexes, and lies. Values are PLAIN INT32, REQUIRED,
-// uncompressed, so that a page of n values has 4n bytes.
+// uncompressed, so that a page of n values has 4n bytes, unless a body is given.
 import { concat, utf8 } from '@cloister/core';
 import { joinBytes } from '../src/bytes.ts';
 import { CHUNK, COLUMN, ELEMENT, FILE, GROUP, PAGE, PAGE_TYPE } from '../src/format.ts';
@@ -26,6 +26,8 @@ export interface MintOptions {
   readonly valuesPerPage?: number;
   readonly v2?: boolean;
   readonly offsetIndex?: boolean;
+  /** What each page has behind its header. */
+  readonly body?: Uint8Array;
   /** Fields that overwrite what would be true. */
   readonly page?: Edits;
   readonly metadata?: Edits;
@@ -94,9 +96,14 @@ export function withFooter(body: Uint8Array, footer: Uint8Array): Uint8Array<Arr
   return concat(body, footer, length, utf8('PAR1'));
 }
 
-function mintPage(values: number, options: MintOptions): Uint8Array {
+function plainNumbers(values: number): Uint8Array {
   const body = new Uint8Array(4 * values);
   for (let i = 0; i < values; i++) body[4 * i] = i % 251;
+  return body;
+}
+
+function mintPage(values: number, options: MintOptions): Uint8Array {
+  const body = options.body ?? plainNumbers(values);
   const v1 = encodeStruct({ 1: i32(values), 2: i32(0), 3: i32(3), 4: i32(3) });
   const v2 = encodeStruct({
     ...{ 1: i32(values), 2: i32(0), 3: i32(values), 4: i32(0) },
