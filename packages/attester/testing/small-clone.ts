@@ -3,6 +3,7 @@
 // shares a package with its worker, which has an add-on, a thread, a child and data beside it.
 import {
   chmodSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -43,12 +44,19 @@ export function textOf(path: string): string {
 
 /** Gives every file another time and other permissions, as another clone has them. */
 export function otherTimesAndModes(root: string): void {
-  for (const entry of readdirSync(root, { recursive: true, withFileTypes: true })) {
-    const path = join(entry.parentPath, entry.name);
-    if (entry.isSymbolicLink()) continue;
-    utimesSync(path, 1_000_000_000, 1_000_000_000 + entry.name.length);
-    chmodSync(path, entry.isDirectory() ? 0o700 : 0o600);
+  for (const path of below(root)) {
+    utimesSync(path, 1_000_000_000, 1_000_000_000 + path.length);
+    chmodSync(path, lstatSync(path).isDirectory() ? 0o700 : 0o600);
   }
+}
+
+/** Every file and folder below a folder, links left out. */
+export function below(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return [path, ...below(path)];
+    return entry.isFile() ? [path] : [];
+  });
 }
 
 function link(root: string, name: string): void {

@@ -15,10 +15,7 @@ export function programsFolder(): string {
   const user = process.getuid?.() ?? 0;
   const places =
     named === undefined
-      ? [
-          join(homedir(), '.cache', 'cloister', 'programs'),
-          join(tmpdir(), `cloister-${user}-programs`),
-        ]
+      ? [...ofHome(), join(tmpdir(), `cloister-${user}-programs`)]
       : [join(named, 'programs')];
   const reasons: string[] = [];
   for (const place of places) {
@@ -29,6 +26,15 @@ export function programsFolder(): string {
   const advice = 'name another in CLOISTER_CACHE';
   const message = `no folder for measured programs can be used (${reasons.join('; ')}): ${advice}`;
   throw attesterError('program-folder-unusable', message);
+}
+
+/** A user without a name may have no home. */
+function ofHome(): string[] {
+  try {
+    return [join(homedir(), '.cache', 'cloister', 'programs')];
+  } catch {
+    return [];
+  }
 }
 
 function whyNot(folder: string, user: number): string | undefined {

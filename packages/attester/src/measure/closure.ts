@@ -236,10 +236,11 @@ function placeOf(home: Package, from: string): string {
   return `${home.place}/${relative(home.folder, from).split(sep).join('/')}`;
 }
 
-/** Files that can be loaded from a folder and those in it, but for other packages'. */
+/** Files that can be loaded from a folder and those in it; not by links, not other packages'. */
 function loadableIn(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && LOADABLE.test(entry.name))
-    .map((entry) => join(entry.parentPath, entry.name))
-    .filter((path) => isWithin(folder, path));
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return entry.name === 'node_modules' ? [] : loadableIn(path);
+    return entry.isFile() && LOADABLE.test(entry.name) ? [path] : [];
+  });
 }

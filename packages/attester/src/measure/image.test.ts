@@ -19,7 +19,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { put, smallClone } from '../../testing/small-clone.ts';
+import { below, put, smallClone } from '../../testing/small-clone.ts';
 import { LARGE_BYTES } from './files.ts';
 import { imageOf, type ProgramImage } from './image.ts';
 import { type MeasureOptions, measureFiles } from './measure.ts';
@@ -90,13 +90,11 @@ describe('an image', () => {
   it('has what was measured and nothing else, for nobody else to read or to write', async () => {
     const program = await measured();
     const { folder } = imageOf(program);
-    const files = readdirSync(folder, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1));
-    expect(files.sort()).toEqual(program.manifest.parts.map(({ path }) => path).sort());
-    for (const part of ['.', ...files]) {
-      expect(statSync(join(folder, part)).mode & 0o077, part).toBe(0);
-    }
+    const all = below(folder);
+    const files = all.filter((path) => statSync(path).isFile());
+    const places = files.map((path) => path.slice(folder.length + 1));
+    expect(places.sort()).toEqual(program.manifest.parts.map(({ path }) => path).sort());
+    for (const path of [folder, ...all]) expect(statSync(path).mode & 0o077, path).toBe(0);
   });
 
   it('keeps to what was measured when the file changes before the start', async () => {
