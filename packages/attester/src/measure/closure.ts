@@ -171,7 +171,7 @@ class Walk {
   /** Every package.json between a file and its package's own decides how it is read. */
   #scopes(home: Package, from: string): void {
     const why = `says how ${placeOf(home, from)} is read`;
-    for (let at = dirname(from); at !== home.folder; at = dirname(at)) {
+    for (let at = dirname(from); at.length > home.folder.length; at = dirname(at)) {
       const path = join(at, 'package.json');
       if (existsSync(path)) this.#add(placeOf(home, path), path, why);
     }

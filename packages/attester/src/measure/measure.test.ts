@@ -28,6 +28,8 @@ function scratch(): string {
   return folder;
 }
 
+const loading = (what: string) => `import ${JSON.stringify(what)};\n`;
+
 async function measured(root: string, more: Partial<MeasureOptions> = {}): Promise<string> {
   return toHex((await measureFiles({ role: 'worker', root, ...more })).encoded);
 }
@@ -42,10 +44,13 @@ describe('the measured program', () => {
       'outside/binding@2.0.0/index.js',
       'outside/binding@2.0.0/libengine.so.1',
       'outside/binding@2.0.0/package.json',
+      'outside/native@2.0.0/lib/built/fast.node',
+      'outside/native@2.0.0/lib/built/libfast.so',
       'outside/native@2.0.0/lib/main.js',
       'outside/native@2.0.0/package.json',
       'outside/plain@1.2.3/index.js',
       'outside/plain@1.2.3/lib/deep.js',
+      'outside/plain@1.2.3/lib/package.json',
       'outside/plain@1.2.3/package.json',
       'packages/core/dist/index.js',
       'packages/core/package.json',
@@ -114,6 +119,8 @@ describe('the measured program', () => {
     ['a byte of what a package computes that it loads', 'node_modules/binding/data.json'],
     ['a package.json of ours', 'packages/worker/package.json'],
     ['an outside package.json', 'node_modules/plain/package.json'],
+    ['a package.json inside a package', 'node_modules/plain/lib/package.json'],
+    ['a library beside an add-on that is named', 'node_modules/native/lib/built/libfast.so'],
   ])('is another with %s', async (_what, path) => {
     const root = clone();
     const before = await measured(root);
@@ -128,6 +135,20 @@ describe('the measured program', () => {
     const more = await measured(root);
     put(root, 'node_modules/binding/lib/more.js', '');
     expect(new Set([before, more, await measured(root)]).size).toBe(3);
+  });
+
+  it('has an outside package whole where one of its modules loads by a name of its own', async () => {
+    const root = clone({ 'node_modules/plain/lib/deep.js': `${loading('#inner')}` });
+    const { parts } = await measureFiles({ role: 'worker', root });
+    const whole = parts.find(({ path }) => path === 'outside/plain@1.2.3/index.cjs');
+    expect(whole?.why).toBe('outside/plain@1.2.3/lib/deep.js loads #inner');
+  });
+
+  it('passes over what an outside package tries for and does not have', async () => {
+    const more = `${textOf('node_modules/native/lib/main.js')}try { require('./absent'); } catch {}\n`;
+    const root = clone({ 'node_modules/native/lib/main.js': more });
+    const { manifest } = await measureFiles({ role: 'worker', root });
+    expect(manifest.parts.map(({ path }) => path)).toContain('outside/native@2.0.0/lib/main.js');
   });
 
   it('is another where a name means another package of the same content', async () => {
@@ -214,7 +235,6 @@ describe('the measured program', () => {
 
 describe('a program that cannot be told', () => {
   const main = 'packages/worker/dist/main.js';
-  const loading = (what: string) => `import ${JSON.stringify(what)};\n`;
   it.each([
     ['imports what it computes', { [main]: 'await import(process.argv[2]);' }],
     ['imports what is not installed', { [main]: loading('absent') }],
