@@ -36,6 +36,8 @@ export const SURE_SPELLING = '\\N';
  */
 export type CellKind = 'any' | 'bare' | 'text' | 'number' | 'boolean' | 'null';
 
+const SAID: Partial<Record<CellKind, number>> = { text: 1, number: 2, boolean: 4 };
+
 /** Something that whoever adds the dataset should look at. */
 export interface Remark extends Pick<ColumnRemark, 'kind'> {
   readonly says: string;
@@ -51,7 +53,8 @@ type Doubt =
   | 'day-like'
   | 'spelled'
   | 'two-formats'
-  | 'not-all-days';
+  | 'not-all-days'
+  | 'mixed-kinds';
 
 const SAYS: Readonly<Record<Doubt, string>> = {
   'zero-led': 'holds numbers with leading zeros',
@@ -66,6 +69,7 @@ const SAYS: Readonly<Record<Doubt, string>> = {
   spelled: 'holds other values beside spellings of absent ones (--null)',
   'two-formats': 'holds days that can be read by two of the forms (--date-format)',
   'not-all-days': 'holds days of --date-format beside other texts',
+  'mixed-kinds': 'holds numbers, true or false beside texts, or beside each other',
 };
 
 const KINDS: Readonly<Record<Doubt, RemarkKind>> = {
@@ -81,6 +85,7 @@ const KINDS: Readonly<Record<Doubt, RemarkKind>> = {
   spelled: 'absent-spelled',
   'two-formats': 'two-formats',
   'not-all-days': 'not-all-days',
+  'mixed-kinds': 'mixed-kinds',
 };
 
 interface Judged {
@@ -106,6 +111,8 @@ export class ColumnTypes {
   #dayLike = true;
   /** By spelling, cells that may be absent values; they are no values until that is known. */
   readonly #spelled = new Map<string, number>();
+  /** Kinds that JSON says, as bits. */
+  #said = 0;
   #lostBefore = 0;
   #texts = 0;
   #empty = 0;
@@ -135,6 +142,7 @@ export class ColumnTypes {
       return;
     }
     this.#texts += 1;
+    this.say(kind);
     if (text.includes('\ufffd')) this.#lostBefore += 1;
     const any = kind === 'any' || kind === 'bare';
     for (const [i, pattern] of BOOLEANS.entries()) {
@@ -156,6 +164,11 @@ export class ColumnTypes {
    */
   again(texts = 1): void {
     this.#texts += texts;
+  }
+
+  /** That a value is of this kind: what `add` does, and `again` does not. */
+  say(kind: CellKind): void {
+    this.#said |= SAID[kind] ?? 0;
   }
 
   /** Values that are not there. */
@@ -213,6 +226,7 @@ export class ColumnTypes {
     for (const [text, count] of other.#spelled) {
       this.#spelled.set(text, (this.#spelled.get(text) ?? 0) + count);
     }
+    this.#said |= other.#said;
     this.#lostBefore += other.#lostBefore;
     this.#texts += other.#texts;
     this.#empty += other.#empty;
@@ -340,6 +354,14 @@ export class ColumnTypes {
   }
 
   #judgedTexts(): Judged {
+    const judged = this.#judgedAlike();
+    // As texts 1 and "1" are one; where they are kept for another reason that is said.
+    const isMixed = (this.#said & (this.#said - 1)) !== 0;
+    if (!isMixed || judged.type !== 'VARCHAR' || judged.doubt !== undefined) return judged;
+    return { type: 'VARCHAR', doubt: 'mixed-kinds' };
+  }
+
+  #judgedAlike(): Judged {
     if (this.#texts === 0) return { type: 'VARCHAR' };
     const [format, second] = this.#holding();
     if (format !== undefined) {

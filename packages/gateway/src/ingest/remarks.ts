@@ -20,6 +20,7 @@ export const REMARK_MEANS = {
     'NA and the like may be absent values or texts; once said, the column has its type',
   'two-formats': 'two of the forms that were said read the same text as different days',
   'not-all-days': 'some texts have none of the forms that were said, so not all can be days',
+  'mixed-kinds': 'as texts the number 1 and the text "1" are one value; write them in one way',
   'only-spellings':
     'nothing else is in the column, so its type is not known; once said, it is empty',
   'no-value': 'every value is absent, so the type is a guess; choose one if values will come later',

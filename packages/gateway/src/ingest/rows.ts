@@ -31,7 +31,7 @@ export interface RowOptions extends Dialect {
 
 const MAX_NAME = 255;
 /** Control characters, format characters (a second byte-order mark, too), line separators. */
-const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}\u00a0\u115f\u1160\u3164\uffa0]/u;
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}\p{DI}\u00a0\u2800]/u;
 /** The value that is not there. */
 export const ABSENT: Cell = { text: '', kind: 'null' };
 

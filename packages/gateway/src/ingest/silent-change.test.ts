@@ -72,6 +72,8 @@ describe('text', () => {
   it.each([
     ['a second byte-order mark', '\ufeff\ufeffa,b\n1,2\n', /U\+feff/],
     ['a zero-width space', 'a\u200b,a\n1,2\n', /U\+200b/],
+    ['a variation selector', 'a\ufe0f,a\n1,2\n', /U\+fe0f/],
+    ['a blank pattern', 'a\u2800,a\n1,2\n', /U\+2800/],
     ['a no-break space', 'a,a\u00a0\n1,2\n', /U\+00a0/],
   ])('a name with %s is refused', async (_, text, what) => {
     const path = await desk.given('t.csv', text);
@@ -79,6 +81,19 @@ describe('text', () => {
       code: 'column-name-malformed',
       message: expect.stringMatching(what),
     });
+  });
+
+  it.each([
+    ['{"a":1}\n{"a":"1"}\n', 'a number and a text'],
+    ['{"a":true}\n{"a":"true"}\n', 'a truth and a text'],
+    ['{"a":1}\n{"a":true}\n', 'a number and a truth'],
+    ['{"a":"x"}\n{"a":"y, z"}\n{"a":7}\n{"a":"7"}\n', 'a number late'],
+  ])('of JSON says where kinds become one: %s', async (text) => {
+    const found = await inspectInput(await desk.given('t.jsonl', text));
+    expect(found.columns).toMatchObject([{ type: 'VARCHAR' }]);
+    expect(found.remarks).toMatchObject([{ kind: 'mixed-kinds', inexact: true }]);
+    const texts = text.replace(/(\d|true)(?=\})/g, '"$1"');
+    expect((await inspectInput(await desk.given('t.jsonl', texts))).remarks).toEqual([]);
   });
 
   it('names that look the same are one name', async () => {

@@ -143,6 +143,10 @@ describe('marks of numbers', () => {
   it.each<[string, string, Said, string[], '.' | ',' | null]>([
     ['a comma that is clear', 'a;b\n1,5;1.234\n', {}, ['DOUBLE', 'VARCHAR'], ','],
     ['a comma, thousands said', 'a;b\n1,5;1.234\n', { thousands: '.' }, ['DOUBLE', 'BIGINT'], ','],
+    ['a comma that may be that of thousands', 'a;b\n1,5;1,234\n', {}, ['VARCHAR', 'VARCHAR'], null],
+    ['a comma in every form', 'a;b\n1,5;1,234\n2,5;12,3\n', {}, ['DOUBLE', 'DOUBLE'], ','],
+    ['a comma among texts', 'a;b\n"1,5";1,234\nx;2,345\n', {}, ['VARCHAR', 'VARCHAR'], '.'],
+    ['a comma beside absent values', 'a;b\n1,5;x\nNA;x\n', {}, ['DOUBLE', 'VARCHAR'], ','],
     ['a point that is clear', 'a;b\n1.5;1.234\n', {}, ['DOUBLE', 'DOUBLE'], '.'],
     ['either', 'a;b\n1.234;x\n', {}, ['VARCHAR', 'VARCHAR'], null],
     ['either, said', 'a;b\n1.234;x\n', { decimal: '.' }, ['DOUBLE', 'VARCHAR'], '.'],

@@ -9,7 +9,9 @@ import type { Detected } from './detect.ts';
 import { checkSaid, saidOf } from './dialect/check-said.ts';
 import { type Dialect, PLAIN, type Said } from './dialect/dialect.ts';
 import { looselyDecoded } from './dialect/encoding.ts';
+import { isMarked } from './dialect/marks.ts';
 import { ingestError } from './errors.ts';
+import { SPELLINGS } from './infer.ts';
 
 const HEAD_BYTES = 1 << 20;
 const DELIMITERS: readonly string[] = [',', ';', '\t', '|'];
@@ -150,23 +152,37 @@ const POINT = /^-?(?:\d*|\d{1,3}(?:,\d{3})+)\.\d+(?:[eE][+-]?\d+)?$/;
 const COMMA = /^-?(?:\d*|\d{1,3}(?:\.\d{3})+),\d+(?:[eE][+-]?\d+)?$/;
 
 /**
- * The decimal mark that the numbers of the head show, where they show one only; null where all of
- * them may have thousands told apart by it instead. Beside commas as delimiters it is a point.
+ * The decimal mark that the columns of numbers show in the head, where they show one only; null
+ * where thousands may be told apart by it instead: a point in all of them, a comma in one. Beside
+ * commas as delimiters it is a point. What stands among texts shows nothing.
  */
 function decimalOf(rows: readonly Fields[], delimiter: string, said: Said): Dialect['decimal'] {
   const { thousands, header } = said;
   if (thousands === '.') return ',';
   if (delimiter === ',' || thousands === ',') return '.';
-  let [point, comma, unclear] = [false, false, false];
-  for (const row of header === false ? rows : rows.slice(1)) {
-    for (const field of row) {
-      const text = thousands == null ? field.text : field.text.replaceAll(thousands, '');
-      if (GROUPED_POINT.test(text)) unclear = true;
-      else if (POINT.test(text)) point = true;
-      else if (COMMA.test(text) && !GROUPED_COMMA.test(text)) comma = true;
-    }
+  const data = header === false ? rows : rows.slice(1);
+  const shown = new Set<Shown>();
+  for (let column = 0; column < (data[0]?.length ?? 0); column++) {
+    const texts = data.map((row) => row[column]?.text ?? '').filter((text) => text !== '');
+    const plain = thousands == null ? texts : texts.map((text) => text.replaceAll(thousands, ''));
+    const isSpelled = (text: string) => SPELLINGS.has(text);
+    if (plain.every((text) => isMarked(text) || isSpelled(text))) shown.add(shownBy(plain));
   }
-  if (point) return '.';
-  if (comma) return ',';
-  return unclear && thousands === undefined ? null : '.';
+  if (shown.has('point')) return '.';
+  const unclear = shown.has('comma')
+    ? shown.has('comma-or-thousands')
+    : shown.has('point-or-thousands');
+  if (unclear && thousands === undefined) return null;
+  return shown.has('comma') ? ',' : '.';
+}
+
+type Shown = 'point' | 'comma' | 'point-or-thousands' | 'comma-or-thousands' | 'nothing';
+
+function shownBy(numbers: readonly string[]): Shown {
+  const some = (pattern: RegExp, but?: RegExp) =>
+    numbers.some((text) => pattern.test(text) && but?.test(text) !== true);
+  if (some(POINT, GROUPED_POINT)) return 'point';
+  if (some(COMMA, GROUPED_COMMA)) return 'comma';
+  if (some(GROUPED_POINT)) return 'point-or-thousands';
+  return some(GROUPED_COMMA) ? 'comma-or-thousands' : 'nothing';
 }

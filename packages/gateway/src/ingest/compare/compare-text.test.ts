@@ -133,7 +133,11 @@ describe('a file of usual values', () => {
     ['1.10,x\n2.25,y\n', { a: 'DECIMAL(9,2)', b: 'VARCHAR' }],
     ['1,x\n2,y\n', { a: 'SMALLINT', b: 'VARCHAR' }],
     ['1,x\n2,y\n', { a: 'DOUBLE', b: 'VARCHAR' }],
-    ['7,x\n123456789012345678,y\n', { a: 'DOUBLE' }],
+    ['7,x\n123456789012345680,y\n', { a: 'DOUBLE' }],
+    ['1e10,x\n10e9,y\n.5,z\n1.7976931348623157e308,z\n5e-324,z\n', { a: 'DOUBLE' }],
+    ['0.1,x\n16777216,y\n3.4028235e38,z\n', { a: 'FLOAT' }],
+    ['7,\ufeffx\n8,\ufeff\n9,x\ufeff\n', {}],
+    ['7,\ufeffx\n8,"\r\n"\n9,x\n', {}],
     ['7,x\n123456789012345678,y\n', { a: 'VARCHAR' }],
     ['7,x\n123456789012345678,y\n', { a: 'DECIMAL(38,3)' }],
     ['18446744073709551615,x\n1,y\n', { a: 'UBIGINT' }],
@@ -148,6 +152,25 @@ describe('a file of usual values', () => {
   ])('%j with the types %j is what it was', async (rows, types) => {
     const { compare } = await comparing(`a,b\n${rows}`, { types: types as Record<string, string> });
     await compare();
+  });
+});
+
+describe('a chosen type that does not keep a value', () => {
+  it.each([
+    ['DOUBLE', '9007199254740993'],
+    ['DOUBLE', '123456789012345678'],
+    ['DOUBLE', '0.12345678901234567891'],
+    ['DOUBLE', '1e400'],
+    ['DOUBLE', '1e-400'],
+    ['FLOAT', '16777217'],
+    ['FLOAT', '0.123456789'],
+    ['FLOAT', '1e39'],
+  ])('%s of %s', async (type, text) => {
+    const { compare } = await comparing(`a,b\n1,x\n${text},y\n`, { types: { a: type } });
+    await expect(compare()).rejects.toMatchObject({
+      code: 'value-changed',
+      details: { column: 'a', row: 2 },
+    });
   });
 });
 
@@ -240,6 +263,12 @@ describe('a value that changed', () => {
       BLOCK_ROWS + 3,
       't',
       `SELECT n, CASE n WHEN ${BLOCK_ROWS + 2} THEN 'x' ELSE t END AS t FROM made`,
+    ],
+    [
+      'a byte-order mark before a text',
+      12,
+      't',
+      "SELECT n, CASE n WHEN 11 THEN '\ufeff' || t ELSE t END AS t FROM made",
     ],
     ['one that is absent', 12, 't', 'SELECT n, CASE n WHEN 11 THEN NULL ELSE t END AS t FROM made'],
     [

@@ -12,6 +12,7 @@ import {
   type Forms,
   inMicroseconds,
   safe,
+  TEXTS,
   time,
   whole,
 } from './value-form.ts';
@@ -29,8 +30,7 @@ const big = (value: NonNullable<Stored>): bigint => BigInt(value as bigint | num
 const bytes = (value: NonNullable<Stored>): Uint8Array => value as Uint8Array;
 
 const TEXT: StoredForms = {
-  ask: asText,
-  ofEngine: String,
+  ...TEXTS,
   ofSource: (value) => fromUtf8(bytes(value)),
 };
 const BYTES: StoredForms = {

@@ -4,6 +4,8 @@
 //
 // Invariant: in a column of one type two values have one form only where they are the same value;
 // a text that is no value of the type has a form that no value has.
+import { fromUtf8 } from '@cloister/core';
+import type { DuckDBBlobValue } from '@duckdb/node-api';
 import type { ToInstant } from '../dialect/zones.ts';
 import type { EngineValue } from '../duck.ts';
 
@@ -29,12 +31,21 @@ export function byText(form: (text: string) => Form): Forms {
 const NUMBERS: Forms = {
   ask: asIs,
   ofEngine: (value) => value as number,
-  ofSource: Number,
+  ofSource: (text) => kept(text, Number(text), String),
+};
+const SINGLES: Forms = {
+  ...NUMBERS,
+  ofSource: (text) => kept(text, Math.fround(Number(text)), shortestSingle),
 };
 const INTEGERS: Forms = {
   ask: asIs,
   ofEngine: (value) => whole(value as number | bigint),
   ofSource: exactNumber,
+};
+/** Bytes, because the binding's texts are without a byte-order mark that they begin with. */
+export const TEXTS = {
+  ask: (column: string) => `encode(${asText(column)})`,
+  ofEngine: (value: EngineValue) => fromUtf8((value as DuckDBBlobValue).bytes),
 };
 const MICROSECONDS: Forms = {
   ask: inMicroseconds,
@@ -45,7 +56,7 @@ const MICROSECONDS: Forms = {
 /** The forms of a column of this type; `zone`: of times without offset, where one is known. */
 export function formsOf(type: string, zone?: ToInstant): Forms {
   if (type === 'DOUBLE') return NUMBERS;
-  if (type === 'FLOAT') return { ...NUMBERS, ofSource: (text) => Math.fround(Number(text)) };
+  if (type === 'FLOAT') return SINGLES;
   if (type === 'BOOLEAN') return byText((text) => text.toLowerCase());
   if (type === 'UUID') return byText((text) => text.toLowerCase().replaceAll('-', ''));
   if (/^U?(?:TINY|SMALL|BIG)INT$|^U?INTEGER$/.test(type)) return INTEGERS;
@@ -56,7 +67,23 @@ export function formsOf(type: string, zone?: ToInstant): Forms {
   }
   if (type.startsWith('TIMESTAMP')) return MICROSECONDS;
   if (/^(?:DATE|TIME)/.test(type)) return byText(time);
-  return { ask: asIs, ofEngine: String, ofSource: (text) => text };
+  return { ...TEXTS, ofSource: (text) => text };
+}
+
+/** A number of a text, where `shortest` writes it with the same digits. */
+function kept(text: string, number: number, shortest: (number: number) => string): Form {
+  if (!NUMBER.test(text)) return number;
+  const same = exactNumber(shortest(number)) === exactNumber(text);
+  return same && Number.isFinite(number) ? number : `not kept: ${text}`;
+}
+
+/** The fewest digits by which a number of 32 bits is told from all others. */
+function shortestSingle(number: number): string {
+  for (let digits = 6; digits < 9; digits++) {
+    const text = number.toPrecision(digits);
+    if (Math.fround(Number(text)) === number) return text;
+  }
+  return number.toPrecision(9);
 }
 
 export function safe(value: bigint): Form {

@@ -91,6 +91,7 @@ export class QuickColumn {
       const [start, end, kind] = [starts[at] as number, ends[at] as number, kinds[at] as number];
       kindsOfPairs[row] = PAIR.value;
       if (kind === FIELD.number || kind === FIELD.boolean) this.#scalars = true;
+      if (kind >= FIELD.text) this.types.say(KINDS[kind] as CellKind);
       if (start === end) this.#addEmpty(batch, row, kind);
       else if (this.#settled && !batch.lossy) this.#addText(batch, row, start, end, kind);
       else if (!this.#addKnown(batch.bytes, row, start, end, kind)) {
@@ -360,7 +361,11 @@ export class QuickColumn {
       if (!readWhole(pairs, 2 * row, bytes, start, end)) return 'mixed';
       kindsOfPairs[row] = PAIR.whole;
       this.#beyondDoubles = true;
-    } else values[row] = number;
+    } else {
+      values[row] = number;
+      // What a double does not keep has to be compared as it is written.
+      if (proved === OTHER && String(number) !== text) this.#beyondDoubles = true;
+    }
     if (whole || String(number) === text) this.#shapes.add(shapeOfLong(text));
     return 'number';
   }
