@@ -4,7 +4,13 @@
 // failure becomes the code that the caller names.
 
 import { isCoded } from '@cloister/core';
-import { type DuckDBDataChunk, DuckDBInstance, type DuckDBValue, type JS } from '@duckdb/node-api';
+import {
+  type DuckDBBlobValue,
+  type DuckDBDataChunk,
+  DuckDBInstance,
+  type DuckDBValue,
+  type JS,
+} from '@duckdb/node-api';
 import { parquetEncrypted } from './detect.ts';
 import { type IngestErrorCode, ingestError } from './errors.ts';
 
@@ -13,6 +19,11 @@ const THREADS = 2;
 
 /** A value as the engine gives it. */
 export type EngineValue = DuckDBValue;
+
+/** The bytes of a value of a BLOB. */
+export function bytesOf(value: EngineValue): Uint8Array {
+  return (value as DuckDBBlobValue).bytes;
+}
 
 /** Rows: `getColumnVector` and `getColumnValues` by the position of a column. */
 export type EngineChunk = Pick<

@@ -5,9 +5,8 @@
 // Invariant: in a column of one type two values have one form only where they are the same value;
 // a text that is no value of the type has a form that no value has.
 import { fromUtf8 } from '@cloister/core';
-import type { DuckDBBlobValue } from '@duckdb/node-api';
 import type { ToInstant } from '../dialect/zones.ts';
-import type { EngineValue } from '../duck.ts';
+import { bytesOf, type EngineValue } from '../duck.ts';
 
 export type Form = string | number;
 
@@ -45,7 +44,7 @@ const INTEGERS: Forms = {
 /** Bytes, because the binding's texts are without a byte-order mark that they begin with. */
 export const TEXTS = {
   ask: (column: string) => `encode(${asText(column)})`,
-  ofEngine: (value: EngineValue) => fromUtf8((value as DuckDBBlobValue).bytes),
+  ofEngine: (value: EngineValue) => fromUtf8(bytesOf(value)),
 };
 const MICROSECONDS: Forms = {
   ask: inMicroseconds,
