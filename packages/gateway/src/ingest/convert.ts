@@ -10,7 +10,7 @@ import { isCoded, meant } from '@cloister/core';
 import { CHOICES, canChoose, typeNamed } from './column-types.ts';
 import type { ColumnTrace } from './compare/column-trace.ts';
 import { type Duck, identifier, literal, parquetRows, withDuck } from './duck.ts';
-import { engineValue } from './engine-form.ts';
+import { engineCast, engineValue } from './engine-form.ts';
 import {
   asItIs,
   type EngineRows,
@@ -184,7 +184,7 @@ async function copy(duck: Duck, source: EngineRows, job: Job): Promise<void> {
   const { parquet, inspection, columns, options } = job;
   const reading = readingOf(inspection);
   const value = (text: string, i: number, type: string): string => {
-    if (reading === undefined) return `CAST(${text} AS ${type})`;
+    if (reading === undefined) return engineCast(text, inspection.columns[i]?.type ?? '', type);
     // Only texts can be empty.
     const given = type === 'VARCHAR' ? text : `NULLIF(${text}, '')`;
     return engineValue(given, type, { ...reading, dateFormat: reading.dateFormats[i] });
@@ -245,7 +245,7 @@ async function checkCast(
 ): Promise<void> {
   const { name, type, brought, value } = of;
   const cast = `TRY(${value})`;
-  const back = `TRY_CAST(${cast} AS ${brought}) IS DISTINCT FROM was`;
+  const back = `TRY(${engineCast(cast, type, brought)}) IS DISTINCT FROM was`;
   const lost = brought === 'VARCHAR' ? `${cast} IS NULL` : `(${cast} IS NULL OR ${back})`;
   const bare = brought === 'VARCHAR' && type !== 'VARCHAR';
   const given = bare ? `NULLIF(${identifier(name)}, '')` : identifier(name);

@@ -20,6 +20,15 @@ export function engineValue(text: string, type: string, form: TextForm): string 
   return type === 'TIMESTAMP WITH TIME ZONE' ? instant(text, form) : `CAST(${text} AS ${type})`;
 }
 
+/**
+ * A value of one type as one of another. Bytes as text are the text that they are in UTF-8, none
+ * where they are not: the engine's cast would write those beyond ASCII as escapes.
+ */
+export function engineCast(value: string, from: string, to: string): string {
+  if (from === 'BLOB' && to === 'VARCHAR') return `decode(${value})`;
+  return from === 'VARCHAR' && to === 'BLOB' ? `encode(${value})` : `CAST(${value} AS ${to})`;
+}
+
 function number(text: string, type: string, { decimal, thousands }: TextForm): string {
   if (decimal === '.' && thousands === null) return `CAST(${text} AS ${type})`;
   const mark = decimal === null ? '' : `(?:${regex(decimal)}[0-9]+)?`;

@@ -73,6 +73,32 @@ it('a column that gets another type is compared in its own', async () => {
   await added(await desk.parquet(sql), { x: 'BIGINT', day: 'VARCHAR', n: 'DECIMAL(20,0)' });
 });
 
+it('bytes as text are the text that they are in UTF-8', async () => {
+  const texts = ['é', '\\xC3', 'a\u0000b', '', '\ufeff💡'];
+  const bytes = texts.map((text) => `unhex('${Buffer.from(text).toString('hex')}')`);
+  const source = await desk.parquet(`SELECT unnest([${bytes.join(', ')}, NULL]) AS x`);
+  const parquet = join(await desk.folder(), 'made.parquet');
+  const { columns } = await convertToParquet(source, parquet, { types: { x: 'VARCHAR' } });
+  await compareParquet({ source, parquet, columns });
+  const made = await desk.query(`SELECT hex(x) FROM '${parquet}'`);
+  const hex = texts.map((text) => Buffer.from(text).toString('hex').toUpperCase());
+  expect(made).toEqual([...hex, null].map((text) => [text]));
+  const other = await desk.parquet(`SELECT replace(x, 'é', 'e') AS x FROM '${parquet}'`);
+  await expect(compareParquet({ source, parquet: other, columns })).rejects.toMatchObject({
+    code: 'value-changed',
+    details: { column: 'x', row: 1 },
+  });
+});
+
+it('bytes that are no UTF-8 are no text, and are counted', async () => {
+  const source = await desk.parquet("SELECT unnest(['a', '\\xC3', NULL, '\\xFF']::BLOB[]) AS x");
+  await expect(added(source, { x: 'VARCHAR' })).rejects.toMatchObject({
+    code: 'value-not-of-type',
+    message: expect.stringMatching(/^column x .* VARCHAR: 2 of its values .* first in row 2$/),
+    details: { column: 'x', misfits: 2 },
+  });
+});
+
 it('a value that changed is found in whichever row group it is', async () => {
   const rows = 2 * BLOCK_ROWS;
   const whole = `SELECT range AS n, 't' || range AS t FROM range(${rows})`;

@@ -2,6 +2,7 @@
 // A Parquet file, as hyparquet reads it, beside what was made of it.
 import { open } from 'node:fs/promises';
 import { fileSource, type LeafColumn, readSchema } from '@cloister/parquet-crypto';
+import { engineCast } from '../engine-form.ts';
 import { columnsOfLeaves } from '../parquet-columns.ts';
 import { ColumnTrace } from './column-trace.ts';
 import { compare, type ReadSource } from './compare.ts';
@@ -26,10 +27,11 @@ export async function compareParquet(request: CompareRequest): Promise<void> {
     const all = leaves.map((leaf, i) => {
       const { name, type } = brought[i] as (typeof brought)[number];
       const forms = formsOfLeaf(leaf);
-      const same = columns[i]?.type === type;
-      const ask = (column: string) => forms.ask(same ? column : `CAST(${column} AS ${type})`);
-      const pairs = same ? pairFormOf(leaf, type) : undefined;
-      return { name, type, leaf, pairs, forms: { ...forms, ask } };
+      const made = columns[i]?.type ?? type;
+      const ask = (column: string) =>
+        forms.ask(made === type ? column : engineCast(column, made, type));
+      const pairs = made === type ? pairFormOf(leaf, type) : undefined;
+      return { name, type: made, leaf, pairs, forms: { ...forms, ask } };
     });
     const stored = await StoredParquet.open(bytes);
     const onColumnRows = (i: number, rows: number) =>

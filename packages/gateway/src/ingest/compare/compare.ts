@@ -27,7 +27,7 @@ const UNREAD = 'what was made of the file cannot be read back';
  * Columns that have left a trace of pairs, to its end, are compared by it, and the file is not
  * read; where such a trace differs, reading it decides.
  * @throws CodedError `value-changed` with the column and the row, from 1; `input-changed` where the
- * file is not what it was; `conversion-failed`
+ * file is not what it was; `conversion-failed`, also where what was made has other columns
  */
 export async function compare(
   read: ReadSource,
@@ -40,6 +40,7 @@ export async function compare(
   await withDuck(
     [parquet],
     async (duck) => {
+      await checkColumns(duck, parquet, columns);
       const at = { read, parquet, columns };
       if (untraced.size < columns.length) {
         for (const i of await tracedOtherwise(duck, at, traces)) untraced.add(i);
@@ -48,6 +49,31 @@ export async function compare(
     },
     1,
   );
+}
+
+/** As what the engine reads a type back for which Parquet has another. */
+const READ_AS: Readonly<Record<string, string>> = {
+  TIMESTAMP_S: 'TIMESTAMP',
+  TIMESTAMP_MS: 'TIMESTAMP',
+};
+
+/** Names, order and types of what was made have to be the wanted ones, and nothing beside them. */
+async function checkColumns(
+  duck: Duck,
+  parquet: string,
+  columns: readonly ComparedColumn[],
+): Promise<void> {
+  const sql = `DESCRIBE SELECT * FROM ${parquetRows(parquet)}`;
+  const made = await duck.query(sql, 'conversion-failed', UNREAD);
+  for (let i = 0; i < Math.max(made.length, columns.length); i++) {
+    const [name, type] = made[i] ?? [];
+    const wanted = columns[i];
+    if (name === wanted?.name && type === (READ_AS[wanted?.type ?? ''] ?? wanted?.type)) continue;
+    const got = name === undefined ? 'missing' : `${name} ${type}`.slice(0, 300);
+    const instead = wanted === undefined ? 'none' : `${wanted.name} ${wanted.type}`;
+    const message = `column ${i + 1} of what was made of the file is ${got}, and not ${instead}`;
+    throw ingestError('conversion-failed', `${message}: add the file again`);
+  }
 }
 
 interface Compared {

@@ -7,13 +7,13 @@ import {
   asIs,
   asText,
   byText,
+  DAYTIMES,
   exactNumber,
   type Form,
   type Forms,
   inMicroseconds,
   safe,
   TEXTS,
-  time,
   whole,
 } from './value-form.ts';
 
@@ -50,9 +50,7 @@ const BY_LOGICAL: Readonly<Record<string, StoredForms>> = {
   DATE: numbers(stored, (column) => `${column} - DATE '1970-01-01'`),
   UINT_32: numbers((value) => Number(value) >>> 0),
   UINT_64: numbers((value) => safe(BigInt.asUintN(64, big(value)))),
-  ...daytimes('MILLIS', 3),
-  ...daytimes('MICROS', 6),
-  ...daytimes('NANOS', 9),
+  ...daytimes(),
   ...moments('MILLIS', (value) => value * 1_000n),
   ...moments('MICROS', (value) => value),
   // Cut towards 1970, where those of INT96 are cut towards the past: so the engine reads them.
@@ -92,20 +90,17 @@ function signed(value: Uint8Array): bigint {
   return BigInt.asIntN(8 * value.length, BigInt(`0x${toHex(value)}`));
 }
 
-function daytimes(unit: string, digits: number): Record<string, StoredForms> {
-  const forms: StoredForms = {
-    ...byText(time),
-    ofSource: (value) => time(daytime(big(value), digits)),
+function daytimes(): Record<string, StoredForms> {
+  const { TIME, TIME_NS } = DAYTIMES;
+  const millis = numbers((value) => safe(big(value) * 1_000n), TIME.ask);
+  const micros = numbers(stored, TIME.ask);
+  return {
+    'TIME(MILLIS,LOCAL)': millis,
+    'TIME(MILLIS,UTC)': millis,
+    'TIME(MICROS,LOCAL)': micros,
+    'TIME(MICROS,UTC)': micros,
+    'TIME(NANOS,LOCAL)': numbers(stored, TIME_NS.ask),
   };
-  return { [`TIME(${unit},LOCAL)`]: forms, [`TIME(${unit},UTC)`]: forms };
-}
-
-function daytime(units: bigint, digits: number): string {
-  const second = 10n ** BigInt(digits);
-  const [seconds, rest] = [Number(units / second), String(units % second)];
-  const two = (value: number) => String(value).padStart(2, '0');
-  const clock = [Math.floor(seconds / 3_600), Math.floor(seconds / 60) % 60, seconds % 60];
-  return `${clock.map(two).join(':')}.${rest.padStart(digits, '0')}`;
 }
 
 function moments(unit: string, toMicros: (value: bigint) => bigint): Record<string, StoredForms> {

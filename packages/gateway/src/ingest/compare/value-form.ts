@@ -52,6 +52,27 @@ const MICROSECONDS: Forms = {
   ofSource: (text) => micros(text, false),
 };
 
+/** Of times of day the engine is asked for their number: it ends at texts of those beyond a day. */
+export const DAYTIMES = {
+  TIME: { digits: 6, ask: inMicroseconds },
+  TIME_NS: { digits: 9, ask: (column: string) => `epoch_ns(${column})` },
+} as const;
+
+function daytimeForms(type: keyof typeof DAYTIMES): Forms {
+  const { digits, ask } = DAYTIMES[type];
+  return { ask, ofEngine: (value) => daytime(value as bigint, digits), ofSource: time };
+}
+
+/** In the form that `time` gives it. */
+function daytime(units: bigint, digits: number): Form {
+  const second = 10n ** BigInt(digits);
+  if (units < 0n || units > 86_400n * second) return `not a time of day: ${units}`;
+  const [seconds, rest] = [Number(units / second), String(units % second)];
+  const two = (value: number) => String(value).padStart(2, '0');
+  const clock = [Math.floor(seconds / 3_600), Math.floor(seconds / 60) % 60, seconds % 60];
+  return time(`${clock.map(two).join(':')}.${rest.padStart(digits, '0')}`);
+}
+
 /** The forms of a column of this type; `zone`: of times without offset, where one is known. */
 export function formsOf(type: string, zone?: ToInstant): Forms {
   if (type === 'DOUBLE') return NUMBERS;
@@ -65,7 +86,8 @@ export function formsOf(type: string, zone?: ToInstant): Forms {
     return { ...MICROSECONDS, ofSource: (text) => micros(text, true, zone) };
   }
   if (type.startsWith('TIMESTAMP')) return MICROSECONDS;
-  if (/^(?:DATE|TIME)/.test(type)) return byText(time);
+  if (type === 'TIME' || type === 'TIME_NS') return daytimeForms(type);
+  if (type === 'DATE') return byText(time);
   return { ...TEXTS, ofSource: (text) => text };
 }
 
