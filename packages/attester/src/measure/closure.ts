@@ -127,10 +127,11 @@ class Walk {
 
   /** A file beside its module; where a URL names a folder, all that the folder has. */
   #beside(home: Package, from: string, { how, to }: Reference, why: string): void {
-    const found = how === 'require' ? firstFile(dirname(from), [to], true) : pathOf(from, to);
-    if (found !== undefined && this.#walked.has(found)) return;
+    const path = how === 'require' ? undefined : pathOf(from, to);
+    if (path !== undefined && this.#walked.has(path)) return;
+    const found = path === undefined ? firstFile(dirname(from), [to], true) : there(path);
     const place = placeOf(home, from);
-    if (found === undefined || !existsSync(found)) {
+    if (found === undefined) {
       if (!home.ours) return;
       throw new Error(`${place} names ${to}, which is not there: build it first`);
     }
@@ -185,7 +186,6 @@ class Walk {
 
   /** An outside package whose loading cannot be told, and all that it declares to need. */
   #entirely(home: Package, why: string): void {
-    this.#enter(home, why);
     if (this.#walked.has(home.folder)) return;
     this.#walked.add(home.folder);
     for (const from of loadableIn(home.folder)) {
@@ -225,6 +225,10 @@ function kindOf(path: string): PartKind {
   if (NATIVE.test(path)) return 'native';
   if (path.endsWith('/package.json')) return 'package';
   return SCRIPT.test(path) ? 'script' : 'data';
+}
+
+function there(path: string): string | undefined {
+  return existsSync(path) ? path : undefined;
 }
 
 function pathOf(from: string, to: string): string {

@@ -52,6 +52,9 @@ describe('the measured program', () => {
       'outside/plain@1.2.3/lib/deep.js',
       'outside/plain@1.2.3/lib/package.json',
       'outside/plain@1.2.3/package.json',
+      'outside/spare@0.1.0/index.js',
+      'outside/spare@0.1.0/package.json',
+      'outside/types@3.0.0/package.json',
       'packages/core/dist/index.js',
       'packages/core/package.json',
       'packages/worker/child/main.mjs',
@@ -76,6 +79,11 @@ describe('the measured program', () => {
       native: 'outside/native@2.0.0',
       plain: 'outside/plain@1.2.3',
     });
+    expect(manifest.packages['outside/binding@2.0.0']).toEqual({ spare: 'outside/spare@0.1.0' });
+    expect(manifest.packages['outside/spare@0.1.0']).toEqual({
+      binding: 'outside/binding@2.0.0',
+    });
+    expect(manifest.packages['outside/plain@1.2.3']).toEqual({ types: 'outside/types@3.0.0' });
     expect(manifest.node).toBe(`${process.version} ${process.platform}-${process.arch}`);
   });
 
@@ -93,13 +101,15 @@ describe('the measured program', () => {
     const root = clone();
     const product = join(scratch(), 'node_modules', 'cloister');
     cpSync(join(root, 'packages'), join(product, 'node_modules/@cloister'), { recursive: true });
-    for (const name of ['plain', 'native']) {
+    for (const name of ['plain', 'native', 'types']) {
       cpSync(join(root, 'node_modules', name), join(product, 'node_modules', name), {
         recursive: true,
       });
     }
     // What differs by machine is fetched, and lies beside.
-    cpSync(join(root, 'node_modules/binding'), join(product, '../binding'), { recursive: true });
+    for (const name of ['binding', 'spare']) {
+      cpSync(join(root, 'node_modules', name), join(product, '..', name), { recursive: true });
+    }
     expect(await measured(product)).toBe(await measured(root));
     const { program } = await measureFiles({ role: 'worker', root: product });
     expect(program).toBe(join(product, 'node_modules/@cloister/worker/dist/main.js'));
@@ -252,6 +262,15 @@ describe('a program that cannot be told', () => {
     ],
     ['lists no paths', { 'packages/worker/package.json': '{"measured": {"programs": ["sh"]}}' }],
     ['lists nothing', { 'packages/worker/package.json': '{"measured": {"programs": "/bin/sh"}}' }],
+    [
+      'has an outside package that needs one of ours',
+      {
+        'node_modules/native/package.json': textOf('node_modules/native/package.json').replace(
+          '"binding"',
+          '"@cloister/core"',
+        ),
+      },
+    ],
     ['has a package.json that is none', { 'packages/worker/package.json': '{' }],
   ])('because it %s is refused, with the reason', async (_what, change) => {
     const attempt = measureFiles({ role: 'worker', root: clone(change) });
