@@ -8,7 +8,7 @@
 // Invariants: each part says what brought it in. Of our own code nothing is left out for not being
 // found: what is imported and absent, computed, or outside its package is refused. Which package a
 // name means is part of the answer, so that another version of one, beside it, is another program.
-// Copies of one outside package, as npm makes them, count as one if they are the same.
+// Copies of one package, as npm makes them, count as one if they are the same.
 import { existsSync, lstatSync, readdirSync, realpathSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { dirname, join, relative, sep } from 'node:path';
@@ -210,13 +210,12 @@ class Walk {
     this.packages.set(home.place, names.set(name, found.place));
   }
 
-  /** Notes a part. Another file for the same place must be a copy of the same outside package. */
+  /** Notes a part. Another file for the same place must be a copy of the same package. */
   #add(path: string, from: string, why: string): void {
     const known = this.parts.get(path);
     if (known === undefined) this.parts.set(path, { path, kind: kindOf(path), from, why });
     if (known === undefined || known.from === from) return;
-    const copied = path.startsWith('outside/');
-    if (copied && this.#reader.digest(known.from) === this.#reader.digest(from)) return;
+    if (this.#reader.digest(known.from) === this.#reader.digest(from)) return;
     throw new Error(`${path} is there twice, as ${known.from} and as ${from}`);
   }
 }

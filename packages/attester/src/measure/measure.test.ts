@@ -307,6 +307,22 @@ describe('a program that cannot be told', () => {
     }
   });
 
+  it('because a name means two packages within one is refused', async () => {
+    const nested = 'packages/worker/dist/rooms/node_modules/plain';
+    const root = clone({
+      'packages/worker/dist/rooms/two.js': `${loading('plain')}${loading('../deep.js')}`,
+      [`${nested}/package.json`]: textOf('node_modules/plain/package.json').replace(
+        '1.2.3',
+        '1.3.0',
+      ),
+      [`${nested}/index.js`]: textOf('node_modules/plain/index.js'),
+    });
+    await expect(measureFiles({ role: 'worker', root })).rejects.toMatchObject({
+      code: 'program-unmeasurable',
+      message: expect.stringMatching(/plain means outside\/plain@1\.\d\.\d and/) as string,
+    });
+  });
+
   it('because two copies of one package differ is refused; the same two count as one', async () => {
     const root = clone();
     const before = await measureFiles({ role: 'worker', root });
