@@ -52,9 +52,9 @@ export class Desk {
   }
 
   /** A Parquet file, alone in its folder, with what `sql` selects. */
-  async parquet(sql: string): Promise<string> {
+  async parquet(sql: string, ...options: readonly string[]): Promise<string> {
     const path = join(await this.folder(), 't.parquet');
-    await this.query(`COPY (${sql}) TO '${path}' (FORMAT parquet)`);
+    await this.query(`COPY (${sql}) TO '${path}' (${['FORMAT parquet', ...options].join(', ')})`);
     return path;
   }
 }

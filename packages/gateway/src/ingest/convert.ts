@@ -22,6 +22,7 @@ import {
 import { ingestError } from './errors.ts';
 import { type InspectOptions, inspectInput } from './inspect.ts';
 import type { Inspection } from './inspection.ts';
+import { metNegativeZero, untilNegativeZero } from './negative-zeros.ts';
 import { rowGroupsFor } from './row-groups.ts';
 import type { RowOptions } from './rows.ts';
 import { mayHaveWideDeltas } from './wide-deltas.ts';
@@ -207,8 +208,8 @@ async function copy(duck: Duck, source: EngineRows, job: Job): Promise<void> {
     `ROW_GROUP_SIZE ${Math.max(1, Math.trunc(options.rowGroupSize ?? groups.rows))}`,
     `STRING_DICTIONARY_PAGE_SIZE_LIMIT ${groups.dictionaryBytes}`,
   ];
-  const write = async (rows: string, to: string, encodings: 'v1' | 'v2') => {
-    const how = [...settings, `PARQUET_VERSION ${encodings}`].join(', ');
+  const write = async (rows: string, to: string, version: 'v1' | 'v2') => {
+    const how = [...settings, `PARQUET_VERSION ${version}`].join(', ');
     const sql = `COPY (${rows}) TO ${literal(to)} (${how})`;
     const message = 'the file could not be made Parquet';
     const [row] = await duck.query(sql, 'conversion-failed', message);
@@ -216,7 +217,14 @@ async function copy(duck: Duck, source: EngineRows, job: Job): Promise<void> {
   };
   // Delta and byte stream split encodings, in pages of the first version, which Spark needs:
   // smaller, and read with two thirds of the processor's time.
-  const rows = await write(`SELECT ${casts.join(', ')} FROM ${source.rows}`, parquet, 'v2');
+  const cast = `SELECT ${casts.join(', ')} FROM ${source.rows}`;
+  const all = `SELECT ${untilNegativeZero(columns)} FROM (${cast})`;
+  const rows = await write(all, parquet, 'v2').catch(async (error: unknown) => {
+    if (!metNegativeZero(error)) throw error;
+    await rm(parquet, { force: true });
+    settings.push('DICTIONARY_SIZE_LIMIT 0');
+    return write(cast, parquet, 'v2');
+  });
   if (rows !== inspection.rows) {
     if (reading === undefined) throw changed();
     const found = `one reader finds ${inspection.rows} rows in the file, another ${rows}`;

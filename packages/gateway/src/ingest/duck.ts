@@ -94,8 +94,14 @@ export async function withDuck<T>(
   }
 }
 
+/** A query that ends itself by SQL's error() with these words fails with `stopped` in details. */
+export const STOP = 'stopped by the query itself';
+
 function translate(cause: unknown, code: IngestErrorCode, message: string): Error {
   const text = cause instanceof Error ? cause.message : '';
+  if (text === `Invalid Input Error: ${STOP}`) {
+    return ingestError(code, message, { details: { stopped: true } });
+  }
   if (/encrypt/i.test(text)) return parquetEncrypted();
   return failedHere(text) ?? ingestError(code, `${message}${whyOf(text)}`);
 }
