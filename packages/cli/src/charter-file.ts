@@ -3,7 +3,7 @@
 // strings in hexadecimal, the root documents it names, and the genesis that it gives. What is
 // signed is the CBOR payload (contract); the JSON is its readable twin and is checked to give the
 // same genesis.
-import { measureFiles } from '@cloister/attester';
+import { type Measured, measureFiles } from '@cloister/attester';
 import {
   type CharterBody,
   charterFromReadable,
@@ -91,15 +91,16 @@ export async function draftCharter(draft: CharterDraft): Promise<CharterFile> {
 /** The environments of a machine that may be keeper and worker, measured as this build is. */
 export async function environmentsOf(card: HardwareCard): Promise<Environment[]> {
   const of = async (role: 'keeper' | 'worker') =>
-    environmentOf(card, role, (await measureFiles({ role })).encoded);
+    environmentOf(card, role, await measureFiles({ role }));
   return Promise.all([of('keeper'), of('worker')]);
 }
 
 function environmentOf(
   card: HardwareCard,
   role: 'keeper' | 'worker',
-  program: Uint8Array,
+  { encoded, manifest }: Measured,
 ): Environment {
+  const option = card.registers ? ' --card <card>' : '';
   return {
     id: environmentId(card, role),
     role,
@@ -111,9 +112,9 @@ function environmentOf(
     trust: 'simulated',
     measurements: [
       {
-        measurement: measurementOn(card, program),
+        measurement: measurementOn(card, encoded),
         source: 'this build of Cloister',
-        recipe: `npm ci && npx cloister ${role} measure${card.registers ? ' --card <card>' : ''}`,
+        recipe: `npm ci && npx cloister ${role} measure${option}, on Node ${manifest.node}`,
       },
     ],
     tcb: 'any',
