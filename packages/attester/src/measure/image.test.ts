@@ -88,10 +88,16 @@ describe('an image', () => {
   });
 
   it('has what was measured and nothing else, for nobody else to read or to write', async () => {
+    put(
+      root,
+      'packages/worker/package.json',
+      '{"type": "module", "measured": {"programs": ["/bin/sh"]}}',
+    );
     const program = await measured();
     const { folder } = imageOf(program);
     const all = below(folder);
     const files = all.filter((path) => statSync(path).isFile());
+    expect(program.parts.map(({ path }) => path)).toContain('/bin/sh');
     const places = files.map((path) => path.slice(folder.length + 1));
     expect(places.sort()).toEqual(program.manifest.parts.map(({ path }) => path).sort());
     for (const path of [folder, ...all]) expect(statSync(path).mode & 0o077, path).toBe(0);
@@ -115,6 +121,8 @@ describe('an image', () => {
         message: expect.stringMatching(/libengine\.so\.1 changed .* got \w{16}, wanted \w{16}/),
       }),
     );
+    const kept = readdirSync(join(cache, 'programs/large'));
+    expect(kept.filter((name) => name.startsWith('.'))).toEqual([]);
   });
 
   it('does not have what the scan overlooked', async () => {
@@ -133,15 +141,31 @@ describe('an image that is there', () => {
     const first = imageOf(await measured());
     expect(imageOf(await measured()).folder).toBe(first.folder);
     const script = `
-      const [measure, image, root] = process.argv.slice(1);
+      const [measure, image, root, running] = process.argv.slice(1);
       const { measureFiles } = await import(measure);
       const { imageOf } = await import(image);
-      console.log(imageOf(await measureFiles({ role: 'worker', root })).folder);`;
+      const { folder } = imageOf(await measureFiles({ role: 'worker', root }));
+      const { readdirSync, readFileSync } = await import('node:fs');
+      const marks = readdirSync(running).filter((name) => name.includes('-' + process.pid + '-'));
+      const texts = marks.map((name) => readFileSync(running + '/' + name, 'utf8'));
+      console.log(JSON.stringify({ folder, texts }));`;
+    const record = join(cache, 'programs/images', recordOf(first.folder));
+    utimesSync(record, 1, 1);
     const built = ['measure', 'image'].map((name) => {
       return new URL(`../../dist/measure/${name}.js`, import.meta.url).href;
     });
-    const args = ['--input-type=module', '-e', script, ...built, root];
-    expect(execFileSync(process.execPath, args, { encoding: 'utf8' }).trim()).toBe(first.folder);
+    const args = [
+      '--input-type=module',
+      '-e',
+      script,
+      ...built,
+      root,
+      join(cache, 'programs/running'),
+    ];
+    const said = execFileSync(process.execPath, args, { encoding: 'utf8' });
+    expect(JSON.parse(said)).toEqual({ folder: first.folder, texts: [`${first.folder}\n`] });
+    expect(Date.now() - statSync(record).mtimeMs).toBeLessThan(60_000);
+    expect(readdirSync(join(cache, 'programs/running')).length).toBe(1);
   });
 
   it.each([
@@ -175,6 +199,25 @@ describe('an image that is there', () => {
     expect(runs(second, program.start).said[2]).toBe('late');
   });
 
+  it.each([
+    '',
+    '[]',
+    'null',
+    '{}',
+    '{"folder": "FOLDER", "looks": []}',
+    '{"folder": "FOLDER", "looks": [1]}',
+    '{"folder": "FOLDER", "looks": [[1, 2]]}',
+    '{"folder": "/", "looks": [["", "look"]]}',
+  ])('is made anew when its record is %s', async (text) => {
+    const program = await measured();
+    const first = imageOf(program);
+    const record = join(cache, 'programs/images', recordOf(first.folder));
+    writeFileSync(record, text.replace('FOLDER', first.folder));
+    const second = imageOf(program);
+    expect(second.folder).not.toBe(first.folder);
+    expect(imageOf(program).folder).toBe(second.folder);
+  });
+
   it('is made anew when its large file is not what it was', async () => {
     writeFileSync(join(root, ADD_ON), new Uint8Array(LARGE_BYTES).fill(3));
     const program = await measured();
@@ -194,7 +237,7 @@ describe('an image that is there', () => {
   it('goes when it is old and others came, unless a process launches from it', async () => {
     const images = () =>
       readdirSync(join(cache, 'programs/images')).filter((one) => !/json/.test(one));
-    const used = imageOf(await measured());
+    const used = imageOf(await measured({ arguments: ['used'] }));
     const abandoned = join(cache, 'programs/images', 'f'.repeat(16));
     mkdirSync(abandoned);
     for (const folder of [used.folder, abandoned]) utimesSync(folder, 1, 1);
@@ -237,6 +280,16 @@ describe('the folder of images', () => {
     }
   });
 });
+
+/** The record's name, of an image's folder. */
+function recordOf(folder: string): string {
+  const name = folder.slice(folder.lastIndexOf('/') + 1, -7);
+  const found = readdirSync(join(cache, 'programs/images')).find((one) => {
+    return one.startsWith(name) && one.endsWith('.json');
+  });
+  if (found === undefined) throw new Error(`${folder} has no record`);
+  return found;
+}
 
 function overwrite(path: string, text: string): void {
   const { mode } = statSync(path);

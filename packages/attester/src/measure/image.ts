@@ -13,6 +13,7 @@
 // Invariants: an image is used again only when every file, link and folder of it is as it was made.
 // It is thrown away when others were used since and no living process launches from it. Whoever can
 // write as this user can change it: docs/limitations.md.
+import { randomUUID } from 'node:crypto';
 import {
   appendFileSync,
   chmodSync,
@@ -165,8 +166,7 @@ function largeOf(programs: string, part: MeasuredPart, mode: number): string {
   const path = join(large, `${part.digest}${mode === 0o500 ? '.run' : ''}`);
   mkdirSync(large, { recursive: true, mode: 0o700 });
   if (isKept(path, part)) return path;
-  const beside = join(large, `.${process.pid}-${part.digest}`);
-  rmSync(beside, { force: true });
+  const beside = join(large, `.${randomUUID()}`);
   try {
     copied(part, beside, mode);
     renameSync(beside, path);
