@@ -6,6 +6,7 @@ import {
   appendFileSync,
   chmodSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -18,7 +19,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { below, put, smallClone } from '../../testing/small-clone.ts';
 import { LARGE_BYTES } from './files.ts';
 import { imageOf, type ProgramImage } from './image.ts';
@@ -234,24 +235,71 @@ describe('an image that is there', () => {
     expect(readFileSync(at)[0]).not.toBe(3);
   });
 
-  it('goes when it is old and others came, unless a process launches from it', async () => {
-    const images = () =>
-      readdirSync(join(cache, 'programs/images')).filter((one) => !/json/.test(one));
-    const used = imageOf(await measured({ arguments: ['used'] }));
-    const abandoned = join(cache, 'programs/images', 'f'.repeat(16));
-    mkdirSync(abandoned);
-    for (const folder of [used.folder, abandoned]) utimesSync(folder, 1, 1);
-    for (const name of readdirSync(join(cache, 'programs/images'))) {
-      if (name.endsWith('.json')) utimesSync(join(cache, 'programs/images', name), 1, 1);
+  it('takes no link for its large file, and copies where it cannot link', async () => {
+    writeFileSync(join(root, ADD_ON), new Uint8Array(LARGE_BYTES).fill(4));
+    const program = await measured();
+    const first = imageOf(program);
+    const place = 'outside/binding@2.0.0/libengine.so.1';
+    const { digest } = program.parts.find(({ path }) => path === place) ?? {};
+    const kept = join(cache, 'programs/large', String(digest));
+    rmSync(kept);
+    symlinkSync(join(root, ADD_ON), kept);
+    rmSync(join(first.folder, MAIN));
+    const second = imageOf(program);
+    expect(lstatSync(join(second.folder, place)).isFile()).toBe(true);
+    const elsewhere = mkdtempSync('/dev/shm/cloister-large-');
+    const other = mkdtempSync(join(cache, 'other-'));
+    mkdirSync(join(other, 'programs'), { mode: 0o700 });
+    symlinkSync(elsewhere, join(other, 'programs/large'));
+    process.env['CLOISTER_CACHE'] = other;
+    try {
+      const third = imageOf(program);
+      const copy = lstatSync(join(third.folder, place));
+      expect([copy.isFile(), copy.nlink, copy.mode & 0o777]).toEqual([true, 1, 0o400]);
+      expect(readFileSync(join(third.folder, place))[0]).toBe(4);
+      expect(runs(third, program.start).said[2]).toBe('late');
+    } finally {
+      rmSync(elsewhere, { recursive: true });
     }
+  });
+
+  it('goes when it is old and others came, unless a process launches from it', async () => {
+    const used = imageOf(await measured({ arguments: ['used'] }));
+    const images = join(cache, 'programs/images');
+    for (const name of readdirSync(images)) utimesSync(join(images, name), 1, 1);
+    const [abandoned, recent] = [join(images, 'f'.repeat(16)), join(images, 'e'.repeat(16))];
+    for (const folder of [abandoned, recent]) {
+      mkdirSync(folder);
+      utimesSync(folder, 1, 1);
+      writeFileSync(`${folder}.json`, '');
+    }
+    utimesSync(`${abandoned}.json`, 1, 1);
     const marks = join(cache, 'programs/running');
     const dead = join(marks, readdirSync(marks)[0]?.replace(/-\d+-\d+$/, '-4194305-1') ?? '');
     writeFileSync(dead, `${abandoned}\n`);
     for (let i = 0; i < 9; i++) imageOf(await measured({ arguments: [String(i)] }));
     expect(existsSync(used.folder)).toBe(true);
+    expect(existsSync(recent)).toBe(true);
     expect(existsSync(abandoned)).toBe(false);
+    expect(existsSync(`${abandoned}.json`)).toBe(false);
     expect(existsSync(dead)).toBe(false);
-    expect(images().length).toBeGreaterThanOrEqual(9);
+  });
+
+  it('lets go of large files that no image has had for an hour', async () => {
+    const large = join(cache, 'programs/large');
+    const stray = join(large, 'f'.repeat(64));
+    writeFileSync(stray, 'of no image');
+    imageOf(await measured({ arguments: ['soon'] }));
+    expect(existsSync(stray)).toBe(true);
+    const program = await measured({ arguments: ['later'] });
+    const now = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 7_200_000);
+    try {
+      imageOf(program);
+    } finally {
+      now.mockRestore();
+    }
+    expect(existsSync(stray)).toBe(false);
+    expect(readdirSync(large).some((name) => name.endsWith('.run'))).toBe(true);
   });
 });
 

@@ -16,10 +16,7 @@
 import { randomUUID } from 'node:crypto';
 import {
   appendFileSync,
-  chmodSync,
   closeSync,
-  constants,
-  copyFileSync,
   existsSync,
   linkSync,
   lstatSync,
@@ -50,6 +47,9 @@ const KEPT = 8;
 const IN_USE_MS = 3_600_000;
 /** What processes of other machines or containers left is thrown away after this time. */
 const FOREIGN_MS = 30 * 86_400_000;
+
+/** Another file system, one without links, a file that has all that it may have. */
+const NO_LINK: ReadonlySet<string> = new Set(['EXDEV', 'EPERM', 'ENOTSUP', 'EMLINK']);
 
 export interface ProgramImage {
   readonly folder: string;
@@ -127,7 +127,7 @@ function makeImage(
     if (part.kind === 'program') continue;
     const mode = part.kind === 'runtime' ? 0o500 : 0o400;
     if (part.bytes < LARGE_BYTES) written(part, placed(part.path), mode);
-    else linked(largeOf(programs, part, mode), placed(part.path));
+    else linked(part, largeOf(programs, part, mode), placed(part.path), mode);
   }
   for (const [place, names] of Object.entries(manifest.packages)) {
     for (const [asked, meant] of Object.entries(names)) {
@@ -185,12 +185,12 @@ function isKept(path: string, part: MeasuredPart): boolean {
 }
 
 /** Where links cannot be made, or no more of them, it is copied once more. */
-function linked(from: string, to: string): void {
+function linked(part: MeasuredPart, from: string, to: string, mode: number): void {
   try {
     linkSync(from, to);
-  } catch {
-    copyFileSync(from, to, constants.COPYFILE_EXCL);
-    chmodSync(to, lstatSync(from).mode & 0o777);
+  } catch (error) {
+    if (!NO_LINK.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    copied(part, to, mode);
   }
 }
 
