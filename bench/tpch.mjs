@@ -103,7 +103,7 @@ async function inClear(db, query, number) {
 /** Opens one statement's result as its recipient does, and holds it against cleartext's. */
 async function compare(world, of) {
   const { db, folder, runId, statement, number, wanted } = of;
-  const bytes = await world.admins.insurer.openResult(runId, 'parquet', statement);
+  const bytes = await world.admins.insurer.smallResult(runId, 'parquet', statement);
   const path = join(folder, 'opened.parquet');
   await writeFile(path, bytes);
   const reader = await db.runAndReadAll(`FROM read_parquet('${path}')`);

@@ -134,7 +134,7 @@ describe('the search', () => {
   });
 
   it('reads and writes figures as papers do', () => {
-    expect(constantOf('packages/worker/src/config.ts', 'MAX_OUTPUT_BYTES')).toBe(768 * 2 ** 20);
+    expect(constantOf('packages/worker/src/config.ts', 'MAX_OUTPUT_BYTES')).toBe(256 * 2 ** 30);
     expect(() => constantOf('packages/worker/src/config.ts', 'NOWHERE')).toThrow('no number');
     const bytes = [262_144, 2 ** 30, 65_535, 768 * 2 ** 20].map(bytesText);
     expect(bytes).toEqual(['256 KiB', '1 GiB', '65,535 bytes', '768 MiB']);

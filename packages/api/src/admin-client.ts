@@ -14,6 +14,8 @@ import { runStatus } from './worker.ts';
 
 const UPLOAD_TIMEOUT_MS = 3_600_000;
 const WORK_TIMEOUT_MS = 300_000;
+/** A large result is decrypted and converted before its first byte comes. */
+const RESULT_TIMEOUT_MS = 3_600_000;
 /** How long a poll waits for news while a file is inspected or a dataset is made. */
 const POLL_MS = 5_000;
 
@@ -202,8 +204,20 @@ export class AdminClient {
     return this.http.json(admin.resultAnswer, { path: `/admin/v1/results/${run}` });
   }
 
-  /** The columns of one statement's result that this member may open, as one file. */
-  async openResult(run: string, format: admin.ResultFormat, statement?: number) {
+  /**
+   * The columns of one statement's result that this member may open, as one file that is handed
+   * over as it comes; answers its length.
+   */
+  openResult(
+    of: { run: string; format: admin.ResultFormat; statement?: number | undefined },
+    take: (piece: Uint8Array) => Promise<void>,
+  ): Promise<number> {
+    const path = `/admin/v1/results/${of.run}/open?${resultQuery(of.format, of.statement)}`;
+    return this.http.stream({ path, method: 'POST', timeoutMs: RESULT_TIMEOUT_MS }, take);
+  }
+
+  /** The same in memory, for a result that is known to be small. */
+  async smallResult(run: string, format: admin.ResultFormat, statement?: number) {
     const path = `/admin/v1/results/${run}/open?${resultQuery(format, statement)}`;
     return (await this.http.bytes({ path, method: 'POST', timeoutMs: WORK_TIMEOUT_MS })).bytes;
   }
@@ -211,7 +225,7 @@ export class AdminClient {
   /** What such a file has, and how it is written. */
   resultSchema(run: string, format: admin.ResultFormat, statement?: number) {
     const path = `/admin/v1/results/${run}/schema?${resultQuery(format, statement)}`;
-    const options = { path, method: 'POST', timeoutMs: WORK_TIMEOUT_MS } as const;
+    const options = { path, method: 'POST', timeoutMs: RESULT_TIMEOUT_MS } as const;
     return this.http.json(admin.resultSchema, options);
   }
 

@@ -79,6 +79,46 @@ export class HttpJson {
   async bytes(
     request: HttpRequest,
   ): Promise<{ status: number; headers: Headers; bytes: Uint8Array<ArrayBuffer> }> {
+    const { response, bytes } = await this.#exchange(request, (got) => readBounded(got, request));
+    return { status: response.status, headers: response.headers, bytes };
+  }
+
+  /**
+   * Sends, and hands over the body as it comes, of whatever length; answers its length. The time
+   * limit is for the beginning, and again for each piece.
+   * @throws CodedError like `bytes`, and what `take` throws
+   */
+  async stream(
+    request: Omit<HttpRequest, 'maxBytes' | 'tooLong'>,
+    take: (piece: Uint8Array) => Promise<void>,
+  ): Promise<number> {
+    let length = 0;
+    // What `take` throws is no failure of the peer's.
+    const failures: unknown[] = [];
+    const taken = (piece: Uint8Array) =>
+      take(piece).catch((error: unknown) => {
+        failures.push(error);
+        throw error;
+      });
+    const read = async ({ body }: Response, limit: TimeLimit) => {
+      for await (const piece of (body ?? []) as unknown as AsyncIterable<Uint8Array>) {
+        length += piece.length;
+        await taken(piece);
+        limit.again();
+      }
+      return new Uint8Array(0);
+    };
+    await this.#exchange(request, read).catch((error: unknown) => {
+      throw failures[0] ?? error;
+    });
+    return length;
+  }
+
+  /** One request: what is no refusal is read by `read`, and a refusal is thrown. */
+  async #exchange(
+    request: HttpRequest,
+    read: (response: Response, limit: TimeLimit) => Promise<Uint8Array<ArrayBuffer>>,
+  ): Promise<{ response: Response; bytes: Uint8Array<ArrayBuffer> }> {
     const body = request.json === undefined ? request.bytes : encode(request.json);
     const timeout = request.timeoutMs ?? this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const headers = await this.#headers(request, body);
@@ -94,13 +134,13 @@ export class HttpJson {
     let bytes: Uint8Array<ArrayBuffer>;
     try {
       response = await fetch(this.base + request.path, sent);
-      bytes = await readBounded(response, request);
+      bytes = await (response.ok ? read(response, limit) : readBounded(response, request));
     } catch (cause) {
       throw this.#unreachable(request, cause, timeout);
     } finally {
       limit.end();
     }
-    if (response.ok) return { status: response.status, headers: response.headers, bytes };
+    if (response.ok) return { response, bytes };
     throw this.#refusal(request, response.status, bytes);
   }
 
@@ -273,6 +313,11 @@ class TimeLimit {
 
   get signal(): AbortSignal {
     return this.#controller.signal;
+  }
+
+  /** The whole time from now on. */
+  again(): void {
+    this.#timer.refresh();
   }
 
   end(): void {

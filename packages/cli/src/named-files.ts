@@ -2,9 +2,9 @@
 // Files that people name on the command line: read whole or written whole, or a coded error that
 // says which and why, and whether reading or writing failed.
 import { createReadStream } from 'node:fs';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { open, readFile, stat } from 'node:fs/promises';
 import { type CodedError, isSystemError } from '@cloister/core';
-import { writeDurably } from '@cloister/core/node';
+import { streamDurably } from '@cloister/core/node';
 import { cliError } from './errors.ts';
 
 /** What systems say most, in words. */
@@ -74,12 +74,37 @@ export async function readJson(path: string): Promise<unknown> {
  * @throws CodedError `file-unwritable`
  */
 export async function writeNamed(path: string, bytes: Uint8Array, mode?: number): Promise<void> {
+  await writeNamedAsItComes(path, mode, (append) => append(bytes));
+}
+
+/**
+ * The same of what comes piece by piece; answers what `write` did.
+ * @throws CodedError `file-unwritable`, and what `write` throws
+ */
+export async function writeNamedAsItComes<T>(
+  path: string,
+  mode: number | undefined,
+  write: (append: (piece: Uint8Array) => Promise<void>) => Promise<T>,
+): Promise<T> {
   const there = await stat(path).catch(() => undefined);
   const isFile = there === undefined || there.isFile();
-  const written = isFile ? writeDurably(path, bytes, mode) : writeFile(path, bytes);
-  await written.catch((cause: unknown) => {
+  try {
+    return await (isFile ? streamDurably(path, mode ?? 0o644, write) : streamTo(path, write));
+  } catch (cause) {
     if (!isSystemError(cause)) throw cause;
     const reason = REASONS[cause.code] ?? cause.code;
     throw cliError('file-unwritable', `cannot write ${path}: ${reason}`, { cause });
-  });
+  }
+}
+
+async function streamTo<T>(
+  path: string,
+  write: (append: (piece: Uint8Array) => Promise<void>) => Promise<T>,
+): Promise<T> {
+  const file = await open(path, 'w');
+  try {
+    return await write((piece) => file.writeFile(piece));
+  } finally {
+    await file.close();
+  }
 }

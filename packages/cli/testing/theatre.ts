@@ -112,7 +112,7 @@ export class Theatre {
   }
 
   async rows(run: string): Promise<Record<string, unknown>[]> {
-    const bytes = await this.admin('insurer').openResult(run, 'jsonl');
+    const bytes = await this.admin('insurer').smallResult(run, 'jsonl');
     const lines = new TextDecoder().decode(bytes).trim().split('\n');
     return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
   }

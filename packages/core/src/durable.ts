@@ -25,11 +25,25 @@ export async function writeDurably(
   mode = 0o644,
   fs: FileSystem = nodeFileSystem,
 ): Promise<void> {
+  await streamDurably(path, mode, (append) => append(bytes), fs);
+}
+
+/**
+ * The same of a file that comes piece by piece: `write` is called with what appends, and nothing
+ * is at `path` before it has answered, or when it throws. Answers what `write` did.
+ */
+export async function streamDurably<T>(
+  path: string,
+  mode: number,
+  write: (append: (piece: Uint8Array) => Promise<void>) => Promise<T>,
+  fs: FileSystem = nodeFileSystem,
+): Promise<T> {
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  let written: T;
   try {
     const file = await fs.open(temporary, 'wx', mode);
     try {
-      await file.writeFile(bytes);
+      written = await write((piece) => file.writeFile(piece));
       await file.sync();
     } finally {
       await file.close();
@@ -40,6 +54,7 @@ export async function writeDurably(
     throw error;
   }
   await syncFolder(dirname(path), fs);
+  return written;
 }
 
 /** Makes a folder and its missing parents, each durable in its own parent before the next. */

@@ -65,6 +65,12 @@ export function opened() {
   return connection;
 }
 
+/** One more connection to the database that `open` made. */
+export function another() {
+  if (database === undefined) throw new Error('not open');
+  return database.connect();
+}
+
 /** The first value of the first row. @param {string} sql */
 export async function one(sql) {
   const reader = await opened().runAndReadAll(sql);

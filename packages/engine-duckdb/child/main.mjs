@@ -5,9 +5,9 @@
 // Invariants: those of database.mjs; a statement is run only if it is one SELECT; engine messages
 // are told while planning (the tables are empty then) and never of what has met data.
 // @ts-check
-import { statSync } from 'node:fs';
 import { StatementType } from '@duckdb/node-api';
-import { name, one, open, opened, parquetRows, serve, text } from './database.mjs';
+import { another, name, one, open, opened, parquetRows, serve, text } from './database.mjs';
+import { Parts } from './parts.mjs';
 
 const SELECT = StatementType.SELECT;
 /** The schemas that the database was opened for: planning leaves nothing behind in it. */
@@ -22,26 +22,8 @@ async function prepareSelect(sql) {
   return prepared;
 }
 
-/**
- * Runs one SELECT into its file; what it puts out is taken from what is left to the run.
- * @param {import('@duckdb/node-api').DuckDBConnection} connection
- * @param {{ sql: string, file: string, outputs: { name: string, type: string }[] }} statement
- * @param {{ rows: bigint, bytes: number }} left
- */
-async function runOne(connection, { sql, file, outputs }, left) {
-  (await prepareSelect(sql)).destroySync();
-  await connection.run(`CREATE TEMP TABLE cloister_result AS ${sql}`);
-  left.rows -= BigInt(String(await one('SELECT count(*) FROM temp.main.cloister_result')));
-  if (left.rows < 0n) throw new Error('too many rows');
-  const casts = outputs.map((o) => `CAST(${name(o.name)} AS ${o.type}) AS ${name(o.name)}`);
-  await connection.run(
-    `COPY (SELECT ${casts.join(', ')} FROM temp.main.cloister_result) ` +
-      `TO ${text(file)} (FORMAT parquet, COMPRESSION snappy)`,
-  );
-  await connection.run('DROP TABLE temp.main.cloister_result');
-  left.bytes -= statSync(file).size;
-  if (left.bytes < 0) throw new Error('too many bytes');
-}
+/** The run that parts are asked of. @type {import('./parts.mjs').Parts | undefined} */
+let parts;
 
 const operations = {
   /** Empty tables with every schema column. @param {any} request */
@@ -85,7 +67,7 @@ const operations = {
     return { outputs, parameters };
   },
 
-  /** Runs planned statements over the files and writes the results. @param {any} request */
+  /** Makes ready to run planned statements over the files. @param {any} request */
   async run(request) {
     planned = '';
     const connection = await open(request);
@@ -100,12 +82,16 @@ const operations = {
       await connection.run(`CREATE VIEW ${name(table.name)} AS ${select}`);
       rowsIn += BigInt(String(await one(`SELECT count(*) FROM ${name(table.name)}`)));
     }
-    const left = { rows: BigInt(request.outputRows), bytes: request.outputBytes };
-    for (const statement of request.statements) await runOne(connection, statement, left);
-    const rowsOut = Number(BigInt(request.outputRows) - left.rows);
-    const peakKb = process.resourceUsage().maxRSS;
-    return { rowsIn: Number(rowsIn), rowsOut, peakBytes: peakKb * 1024 };
+    parts = new Parts(await another(), request, prepareSelect);
+    return { rowsIn: Number(rowsIn) };
+  },
+
+  /** The next part of the results. */
+  async part() {
+    if (parts === undefined) throw new Error('nothing is run');
+    const part = await parts.next();
+    return { ...part, peakBytes: process.resourceUsage().maxRSS * 1024 };
   },
 };
 
-serve(operations, new Set(['run']));
+serve(operations, new Set(['run', 'part']));

@@ -7,7 +7,7 @@ import { COLUMN_TYPES, type EngineTable, isColumnType } from '@cloister/contract
 import { DuckDBInstance } from '@duckdb/node-api';
 import { expect, it, onTestFinished } from 'vitest';
 
-import { duckdb } from '../testing/duckdb.ts';
+import { duckdb, into } from '../testing/duckdb.ts';
 
 const NINES = '9'.repeat(38);
 /** By type, texts of its least value and of its greatest. */
@@ -44,6 +44,7 @@ const LIMITS = {
   timeMs: 20_000,
   outputRows: 10,
   outputBytes: 1024 * 1024,
+  partBytes: 1024 * 1024,
 };
 
 it('every type of a column goes in and comes out, its least value and its greatest', async () => {
@@ -71,7 +72,7 @@ it('every type of a column goes in and comes out, its least value and its greate
   expect(plan.outputs).toEqual(columns.map((column) => ({ ...column, statement: 0 })));
   const tables = [{ ...every, granted: columns.map(({ id }) => id), files: [file] }];
   const result = join(folder, 'result.parquet');
-  await engine.run({ plan, tables, limits: LIMITS, resultFiles: [result] });
+  await engine.run({ plan, tables, limits: LIMITS, folder, take: into(result) });
   const texts = columns.map(({ name }) => `CAST("${name}" AS VARCHAR)`).join(', ');
   const out = await db.runAndReadAll(`SELECT ${texts} FROM read_parquet('${result}')`);
   expect(out.getColumnsJS()).toEqual(columns.map(({ type }) => [...(ENDS[type] ?? []), null]));

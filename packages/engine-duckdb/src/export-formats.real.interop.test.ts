@@ -35,7 +35,7 @@ beforeAll(async () => {
   const columns = TYPES.map((type) => ({ name: type, type }));
   for (const format of ['arrow', 'csv', 'json'] as const) {
     const out = join(folder, `every.${format}`);
-    await exportParquet({ file: parquet, columns, to: { format, out } }, LIMITS);
+    await exportParquet({ files: [parquet], columns, to: { format, out } }, LIMITS);
     files[format] = out;
   }
   const python = process.env['CLOISTER_PYTHON'] ?? 'python3';

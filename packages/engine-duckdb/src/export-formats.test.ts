@@ -34,7 +34,7 @@ afterAll(() => {
 
 async function exported(format: ExportFormat, file = every, columns = columnsOf(TYPES, TYPES)) {
   const out = join(folder, `out-${outs++}`);
-  const facts = await exportParquet({ file, columns, to: { format, out } }, LIMITS);
+  const facts = await exportParquet({ files: [file], columns, to: { format, out } }, LIMITS);
   return { facts, bytes: readFileSync(out) };
 }
 

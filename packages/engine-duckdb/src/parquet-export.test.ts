@@ -47,7 +47,7 @@ async function textOf(
   const out = join(folder, `text-${files++}`);
   try {
     const columns = names.map((name) => ({ name }));
-    await exportParquet({ file, columns, to: { format, out } }, { ...LIMITS, ...limits });
+    await exportParquet({ files: [file], columns, to: { format, out } }, { ...LIMITS, ...limits });
     return readFileSync(out, 'utf8').slice(0, 1_000);
   } catch (error) {
     expect(existsSync(out)).toBe(false);
@@ -127,7 +127,11 @@ describe('a hostile file', () => {
   it('that is not there, or whose text has no place, is refused', async () => {
     expect(await textOf(join(folder, 'nowhere'))).toBe('engine-text-failed');
     const [file, out] = [await parquet('SELECT 1 AS a'), join(folder, 'no', 'folder')];
-    const request = { file, columns: [{ name: 'a' }], to: { format: 'csv', out } } as const;
+    const request = {
+      files: [file],
+      columns: [{ name: 'a' }],
+      to: { format: 'csv', out },
+    } as const;
     const refused = exportParquet(request, LIMITS);
     await expect(refused).rejects.toMatchObject({ code: 'engine-text-failed' });
   });
@@ -141,7 +145,15 @@ it('the child reads and writes what it was told of, and says nothing of why it f
   const out = join(folder, 'elsewhere');
   const columns = [{ name: 'a', type: 'VARCHAR' }];
   const ask = (allowed: string[], from = file) => {
-    const request = { op: 'convert', file: from, out, format: 'csv', columns, ...limits, allowed };
+    const request = {
+      op: 'convert',
+      files: [from],
+      out,
+      format: 'csv',
+      columns,
+      ...limits,
+      allowed,
+    };
     return child.ask(request, 5_000);
   };
   expect(await ask([out])).toEqual({ failed: '' });

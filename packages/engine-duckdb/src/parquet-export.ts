@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A plain Parquet file that somebody else may have made, looked at and converted: by a child of its
-// own with the limits and the locks of a run, which knows this file and the one that it writes.
-// Whatever is wrong with the file costs that child and a coded error; the engine's words stay
-// inside.
+// Plain Parquet that somebody else may have made, in one file or in parts of one schema, looked at
+// and converted into one file: by a child of its own with the limits and the locks of a run, which
+// knows these files and the one that it writes. Whatever is wrong with them costs that child and a
+// coded error; the engine's words stay inside.
 import { rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { isColumnType } from '@cloister/contract/policy';
@@ -11,8 +11,8 @@ import { EngineChild } from './child-process.ts';
 import { engineError } from './errors.ts';
 import { fold } from './statement.ts';
 
-/** CSV, JSON as one array, JSON with an object a line, an Arrow IPC file. */
-export type ExportFormat = 'csv' | 'json' | 'jsonl' | 'arrow';
+/** CSV, JSON as one array, JSON with an object a line, an Arrow IPC file, Parquet written anew. */
+export type ExportFormat = 'csv' | 'json' | 'jsonl' | 'arrow' | 'parquet';
 
 export interface ExportColumn {
   /** As it is written. */
@@ -22,8 +22,8 @@ export interface ExportColumn {
 }
 
 export interface ExportRequest {
-  /** Plain Parquet. */
-  readonly file: string;
+  /** Plain Parquet, of which each file has the columns of the first; rows in their order. */
+  readonly files: readonly string[];
   /** All columns of the file, in its order. */
   readonly columns: readonly ExportColumn[];
   /** Nothing is at `out` yet; absent where the file is only looked at. */
@@ -44,7 +44,7 @@ export interface ExportedColumn {
   readonly nulls: number;
 }
 
-/** What the file has: every value of it has been read. */
+/** What the files have: every value of them has been read. */
 export interface ExportFacts {
   readonly rows: number;
   readonly columns: readonly ExportedColumn[];
@@ -62,7 +62,7 @@ const STORED: Readonly<Record<string, string>> = {
 };
 
 /**
- * Reads a Parquet file whole, compares its columns with those of the request, and converts it
+ * Reads Parquet files whole, compares their columns with those of the request, and converts it
  * where that is asked for; what was begun is removed when it fails.
  * @throws CodedError `engine-text-failed`, `engine-columns-differ`, `engine-start-failed`
  */
@@ -71,20 +71,27 @@ export async function exportParquet(
   limits: ExportLimits,
 ): Promise<ExportFacts> {
   const { memoryBytes, outBytes: fileBytes, timeMs } = limits;
-  const file = resolve(request.file);
+  const files = request.files.map((file) => resolve(file));
   const cpuSeconds = 2 * Math.ceil(timeMs / 1_000) + 30;
   const childLimits = { memoryBytes, threads: THREADS, fileBytes, cpuSeconds };
   const child = await EngineChild.start(childLimits, ENTRY);
   try {
-    const settings = { memoryBytes, threads: THREADS, file };
-    const answer = await child.ask({ op: 'look', ...settings, allowed: [file] }, timeMs);
+    const settings = { memoryBytes, threads: THREADS, files };
+    const answer = await child.ask({ op: 'look', ...settings, allowed: files }, timeMs);
     const seen = answer !== undefined && 'ok' in answer ? looked.safeParse(answer.ok).data : null;
     if (seen === null || seen === undefined) throw failed(limits);
     const columns = columnsOf(request.columns, seen);
     if (request.to !== undefined) {
       const { format, out: asked } = request.to;
       const out = resolve(asked);
-      const convert = { op: 'convert', ...settings, allowed: [file, out], out, format, columns };
+      const convert = {
+        op: 'convert',
+        ...settings,
+        allowed: [...files, out],
+        out,
+        format,
+        columns,
+      };
       const done = await child.ask(convert, timeMs);
       if (done === undefined || 'failed' in done) {
         await rm(out, { force: true });
@@ -126,7 +133,7 @@ function columnsOf(
 
 function failed({ memoryBytes, outBytes, timeMs }: ExportLimits) {
   const message =
-    `the Parquet file cannot be converted within ${memoryBytes / 2 ** 20} MiB of memory, ` +
-    `${outBytes / 2 ** 20} MiB written and ${timeMs / 1_000} s: it is damaged, or too large`;
+    `the Parquet files cannot be converted within ${memoryBytes / 2 ** 20} MiB of memory, ` +
+    `${outBytes / 2 ** 20} MiB written and ${timeMs / 1_000} s: they are damaged, or too large`;
   return engineError('engine-text-failed', message);
 }

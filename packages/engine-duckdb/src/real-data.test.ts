@@ -15,7 +15,7 @@ import {
 import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, test } from 'vitest';
 
-import { duckdb } from '../testing/duckdb.ts';
+import { duckdb, into } from '../testing/duckdb.ts';
 
 const shared = fileURLToPath(new URL('../../../../shared/', import.meta.url));
 const csv = join(shared, 'data/credit-default/credit-default-clients.csv');
@@ -107,8 +107,10 @@ describe.skipIf(!existsSync(csv))('credit-default [skip: shared]', () => {
           timeMs: 30_000,
           outputRows: 1000,
           outputBytes: 1024 * 1024,
+          partBytes: 1024 * 1024,
         },
-        resultFiles: [file],
+        folder,
+        take: into(file),
       });
       const got = await db.runAndReadAll(`FROM read_parquet('${file}')`);
       const wanted =

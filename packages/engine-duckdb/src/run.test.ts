@@ -2,7 +2,15 @@
 // Runs: small groups suppressed, results and metrics right, limits kept, and every failure inside
 // the child told as the one code. Files are made by a DuckDB of the test's own. It is long
 // because one database and one engine serve all of it.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -26,6 +34,7 @@ const LIMITS: RunLimits = {
   timeMs: 20_000,
   outputRows: 1000,
   outputBytes: 1024 * 1024,
+  partBytes: 4 * 1024 * 1024,
 };
 const people: EngineTable = {
   name: 'people',
@@ -79,16 +88,29 @@ async function rowsOf(file: string): Promise<unknown[]> {
   return reader.getRowObjectsJson();
 }
 
-/** Runs a plan into fresh files; `file` is the first statement's. */
+/** Runs a plan into fresh files; `files` are the statements' first parts. */
 async function runTo(
   by: Duckdb,
-  request: Omit<RunRequest, 'limits' | 'resultFiles'> & {
+  request: Omit<RunRequest, 'limits' | 'folder' | 'take'> & {
     limits?: RunLimits;
   },
 ) {
-  const resultFiles = request.plan.steps.map(fresh);
-  const result = await by.run({ limits: LIMITS, ...request, resultFiles });
-  return { ...result, files: resultFiles, file: resultFiles[0] as string };
+  const parts: { file: string; rows: number }[][] = [];
+  const take: RunRequest['take'] = async ({ statement, file, rows }) => {
+    const kept = fresh();
+    copyFileSync(file, kept);
+    parts[statement] = [...(parts[statement] ?? []), { file: kept, rows }];
+  };
+  try {
+    const result = await by.run({ limits: LIMITS, ...request, folder, take });
+    const files = parts.map(([first]) => first?.file as string);
+    return { ...result, parts, files, file: files[0] as string };
+  } catch (error) {
+    for (const { file } of parts.flat()) rmSync(file);
+    throw error;
+  } finally {
+    expect(existsSync(join(folder, 'cloister-part.parquet'))).toBe(false);
+  }
 }
 
 async function codeOf(work: Promise<unknown>): Promise<string> {
@@ -424,9 +446,11 @@ describe('the child by itself', () => {
     onTestFinished(() => child.kill());
     const ask = async (statement: string) => {
       const outputs = [{ name: 'a', type: 'BIGINT' }];
-      const statements = [{ sql: statement, outputs, file: resultFile }];
-      const work = { op: 'run', tables: [], statements, outputRows: 10, outputBytes: 10_000 };
-      const answer = await child.ask({ ...work, ...settings, allowed: [resultFile] }, 5000);
+      const work = { ...settings, tables: [], statements: [{ sql: statement, outputs }] };
+      const most = { outputRows: 10, outputBytes: 10_000, partBytes: 10_000 };
+      const where = { file: resultFile, allowed: [resultFile] };
+      await child.ask({ op: 'run', ...work, ...most, ...where }, 5000);
+      const answer = await child.ask({ op: 'part' }, 5000);
       return answer === undefined || 'failed' in answer ? answer : 'ran';
     };
     // A control that runs, so that the others fail for what they do.
@@ -489,9 +513,12 @@ describe('the child by itself', () => {
     const sql = `SELECT sum(a.range + b.range)::DOUBLE AS a FROM ${rows}`;
     const outputs = [{ name: 'a', type: 'DOUBLE' }];
     const file = join(folder, 'never.parquet');
-    const limit = { outputRows: 10, outputBytes: 10_000, allowed: [file] };
-    const work = { op: 'run', tables: [], statements: [{ sql, outputs, file }] };
-    const answer = await child.ask({ ...work, ...settings, ...limit }, 300);
+    const limit = { outputRows: 10, outputBytes: 10_000, partBytes: 10_000 };
+    const work = { op: 'run', tables: [], statements: [{ sql, outputs }], file, allowed: [file] };
+    expect(await child.ask({ ...work, ...settings, ...limit }, 5_000)).toEqual({
+      ok: { rowsIn: 0 },
+    });
+    const answer = await child.ask({ op: 'part' }, 300);
     expect(answer === undefined || 'failed' in answer).toBe(true);
     await child.kill();
     expect(child.dead).toBe(true);

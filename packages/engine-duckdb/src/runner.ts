@@ -2,7 +2,7 @@
 // DuckDB as a runner: every run has a locked-down child of its own, which plans the statements once
 // more before it sees a file, and is gone when the run ends.
 import { rm, stat } from 'node:fs/promises';
-import { isAbsolute } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import {
   type EngineMetric,
   type EnginePlan,
@@ -15,6 +15,7 @@ import {
   type Use,
 } from '@cloister/contract/policy';
 import { equal } from '@cloister/core';
+import { z } from 'zod';
 import { PLANNING_LIMITS, PLANNING_MS } from './bounds.ts';
 import type { ChildLimits } from './child-limits.ts';
 import { EngineChild } from './child-process.ts';
@@ -29,6 +30,14 @@ import {
   planningAsk,
   suppressionUses,
 } from './planner.ts';
+
+/** Writing a part takes several times what it has. */
+const PARTS_OF_MEMORY = 16;
+
+const count = z.number().int().min(0);
+/** What the child answers: it has met data, so nothing of it is taken for granted. */
+const ready = z.object({ rowsIn: count });
+const made = z.object({ statement: count, rows: count, end: z.boolean(), peakBytes: count });
 
 /** Options of the runner; each has a default. */
 export interface DuckdbRunnerOptions {
@@ -73,11 +82,9 @@ class DuckdbRunner implements Runner {
       await recheck(child, request, this.#planTimeMs);
       await request.ready;
       return await runIn(child, request);
-    } catch (error) {
-      for (const file of request.resultFiles) await rm(file, { force: true });
-      throw error;
     } finally {
       await child.kill();
+      await rm(partFile(request), { force: true });
       this.#runs.delete(child);
     }
   }
@@ -115,11 +122,13 @@ function sameLimits(a: RunLimits, b: RunLimits | undefined): boolean {
 
 function childLimits(limits: RunLimits): ChildLimits {
   const cpuSeconds = Math.ceil(limits.timeMs / 1000) * limits.threads + 30;
-  const { memoryBytes, threads, outputBytes: fileBytes } = limits;
+  const { memoryBytes, threads, outputBytes } = limits;
+  // A part is in memory before it is in a file.
+  const fileBytes = Math.min(outputBytes, memoryBytes);
   return { memoryBytes, threads, fileBytes, cpuSeconds };
 }
 
-function checkRun({ plan, tables, limits, resultFiles }: RunRequest): void {
+function checkRun({ tables, limits, folder }: RunRequest): void {
   const wrong = (message: string) => engineError('engine-run-invalid', message);
   checkTables(tables);
   for (const [name, value] of Object.entries(limits)) {
@@ -130,8 +139,7 @@ function checkRun({ plan, tables, limits, resultFiles }: RunRequest): void {
     const unknown = table.granted.find((id) => table.columns[id - 1] === undefined);
     if (unknown !== undefined) throw wrong(`table ${table.name} has no column ${unknown}`);
   }
-  if (resultFiles.length !== plan.steps.length) throw wrong('a file a statement is wanted');
-  const paths = [...resultFiles, ...tables.flatMap((table) => table.files)];
+  const paths = [folder, ...tables.flatMap((table) => table.files)];
   const bad = paths.find(
     (path) => !isAbsolute(path) || path.includes('\u0000') || /[*?[\]{}]/.test(path),
   );
@@ -181,16 +189,20 @@ function schemas(tables: readonly EngineTable[]): EngineTable[] {
   return tables.map(({ name, columns }) => ({ name, columns }));
 }
 
+/** Where each part lies in its turn. */
+function partFile({ folder }: RunRequest): string {
+  return join(folder, 'cloister-part.parquet');
+}
+
 async function runIn(child: EngineChild, request: RunRequest): Promise<RunResult> {
-  const { plan, limits, resultFiles } = request;
+  const { plan, limits, take } = request;
   let bytesIn = 0;
   const files = request.tables.flatMap((table) => table.files);
   try {
-    for (const file of files) bytesIn += (await stat(file)).size;
+    for (const path of files) bytesIn += (await stat(path)).size;
   } catch {
     throw runFailed();
   }
-  const started = performance.now();
   const tables = request.tables.map((table) => ({
     name: table.name,
     files: table.files,
@@ -200,19 +212,36 @@ async function runIn(child: EngineChild, request: RunRequest): Promise<RunResult
       granted: table.granted.includes(column.id),
     })),
   }));
-  const { timeMs, ...limit } = limits;
   const statements = plan.steps.map((sql, at) => ({
     sql,
     outputs: plan.outputs.filter(({ statement }) => statement === at),
-    file: resultFiles[at],
   }));
-  const allowed = [...files, ...resultFiles];
-  const answer = await child.ask({ op: 'run', tables, statements, ...limit, allowed }, timeMs);
-  if (answer === undefined || 'failed' in answer) throw runFailed();
-  const sizes = await Promise.all(resultFiles.map((file) => stat(file))).catch(() => undefined);
-  const bytes = sizes?.reduce((sum, { size }) => sum + size, 0) ?? Number.POSITIVE_INFINITY;
-  if (bytes > limits.outputBytes) throw runFailed();
-  const rows = Number(answer.ok['rowsOut']);
+  const { timeMs, ...limit } = limits;
+  const file = partFile(request);
+  const allowed = [...files, file];
+  const asking = within(child, timeMs);
+  const partBytes = Math.min(limits.partBytes, Math.ceil(limits.memoryBytes / PARTS_OF_MEMORY));
+  const begin = { op: 'run', tables, statements, ...limit, partBytes, allowed, file };
+  const { rowsIn } = await asking.ask(begin, ready);
+  let [rows, bytes, peakBytes] = [0, 0, 0];
+  for (let next = 0, end = false; !end; ) {
+    const part = await asking.ask({ op: 'part' }, made);
+    const { statement } = part;
+    // A part of the statement that the last one was of, or the first one of the next.
+    const first = statement === next;
+    if (!first && statement !== next - 1) throw runFailed();
+    if (part.end && statement !== statements.length - 1) throw runFailed();
+    next = statement + 1;
+    const size = await stat(file).catch(() => undefined);
+    if (size === undefined) throw runFailed();
+    rows += part.rows;
+    bytes += size.size;
+    if (rows > limits.outputRows || bytes > limits.outputBytes) throw runFailed();
+    peakBytes = part.peakBytes;
+    await take({ statement, file, rows: part.rows });
+    await rm(file, { force: true });
+    end = part.end;
+  }
   const metric = (
     name: EngineMetric['name'],
     value: number,
@@ -222,12 +251,30 @@ async function runIn(child: EngineChild, request: RunRequest): Promise<RunResult
     rows,
     bytes,
     metrics: [
-      metric('rows-in', Number(answer.ok['rowsIn'])),
+      metric('rows-in', rowsIn),
       metric('bytes-in', bytesIn),
       metric('rows-out', rows),
       metric('bytes-out', bytes),
-      metric('run-ms', Math.ceil(performance.now() - started), 'host-influenced'),
-      metric('peak-memory-bytes', Number(answer.ok['peakBytes']), 'host-influenced'),
+      metric('run-ms', Math.ceil(asking.spentMs()), 'host-influenced'),
+      metric('peak-memory-bytes', peakBytes, 'host-influenced'),
     ],
+  };
+}
+
+/** Asks a child that may spend so long in all; whoever takes its parts spends none of it. */
+function within(child: EngineChild, timeMs: number) {
+  let spent = 0;
+  return {
+    spentMs: () => spent,
+    /** @throws CodedError `engine-run-failed` */
+    async ask<T>(request: Record<string, unknown>, form: z.ZodType<T>): Promise<T> {
+      const started = performance.now();
+      const answer = await child.ask(request, Math.max(1, timeMs - spent));
+      spent += performance.now() - started;
+      if (answer === undefined || 'failed' in answer) throw runFailed();
+      const read = form.safeParse(answer.ok);
+      if (!read.success) throw runFailed();
+      return read.data;
+    },
   };
 }

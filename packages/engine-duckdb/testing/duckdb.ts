@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // A planner and a runner of DuckDB side by side, for tests that plan and then run.
-import type { Planner, Runner } from '@cloister/contract/policy';
+import { constants, copyFile } from 'node:fs/promises';
+import type { Planner, ResultPart, Runner } from '@cloister/contract/policy';
 import { createDuckdbPlanner } from '../src/duckdb-planner.ts';
 import { createDuckdbRunner, type DuckdbRunnerOptions } from '../src/runner.ts';
 
 export type Duckdb = Required<Pick<Planner, 'plan' | 'bindGrouping'>> &
   Pick<Runner, 'run' | 'close'>;
+
+/** Keeps the one part of the one statement in `file`. */
+export function into(file: string): (part: ResultPart) => Promise<void> {
+  return (part) => copyFile(part.file, file, constants.COPYFILE_EXCL);
+}
 
 /** Both ports as one; `close` ends both. */
 export function duckdb(options: DuckdbRunnerOptions = {}): Duckdb {

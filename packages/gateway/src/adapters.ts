@@ -63,8 +63,8 @@ export function openCopy(folder: string, origin: string): Promise<Ledger & { hea
 
 const RESULT_LIMITS = {
   memoryBytes: 1024 * 1024 * 1024,
-  outBytes: 1024 * 1024 * 1024,
-  timeMs: 600_000,
+  outBytes: 256 * 1024 * 1024 * 1024,
+  timeMs: 1_800_000,
 };
 
 /** Results in the format that a recipient wants, whichever engine made them. */

@@ -149,9 +149,9 @@ export const gatewayError = errorTable({
   },
   'result-not-found': { kind: 'not-found', says: 'No released result of this run is here.' },
   'result-not-for-you': { kind: 'policy', says: 'The result is sealed to other recipients.' },
-  'result-in-parts': {
-    kind: 'unsupported',
-    says: 'A result file has several parts, which this version does not put together.',
+  'result-parts-differ': {
+    kind: 'verification',
+    says: 'The parts of a result file have not the same columns: its worker made it so.',
   },
   'result-many-statements': {
     kind: 'usage',

@@ -57,7 +57,7 @@ export class Federation {
    */
   static async create(
     history?: (world: World, put: (bytes: Uint8Array) => Promise<Uint8Array>) => Promise<void>,
-    keepers: Pick<CharterOptions, 'seats' | 'threshold'> = {},
+    keepers: Pick<CharterOptions, 'seats' | 'threshold' | 'engines'> = {},
   ): Promise<Federation> {
     const root = await mkdtemp(join(tmpdir(), 'cloister-gateways-'));
     const specimen = charterOnHardware({ seed: SEED, members: MEMBERS, ...keepers });
@@ -215,7 +215,7 @@ export async function withKeepers(
 
 /** Such a history, which the bank's gateway alone follows. The test closes the federation. */
 export async function bankAmongKeepers(
-  keepers: Pick<CharterOptions, 'seats' | 'threshold'> = {},
+  keepers: Pick<CharterOptions, 'seats' | 'threshold' | 'engines'> = {},
 ): Promise<{ federation: Federation; world: World; bank: Started }> {
   const federation = await Federation.create(withKeepers, keepers);
   const bank = await federation.start('bank');
@@ -224,10 +224,10 @@ export async function bankAmongKeepers(
 }
 
 /** As `bankAmongKeepers`, with the hospital's gateway beside the bank's. */
-export async function bankAndHospital(): Promise<
-  Awaited<ReturnType<typeof bankAmongKeepers>> & { hospital: Started }
-> {
-  const among = await bankAmongKeepers();
+export async function bankAndHospital(
+  options: Pick<CharterOptions, 'engines'> = {},
+): Promise<Awaited<ReturnType<typeof bankAmongKeepers>> & { hospital: Started }> {
+  const among = await bankAmongKeepers(options);
   const hospital = await among.federation.start('hospital');
   await settled(hospital);
   return { ...among, hospital };

@@ -10,7 +10,7 @@ import type {
   TaskContents,
   TaskParameters,
 } from '@cloister/contract';
-import type { Suppression } from '@cloister/contract/policy';
+import type { ResultPart, Suppression } from '@cloister/contract/policy';
 import type { BlobStore, CryptoPort, Random, Timers } from '@cloister/core';
 import type { CryptoPool } from '@cloister/parquet-crypto';
 
@@ -45,16 +45,33 @@ export interface ReadRequest {
   readonly memory?: RunMemory;
 }
 
-/** The blobs of a result: a part a statement, the key bundle, the list of these. */
+/** A blob of a sealed result, wherever it waits. */
+export interface SealedBlob {
+  readonly length: number;
+  /** @throws CodedError `run-failed` where it is not there as it was */
+  read(): Promise<Uint8Array>;
+}
+
+/** The blobs of a result: the parts of each statement, the key bundle, the list of these. */
 export interface SealedResult {
-  readonly blobs: readonly Uint8Array[];
+  readonly blobs: readonly SealedBlob[];
   /** Digest of the list. */
   readonly result: Uint8Array;
 }
 
+/** Seals a result as it is made. */
+export interface ResultSealer {
+  /** The next part, statements in order. */
+  take(part: ResultPart): Promise<void>;
+  /** The whole of it, once all parts were taken. */
+  finish(): Promise<SealedResult>;
+  /** Forgets its keys. */
+  close(): void;
+}
+
 export interface ResultRequest {
-  /** The plain result of each statement, in order. */
-  readonly files: readonly string[];
+  /** Folder of the run, on a disk: sealed parts wait there until they are released. */
+  readonly spool: string;
   readonly genesis: Uint8Array;
   readonly task: Uint8Array;
   readonly run: Uint8Array;
@@ -71,5 +88,5 @@ export interface DataPlane {
   makeScratch(scratch: string, inMemory: boolean): Promise<string>;
   dropScratch(folder: string): Promise<void>;
   readInputs(request: ReadRequest): Promise<ReadyInput[]>;
-  sealResult(request: ResultRequest): Promise<SealedResult>;
+  resultSealer(request: ResultRequest): ResultSealer;
 }

@@ -6,7 +6,7 @@
 // or one of them and so many others that one of all is honest: the member's own fetches it there.
 import { attestedError, gather, isPassing, patiently } from '@cloister/attested';
 import { type BlobStore, isCoded } from '@cloister/core';
-import type { SealedResult } from './data-plane.ts';
+import type { SealedBlob, SealedResult } from './data-plane.ts';
 import type { Directory } from './directory.ts';
 import type { RunIdentity } from './identity.ts';
 import type { Gateway, WorkerPorts } from './ports.ts';
@@ -16,6 +16,8 @@ const SECOND_MS = 2_000;
 /** How long it may take in all: a while, and 1 ms more for so many bytes. */
 const TAKE_MS = 30_000;
 const SLOW_BYTES_PER_MS = 100;
+/** Blobs on their way to one gateway at a time: no more of a result is in memory. */
+const SIDE_BY_SIDE = 3;
 
 /** @throws CodedError what a gateway said that took nothing, once patience has ended */
 export async function deliver(
@@ -28,9 +30,12 @@ export async function deliver(
   const { patienceMs } = ports.config;
   const bytes = sealed.blobs.reduce((sum, blob) => sum + blob.length, 0);
   const boundMs = TAKE_MS + bytes / SLOW_BYTES_PER_MS;
+  const left = new Map<Gateway, Set<SealedBlob>>();
   const put = (gateway: Gateway) => {
     const blobs = identity.blobsOf[identity.gateways.indexOf(gateway)] as BlobStore;
-    return Promise.all(sealed.blobs.map((blob) => blobs.put(blob)));
+    const own = left.get(gateway) ?? new Set(sealed.blobs);
+    left.set(gateway, own);
+    return putAll(blobs, own);
   };
   await patiently(`the gateway of ${member}`, { timers, patienceMs }, async () => {
     const own = await directory.of(member);
@@ -48,6 +53,22 @@ export async function deliver(
     if (enough(more.got)) return true;
     throw failureOf(member, [...taken.failures, ...more.failures]);
   });
+}
+
+/** Puts what is left, and leaves there what was not taken. */
+async function putAll(blobs: BlobStore, left: Set<SealedBlob>): Promise<void> {
+  const waiting = [...left];
+  const lane = async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      await blobs.put(await next.read());
+      left.delete(next);
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: SIDE_BY_SIDE }, lane));
+  } finally {
+    waiting.length = 0;
+  }
 }
 
 /** One that may pass is tried again, whatever another one said. */

@@ -26,7 +26,8 @@ async function program(around: Surroundings<WorkerConfig>) {
   const links = httpLinks(config, { genesis, crypto, clock });
   const data = fileData();
   const worker = new Worker({ ...around, follower, links, keys: ephemeralKeys, data, ...engines });
-  const swept = await sweepScratch(config.scratch);
+  const folders = [...new Set([config.scratch, config.spool])];
+  const swept = (await Promise.all(folders.map(sweepScratch))).flat();
   if (swept.length > 0) log.warn('left-behind-removed', { folders: swept.join(' ') });
   const { planners, runners } = engines;
   // DuckDB's planner starts now, not in the first run.

@@ -18,7 +18,7 @@ import type { WorkerConfig } from './config.ts';
 import type { DataPlane } from './data-plane.ts';
 import { readInputs } from './inputs.ts';
 import type { KeyMaker, Links } from './ports.ts';
-import { sealResult } from './result.ts';
+import { resultSealer } from './result.ts';
 import { dropScratch, makeScratch } from './scratch.ts';
 
 /** Signed HTTP clients, one a configured gateway, and of keepers by their address. */
@@ -55,6 +55,6 @@ export function fileData(): DataPlane {
     makeScratch,
     dropScratch,
     readInputs: (request) => readInputs({ ...pool, memory, ...request }),
-    sealResult,
+    resultSealer,
   };
 }

@@ -1,78 +1,129 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sealed result: the engine's plain Parquet, a file a statement, becomes Parquet in the dataset
-// mode with a fresh master key a column and a footer key a file, padded, and each recipient gets
-// the keys of its own columns by HPKE. The sealed result is held in memory (a file takes about
-// three times its size while it is made), which `limits.outputBytes` bounds: more than that is no
-// result, the run has failed.
-
-import { open } from 'node:fs/promises';
+// The sealed result, made as its parts come: each part of plain Parquet becomes Parquet in the
+// dataset mode, with a master key a column and a footer key a file that all parts of it share,
+// padded. Sealed parts wait on disk until they are released; keys never do: each recipient gets
+// those of its own columns by HPKE, in a bundle that is made when all parts are there.
+//
+// Invariants: nothing plain is written, nothing is held whole; a part's digest is that of what was
+// written, not of what the disk says later, and what comes back from the disk is compared with it.
+import { createHash } from 'node:crypto';
+import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import {
+  BLOB_MOST,
   contractError,
   encodeKeyBundle,
   encodeResultKeys,
   encodeResultParts,
   memberById,
+  PARTS_MAX,
   paddedLength,
   resultAadPrefix,
   resultKeysInfo,
 } from '@cloister/contract';
-import { concat } from '@cloister/core';
+import type { ResultPart } from '@cloister/contract/policy';
+import { equal, type Random } from '@cloister/core';
 import {
   assertFullyEncrypted,
-  BufferSink,
-  bufferSource,
+  type ByteSink,
   encryptParquet,
+  fileSink,
   fileSource,
   numberedKeys,
 } from '@cloister/parquet-crypto';
 import { hpkeSeal } from '@cloister/threshold/node';
 
-import type { ResultRequest, SealedResult } from './data-plane.ts';
+import type { ResultRequest, ResultSealer, SealedBlob, SealedResult } from './data-plane.ts';
 import { workerError } from './errors.ts';
 
 const NO_AAD = new Uint8Array(0);
 const FOOTER = 0;
-/** A result is held in memory whole, so its files are of one part each. */
-const ONLY_PART = 0;
+/** Padding is written in pieces of so many bytes. */
+const PIECE_BYTES = 1024 * 1024;
 
-/** One statement's file and its keys by column id, 0 the footer's. */
+type Keys = ReadonlyMap<number, Uint8Array>;
+
+interface SealedPart extends SealedBlob {
+  readonly digest: Uint8Array;
+  /** Its length without the padding. */
+  readonly unpadded: number;
+}
+
+/** One statement's file: its keys by column id, 0 the footer's, and the parts that are there. */
 interface SealedFile {
-  readonly statement: number;
-  readonly bytes: Uint8Array;
-  readonly keys: ReadonlyMap<number, Uint8Array>;
+  readonly keys: Keys;
+  readonly parts: SealedPart[];
 }
 
 /**
- * Encrypts, proves it, pads, and seals the keys to the recipients.
- * @throws CodedError `outputs-differ`, `recipient-unknown`, `run-failed`
+ * Takes a result part by part; `close` it, whatever came of it.
+ * @throws CodedError `outputs-differ`, `recipient-unknown`
  */
-export async function sealResult(request: ResultRequest): Promise<SealedResult> {
-  const { files, parameters, random } = request;
-  const recipients = recipientKeys(request);
-  const keys = files.map((_, statement) => {
-    const own = parameters.outputs.filter((output) => output.statement === statement);
-    return new Map([FOOTER, ...own.map(({ id }) => id)].map((id) => [id, random.bytes(32)]));
-  });
-  try {
-    const sealed: SealedFile[] = [];
-    for (const [statement, own] of keys.entries()) {
-      const bytes = await encrypt(request, statement, own).catch(() => {
-        // What could not be sealed may tell of the data in it.
-        throw workerError('run-failed', 'the result could not be sealed');
-      });
-      sealed.push({ statement, bytes, keys: own });
-    }
-    const blobs = sealed.map(({ bytes }): Uint8Array => {
-      return concat(bytes, random.bytes(paddedLength(bytes.length) - bytes.length));
-    });
-    const digestOf = (blob: Uint8Array) => request.crypto.digest('sha256', blob);
-    const statements = blobs.map((blob) => [digestOf(blob)]);
-    const bundle = sealBundle(request, recipients, sealed);
-    const list = encodeResultParts({ statements, bundle: digestOf(bundle) });
-    return { blobs: [...blobs, bundle, list], result: digestOf(list) };
-  } finally {
-    for (const own of keys) for (const key of own.values()) key.fill(0);
+export function resultSealer(request: ResultRequest): ResultSealer {
+  return new Sealer(request);
+}
+
+class Sealer implements ResultSealer {
+  readonly #request: ResultRequest;
+  readonly #recipients: ReadonlyMap<string, Uint8Array>;
+  readonly #files: SealedFile[] = [];
+  #count = 0;
+
+  constructor(request: ResultRequest) {
+    this.#request = request;
+    this.#recipients = recipientKeys(request);
   }
+
+  /** @throws CodedError `run-failed` */
+  async take(part: ResultPart): Promise<void> {
+    const file = this.#fileOf(part.statement);
+    this.#count += 1;
+    if (this.#count > PARTS_MAX) throw notSealed(`it has more than ${PARTS_MAX} parts`);
+    const sealed = await seal(this.#request, part, file).catch(() => {
+      // What could not be sealed may tell of the data in it.
+      throw notSealed('see that the spool folder has room');
+    });
+    file.parts.push(sealed);
+  }
+
+  /** @throws CodedError `run-failed` */
+  async finish(): Promise<SealedResult> {
+    const { crypto, parameters } = this.#request;
+    const wanted = (parameters.outputs.at(-1)?.statement ?? -1) + 1;
+    if (this.#files.length !== wanted) throw notSealed('a statement of it has no part');
+    const bundle = sealBundle(this.#request, this.#recipients, this.#files);
+    const statements = this.#files.map(({ parts }) => parts.map(({ digest }) => digest));
+    const list = encodeResultParts({ statements, bundle: crypto.digest('sha256', bundle) });
+    const parts = this.#files.flatMap((file) => file.parts);
+    const blobs = [...parts, inMemory(bundle), inMemory(list)];
+    return { blobs, result: crypto.digest('sha256', list) };
+  }
+
+  close(): void {
+    for (const { keys } of this.#files) for (const key of keys.values()) key.fill(0);
+  }
+
+  /** The file that a part is of: the one before's, or the next. */
+  #fileOf(statement: number): SealedFile {
+    const { parameters, random } = this.#request;
+    const own = parameters.outputs.filter((output) => output.statement === statement);
+    if (statement === this.#files.length && own.length > 0) {
+      const ids = [FOOTER, ...own.map(({ id }) => id)];
+      const keys = new Map(ids.map((id) => [id, random.bytes(32)]));
+      this.#files.push({ keys, parts: [] });
+    }
+    const file = this.#files.at(-1);
+    if (file !== undefined && statement === this.#files.length - 1) return file;
+    throw notSealed('its parts are out of order');
+  }
+}
+
+function notSealed(why: string) {
+  return workerError('run-failed', `the result could not be sealed: ${why}`);
+}
+
+function inMemory(bytes: Uint8Array): SealedBlob {
+  return { length: bytes.length, read: async () => bytes };
 }
 
 /**
@@ -105,31 +156,87 @@ export function recipientKeys(
   return keys;
 }
 
-async function encrypt(
+/** Encrypts one part into the spool, proves that it is, and pads it. */
+async function seal(
   request: ResultRequest,
-  statement: number,
-  keys: ReadonlyMap<number, Uint8Array>,
-): Promise<Uint8Array> {
-  const { genesis, task, run } = request;
-  const aadPrefix = resultAadPrefix({ genesis, task, run, statement, part: ONLY_PART });
+  { statement, file }: ResultPart,
+  { keys, parts }: SealedFile,
+): Promise<SealedPart> {
+  const { genesis, task, run, random } = request;
+  const aadPrefix = resultAadPrefix({ genesis, task, run, statement, part: parts.length });
   const keyOf = (id: number) => ({ id: String(id), masterKey: keys.get(id) as Uint8Array });
   const own = request.parameters.outputs.filter((output) => output.statement === statement);
-  const file = await open(request.files[statement] as string, 'r');
-  const sink = new BufferSink();
+  const path = join(request.spool, `result-${statement}-${parts.length}.sealed`);
+  const handles: FileHandle[] = [];
+  const opened = async (name: string, flags: string) => {
+    const handle = await open(name, flags, 0o600);
+    handles.push(handle);
+    return handle;
+  };
   try {
+    const plain = await opened(file, 'r');
+    const spooled = await opened(path, 'wx+');
+    const sink = new CountedSink(fileSink(spooled));
     await encryptParquet({
-      source: await fileSource(file),
+      source: await fileSource(plain),
       sink,
       footerKey: keyOf(FOOTER),
       columnKeys: new Map(own.map((o) => [o.name, keyOf(o.id)])),
       aadPrefix,
     });
+    const { length } = sink;
+    await assertFullyEncrypted(await fileSource(spooled), numberedKeys(keys), { aadPrefix });
+    await pad(sink, random);
+    const digest = sink.digest();
+    return {
+      length: sink.length,
+      unpadded: length,
+      digest,
+      read: () => spooledBytes(path, digest),
+    };
   } finally {
-    await file.close();
+    for (const handle of handles) await handle.close();
   }
-  const bytes = sink.bytes();
-  await assertFullyEncrypted(bufferSource(bytes), numberedKeys(keys), { aadPrefix });
-  return bytes;
+}
+
+async function pad(sink: CountedSink, random: Random): Promise<void> {
+  const padded = paddedLength(sink.length);
+  if (padded > BLOB_MOST.whole) throw notSealed('a part of it is larger than a blob may be');
+  while (sink.length < padded) {
+    await sink.write([random.bytes(Math.min(PIECE_BYTES, padded - sink.length))]);
+  }
+}
+
+/** The disk is the host's: what comes back may be anything. @throws CodedError `run-failed` */
+async function spooledBytes(path: string, digest: Uint8Array): Promise<Uint8Array> {
+  const bytes = await readFile(path).catch(() => undefined);
+  const same = bytes !== undefined && equal(createHash('sha256').update(bytes).digest(), digest);
+  if (same) return bytes;
+  throw workerError('run-failed', 'a sealed part of the result is not in the spool as it was');
+}
+
+/** Counts and hashes what goes through it. */
+class CountedSink implements ByteSink {
+  readonly #sink: ByteSink;
+  readonly #hash = createHash('sha256');
+  length = 0;
+
+  constructor(sink: ByteSink) {
+    this.#sink = sink;
+  }
+
+  async write(parts: readonly Uint8Array[]): Promise<void> {
+    for (const part of parts) {
+      this.#hash.update(part);
+      this.length += part.length;
+    }
+    await this.#sink.write(parts);
+  }
+
+  /** Of all that was written; nothing is after it. */
+  digest(): Uint8Array {
+    return new Uint8Array(this.#hash.digest());
+  }
 }
 
 function sealBundle(
@@ -141,7 +248,7 @@ function sealBundle(
   const sealed = new Map<string, Uint8Array>();
   for (const [member, publicKey] of recipients) {
     const mine = new Set(outputs.filter((o) => o.recipients.includes(member)).map((o) => o.id));
-    const given = files.flatMap(({ statement, bytes, keys }) => {
+    const given = files.flatMap(({ keys, parts }, statement) => {
       const ids = [...keys.keys()].filter((id) => mine.has(id));
       if (ids.length === 0) return [];
       const columns = [FOOTER, ...ids].map((id) => ({
@@ -149,7 +256,7 @@ function sealBundle(
         name: parameters.outputs.find((output) => output.id === id)?.name ?? '',
         key: keys.get(id) as Uint8Array,
       }));
-      return [{ statement, lengths: [bytes.length], columns }];
+      return [{ statement, lengths: parts.map((part) => part.unpadded), columns }];
     });
     const plaintext = encodeResultKeys({ files: given });
     const info = resultKeysInfo({ genesis, task, run, member });

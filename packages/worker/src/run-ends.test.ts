@@ -162,7 +162,7 @@ describe('when a run is over', () => {
         },
       }),
     }));
-    expect([code, ...order]).toEqual(['chunk-mismatch', 'computed', 'dropped']);
+    expect([code, ...order]).toEqual(['chunk-mismatch', 'computed', 'dropped', 'dropped']);
   });
 
   it('of an engine without a runner ends before any keeper is asked', async () => {

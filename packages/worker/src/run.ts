@@ -11,7 +11,6 @@
 //   has the blobs. A run that dies between the two stays used and billed, unreleased.
 // - A run that fails after its join says so on the ledger with a code; the engine's words never do.
 // - Whatever happens, the run's folder and keys are gone when it returns.
-import { join as joinPath } from 'node:path';
 import type { RunStatus } from '@cloister/api';
 import { crossed, errorFields, isPassing, patiently, tidyCode } from '@cloister/attested';
 import {
@@ -33,15 +32,15 @@ import {
   type EnginePlan,
   limitsFor,
   ofKind,
+  type ResultPart,
   type Runner,
   type RunResult,
   type RunTable,
-  statementsOf,
 } from '@cloister/contract/policy';
 import { type BlobStore, type CodedError, firstOf, fromHex, isCoded, toHex } from '@cloister/core';
 import { hpkeOpen, hpkeSeal } from '@cloister/threshold/node';
 import type { TreeHead } from '@cloister/tlog';
-import type { InputKeys, ReadyInput, SealedResult } from './data-plane.ts';
+import type { InputKeys, ReadyInput, ResultSealer, SealedResult } from './data-plane.ts';
 import { deliver } from './deliver.ts';
 import { Directory } from './directory.ts';
 import { type AskedRun, attest, joinTask, newIdentity, type RunIdentity } from './identity.ts';
@@ -54,7 +53,6 @@ import {
   startKeys,
 } from './keys.ts';
 import type { WorkerPorts } from './ports.ts';
-import { recipientKeys } from './result.ts';
 
 const NO_AAD = new Uint8Array(0);
 
@@ -79,12 +77,15 @@ export async function execute(
   about: AskedRun,
   onPhase: OnPhase,
 ): Promise<void> {
-  const { environment, scratch } = ports.config;
+  const { environment, scratch, spool: disk } = ports.config;
+  const { makeScratch, dropScratch } = ports.data;
   const place = ports.follower.charter.environments.find(({ id }) => id === environment);
   // A simulation protects nothing: its folder may be anywhere.
-  const folder = await ports.data.makeScratch(scratch, place?.trust !== 'simulated');
+  const folder = await makeScratch(scratch, place?.trust !== 'simulated');
   const identity = newIdentity(ports, about);
+  let spool: string | undefined;
   try {
+    spool = await makeScratch(disk, false);
     onPhase('attesting');
     const directory = new Directory(identity.gateways, ports);
     const attested = await attest(ports, identity);
@@ -92,7 +93,7 @@ export async function execute(
     const head = await joinTask(ports, identity, attested);
     const join = attested.id;
     try {
-      await runJoined(ports, identity, { join, head, folder, directory, onPhase });
+      await runJoined(ports, identity, { join, head, folder, spool, directory, onPhase });
     } catch (error) {
       await recordFailure(ports, identity, join, error);
       throw error;
@@ -100,7 +101,8 @@ export async function execute(
   } finally {
     identity.hpke.wipe();
     identity.tls.wipe();
-    await ports.data.dropScratch(folder);
+    await dropScratch(folder);
+    if (spool !== undefined) await dropScratch(spool);
   }
 }
 
@@ -109,12 +111,13 @@ interface Joined {
   /** A cosigned head that includes the join. */
   readonly head: TreeHead;
   readonly folder: string;
+  readonly spool: string;
   readonly directory: Directory;
   readonly onPhase: OnPhase;
 }
 
 async function runJoined(ports: WorkerPorts, identity: RunIdentity, joined: Joined): Promise<void> {
-  const { join, folder, onPhase } = joined;
+  const { join, folder, spool, onPhase } = joined;
   onPhase('keys');
   const asked = requireRights(ports, join);
   const runner = ofKind('runner', ports.runners, asked.task.body.engine);
@@ -126,29 +129,25 @@ async function runJoined(ports: WorkerPorts, identity: RunIdentity, joined: Join
   const { plan, suppression } = await planToRun(ports.planners, contents);
   const { outputs } = asked.task.body;
   const { charter } = ports.follower;
-  const sealing = { outputs, parameters: contents.parameters, charter };
-  recipientKeys(sealing);
+  const { genesis, crypto, random, timers, data } = ports;
+  const { blobs, task, run } = identity;
+  const sealing = { outputs, parameters: contents.parameters, charter, crypto, random };
+  const sealer = data.resultSealer({ ...sealing, spool, genesis, task, run });
   const request = { openings, contents, suppression };
   const { rights, keys, columns, receipts } = await obtain(ports, identity, start, request);
   onPhase('reading');
-  const { genesis, crypto, random, timers, data } = ports;
-  const { blobs, task, run } = identity;
   const { inputs } = rights;
   const blobsOf = (member: string) => ownFirst(identity, joined.directory, member);
   const from = { genesis, crypto, timers, blobs, blobsOf };
   const reading = { ...from, folder, inputs, files: listed, contents, suppression, keys };
-  const files = Array.from({ length: statementsOf(plan) }, (_, i) =>
-    joinPath(folder, `result-${i}.parquet`),
-  );
   const tables = inputTables(reading);
   const read = data.readInputs(reading).finally(() => wipe(keys));
-  const computing = compute(ports, { runner, plan, tables, files, read, onPhase });
+  const computing = compute(ports, { runner, plan, tables, folder, read, sealer, onPhase });
   // Both are over, whatever they came to, before the folder goes.
-  await Promise.allSettled([read, computing]);
+  await Promise.allSettled([read, computing]).finally(() => sealer.close());
   const ready = await read;
-  const { computed, milliseconds } = await computing;
+  const { computed, milliseconds, sealed } = await computing;
   onPhase('recording');
-  const sealed = await data.sealResult({ ...sealing, files, genesis, task, run, crypto, random });
   const peak = computed.metrics.find((metric) => metric.name === 'peak-memory-bytes')?.value ?? 0;
   const measures = {
     rowsOut: computed.rows,
@@ -186,8 +185,9 @@ async function obtain(
 }
 
 /**
- * The engine starts, and plans once more, while the inputs are read. Milliseconds are from then on,
- * by this machine's clock, which its host can influence.
+ * The engine starts, and plans once more, while the inputs are read; what it puts out is sealed as
+ * it comes. Milliseconds are from then on, without the sealing, by this machine's clock, which its
+ * host can influence.
  */
 async function compute(
   ports: WorkerPorts,
@@ -195,13 +195,14 @@ async function compute(
     runner: Runner;
     plan: EnginePlan;
     tables: readonly RunTable[];
-    files: readonly string[];
+    folder: string;
     read: Promise<unknown>;
+    sealer: ResultSealer;
     onPhase: OnPhase;
   },
-): Promise<{ computed: RunResult; milliseconds: number }> {
+): Promise<{ computed: RunResult; milliseconds: number; sealed: SealedResult }> {
   const { timers } = ports;
-  const { plan, tables, files: resultFiles } = of;
+  const { plan, tables, folder, sealer } = of;
   const limits = limitsFor(plan, ports.config.limits);
   let started = timers.elapsed();
   const ready = of.read.then(() => {
@@ -210,8 +211,15 @@ async function compute(
   });
   // An engine that fails before it waits for this leaves nobody else to catch it.
   ready.catch(() => undefined);
-  const computed = await of.runner.run({ plan, tables, limits, ready, resultFiles });
-  return { computed, milliseconds: Math.max(0, Math.ceil(timers.elapsed() - started)) };
+  let sealing = 0;
+  const take = async (part: ResultPart) => {
+    const before = timers.elapsed();
+    await sealer.take(part);
+    sealing += timers.elapsed() - before;
+  };
+  const computed = await of.runner.run({ plan, tables, limits, ready, folder, take });
+  const milliseconds = Math.max(0, Math.ceil(timers.elapsed() - started - sealing));
+  return { computed, milliseconds, sealed: await sealer.finish() };
 }
 
 /** Every gateway's blobs, those that say they are the member's first: it has its files for sure. */

@@ -2,7 +2,7 @@
 // Everything around one worker in this process, for its tests: a founded world with a key in three
 // real shares, three gateways and three keepers over HTTP, a dataset of three rows that is really
 // encrypted, tasks with real openings, and a worker with the DuckDB engine.
-import { copyFile, mkdtemp } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GatewayClient, HttpJson } from '@cloister/api';
@@ -30,6 +30,7 @@ import {
   type Planner,
   type Policy,
   type Runner,
+  statementsOf,
 } from '@cloister/contract/policy';
 import { fromBase64, systemClock, systemRandom, systemTimers, toHex, utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
@@ -90,9 +91,12 @@ function copying(kind: string): Runner {
     kind,
     nodes: 'one',
     close: async () => {},
-    run: async ({ tables, ready, resultFiles }) => {
+    run: async ({ plan, tables, ready, take }) => {
       await ready;
-      for (const file of resultFiles) await copyFile(tables[0]?.files[0] ?? '', file);
+      const file = tables[0]?.files[0] ?? '';
+      for (let statement = 0; statement < statementsOf(plan); statement++) {
+        await take({ statement, file, rows: 3 });
+      }
       return { rows: 3, bytes: 1, metrics: [] };
     },
   };
@@ -105,7 +109,10 @@ export class Stage {
   readonly gateways: FakeGateway[];
   readonly keepers: FakeKeeper[];
   readonly engine: StageEngine;
+  readonly more: readonly StageEngine[];
   readonly scratch: string;
+  /** Where results wait: what lies there is ciphertext. */
+  readonly spool: string;
 
   private constructor(made: {
     world: World;
@@ -114,7 +121,9 @@ export class Stage {
     gateways: FakeGateway[];
     keepers: FakeKeeper[];
     engine: StageEngine;
+    more: readonly StageEngine[];
     scratch: string;
+    spool: string;
   }) {
     this.world = made.world;
     this.epoch = made.epoch;
@@ -122,11 +131,15 @@ export class Stage {
     this.gateways = made.gateways;
     this.keepers = made.keepers;
     this.engine = made.engine;
+    this.more = made.more;
     this.scratch = made.scratch;
+    this.spool = made.spool;
   }
 
-  static async raise(engine: StageEngine): Promise<Stage> {
-    const world = await World.create();
+  /** `more` are engines that its worker has beside the one that tasks are planned by. */
+  static async raise(engine: StageEngine, more: readonly StageEngine[] = []): Promise<Stage> {
+    const engines = [engine, ...more].map(({ planner }) => planner.kind).sort();
+    const world = await World.create({ engines });
     const epoch = await world.formEpoch();
     const shared = { world, openings: new Map(), blobs: new Map(), lane: Promise.resolve() };
     const members = world.charter.members.map(({ id }) => id);
@@ -134,7 +147,8 @@ export class Stage {
     const keepers = [1, 2, 3].map((seat) => new FakeKeeper(shared, epoch, seat));
     await Promise.all([...gateways, ...keepers].map((node) => node.start()));
     const scratch = await mkdtemp(join(tmpdir(), 'cloister-worker-test-'));
-    return new Stage({ world, epoch, shared, gateways, keepers, engine, scratch });
+    const spool = await mkdtemp(join(tmpdir(), 'cloister-spool-test-'));
+    return new Stage({ world, epoch, shared, gateways, keepers, engine, more, scratch, spool });
   }
 
   async lower(): Promise<void> {
@@ -222,12 +236,15 @@ export class Stage {
       outputs: { statement?: number; name: string; type: string; recipients: string[] }[];
       /** Code that the uses are taken from, where they are to differ. */
       usesOf?: string;
+      /** Of which engine it is, where it is not the first. */
+      engine?: StageEngine;
       /** Outputs on the ledger that the parameters do not have. */
       moreOutputs?: { id: number; recipients: string[] }[];
     },
   ): Promise<Uint8Array> {
     const tables = [{ name: 't', columns: COLUMNS }];
-    const { uses } = await this.engine.planner.plan({
+    const { planner } = about.engine ?? this.engine;
+    const { uses } = await planner.plan({
       code: about.usesOf ?? about.code,
       params: {},
       tables,
@@ -245,6 +262,7 @@ export class Stage {
     const { dataset: id, version } = dataset.body;
     const inputs = [{ dataset: id, version, columns: about.columns }];
     const task = await this.world.propose('bank', [dataset.body], {
+      engine: planner.kind,
       code: parts.code.commitment,
       parameters: parts.parameters.commitment,
       uses: parts.uses.commitment,
@@ -284,6 +302,7 @@ export class Stage {
       gateways: this.gateways.map(({ address }) => address),
       keepers: this.keepers.map(({ address }) => address),
       scratch: this.scratch,
+      spool: this.spool,
       patienceMs: change.patienceMs ?? 5_000,
     });
     const gateways = config.gateways.map((base) => new GatewayClient(new HttpJson({ base })));
@@ -311,8 +330,11 @@ export class Stage {
       links: httpLinks(config, { genesis, crypto, clock: systemClock }),
       keys: ephemeralKeys,
       data: fileData(),
-      planners: byKind([planner]),
-      runners: byKind([change.computes === true ? runner : copying(runner.kind)]),
+      planners: byKind([planner, ...this.more.map((one) => one.planner)]),
+      runners: byKind([
+        change.computes === true ? runner : copying(runner.kind),
+        ...this.more.map((one) => one.runner),
+      ]),
       crypto,
       clock: systemClock,
       timers: systemTimers,

@@ -11,7 +11,7 @@ import { utf8 } from '@cloister/core';
 import { type Command, Option } from 'commander';
 import { adminOf } from '../admin-client.ts';
 import { cliError } from '../errors.ts';
-import { writeNamed } from '../named-files.ts';
+import { writeNamed, writeNamedAsItComes } from '../named-files.ts';
 import { money, print, table } from '../output.ts';
 import { findRun, findTask } from '../task-lookup.ts';
 import { count, withExample, withHome } from './options.ts';
@@ -117,10 +117,22 @@ async function printResults(admin: AdminClient, open: OpenRequest): Promise<void
     throw cliError('option-malformed', message);
   }
   for (const statement of statements) {
-    const bytes = await admin.openResult(run, format, statement);
-    if (several) process.stdout.write(`-- statement ${statement}\n`);
-    process.stdout.write(bytes);
+    // Nothing is printed of a result that is refused.
+    let heading = several ? utf8(`-- statement ${statement}\n`) : undefined;
+    const put = async (piece: Uint8Array) => {
+      if (heading !== undefined) await toStdout(heading);
+      heading = undefined;
+      await toStdout(piece);
+    };
+    await admin.openResult({ run, format, statement }, put);
+    if (heading !== undefined) await toStdout(heading);
   }
+}
+
+/** Waits for whoever reads. */
+async function toStdout(piece: Uint8Array): Promise<void> {
+  if (process.stdout.write(piece)) return;
+  await new Promise((resolve) => process.stdout.once('drain', resolve));
 }
 
 async function writeResults(admin: AdminClient, open: OpenRequest, out: string) {
@@ -128,13 +140,14 @@ async function writeResults(admin: AdminClient, open: OpenRequest, out: string) 
   const { dir, name, ext } = parse(out);
   const written = [];
   for (const statement of statements) {
-    const bytes = await admin.openResult(run, format, statement);
     const path = statements.length === 1 ? out : join(dir, `${name}-${statement}${ext}`);
     const schema = `${path}.schema.json`;
     const said = await admin.resultSchema(run, format, statement);
-    await writeNamed(path, bytes, 0o600);
+    const bytes = await writeNamedAsItComes(path, 0o600, (take) => {
+      return admin.openResult({ run, format, statement }, take);
+    });
     await writeNamed(schema, utf8(`${JSON.stringify(said, null, 2)}\n`), 0o600);
-    written.push({ run, statement, bytes: bytes.length, out: path, schema });
+    written.push({ run, statement, bytes, out: path, schema });
   }
   return written;
 }

@@ -138,7 +138,7 @@ async function close(
   const { task, run } = of;
   const result = await report.step('result', 'the insurer opens exactly its fields', async () => {
     await until('the release', async () => (await admins.insurer.task(task)).state === 'released');
-    const bytes = await admins.insurer.openResult(run.run, 'jsonl');
+    const bytes = await admins.insurer.smallResult(run.run, 'jsonl');
     const lines = new TextDecoder().decode(bytes).trim().split('\n');
     return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
   });

@@ -118,7 +118,7 @@ describe('TPC-H through the whole path', () => {
   it.each(queries.map((query, i) => [i + 1, query] as const))(
     'query %i gives what cleartext gives',
     async (number, query) => {
-      const bytes = await world.admins.insurer.openResult(run, 'parquet', number);
+      const bytes = await world.admins.insurer.smallResult(run, 'parquet', number);
       const path = join(folder, `opened-${number}.parquet`);
       writeFileSync(path, bytes);
       const opened = await answerOf(`FROM read_parquet('${path}')`, number);
@@ -140,10 +140,10 @@ describe('TPC-H through the whole path', () => {
     const written = readdirSync(folder).filter((name) => /^out-\d+\.csv$/.test(name));
     expect(written).toHaveLength(22);
     expect(readFileSync(`${out}-6.csv`, 'utf8')).toBe(sixth);
-    await expect(world.admins.insurer.openResult(run, 'csv')).rejects.toMatchObject({
+    await expect(world.admins.insurer.smallResult(run, 'csv')).rejects.toMatchObject({
       code: 'result-many-statements',
     });
-    await expect(world.admins.insurer.openResult(run, 'csv', 23)).rejects.toMatchObject({
+    await expect(world.admins.insurer.smallResult(run, 'csv', 23)).rejects.toMatchObject({
       code: 'result-not-found',
     });
     await expect(world.admins.bank.result(run)).rejects.toMatchObject({

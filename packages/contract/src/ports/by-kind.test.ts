@@ -64,7 +64,8 @@ describe('a grouping', () => {
 });
 
 it('a run has the smaller of the limits of its worker and of its code', () => {
-  const limits = { memoryBytes: 1, threads: 2, timeMs: 3, outputRows: 40, outputBytes: 500 };
+  const most = { outputRows: 40, outputBytes: 500, partBytes: 6 };
+  const limits = { memoryBytes: 1, threads: 2, timeMs: 3, ...most };
   expect(limitsFor({}, limits)).toEqual(limits);
   expect(limitsFor({ bounds: { rows: 50, bytes: 400 } }, limits)).toEqual({
     ...limits,

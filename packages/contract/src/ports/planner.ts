@@ -81,7 +81,11 @@ export interface Planner {
   /** The engine that tasks and charters name. */
   readonly kind: string;
   readonly version: string;
-  /** Deterministic: the same request has the same plan, wherever this version plans it. */
+  /**
+   * Deterministic: the same request has the same plan, wherever this version plans it. A code that
+   * ends in `-refused` says that the code was understood and is not allowed, which a gateway tells
+   * as a finding; any other, that it is no code, or cannot be planned.
+   */
   plan(request: PlanRequest): Promise<EnginePlan>;
   /** Absent where the kind knows no groupings: then no policy can name one for its codes. */
   bindGrouping?(table: EngineTable, sql: string): Promise<BoundGrouping>;

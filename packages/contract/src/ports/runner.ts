@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The port of a runner: it does what a planner of its kind planned, over plain files that hold
 // granted columns only. Workers hold runners by kind. A runner believes its caller for nothing that
-// it can see itself: it runs no plan that the code behind it would not have, and no output beyond
-// the limits. docs/design/planners-and-runners.md.
+// it can see itself: it runs no plan that the code behind it would not have, and puts out no more
+// than the limits. A result leaves it in parts, so that none has to lie anywhere whole.
+// docs/design/planners-and-runners.md.
 import type { EnginePlan, EngineTable } from './planner.ts';
 
 /** An input of a run: files hold the granted columns, under their schema names. */
@@ -20,6 +21,17 @@ export interface RunLimits {
   readonly timeMs: number;
   readonly outputRows: number;
   readonly outputBytes: number;
+  /** About how many bytes of values one part of a result has at most. */
+  readonly partBytes: number;
+}
+
+/** Some rows of a statement's result, in the order of its rows. */
+export interface ResultPart {
+  /** Position of the statement, from 0. */
+  readonly statement: number;
+  /** Absolute path of plain Parquet with the statement's outputs as columns. */
+  readonly file: string;
+  readonly rows: number;
 }
 
 /** What is to be run. */
@@ -32,8 +44,13 @@ export interface RunRequest {
    * there already where this is absent.
    */
   readonly ready?: Promise<unknown>;
-  /** A path for each statement, absolute, that does not exist yet: plain Parquet goes there. */
-  readonly resultFiles: readonly string[];
+  /** A folder of the run's own, absolute: what the runner writes lies there. */
+  readonly folder: string;
+  /**
+   * Takes a result part by part: statements in order, one part of each at least, the next part made
+   * when this one has been taken. The file is the taker's to read until it answers; then it goes.
+   */
+  readonly take: (part: ResultPart) => Promise<void>;
 }
 
 /** One measured number, and whom to believe for it. */

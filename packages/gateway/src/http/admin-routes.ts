@@ -132,8 +132,9 @@ function taskRoutes(
 
   app.post('/admin/v1/results/:run/open', async (request, reply) => {
     const as = { ...parseQuery(resultQuery, request), convert };
-    const { bytes } = await openResult(gateway, runOf(request), as);
-    return reply.header('content-type', 'application/octet-stream').send(Buffer.from(bytes));
+    const { bytes, length } = await openResult(gateway, runOf(request), as);
+    reply.header('content-type', 'application/octet-stream').header('content-length', length);
+    return reply.send(bytes);
   });
 
   app.post('/admin/v1/results/:run/schema', async (request) => {

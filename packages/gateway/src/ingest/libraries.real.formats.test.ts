@@ -5,10 +5,10 @@
 // Both tables stand in this package's README.md, which is held to what was seen. Runs in the lane
 // `formats`.
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, open, readdir, rm } from 'node:fs/promises';
+import { constants, copyFile, mkdtemp, open, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { COLUMN_TYPES } from '@cloister/contract/policy';
+import { COLUMN_TYPES, type ResultPart } from '@cloister/contract/policy';
 import { CodedError } from '@cloister/core';
 import { createDuckdbPlanner, createDuckdbRunner } from '@cloister/engine-duckdb';
 import { fileSource, inspectParquet } from '@cloister/parquet-crypto';
@@ -315,9 +315,12 @@ describe('what a gateway writes', () => {
     const [planner, runner] = [createDuckdbPlanner(), createDuckdbRunner()];
     const plan = await planner.plan({ code: selects.map(({ code }) => code).join('; '), tables });
     const resultFiles = selects.map((_, i) => join(root, `result-${i}.parquet`));
+    const take = ({ statement, file }: ResultPart) => {
+      return copyFile(file, resultFiles[statement] ?? '', constants.COPYFILE_EXCL);
+    };
     const limits = { memoryBytes: 2 ** 28, threads: 1, timeMs: 60_000 };
-    const most = { outputRows: 100_000, outputBytes: 2 ** 26 };
-    await runner.run({ plan, tables, limits: { ...limits, ...most }, resultFiles });
+    const most = { outputRows: 100_000, outputBytes: 2 ** 26, partBytes: 2 ** 26 };
+    await runner.run({ plan, tables, limits: { ...limits, ...most }, folder: root, take });
     await Promise.all([planner.close(), runner.close()]);
     const all = new Map<string, Outcome>(files);
     for (const [i, { type, wanted }] of selects.entries()) {

@@ -19,9 +19,10 @@ import { gatewayError } from '../errors.ts';
 import { estimateCost } from './cost.ts';
 
 /**
- * The engine understood the code and will not have it: for policies that is a no like any other.
+ * The planner understood the code and will not have it (ports/planner.ts): for policies that is a
+ * no like any other.
  */
-const REFUSED_CODE = /^engine-(not-select|[a-z]+-refused)$/;
+const REFUSED_CODE = /^(engine-not-select|[a-z]+(-[a-z]+)*-refused)$/;
 /** What stands for the plan of refused code: no uses, and an output that will never be. */
 const NO_PLAN = { uses: [], outputs: [{ id: 1, statement: 0, name: 'none', type: 'VARCHAR' }] };
 

@@ -14,8 +14,9 @@ export interface ConvertedFacts {
 }
 
 /** A Parquet file's own columns, in its order. */
-interface StoredColumns {
+export interface StoredColumns {
   readonly columns: readonly {
+    readonly path: string;
     readonly physicalType: string;
     readonly typeLength?: number;
     readonly logicalType?: string;

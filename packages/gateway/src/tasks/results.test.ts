@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A recipient opens what a worker released, and who runs the worker's machine may have made it: the
 // keys fit, the digests are on the ledger, and the file is whatever the attacker likes.
-import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ResultFormat } from '@cloister/api';
@@ -22,7 +22,13 @@ import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Gateway } from '../context.ts';
 import type { RunVerdict } from '../verdicts/own-appraisals.ts';
-import { type ConvertResult, describeResult, listResult, openResult } from './results.ts';
+import {
+  type ConvertResult,
+  describeResult,
+  listResult,
+  type OpenedResult,
+  openResult,
+} from './results.ts';
 
 const genesis = new Uint8Array(32).fill(1);
 const task = new Uint8Array(32).fill(2);
@@ -51,8 +57,10 @@ interface Forged {
   readonly named?: readonly string[];
   /** What becomes of the encrypted files. */
   readonly bend?: (bytes: Uint8Array) => Uint8Array;
-  /** Further parts of each file. */
-  readonly more?: readonly number[];
+  /** What further parts of each file made. */
+  readonly more?: readonly string[];
+  /** Order and choice of the parts that are in the list, where it is not their own. */
+  readonly listed?: readonly number[];
   /** Lengths of parts that are not in the list. */
   readonly other?: readonly number[];
   /** Of how many statements that are not in the list the keys are. */
@@ -66,15 +74,16 @@ interface Forged {
 /** An encrypted file of what `sql` gives, and the keys of its columns. */
 async function fileOf(
   sql: string,
-  about: { run: Uint8Array; statement: number },
+  about: { run: Uint8Array; statement: number; part: number },
   named?: readonly string[],
+  given?: readonly Uint8Array[],
 ) {
   const path = join(home, `plain-${toHex(about.run)}`);
   await db.run(`COPY (${sql}) TO '${path}' (FORMAT parquet, COMPRESSION zstd)`);
   const rows = await db.runAndReadAll(`DESCRIBE SELECT * FROM read_parquet('${path}')`);
   const names = rows.getRowsJS().map(([name]) => String(name));
   const columns = ['', ...(named ?? names)].map((name, id) => {
-    return { id, name, key: systemRandom.bytes(32) };
+    return { id, name, key: given?.[id] ?? systemRandom.bytes(32) };
   });
   const last = columns.length - 1;
   const keyOf = (id: number) => ({ id: String(id), masterKey: columns[id]?.key as Uint8Array });
@@ -84,7 +93,7 @@ async function fileOf(
     sink,
     footerKey: keyOf(0),
     columnKeys: new Map(names.map((name, at) => [name, keyOf(Math.min(at + 1, last))])),
-    aadPrefix: resultAadPrefix({ genesis, task, ...about, part: 0 }),
+    aadPrefix: resultAadPrefix({ genesis, task, ...about }),
   });
   await rm(path);
   return { bytes: sink.bytes(), columns };
@@ -104,11 +113,18 @@ async function gatewayWith(forged: Forged, verdict: RunVerdict = { status: 'yes'
   const files = [];
   const statements = [];
   for (const [statement, sql] of [forged.sql, ...others].entries()) {
-    const made = await fileOf(sql, { run, statement }, forged.named);
-    const bytes = bend(made.bytes);
-    const lengths = [bytes.length, ...more.map(() => 9), ...other];
-    files.push({ statement: statement + missing, lengths, columns: made.columns });
-    statements.push([put(bytes), ...more.map((at) => new Uint8Array(32).fill(at))]);
+    const { columns, bytes } = await fileOf(sql, { run, statement, part: 0 }, forged.named);
+    const keys = columns.map(({ key }) => key);
+    const parts = [bend(bytes)];
+    for (const [at, further] of more.entries()) {
+      const part = { run, statement, part: at + 1 };
+      parts.push((await fileOf(further, part, forged.named, keys)).bytes);
+    }
+    const order = forged.listed ?? parts.map((_, part) => part);
+    const listed = order.map((part) => parts[part] as Uint8Array);
+    const lengths = [...parts.map(({ length }) => length), ...other];
+    files.push({ statement: statement + missing, lengths, columns });
+    statements.push(listed.map(put));
   }
   const info = resultKeysInfo({ genesis, task, run, member: 'bank' });
   const plaintext = encodeResultKeys({ files });
@@ -145,12 +161,20 @@ async function opened(
   const { gateway, run } = await gatewayWith(forged, verdict);
   let text = '';
   const code = await codeOf(async () => {
-    const { bytes } = await openResult(gateway, run, { format: 'csv', convert, ...as });
-    text = new TextDecoder().decode(bytes);
+    text = await textOf(await openResult(gateway, run, { format: 'csv', convert, ...as }));
   });
   expect(await readdir(join(home, 'results')).catch(() => [])).toEqual([]);
   expect(await heldOpen()).toEqual([]);
   return code ?? text;
+}
+
+/** What is streamed, of the length that was said. */
+async function textOf({ bytes, length }: OpenedResult): Promise<string> {
+  const pieces: Buffer[] = [];
+  for await (const piece of bytes) pieces.push(piece);
+  const all = Buffer.concat(pieces);
+  expect(all.length).toBe(length);
+  return all.toString();
 }
 
 /** The code with which `act` fails, if it does. */
@@ -202,7 +226,9 @@ describe('a released result', () => {
         { name: 'd', type: 'DECIMAL(9,2)', nulls: 1 },
         { name: 't', type: 'TIMESTAMP WITH TIME ZONE', unit: 'us', zone: 'UTC', nulls: 0 },
       ]);
-      expect((await openResult(gateway, run, as)).schema).toEqual(schema);
+      const { schema: again, bytes } = await openResult(gateway, run, as);
+      expect(again).toEqual(schema);
+      bytes.destroy();
     }
     expect(await readdir(join(home, 'results'))).toEqual([]);
   });
@@ -247,8 +273,53 @@ describe('a released result', () => {
     expect(await opened(two)).toBe('result-many-statements');
   });
 
-  it('in several parts is not put together', async () => {
-    expect(await opened({ sql, more: [3] })).toBe('result-in-parts');
+  describe('in several parts', () => {
+    const more = ["SELECT 2 AS a, 'y' AS b", "SELECT 3 AS a, 'z' AS b"];
+
+    it('is one file, in the order of its parts, in every format', async () => {
+      expect(await opened({ sql, more })).toBe('a,b\n1,x\n2,y\n3,z\n');
+      const json = JSON.parse(await opened({ sql, more }, { format: 'json' })) as { a: number }[];
+      expect(json.map(({ a }) => a)).toEqual([1, 2, 3]);
+      expect(await opened({ sql, more }, { format: 'arrow' })).toMatch(/^ARROW1/);
+      const { gateway, run } = await gatewayWith({ sql, more });
+      const as = { format: 'parquet', convert } as const;
+      const { bytes, schema } = await openResult(gateway, run, as);
+      const path = join(home, 'whole.parquet');
+      await writeFile(path, bytes);
+      const rows = await db.runAndReadAll(`FROM read_parquet('${path}')`);
+      expect(rows.getRows()).toEqual([
+        [1, 'x'],
+        [2, 'y'],
+        [3, 'z'],
+      ]);
+      await rm(path);
+      expect(schema.rows).toBe(3);
+      expect(await describeResult(gateway, run, as)).toEqual(schema);
+      expect(await readdir(join(home, 'results'))).toEqual([]);
+    });
+
+    it.each([
+      ['less at its end', [0, 1], 'result-not-found'],
+      ['but the first left out', [0], 'result-not-found'],
+      ['changed about', [0, 2, 1], 'aad-prefix-mismatch'],
+      ['turned', [1, 2, 0], 'aad-prefix-mismatch'],
+      ['named twice', [0, 1, 1], 'result-malformed'],
+    ])('and with parts %s is refused', async (_what, listed, code) => {
+      expect(await opened({ sql, more, listed })).toBe(code);
+    });
+
+    it('and keys for another number of parts than the list has is refused', async () => {
+      expect(await opened({ sql, more, other: [9] })).toBe('result-not-found');
+    });
+
+    it.each([
+      ['other columns', 'SELECT 2 AS c'],
+      ['another type', "SELECT '2' AS a, 'y' AS b"],
+      ['a wider type', "SELECT 2::BIGINT AS a, 'y' AS b"],
+      ['columns in another order', "SELECT 'y' AS b, 2 AS a"],
+    ])('of which one has %s is refused', async (_what, part) => {
+      expect(await opened({ sql, more: [part] })).toMatch(/^(result-parts-differ|column-unknown)$/);
+    });
   });
 
   it('that is small and unpacks to more than there is room for is refused', async () => {

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // A recipient opens its columns of a result: the key bundle sealed to this member gives the column
-// keys, the list that the usage record names gives the digests of the blobs, and what comes out is
-// a file of exactly the columns whose keys were in the bundle.
-import { open, readFile, rm } from 'node:fs/promises';
+// keys, the list that the usage record names gives the digests of the parts, and what comes out is
+// one file of exactly the columns whose keys were in the bundle. Parts are opened one after another
+// and what is made of them is streamed: no result has to fit into memory.
+import { mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { isDeepStrictEqual } from 'node:util';
 import type { ResultFormat, ResultSchema } from '@cloister/api';
 import {
   BLOB_MOST,
@@ -18,25 +21,38 @@ import {
   resultKeysInfo,
 } from '@cloister/contract';
 import { type CodedError, fromHex, toHex } from '@cloister/core';
-import { bufferSource, decryptProjection, fileSink, numberedKeys } from '@cloister/parquet-crypto';
+import {
+  bufferSource,
+  decryptProjection,
+  fileSink,
+  fileSource,
+  numberedKeys,
+  readSchema,
+} from '@cloister/parquet-crypto';
 import { hpkeOpen } from '@cloister/threshold/node';
 import { type Gateway, historyOf } from '../context.ts';
 import { gatewayError } from '../errors.ts';
 import { homeFolder } from '../home.ts';
-import { type ConvertedFacts, resultSchemaOf, typesOf } from './result-schema.ts';
+import {
+  type ConvertedFacts,
+  resultSchemaOf,
+  type StoredColumns,
+  typesOf,
+} from './result-schema.ts';
 import { readableTask } from './views.ts';
 
 const NO_AAD = new Uint8Array(0);
 
 /**
- * Reads a Parquet file that a worker made and converts it, in a process that holds nothing of ours:
- * who runs the worker's machine may have written the file.
+ * Reads Parquet files that a worker made and converts them into one, in a process that holds
+ * nothing of ours: who runs the worker's machine may have written them.
  */
 export type ConvertResult = (request: {
-  readonly file: string;
+  /** Parts of one schema, in the order of their rows. */
+  readonly files: readonly string[];
   readonly columns: readonly { readonly name: string; readonly type?: string | undefined }[];
-  /** Absent where the file stays as it is. */
-  readonly to?: { readonly format: Exclude<ResultFormat, 'parquet'>; readonly out: string };
+  /** Absent where they are only looked at. */
+  readonly to?: { readonly format: ResultFormat; readonly out: string };
 }) => Promise<ConvertedFacts>;
 
 interface As {
@@ -60,97 +76,156 @@ export async function listResult(gateway: Gateway, run: string): Promise<Openabl
   }));
 }
 
+/** A result in clear: what is read of it is read from a file that has no name any more. */
+export interface OpenedResult {
+  readonly schema: ResultSchema;
+  readonly length: number;
+  /** Its bytes, once; destroy it where they are not wanted. */
+  readonly bytes: Readable;
+}
+
 /**
  * The result of `run` (hexadecimal id) as one file: of one statement, numbered from 1, or of the
- * only one that there is for this member. What a worker seals is Parquet; another format is made of
- * it here, so no worker learns which one a recipient wants.
+ * only one that there is for this member. What a worker seals is Parquet, in parts; another format
+ * is made of it here, so no worker learns which one a recipient wants.
  * @throws CodedError `result-not-found`, `result-many-statements`, `engine-columns-differ`...
  */
-export async function openResult(
-  gateway: Gateway,
-  run: string,
-  as: As,
-): Promise<{ bytes: Uint8Array; schema: ResultSchema }> {
-  return await withPlain(gateway, run, as, async ({ plain, schemaOf, columns }) => {
-    if (as.format === 'parquet') {
-      const schema = schemaOf(await as.convert({ file: plain, columns }));
-      return { bytes: new Uint8Array(await readFile(plain)), schema };
+export async function openResult(gateway: Gateway, run: string, as: As): Promise<OpenedResult> {
+  return await withPlain(gateway, run, as, async ({ files, folder, schemaOf, columns, stored }) => {
+    const { format, convert } = as;
+    const [first = '', ...more] = files;
+    // Pages stay as they are where no part has to be joined to another.
+    if (format === 'parquet' && more.length === 0) {
+      return {
+        schema: schemaOf(await convert({ files, columns }), stored),
+        ...(await once(first)),
+      };
     }
-    const out = `${plain}.${as.format}`;
-    try {
-      const to = { format: as.format, out };
-      const schema = schemaOf(await as.convert({ file: plain, columns, to }));
-      return { bytes: new Uint8Array(await readFile(out)), schema };
-    } finally {
-      await rm(out, { force: true });
-    }
+    const out = join(folder, 'out');
+    const facts = await convert({ files, columns, to: { format, out } });
+    const written = format === 'parquet' ? await columnsOf(out) : stored;
+    return { schema: schemaOf(facts, written), ...(await once(out)) };
   });
 }
 
-/** What `openResult` would write, without writing it. @throws CodedError as it does */
+/** What `openResult` would write. @throws CodedError as it does */
 export async function describeResult(gateway: Gateway, run: string, as: As): Promise<ResultSchema> {
-  return await withPlain(gateway, run, as, async ({ plain, schemaOf, columns }) =>
-    schemaOf(await as.convert({ file: plain, columns })),
-  );
+  return await withPlain(gateway, run, as, async ({ files, folder, schemaOf, columns, stored }) => {
+    const { format, convert } = as;
+    const anew = format === 'parquet' && files.length > 1;
+    const out = join(folder, 'out');
+    const facts = await convert({ files, columns, ...(anew ? { to: { format, out } } : {}) });
+    return schemaOf(facts, anew ? await columnsOf(out) : stored);
+  });
 }
 
-/** A result's own file in clear, for as long as `use` takes. */
+async function once(path: string): Promise<Pick<OpenedResult, 'length' | 'bytes'>> {
+  const file = await open(path, 'r');
+  const { size } = await file.stat();
+  return { length: size, bytes: file.createReadStream() };
+}
+
+async function columnsOf(path: string): Promise<StoredColumns> {
+  const file = await open(path, 'r');
+  try {
+    return await readSchema(await fileSource(file));
+  } finally {
+    await file.close();
+  }
+}
+
+/** A result's own files in clear, for as long as `use` takes. */
 interface Plain {
-  readonly plain: string;
+  readonly files: readonly string[];
+  /** Where they lie; it goes with all that is in it. */
+  readonly folder: string;
   readonly columns: Parameters<ConvertResult>[0]['columns'];
-  schemaOf(facts: ConvertedFacts): ResultSchema;
+  /** As the files have them, each the same. */
+  readonly stored: StoredColumns;
+  schemaOf(facts: ConvertedFacts, stored: StoredColumns): ResultSchema;
 }
 
 async function withPlain<T>(
   gateway: Gateway,
   run: string,
   { statement: asked, format }: As,
-  use: (file: Plain) => Promise<T>,
+  use: (plain: Plain) => Promise<T>,
 ): Promise<T> {
   const { keys, task, parts } = await findResult(gateway, run);
   const file = chosen(keys, asked);
-  const { blob, length } = onlyPart(file, parts.statements[file.statement], run);
-  const bytes = await gateway.allBlobs.get(blob, Math.min(paddedLength(length), BLOB_MOST.whole));
-  const folder = await homeFolder(gateway.home, 'results');
-  const plain = join(folder, `${run}-${toHex(gateway.random.bytes(6))}.parquet`);
-  const sink = await open(plain, 'wx', 0o600);
-  const about = { genesis: gateway.genesis, task: fromHex(task), run: fromHex(run) };
+  const sealed = partsOf(file, parts.statements[file.statement], run);
+  const results = await homeFolder(gateway.home, 'results');
+  const folder = join(results, `${run}-${toHex(gateway.random.bytes(6))}`);
+  await mkdir(folder, { mode: 0o700 });
   try {
-    const stored = await decryptProjection({
-      source: bufferSource(bytes.subarray(0, length)),
-      sink: fileSink(sink),
-      keys: numberedKeys(file.columns.map(({ id, key }) => [id, key])),
-      columns: file.columns.filter(({ id }) => id > 0).map(({ name }) => name),
-      aadPrefix: resultAadPrefix({ ...about, statement: file.statement, part: 0 }),
-      algorithms: ['AES_GCM_V1'],
-    });
+    const files: string[] = [];
+    let stored: StoredColumns | undefined;
+    for (const [part, blob] of sealed.entries()) {
+      const path = join(folder, `part-${part}.parquet`);
+      const had = await openPart(gateway, { run, task, file, part, blob, path });
+      if (stored !== undefined && !isDeepStrictEqual(had, stored)) {
+        const message = `part ${part + 1} of run ${run} has other columns than those before it`;
+        throw gatewayError('result-parts-differ', message);
+      }
+      stored = had;
+      files.push(path);
+    }
+    if (stored === undefined) throw notFound(`run ${run} has no part of its statement`);
     // None where the openings cannot be read here.
     const { contents } = await readableTask(gateway, task);
     const types = typesOf(contents?.parameters.outputs ?? [], file.statement);
     const columns = stored.columns.map(({ path }) => ({ name: path, type: types.get(path) }));
     const of = { task, run, statement: file.statement + 1, format };
-    return await use({ plain, columns, schemaOf: (facts) => resultSchemaOf(of, facts, stored) });
+    const schemaOf: Plain['schemaOf'] = (facts, as) => resultSchemaOf(of, facts, as);
+    return await use({ files, folder, columns, stored, schemaOf });
   } finally {
-    await sink.close();
-    await rm(plain, { force: true });
+    await rm(folder, { recursive: true, force: true });
   }
 }
 
-/** A file's part and its length; this version opens files of one part. */
-function onlyPart(
-  { lengths }: ResultFileKeys,
-  parts: readonly Uint8Array[] | undefined,
-  run: string,
-): { blob: Uint8Array; length: number } {
-  const [blob, ...more] = parts ?? [];
-  if (blob === undefined || lengths.length !== 1 + more.length) {
-    throw notFound(
-      `run ${run} has no file of its statement, or not the parts that its keys are for`,
-    );
+/** Decrypts one part into its file; no more than one is in memory. */
+async function openPart(
+  gateway: Gateway,
+  of: {
+    run: string;
+    task: string;
+    file: ResultFileKeys;
+    part: number;
+    blob: { digest: Uint8Array; length: number };
+    path: string;
+  },
+): Promise<StoredColumns> {
+  const { genesis, allBlobs } = gateway;
+  const { run, task, file, part, blob } = of;
+  const { digest, length } = blob;
+  const bytes = await allBlobs.get(digest, Math.min(paddedLength(length), BLOB_MOST.whole));
+  const sink = await open(of.path, 'wx', 0o600);
+  try {
+    const about = { genesis, task: fromHex(task), run: fromHex(run), statement: file.statement };
+    const { columns } = await decryptProjection({
+      source: bufferSource(bytes.subarray(0, length)),
+      sink: fileSink(sink),
+      keys: numberedKeys(file.columns.map(({ id, key }) => [id, key])),
+      columns: file.columns.filter(({ id }) => id > 0).map(({ name }) => name),
+      aadPrefix: resultAadPrefix({ ...about, part }),
+      algorithms: ['AES_GCM_V1'],
+    });
+    return { columns };
+  } finally {
+    await sink.close();
   }
-  if (more.length === 0) return { blob, length: lengths[0] as number };
-  const message = `a file of run ${run} has ${1 + more.length} parts: this gateway opens one`;
-  throw gatewayError('result-in-parts', message);
+}
+
+/** The parts of a file, each with its length: as many as its keys are for. */
+function partsOf(
+  { lengths }: ResultFileKeys,
+  parts: readonly Uint8Array[] = [],
+  run: string,
+): { digest: Uint8Array; length: number }[] {
+  if (parts.length > 0 && parts.length === lengths.length) {
+    return parts.map((digest, at) => ({ digest, length: lengths[at] as number }));
+  }
+  throw notFound(`run ${run} has no file of its statement, or not the parts that its keys are for`);
 }
 
 function chosen({ files }: ResultKeys, statement: number | undefined): ResultFileKeys {

@@ -227,12 +227,17 @@ export class WorkerNode {
         }
         return [{ rows: 1_000, bytes: 65_536 }];
       },
-      sealResult: async ({ run }) => {
-        const blobs = ['result', 'keys'].map((part) => utf8(`${part} of ${toHex(run)}`));
-        const digestOf = (blob: Uint8Array) => stage.shared.crypto.digest('sha256', blob);
-        for (const blob of blobs) stage.results.set(toHex(digestOf(blob)), toHex(run));
-        return { blobs, result: digestOf(blobs[0] as Uint8Array) };
-      },
+      resultSealer: ({ run }) => ({
+        take: async () => {},
+        finish: async () => {
+          const parts = ['result', 'keys'].map((part) => utf8(`${part} of ${toHex(run)}`));
+          const digestOf = (blob: Uint8Array) => stage.shared.crypto.digest('sha256', blob);
+          for (const blob of parts) stage.results.set(toHex(digestOf(blob)), toHex(run));
+          const blobs = parts.map((blob) => ({ length: blob.length, read: async () => blob }));
+          return { blobs, result: digestOf(parts[0] as Uint8Array) };
+        },
+        close: () => {},
+      }),
     };
   }
 }

@@ -16,6 +16,8 @@ export interface CharterOptions {
   readonly threshold?: number;
   readonly vendors?: number;
   readonly spares?: string[];
+  /** Of its workers' environments. */
+  readonly engines?: string[];
 }
 
 const MAKES = [
@@ -59,7 +61,7 @@ export function charterSpecimen(options: CharterOptions = {}): CharterBody {
     })),
     environments: [
       ...MAKES.map((make) => environment(seed, 'keeper', make, ids)),
-      environment(seed, 'worker', MAKES[0], ids),
+      { ...environment(seed, 'worker', MAKES[0], ids), engines: options.engines ?? ['duckdb'] },
     ],
     keepers: { seats, threshold, vendors, spares: options.spares ?? [] },
     deadlines: { epochPhase: EPOCH_PHASE_MS, run: RUN_MS, release: RELEASE_MS },
@@ -114,7 +116,7 @@ function environment(
     minimumSvn: 1,
     signers: [],
     cage: role === 'worker' ? 'process' : 'none',
-    engines: role === 'worker' ? ['duckdb'] : [],
+    engines: [],
     also: [],
   };
 }
