@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { bufferSource, checkPages } from '@cloister/parquet-crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { mintParquet } from '../../../parquet-crypto/testing/mint.ts';
 import { Desk } from '../../testing/ingest.ts';
 import { type Duck, failedHere } from './duck.ts';
@@ -129,9 +129,12 @@ describe('what cannot be read', () => {
 
   it('by the machine, not by the file, is told as that', async () => {
     const failed = failedHere('IO Error: Could not read from file "x"');
-    const duck = { query: () => Promise.reject(failed) } as unknown as Duck;
-    const file = { path: 't.parquet', columns: [], rowGroups: [1] };
-    await expect(decodeAll(duck, file)).rejects.toBe(failed);
+    const query = vi.fn(() => Promise.reject(failed));
+    const columns = [{ name: 'a', read: 'BIGINT', type: 'BIGINT' }];
+    const file = { path: 't.parquet', columns, rowGroups: [1] };
+    await expect(decodeAll({ query } as unknown as Duck, file)).rejects.toBe(failed);
+    // Nothing is looked for in the file.
+    expect(query).toHaveBeenCalledTimes(1);
   });
 
   const shared = new URL('../../../../../shared/', import.meta.url);
