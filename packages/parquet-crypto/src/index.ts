@@ -41,3 +41,4 @@ export {
   type Progress,
   type RandomAccess,
 } from './sources-and-sinks.ts';
+export { boundsOf } from './statistics.ts';

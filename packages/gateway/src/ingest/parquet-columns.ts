@@ -24,6 +24,11 @@ type Known = string | Omit<ParquetColumn, 'name'>;
 
 const ZONED = 'TIMESTAMP WITH TIME ZONE';
 /**
+ * Where only the converted type says what it is (older writers), the engine has the same number as
+ * a time without zone; by parquet-format it is an instant.
+ */
+const INSTANT: Known = { read: ZONED, orRead: 'TIMESTAMP', type: ZONED };
+/**
  * Readers see a time of day in UTC as one with an offset of zero; where only the converted type
  * says what it is (older writers), as one without.
  */
@@ -53,8 +58,8 @@ const BY_LOGICAL: Readonly<Record<string, Known>> = {
   'TIMESTAMP(MILLIS,LOCAL)': 'TIMESTAMP',
   'TIMESTAMP(MICROS,LOCAL)': 'TIMESTAMP',
   'TIMESTAMP(NANOS,LOCAL)': 'TIMESTAMP_NS',
-  'TIMESTAMP(MILLIS,UTC)': ZONED,
-  'TIMESTAMP(MICROS,UTC)': ZONED,
+  'TIMESTAMP(MILLIS,UTC)': INSTANT,
+  'TIMESTAMP(MICROS,UTC)': INSTANT,
   'TIMESTAMP(NANOS,UTC)': { read: ZONED, type: ZONED, cut: 'nanoseconds' },
   NULL: 'INTEGER',
 };
@@ -70,6 +75,17 @@ const BY_PHYSICAL: Readonly<Record<string, Known>> = {
   FIXED_LEN_BYTE_ARRAY: 'BLOB',
 };
 
+const BYTES = ['BYTE_ARRAY', 'FIXED_LEN_BYTE_ARRAY'];
+
+/** What values of a logical type are stored as. */
+const STORED_AS: readonly (readonly [RegExp, readonly string[]])[] = [
+  [/^(?:STRING|ENUM|JSON|BSON)$/, BYTES],
+  [/^(?:U?INT_(?:8|16|32)|DATE|TIME\(MILLIS,.*)$/, ['INT32']],
+  [/^(?:U?INT_64|TIMESTAMP.*|TIME\((?:MICROS|NANOS),.*)$/, ['INT64']],
+  [/^(?:UUID|FLOAT16)$/, ['FIXED_LEN_BYTE_ARRAY']],
+  [/^DECIMAL/, ['INT32', 'INT64', ...BYTES]],
+];
+
 /**
  * The columns of a file, in order.
  * @throws CodedError `column-type-unsupported` with what would work instead
@@ -78,6 +94,7 @@ export function columnsOfLeaves(leaves: readonly LeafColumn[]): ParquetColumn[] 
   return leaves.map((leaf) => {
     const name = leaf.parts[0] ?? '';
     if (leaf.parts.length > 1 || leaf.repeated) throw nested(leaf);
+    refuseMisplaced(leaf, name);
     const known = knownType(leaf);
     if (known === undefined) {
       const type = (leaf.logicalType ?? leaf.physicalType).slice(0, 60);
@@ -85,6 +102,13 @@ export function columnsOfLeaves(leaves: readonly LeafColumn[]): ParquetColumn[] 
     }
     return { name, ...(typeof known === 'string' ? { read: known, type: known } : known) };
   });
+}
+
+function refuseMisplaced({ logicalType = '', physicalType }: LeafColumn, name: string): void {
+  const [, stored] = STORED_AS.find(([types]) => types.test(logicalType)) ?? [];
+  if (stored?.includes(physicalType) !== false) return;
+  const what = `is ${logicalType} by the file's footer and stored as ${physicalType}`;
+  throw unsupported(name, what, `values of that type are ${stored.join(' or ')}: write it anew`);
 }
 
 const CAST: Readonly<Record<string, string>> = {

@@ -19,7 +19,7 @@ import { columnsOfLeaves, type ParquetColumn } from './parquet-columns.ts';
 import { checkAllPages, decodeAll, refuseCodecs } from './parquet-pages.ts';
 import type { ColumnRemark } from './remarks.ts';
 import { checkColumnName, refuseTooMany } from './rows.ts';
-import { failsUnsaid, refuseMisfits } from './stored-misfits.ts';
+import { mayFailUnsaid, refuseMisfits } from './stored-misfits.ts';
 
 const malformed = 'the Parquet file cannot be read: its footer or pages are damaged';
 
@@ -57,7 +57,10 @@ export async function inspectParquetInput(
       });
       throw error;
     });
-    await checkStored(path, leaves.filter(failsUnsaid));
+    for (const leaf of leaves) {
+      if (await withFile(path, (file) => mayFailUnsaid(file, leaf)))
+        await checkStored(path, [leaf]);
+    }
     if (rows === 0) throw ingestError('input-no-rows', 'the file holds no row of data');
     const columns: InspectedColumn[] = [];
     for (const [i, { name, type }] of leafColumns.entries()) {

@@ -85,7 +85,7 @@ function decimal(type: string): StoredForms {
 }
 
 /** Two's complement, the highest byte first. */
-function signed(value: Uint8Array): bigint {
+export function signed(value: Uint8Array): bigint {
   if (value.length === 0) return 0n;
   return BigInt.asIntN(8 * value.length, BigInt(`0x${toHex(value)}`));
 }
