@@ -293,6 +293,7 @@ describe('a released result', () => {
         [3, 'z'],
       ]);
       await rm(path);
+      expect(await heldOpen()).toEqual([]);
       expect(schema.rows).toBe(3);
       expect(await describeResult(gateway, run, as)).toEqual(schema);
       expect(await readdir(join(home, 'results'))).toEqual([]);

@@ -159,18 +159,17 @@ async function withPlain<T>(
   await mkdir(folder, { mode: 0o700 });
   try {
     const files: string[] = [];
-    let stored: StoredColumns | undefined;
+    let stored: StoredColumns = { columns: [] };
     for (const [part, blob] of sealed.entries()) {
       const path = join(folder, `part-${part}.parquet`);
       const had = await openPart(gateway, { run, task, file, part, blob, path });
-      if (stored !== undefined && !isDeepStrictEqual(had, stored)) {
+      if (part > 0 && !isDeepStrictEqual(had, stored)) {
         const message = `part ${part + 1} of run ${run} has other columns than those before it`;
         throw gatewayError('result-parts-differ', message);
       }
       stored = had;
       files.push(path);
     }
-    if (stored === undefined) throw notFound(`run ${run} has no part of its statement`);
     // None where the openings cannot be read here.
     const { contents } = await readableTask(gateway, task);
     const types = typesOf(contents?.parameters.outputs ?? [], file.statement);
@@ -222,7 +221,7 @@ function partsOf(
   parts: readonly Uint8Array[] = [],
   run: string,
 ): { digest: Uint8Array; length: number }[] {
-  if (parts.length > 0 && parts.length === lengths.length) {
+  if (parts.length === lengths.length) {
     return parts.map((digest, at) => ({ digest, length: lengths[at] as number }));
   }
   throw notFound(`run ${run} has no file of its statement, or not the parts that its keys are for`);
