@@ -172,10 +172,25 @@ export const checkAnswer = z.object({
     }),
   ),
   outputs: z.array(z.object(outputJson)),
+  /** What plans the code here; a worker runs it by an engine of this kind. */
+  engine: z.object({ kind: z.string(), version: z.string() }),
+  /** What a run reads of each input. */
+  reads: z.array(
+    z.object({
+      table: z.string(),
+      owner: z.string(),
+      columns: z.array(z.string()),
+      rows: count,
+      /** Encrypted, about. */
+      bytes: count,
+    }),
+  ),
+  /** About, of one run. */
   cost: z.object({
     bytes: count,
     rows: count,
     memoryBytes: count,
+    milliseconds: count,
     currency: z.string(),
     micros: z.string(),
   }),

@@ -200,6 +200,9 @@ function checkLines(check: CheckAnswer): string[] {
   const mebibytes = Math.ceil(cost.memoryBytes / 1_048_576);
   const several = new Set(check.outputs.map((o) => o.statement)).size > 1;
   const where = (statement: number) => (several && statement > 0 ? `statement ${statement}, ` : '');
+  const reads = check.reads.map((r) => {
+    return [`  ${r.table}`, r.owner, String(r.rows), String(r.bytes), r.columns.join(', ')];
+  });
   const rows = check.uses.map((u) => {
     return [`  ${where(u.statement)}${u.table}.${u.column}`, u.role, u.how];
   });
@@ -210,8 +213,10 @@ function checkLines(check: CheckAnswer): string[] {
       ...(f.unblock === undefined ? [] : [`    would be unblocked by ${f.unblock}`]),
     ]),
     ...(rows.length === 0 ? [] : ['it uses', ...table([['  column', 'as', 'how'], ...rows])]),
+    `${check.engine.kind} ${check.engine.version} reads in a run`,
+    ...table([['  table', 'of', 'rows', 'bytes, about', 'columns'], ...reads]),
     `about ${cost.bytes} bytes of ${cost.rows} rows, ${mebibytes} MiB of memory, ` +
-      `${money(cost.micros, cost.currency)} a run`,
+      `${(cost.milliseconds / 1_000).toFixed(1)} s, ${money(cost.micros, cost.currency)} a run`,
   ];
 }
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an owner's gateway declines by itself when it plans a task's code again: what the code does
+// What is said of a task before it is one, and what an owner's gateway declines by itself when it
+// plans its code again: what the code does
 // not do as its task says, and nothing that is right. The proposer writes its event by hand here,
 // so it can say what its own gateway would not.
 import { commitTo, encodeParameters, type TaskParameters, textCodeOf } from '@cloister/contract';
 import { encodeUses, ofKind, type Planner } from '@cloister/contract/policy';
 import { utf8 } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
+import { DUCKDB_VERSION } from '@cloister/engine-duckdb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bankAndHospital, eventually } from '../../testing/federation.ts';
 import { memberOf } from '../context.ts';
@@ -91,6 +93,23 @@ async function declined(task: string): Promise<string | undefined> {
   expect(declines.every(({ by }) => by === 'bank')).toBe(true);
   return declines[0]?.code;
 }
+
+it('a check says which engine reads what, and what a run will take, by size and price', async () => {
+  const check = (code: string) =>
+    hospital.admin.checkTask({ code, inputs: { t: 'bank/accounts' }, purpose: 'testing' });
+  const one = await check('SELECT id FROM t');
+  const both = await check('SELECT id, age FROM t');
+  expect(one).toMatchObject({
+    ok: true,
+    engine: { kind: 'duckdb', version: DUCKDB_VERSION },
+    reads: [{ table: 't', owner: 'bank', columns: ['id'], rows: 2 }],
+  });
+  expect(both.reads).toMatchObject([{ columns: ['id', 'age'] }]);
+  expect(Math.abs(both.cost.bytes - 2 * one.cost.bytes)).toBeLessThan(2);
+  expect(both.cost.bytes).toBe(both.reads[0]?.bytes);
+  expect(both.cost.memoryBytes).toBeGreaterThan(one.cost.memoryBytes);
+  expect(one.cost.milliseconds).toBeGreaterThan(0);
+});
 
 describe("an owner's gateway", () => {
   it('plans a task with its parameters, and has nothing against it', async () => {

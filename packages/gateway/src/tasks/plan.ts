@@ -16,7 +16,7 @@ import { type CodedError, firstIssue, isCoded, toHex, utf8 } from '@cloister/cor
 import { type Gateway, memberOf, stateInForce } from '../context.ts';
 import { listDatasets, readDataset } from '../datasets/datasets.ts';
 import { gatewayError } from '../errors.ts';
-import { estimateCost } from './cost.ts';
+import { bytesRead, estimateCost } from './cost.ts';
 
 /**
  * The planner understood the code and will not have it (ports/planner.ts): for policies that is a
@@ -37,6 +37,7 @@ export interface PlannedTask {
     readonly policy: Policy;
   }[];
   readonly plan: Pick<EnginePlan, 'uses' | 'outputs'>;
+  readonly engine: Pick<Planner, 'kind' | 'version'>;
   /** Why the engine will not have the code; then the plan is empty. */
   readonly refused?: CodedError | undefined;
   readonly recipients: readonly string[];
@@ -74,7 +75,8 @@ export async function planTask(gateway: Gateway, raw: TaskRequest): Promise<Plan
       outputs: plan.outputs.map(({ id }) => ({ id, recipients })),
     },
   });
-  return { request, tables, inputs, plan, refused, recipients, judgement };
+  const engine = { kind: planner.kind, version: planner.version };
+  return { request, tables, inputs, plan, engine, refused, recipients, judgement };
 }
 
 /**
@@ -127,6 +129,7 @@ export function inputsOf(planned: PlannedTask): Input[] {
 /** What the proposer is told: findings, uses, outputs and cost, by names. */
 export function answerOf(planned: PlannedTask): CheckAnswer {
   const { judgement, plan, inputs, tables, refused } = planned;
+  const read = inputsOf(planned);
   const column = (input: number, id: number) =>
     inputs[input]?.schema.columns.find((c) => c.id === id)?.name ??
     (id === 0 ? '(rows)' : `#${id}`);
@@ -153,8 +156,15 @@ export function answerOf(planned: PlannedTask): CheckAnswer {
       how: use.function === '' ? use.expression : `${use.function}(${use.expression})`,
     })),
     outputs: plan.outputs.map((output) => ({ ...output, statement: output.statement + 1 })),
+    engine: planned.engine,
+    reads: read.map((input, at) => {
+      const { owner, body } = inputs[at] as PlannedTask['inputs'][number];
+      const columns = input.columns.map((id) => column(at, id));
+      const bytes = bytesRead(input, body);
+      return { table: tables[at] ?? '', owner, columns, rows: body.rows, bytes };
+    }),
     cost: estimateCost(
-      inputsOf(planned),
+      read,
       inputs.map((i) => i.body),
     ),
   };
