@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is said of a task before it is one, and what an owner's gateway declines by itself when it
-// plans its code again: what the code does
-// not do as its task says, and nothing that is right. The proposer writes its event by hand here,
-// so it can say what its own gateway would not.
+// plans its code again: what the code does not do as its task says, and nothing that is right. The
+// proposer writes its event by hand here, so it can say what its own gateway would not.
 import { commitTo, encodeParameters, type TaskParameters, textCodeOf } from '@cloister/contract';
 import { encodeUses, ofKind, type Planner } from '@cloister/contract/policy';
 import { utf8 } from '@cloister/core';
@@ -94,7 +93,7 @@ async function declined(task: string): Promise<string | undefined> {
   return declines[0]?.code;
 }
 
-it('a check says which engine reads what, and what a run will take, by size and price', async () => {
+it('a check says which engine reads what, and what a run will take', async () => {
   const check = (code: string) =>
     hospital.admin.checkTask({ code, inputs: { t: 'bank/accounts' }, purpose: 'testing' });
   const one = await check('SELECT id FROM t');
