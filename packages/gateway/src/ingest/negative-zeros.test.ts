@@ -38,7 +38,7 @@ const CSV = Array.from({ length: ROWS }, (_, i) => VALUES[(i + 1) % 3]);
 describe('0 and -0 in a column of few values', () => {
   const wanted = VALUES.map((value) => [value, ROWS / 3]);
 
-  it.each([
+  it.each<readonly [string, () => Promise<string>]>([
     ['CSV', () => desk.given('t.csv', `x,t\n${CSV.map((x) => `${x},text`).join('\n')}\n`)],
     ['JSON lines', () => desk.given('t.jsonl', CSV.map((x) => `{"x":${x},"t":"text"}\n`).join(''))],
     ...['DOUBLE', 'FLOAT'].map(
