@@ -3,9 +3,18 @@
 // started it; on every way that this machine has.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as after } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -21,7 +30,7 @@ import {
 } from './index.ts';
 import { levelOf } from './measures.ts';
 
-const home = mkdtempSync(join(tmpdir(), 'cloister-cages-'));
+const home = realpathSync(mkdtempSync(join(tmpdir(), 'cloister-cages-')));
 afterAll(() => rmSync(home, { recursive: true }));
 const PARENT = fileURLToPath(new URL('../testing/parent.mjs', import.meta.url));
 let folders = 0;
@@ -75,6 +84,19 @@ describe.each(WAYS)('what %s starts', (way) => {
     expect(readFileSync(write, 'utf8')).toBe('read below mine\n');
     // In a cage its folder is memory of its own: what it wrote there is nobody's.
     expect(existsSync(join(folder, 'own'))).toBe(cage.level === 'none');
+  });
+
+  it('finds by a link what is shown, where it really lies', async () => {
+    const cage = await openCage([way]);
+    const real = join(home, `real-${way}`);
+    mkdirSync(join(real, 'inner'), { recursive: true });
+    writeFileSync(join(real, 'beside'), 'beside\n');
+    const link = join(home, `links-${way}`, 'link');
+    mkdirSync(dirname(link));
+    symlinkSync(join(real, 'inner'), link);
+    const script = `cd -P '${link}' && read a < ../beside && echo "$a $PWD" >&3`;
+    const { said } = await shell(cage, script, { reads: [link, real] });
+    expect(await said).toBe(`beside ${join(real, 'inner')}\n`);
   });
 
   it('is looked at from outside, and ends when its monitor is killed', async () => {

@@ -90,7 +90,7 @@ const HOLDS: Readonly<Record<CageMeasure, (proc: string, asked: Asked) => boolea
   // 2 is a filter, 1 the old strict mode.
   'system-calls-filtered': (proc) => statusField(proc, 'Seccomp') === '2',
   'own-users': (proc) => ownSpace(proc, 'user'),
-  'own-processes': (proc) => ownSpace(proc, 'pid') && !mounts(proc).some((m) => m.type === 'proc'),
+  'own-processes': (proc) => ownSpace(proc, 'pid') && !mounts(proc).some(showsProcesses),
   'own-network': (proc) => ownSpace(proc, 'net'),
   'own-ipc': (proc) => ownSpace(proc, 'ipc'),
   'own-root': (proc, { writable }) =>
@@ -136,6 +136,13 @@ interface Mount {
   readonly at: string;
   readonly readOnly: boolean;
   readonly type: string;
+  /** What of its file system stands there. */
+  readonly part: string;
+}
+
+/** A setting of the kernel's is no process; /proc, or the folder of one in it, is. */
+function showsProcesses({ type, part }: Mount): boolean {
+  return type === 'proc' && !part.startsWith('/sys/');
 }
 
 /** The mounts that it sees, as proc(5) has them: paths with spaces and such as octal. */
@@ -148,6 +155,6 @@ function mounts(proc: string): Mount[] {
     );
     const options = (fields[5] ?? '').split(',');
     const type = fields[fields.indexOf('-') + 1] ?? '';
-    return { at, readOnly: options.includes('ro'), type };
+    return { at, readOnly: options.includes('ro'), type, part: fields[3] ?? '/' };
   });
 }

@@ -12,6 +12,12 @@ const run = promisify(execFile);
 const LISTING_MS = 10_000;
 /** Where the loader looks libraries up that lie in none of its own folders. */
 const LOADER_CACHE = '/etc/ld.so.cache';
+/**
+ * Allocators ask it how to take memory. Without it they reserve addresses first and map memory over
+ * them, which the kernel does not count against RLIMIT_DATA: mmap with MAP_FIXED takes what it lies
+ * over off the sum, whether that counted or not.
+ */
+const OVERCOMMIT = '/proc/sys/vm/overcommit_memory';
 const PACKAGES_MAX = 1_000;
 
 export interface ProgramFiles {
@@ -35,7 +41,7 @@ export async function programFiles(
       if (loader === undefined) throw new Error(`${program} is static and loads no add-on`);
       for (const path of [addon, ...(await listed(loader, ['--list', addon], {}))]) files.add(path);
     }
-    if (own.length > 0 && existsSync(LOADER_CACHE)) files.add(LOADER_CACHE);
+    for (const path of [LOADER_CACHE, OVERCOMMIT]) if (existsSync(path)) files.add(path);
     return { files: [...files] };
   } catch (cause) {
     const why = cause instanceof Error ? cause.message.slice(0, 300) : 'unknown';

@@ -4,7 +4,7 @@
 // (limits). Each is a command line; what it came to is looked at afterwards (measures.ts).
 //
 // The limits are the shell's, set before anything else runs, so that no way can lack them.
-import { statSync } from 'node:fs';
+import { lstatSync, realpathSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { CagedProgram, CageLimits } from './caged-program.ts';
 import { SHELL, tool } from './tools.ts';
@@ -36,7 +36,7 @@ export interface WayTools {
 
 const NEEDED: Readonly<Record<Way, readonly string[]>> = {
   bwrap: ['bwrap', 'prlimit'],
-  unshare: ['unshare', 'setpriv', 'prlimit', 'mount', 'mkdir'],
+  unshare: ['unshare', 'setpriv', 'prlimit', 'mount', 'mkdir', 'ln'],
   shell: [],
 };
 
@@ -85,13 +85,14 @@ const MAKE: Readonly<Record<Way, Make>> = {
   bwrap: (from, what) => {
     const { folder, pipes } = what;
     const { filter } = from;
-    const [below, others] = split(what);
+    const { below, others, links } = split(what);
     const args = [
       from.tools['bwrap'] as string,
       ...['--unshare-user', '--unshare-ipc', '--unshare-pid', '--unshare-net', '--unshare-uts'],
       ...['--unshare-cgroup-try', '--hostname', 'cage', '--uid', NOBODY, '--gid', NOBODY],
       ...['--as-pid-1', '--die-with-parent', '--new-session', '--cap-drop', 'ALL'],
       ...others.flatMap((path) => ['--ro-bind', path, path]),
+      ...links.flatMap(({ at, to }) => ['--symlink', to, at]),
       ...['--size', String(what.folderBytes), '--tmpfs', folder],
       ...below.flatMap((path) => ['--ro-bind', path, path]),
       ...what.writes.flatMap((path) => ['--bind', path, path]),
@@ -125,11 +126,35 @@ const MAKE: Readonly<Record<Way, Make>> = {
   },
 };
 
-/** What lies in the folder is shown after the memory that is laid over it. */
-function split({ reads, folder }: CagedProgram): [below: string[], others: string[]] {
-  const paths = [...new Set(reads)].sort();
-  const below = paths.filter((path) => path.startsWith(`${folder}/`));
-  return [below, paths.filter((path) => !below.includes(path))];
+interface Shown {
+  /** In the program's folder. */
+  readonly below: string[];
+  readonly others: string[];
+  /** Links to what is shown: a program goes by where a thing really lies, as Node does. */
+  readonly links: { readonly at: string; readonly to: string }[];
+}
+
+/**
+ * What lies in the program's folder is shown after the memory that is laid over it; what lies in a
+ * folder that is shown is there already.
+ */
+function split({ reads, folder }: CagedProgram): Shown {
+  const shown = new Set(reads);
+  const within = (path: string) => {
+    for (let at = dirname(path); at !== dirname(at); at = dirname(at)) {
+      if (shown.has(at)) return true;
+    }
+    return false;
+  };
+  const found: Shown = { below: [], others: [], links: [] };
+  for (const path of [...shown].filter((one) => !within(one)).sort()) {
+    const to = realpathSync(path);
+    const isLink = to !== path && lstatSync(path).isSymbolicLink();
+    if (isLink && (shown.has(to) || within(to))) found.links.push({ at: path, to });
+    else if (path.startsWith(`${folder}/`)) found.below.push(path);
+    else found.others.push(path);
+  }
+  return found;
 }
 
 /**
@@ -139,9 +164,9 @@ function split({ reads, folder }: CagedProgram): [below: string[], others: strin
 function buildRoot(
   tools: WayTools['tools'],
   { folder, folderBytes, writes }: CagedProgram,
-  [below, others]: readonly [string[], string[]],
+  { below, others, links }: Shown,
 ): string {
-  const { mount, mkdir } = tools;
+  const { mount, mkdir, ln } = tools;
   const inside = (path: string) => quoted(`${ROOT}${path}`);
   const show = (path: string, how: 'ro' | 'rw') => {
     const target = inside(path);
@@ -156,6 +181,9 @@ function buildRoot(
     'set -e',
     `${mount} ${memory(ROOT_BYTES)} ${ROOT}`,
     ...others.flatMap((path) => show(path, 'ro')),
+    ...links.map(
+      ({ at, to }) => `${mkdir} -p ${inside(dirname(at))} && ${ln} -s ${quoted(to)} ${inside(at)}`,
+    ),
     `${mkdir} -p ${inside(folder)}`,
     `${mount} ${memory(folderBytes)} ${inside(folder)}`,
     ...below.flatMap((path) => show(path, 'ro')),

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A program that tries what a caged one must not be able to do, and tells on descriptor 3 what
-// succeeded. It knows more than a real one would: its parent's id, where a key file lies, a port.
-// Harmless where it succeeds: signal 0, bytes that are read and dropped, files that are removed.
+// succeeded. What it looks for is its argument, or lies in its folder: it knows more than a real
+// one would, its parent's id, where a key file lies, a port. Harmless where it succeeds: signal 0,
+// bytes that are read and dropped, files that are removed.
 // @ts-check
 import { spawn, spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
@@ -9,7 +10,7 @@ import { createServer, connect as dial } from 'node:net';
 import { dirname, join } from 'node:path';
 
 /** @type {{ parent: number, key: string, port: number, given: string, outside: string }} */
-const at = JSON.parse(process.argv[2] ?? '{}');
+const at = JSON.parse(process.argv[2] ?? fs.readFileSync('in/0', 'utf8'));
 const MIB = 2 ** 20;
 const SLEEP = '/bin/sleep';
 

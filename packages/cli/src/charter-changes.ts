@@ -8,6 +8,7 @@ import {
   quorumProblem,
   smallestQuorum,
 } from '@cloister/contract';
+import { cageHolds } from '@cloister/contract/policy';
 import { fromHex, toHex } from '@cloister/core';
 import type { MemberCard, OperatorCard } from '@cloister/gateway/home';
 import { environmentsOf } from './charter-file.ts';
@@ -124,7 +125,12 @@ async function changedEnvironments(
   before: CharterBody,
   wishes: CharterWishes,
 ): Promise<Environment[]> {
-  const added = (await Promise.all(wishes.hardware.map(environmentsOf))).flat();
+  const cages = before.environments.map(({ cage }) => cage);
+  // A machine more loosens nothing: its worker holds code as well as the best of the others do.
+  const cage = cages.reduce((a, b) => (cageHolds(a, b) ? a : b), 'process');
+  const added = (
+    await Promise.all(wishes.hardware.map((card) => environmentsOf(card, cage)))
+  ).flat();
   const known = new Set(before.environments.map(({ id }) => id));
   mustHave('environment', before.environments, wishes.retireEnvironment);
   const environments = [

@@ -51,12 +51,16 @@ export interface CharterDraft {
   };
   /** Witnesses that may lie; one of three or more when absent. */
   readonly faulty?: number;
+  /** The least that holds a task's code on its workers: `process` where absent. */
+  readonly cage?: Environment['cage'];
 }
 
 /** Drafts a charter over simulated hardware: each machine may be keeper and worker. */
 export async function draftCharter(draft: CharterDraft): Promise<CharterFile> {
   const faulty = draft.faulty ?? (draft.members.length >= 3 ? 1 : 0);
-  const environments = (await Promise.all(draft.hardware.map(environmentsOf))).flat();
+  const environments = (
+    await Promise.all(draft.hardware.map((card) => environmentsOf(card, draft.cage)))
+  ).flat();
   const body: CharterBody = {
     name: draft.name,
     version: 1,
@@ -89,16 +93,19 @@ export async function draftCharter(draft: CharterDraft): Promise<CharterFile> {
 }
 
 /** The environments of a machine that may be keeper and worker, measured as this build is. */
-export async function environmentsOf(card: HardwareCard): Promise<Environment[]> {
+export async function environmentsOf(
+  card: HardwareCard,
+  cage: Environment['cage'] = 'process',
+): Promise<Environment[]> {
   const of = async (role: 'keeper' | 'worker') =>
-    environmentOf(card, role, await measureFiles({ role }));
+    environmentOf(card, role, { ...(await measureFiles({ role })), cage });
   return Promise.all([of('keeper'), of('worker')]);
 }
 
 function environmentOf(
   card: HardwareCard,
   role: 'keeper' | 'worker',
-  { encoded, manifest }: Measured,
+  { encoded, manifest, cage }: Measured & { readonly cage: Environment['cage'] },
 ): Environment {
   const option = card.registers ? ' --card <card>' : '';
   return {
@@ -121,7 +128,7 @@ function environmentOf(
     advisories: 'any',
     minimumSvn: 'any',
     signers: [],
-    cage: role === 'worker' ? 'process' : 'none',
+    cage: role === 'worker' ? cage : 'none',
     engines: role === 'worker' ? ['duckdb'] : [],
     also: [],
   };

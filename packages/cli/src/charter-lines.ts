@@ -23,7 +23,8 @@ export function charterLines(body: CharterBody, genesis: string): string[] {
     ...body.environments.map(
       (e) =>
         `  ${e.id}: ${e.role} on ${e.tee}, roots of ${e.family}, ${e.trust}, ` +
-        `measurement ${measured(e)}...`,
+        `measurement ${measured(e)}...` +
+        (e.role === 'worker' ? `, code held by ${e.cage} at least` : ''),
     ),
   ];
 }

@@ -174,15 +174,20 @@ export const ROOM_SCENARIOS: [VoidCode, Scenario][] = [
   ['field-reserved', (told) => approves(told, { only: { recipients: ['bank'] } })],
   ['field-reserved', (told) => approves(told, { only: { parameters: ID } })],
   ['field-reserved', (told) => approves(told, { only: { windows: [{ from: 0, until: 1 }] } })],
-  ['field-reserved', (told) => records(told, 'sandbox')],
   ['field-reserved', (told) => records(told, 'machine')],
   ['usage-cage', (told) => records(told, 'none')],
+  [
+    'usage-cage',
+    (told) => {
+      environmentChanged(told.world, 'worker', { cage: 'sandbox' });
+      return records(told, 'process');
+    },
+  ],
   ['approve-standing', (told) => approves(told, { standing: [STANDING] })],
   ['approve-statements', forOne],
   ['join-version', readsVersion(3)],
   ['join-version-not-granted', readsVersion(2)],
   ['join-hardware-not-enrolled', inEnvironment({ tee: 'sev-snp' })],
-  ['join-cage', inEnvironment({ cage: 'sandbox' })],
   ['join-cage', inEnvironment({ cage: 'machine' })],
   ['join-signers', inEnvironment({ signers: [SIGNER] })],
   ['dataset-not-owner', (told) => withdrawn(told, {}, 'bank')],

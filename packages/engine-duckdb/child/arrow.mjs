@@ -210,7 +210,7 @@ export async function writeArrow(connection, { from, columns, out }) {
     }
   }
   const writer = new arrow.RecordBatchFileWriter();
-  const file = await open(out, 'wx', 0o600);
+  const file = await open(out, 'w');
   try {
     writer.reset(undefined, schema);
     const drain = drainOf(writer, file);

@@ -8,6 +8,9 @@ import { jsonForm, textForm } from './text-forms.mjs';
 
 /** @typedef {{ name: string, type: string }} Column */
 
+/** Into the file that is there: nothing can be made beside it. */
+const PLACE = 'USE_TMP_FILE false';
+
 /** The files' rows, columns `c0`, `c1`, ... @param {string[]} files @param {number} width */
 function rowsOf(files, width) {
   const names = Array.from({ length: width }, (_, at) => `c${at}`);
@@ -59,16 +62,17 @@ const operations = {
       return {};
     }
     if (format === 'csv') {
-      const how = `FORMAT csv, HEADER, DELIMITER ',', QUOTE '"', ESCAPE '"', ${absence(columns)}`;
+      const marks = `HEADER, DELIMITER ',', QUOTE '"', ESCAPE '"', ${absence(columns)}`;
+      const how = `FORMAT csv, ${marks}, ${PLACE}`;
       await one(`COPY (SELECT ${select(columns, textForm)} ${from}) TO ${text(out)} (${how})`);
       return {};
     }
     if (format === 'parquet') {
-      const how = 'FORMAT parquet, COMPRESSION snappy';
+      const how = `FORMAT parquet, COMPRESSION snappy, ${PLACE}`;
       await one(`COPY (SELECT ${select(columns, plain)} ${from}) TO ${text(out)} (${how})`);
       return {};
     }
-    const how = `FORMAT json, ARRAY ${format === 'json'}`;
+    const how = `FORMAT json, ARRAY ${format === 'json'}, ${PLACE}`;
     await one(`COPY (SELECT ${select(columns, jsonForm)} ${from}) TO ${text(out)} (${how})`);
     return {};
   },

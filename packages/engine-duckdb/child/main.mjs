@@ -5,10 +5,14 @@
 // Invariants: those of database.mjs; a statement is run only if it is one SELECT; engine messages
 // are told while planning (the tables are empty then) and never of what has met data.
 // @ts-check
+import { closeSync, openSync, readSync, statSync, unlinkSync, writeSync } from 'node:fs';
 import { StatementType } from '@duckdb/node-api';
 import { another, name, one, open, opened, parquetRows, serve, text } from './database.mjs';
 import { Parts } from './parts.mjs';
 
+/** Where parts of results leave. */
+const RESULTS = 4;
+const CHUNK_BYTES = 1 << 20;
 const SELECT = StatementType.SELECT;
 /** The schemas that the database was opened for: planning leaves nothing behind in it. */
 let planned = '';
@@ -22,6 +26,37 @@ async function prepareSelect(sql) {
   return prepared;
 }
 
+/** @param {Uint8Array} bytes */
+function send(bytes) {
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(RESULTS, bytes, at);
+    } catch (error) {
+      if (/** @type {any} */ (error).code !== 'EAGAIN') throw error;
+    }
+  }
+}
+
+/** Hands a file out behind its length, and forgets it. @param {string} file */
+function handOut(file) {
+  const { size } = statSync(file);
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(size));
+  send(length);
+  const from = openSync(file, 'r');
+  const chunk = Buffer.alloc(Math.min(CHUNK_BYTES, Math.max(1, size)));
+  for (let left = size; left > 0; ) {
+    const read = readSync(from, chunk, 0, Math.min(chunk.length, left), null);
+    if (read === 0) throw new Error('a result became shorter');
+    send(chunk.subarray(0, read));
+    left -= read;
+  }
+  closeSync(from);
+  unlinkSync(file);
+}
+
+/** Where parts are made. */
+let file = '';
 /** The run that parts are asked of. @type {import('./parts.mjs').Parts | undefined} */
 let parts;
 
@@ -82,6 +117,7 @@ const operations = {
       await connection.run(`CREATE VIEW ${name(table.name)} AS ${select}`);
       rowsIn += BigInt(String(await one(`SELECT count(*) FROM ${name(table.name)}`)));
     }
+    file = request.file;
     parts = new Parts(await another(), request, prepareSelect);
     return { rowsIn: Number(rowsIn) };
   },
@@ -90,6 +126,7 @@ const operations = {
   async part() {
     if (parts === undefined) throw new Error('nothing is run');
     const part = await parts.next();
+    handOut(file);
     return { ...part, peakBytes: process.resourceUsage().maxRSS * 1024 };
   },
 };

@@ -1,16 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the engine's process is started: under limits that the shell sets before Node runs, with an
-// empty environment. What is limited of memory is what the process may take beyond what a bare Node
-// has set aside when it starts. That differs by version and machine (Node 24 reserves 512 MB more
-// than Node 22, all of it empty), so it is measured, once a process: docs/design/engine-memory.md.
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+// The limits of the engine's process, and the cage that it is started in. What is limited of memory
+// is what the process may take beyond what a bare Node has set aside when it starts. That differs
+// by version and machine (Node 24 reserves 512 MB more than Node 22, all of it empty), so it is
+// measured, once a process: docs/design/engine-memory.md.
+import { execFile } from 'node:child_process';
+import { readdirSync, realpathSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { type Cage, type Caged, packageFolders, programFiles, thisCage } from '@cloister/cage';
+import type { ChildRoom } from './child-room.ts';
 import { engineError } from './errors.ts';
 
 /** What Node, V8 and DuckDB's own code need beside DuckDB's memory limit, once Node has started. */
 const OVERHEAD_BYTES = 336 * 1024 * 1024;
 /** A thread's stack counts as data. */
 const THREAD_BYTES = 16 * 1024 * 1024;
+/** In the room, beside a result: the file system's own. */
+const ROOM_BYTES = 2 ** 20;
+const OPEN_FILES = 256;
+/** Node's own threads, V8's and libuv's, on machines of many cores. */
+const NODE_TASKS = 64;
+const CHILD = fileURLToPath(new URL('../child', import.meta.url));
+const DUCKDB = '@duckdb/node-api';
+/** What a script imports from outside. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  'main.mjs': [DUCKDB],
+  'export.mjs': [DUCKDB, 'apache-arrow'],
+};
 const MEASURE_MS = 20_000;
 const FLAGS = [
   '--max-old-space-size=128',
@@ -30,27 +47,73 @@ export interface ChildLimits {
   readonly cpuSeconds?: number;
 }
 
-/** Starts `entry` in `folder`: requests on its stdin, answers on its descriptor 3. */
-export function spawnLimited(
-  entry: string,
-  folder: string,
-  limits: ChildLimits & { readonly bareBytes: number },
-): ChildProcess {
-  const growthBytes = limits.memoryBytes + OVERHEAD_BYTES + limits.threads * THREAD_BYTES;
-  const dataBytes = limits.bareBytes + growthBytes;
-  const set = [
-    'ulimit -c 0',
-    'ulimit -n 256',
-    `ulimit -d ${Math.ceil(dataBytes / 1024)}`,
-    `ulimit -f ${Math.ceil(limits.fileBytes / 512)}`,
-    ...(limits.cpuSeconds === undefined ? [] : [`ulimit -t ${limits.cpuSeconds}`]),
-  ];
-  const script = `${set.join(' && ')} && exec "$@"`;
-  return spawn('/bin/sh', ['-c', script, 'sh', process.execPath, ...FLAGS, entry], {
-    cwd: folder,
-    env: {},
-    stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
+/** What a child sees and may write beside its room: files that are there. */
+export interface ChildFiles {
+  readonly reads?: readonly string[];
+  readonly writes?: readonly string[];
+  /** The strongest of this machine where absent. */
+  readonly cage?: Cage;
+}
+
+/** Starts a script of `child/`: requests on its stdin, answers on descriptor 3, results on 4. */
+export async function startCaged(
+  script: string,
+  room: ChildRoom,
+  limits: ChildLimits,
+  files: ChildFiles,
+): Promise<Caged> {
+  const { memoryBytes, threads, fileBytes, cpuSeconds } = limits;
+  const [cage, bareBytes, needed] = await Promise.all([
+    files.cage ?? thisCage(),
+    bareNodeBytes(),
+    filesOf(script),
+  ]);
+  return cage.start({
+    program: realpathSync(process.execPath),
+    args: [...FLAGS, resolve(CHILD, script)],
+    folder: room.folder,
+    folderBytes: fileBytes + ROOM_BYTES,
+    reads: [...needed, room.inputs, ...(files.reads ?? [])],
+    writes: files.writes ?? [],
+    limits: {
+      dataBytes: bareBytes + memoryBytes + OVERHEAD_BYTES + threads * THREAD_BYTES,
+      ...{ fileBytes, openFiles: OPEN_FILES, tasks: NODE_TASKS + threads },
+      ...(cpuSeconds === undefined ? {} : { cpuSeconds }),
+    },
+    pipes: 2,
   });
+}
+
+/**
+ * Files that a run's child stands on: Node with its libraries, the engine, the packages' folders,
+ * and what makes the cage. They belong to what is measured.
+ */
+export async function engineFiles(): Promise<string[]> {
+  const cage = await (await thisCage()).files();
+  return [...new Set([...cage, ...(await filesOf('main.mjs'))])].sort();
+}
+
+const needed = new Map<string, Promise<readonly string[]>>();
+
+/** The script, its packages, and Node with its libraries and those of the add-on. */
+function filesOf(script: string): Promise<readonly string[]> {
+  const known = needed.get(script);
+  if (known !== undefined) return known;
+  const finding = findFiles(PACKAGES[script] ?? [DUCKDB]);
+  needed.set(script, finding);
+  finding.catch(() => needed.delete(script));
+  return finding;
+}
+
+async function findFiles(names: readonly string[]): Promise<readonly string[]> {
+  const folders = packageFolders(CHILD, names);
+  const addons = folders.flatMap((folder) =>
+    readdirSync(folder)
+      .filter((name) => name.endsWith('.node'))
+      .map((name) => join(folder, name)),
+  );
+  const { files } = await programFiles(process.execPath, addons);
+  return [CHILD, ...folders, ...files];
 }
 
 let bare: Promise<number> | undefined;

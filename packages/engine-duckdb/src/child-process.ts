@@ -1,22 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Starts and talks to a child that DuckDB runs in (scripts of child/): an empty environment, an
-// empty folder to stand in, resource limits set by the shell before Node starts (child-limits.ts),
-// and SIGKILL when it overstays. The settings inside DuckDB leave holes (one 2 GB string past the
-// memory limit, log files, key functions); these limits and the allow-list are what closes them.
+// Starts and talks to a child that DuckDB runs in (scripts of child/): in a cage, with an empty
+// environment, a folder of its own to stand in and resource limits (child-limits.ts), and SIGKILL
+// when it overstays. The settings inside DuckDB leave holes (one 2 GB string past the memory limit,
+// log files, key functions); the cage, these limits and the allow-list are what closes them.
 //
 // What the child writes to its stderr is told only if it did not start: it has seen nothing then.
 // From its first answer on nothing of it is kept, because the engine's words may tell of data.
 import type { ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
+import type { Caged, Held } from '@cloister/cage';
 import { LastWords } from '@cloister/core/node';
-import { bareNodeBytes, type ChildLimits, spawnLimited } from './child-limits.ts';
+import { type ChildFiles, type ChildLimits, startCaged } from './child-limits.ts';
+import { ChildRoom } from './child-room.ts';
 import { engineError } from './errors.ts';
 
-const CHILD = new URL('../child/', import.meta.url);
 /** What plans and runs; a recipient's conversions have a script of their own. */
 const MAIN = 'main.mjs';
 /** Of plans; what a run answers is short. */
@@ -26,6 +23,13 @@ const GRACE_MS = 500;
 
 /** What the child answered: its value, or what it says went wrong ('' when it may not say). */
 export type Answer = { readonly ok: Record<string, unknown> } | { readonly failed: string };
+
+export interface ChildOptions extends ChildFiles {
+  /** `main.mjs` where absent. */
+  readonly script?: string;
+  /** Where its folder is made: the system's temporary folder where absent. */
+  readonly scratch?: string | undefined;
+}
 
 /** One child; requests are answered in order. Any failure of the process ends it for good. */
 export class EngineChild {
@@ -37,13 +41,20 @@ export class EngineChild {
   readonly #parts: string[] = [];
   #length = 0;
   #dead = false;
+  readonly #caged: Caged;
+  readonly room: ChildRoom;
+  /** What held it when it answered first, before it had seen anything. */
+  held: Held = { level: 'none', measures: [] };
 
-  private constructor(process: ChildProcess, folder: string) {
+  private constructor(caged: Caged, room: ChildRoom) {
+    const { process } = caged;
+    this.#caged = caged;
+    this.room = room;
     this.#process = process;
     this.#gone = new Promise((resolve) => {
       const end = () => {
         this.#dead = true;
-        rmSync(folder, { recursive: true, force: true });
+        room.drop();
         for (const settle of this.#waiting.values()) settle(undefined);
         this.#waiting.clear();
         resolve();
@@ -55,22 +66,27 @@ export class EngineChild {
     answers.setEncoding('utf8');
     answers.on('data', (text: string) => this.#hear(text));
     answers.on('error', () => this.kill());
+    // Whoever reads results meets their errors; until then they end nothing.
+    this.results.on('error', () => undefined);
     process.stdin?.on('error', () => this.kill());
   }
 
-  /** Starts a script of `child/`. @throws CodedError `engine-start-failed` */
-  static async start(limits: ChildLimits, script: string = MAIN): Promise<EngineChild> {
-    const bareBytes = await bareNodeBytes();
-    const folder = mkdtempSync(join(tmpdir(), 'cloister-engine-'));
-    const process = spawnLimited(fileURLToPath(new URL(script, CHILD)), folder, {
-      ...limits,
-      bareBytes,
-    });
+  /** @throws CodedError `engine-start-failed`, `cage-program-unreadable` */
+  static async start(limits: ChildLimits, options: ChildOptions = {}): Promise<EngineChild> {
+    const room = new ChildRoom(options.scratch);
+    const caged = await startCaged(options.script ?? MAIN, room, limits, options).catch(
+      (error: unknown) => {
+        room.drop();
+        throw error;
+      },
+    );
+    const { process } = caged;
     const words = new LastWords(process.stderr);
-    const child = new EngineChild(process, folder);
+    const child = new EngineChild(caged, room);
     const hello = await child.#wait(0, START_MS);
     if (hello !== undefined) {
       words.forget();
+      child.held = caged.held();
       return child;
     }
     await child.kill();
@@ -78,8 +94,14 @@ export class EngineChild {
     throw startFailed(process, words);
   }
 
+  /** The child's own process, not its monitor's. */
   get pid(): number | undefined {
-    return this.#process.pid;
+    return this.#caged.inside();
+  }
+
+  /** Where result files come (child-results.ts). */
+  get results(): Readable {
+    return this.#process.stdio[4] as Readable;
   }
 
   get dead(): boolean {

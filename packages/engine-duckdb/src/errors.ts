@@ -11,6 +11,10 @@ export const engineError = errorTable({
     kind: 'unavailable',
     says: "The engine's process could not be started; see to its memory limits.",
   },
+  'engine-cage-weak': {
+    kind: 'policy',
+    says: "What holds the engine's process is less than is asked for; nothing was read.",
+  },
   'engine-plan-timeout': {
     kind: 'unsupported',
     says: 'Planning the code took longer than any code may, or more memory.',

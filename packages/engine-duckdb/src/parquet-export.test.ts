@@ -139,10 +139,12 @@ describe('a hostile file', () => {
 
 it('the child reads and writes what it was told of, and says nothing of why it fails', async () => {
   const limits = { memoryBytes: 64 * MIB, threads: 1 };
-  const child = await EngineChild.start({ ...limits, fileBytes: MIB }, 'export.mjs');
-  onTestFinished(() => child.kill());
   const file = await parquet("SELECT 'secret' AS a");
   const out = join(folder, 'elsewhere');
+  writeFileSync(out, '');
+  const own = { script: 'export.mjs', reads: [file], writes: [out] };
+  const child = await EngineChild.start({ ...limits, fileBytes: MIB }, own);
+  onTestFinished(() => child.kill());
   const columns = [{ name: 'a', type: 'VARCHAR' }];
   const ask = (allowed: string[], from = file) => {
     const request = {
@@ -159,6 +161,6 @@ it('the child reads and writes what it was told of, and says nothing of why it f
   expect(await ask([out])).toEqual({ failed: '' });
   expect(await ask([file])).toEqual({ failed: '' });
   expect(await ask([file, out], 'http://127.0.0.1:9/x.parquet')).toEqual({ failed: '' });
-  expect(existsSync(out)).toBe(false);
+  expect(readFileSync(out, 'utf8')).toBe('');
   expect(await ask([file, out])).toEqual({ ok: {} });
 });

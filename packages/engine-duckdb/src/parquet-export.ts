@@ -3,7 +3,7 @@
 // and converted into one file: by a child of its own with the limits and the locks of a run, which
 // knows these files and the one that it writes. Whatever is wrong with them costs that child and a
 // coded error; the engine's words stay inside.
-import { rm } from 'node:fs/promises';
+import { open, rm, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { isColumnType } from '@cloister/contract/policy';
 import { z } from 'zod';
@@ -74,16 +74,22 @@ export async function exportParquet(
   const files = request.files.map((file) => resolve(file));
   const cpuSeconds = 2 * Math.ceil(timeMs / 1_000) + 30;
   const childLimits = { memoryBytes, threads: THREADS, fileBytes, cpuSeconds };
-  const child = await EngineChild.start(childLimits, ENTRY);
+  const out = request.to === undefined ? undefined : resolve(request.to.out);
+  await prepare(files, out).catch(() => {
+    throw failed(limits);
+  });
+  let child: EngineChild | undefined;
+  let done = false;
   try {
+    const writes = out === undefined ? [] : [out];
+    child = await EngineChild.start(childLimits, { script: ENTRY, reads: files, writes });
     const settings = { memoryBytes, threads: THREADS, files };
     const answer = await child.ask({ op: 'look', ...settings, allowed: files }, timeMs);
     const seen = answer !== undefined && 'ok' in answer ? looked.safeParse(answer.ok).data : null;
     if (seen === null || seen === undefined) throw failed(limits);
     const columns = columnsOf(request.columns, seen);
-    if (request.to !== undefined) {
-      const { format, out: asked } = request.to;
-      const out = resolve(asked);
+    if (request.to !== undefined && out !== undefined) {
+      const { format } = request.to;
       const convert = {
         op: 'convert',
         ...settings,
@@ -92,16 +98,21 @@ export async function exportParquet(
         format,
         columns,
       };
-      const done = await child.ask(convert, timeMs);
-      if (done === undefined || 'failed' in done) {
-        await rm(out, { force: true });
-        throw failed(limits);
-      }
+      const made = await child.ask(convert, timeMs);
+      if (made === undefined || 'failed' in made) throw failed(limits);
     }
+    done = true;
     return { rows: seen.rows, columns };
   } finally {
-    await child.kill();
+    await child?.kill();
+    if (!done && out !== undefined) await rm(out, { force: true });
   }
+}
+
+/** A cage shows files that are there: those that are read, and the one that is written. */
+async function prepare(files: readonly string[], out: string | undefined): Promise<void> {
+  for (const file of files) await stat(file);
+  if (out !== undefined) await (await open(out, 'wx', 0o600)).close();
 }
 
 /** @throws CodedError `engine-columns-differ` */

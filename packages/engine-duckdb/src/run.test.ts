@@ -408,6 +408,20 @@ describe('refusals and failures', () => {
     await other.close();
   });
 
+  test('what held a run is said, and too little is refused before any file', async () => {
+    const other = duckdb();
+    const plan = await other.plan({ code: 'SELECT count(*) AS n FROM people', tables: [people] });
+    const { cage, lacks } = await other.cage();
+    expect(cage === 'sandbox').toBe(lacks.length === 0);
+    const tables = inputs().slice(0, 1);
+    expect((await runTo(other, { plan, tables })).cage).toBe(cage);
+    const take = async () => undefined;
+    const never = new Promise(() => undefined);
+    const request = { plan, tables, limits: LIMITS, folder, take, ready: never };
+    expect(await codeOf(other.run({ ...request, cage: 'machine' }))).toBe('engine-cage-weak');
+    await other.close();
+  });
+
   test('a run makes ready while its files are written, and ends if they are not', async () => {
     const file = join(folder, 'late.parquet');
     const tables = [{ ...people, granted: [1, 2, 3], files: [file] }];
@@ -441,9 +455,9 @@ describe('the child by itself', () => {
   const settings = { memoryBytes: 64 * 1024 * 1024, threads: 1 };
   test('holes that DuckDB leaves open end at the child', async () => {
     const logs = join(folder, 'logs');
-    const resultFile = join(folder, 'hole.parquet');
     const child = await EngineChild.start({ ...settings, fileBytes: 1 << 20 });
     onTestFinished(() => child.kill());
+    const resultFile = child.room.result;
     const ask = async (statement: string) => {
       const outputs = [{ name: 'a', type: 'BIGINT' }];
       const work = { ...settings, tables: [], statements: [{ sql: statement, outputs }] };
@@ -465,7 +479,6 @@ describe('the child by itself', () => {
       `COPY (SELECT 1 AS a) TO '${folder}/copied.parquet'`,
       'SET threads = 4',
     ]) {
-      rmSync(resultFile, { force: true });
       expect([statement, await ask(statement)]).toEqual([statement, { failed: '' }]);
     }
     // 2 GB in one string: the process limit, not DuckDB's, and whichever way it ends, it ends.
@@ -512,7 +525,7 @@ describe('the child by itself', () => {
     expect(await forever).toMatchObject({ ok: {} });
     const sql = `SELECT sum(a.range + b.range)::DOUBLE AS a FROM ${rows}`;
     const outputs = [{ name: 'a', type: 'DOUBLE' }];
-    const file = join(folder, 'never.parquet');
+    const file = child.room.result;
     const limit = { outputRows: 10, outputBytes: 10_000, partBytes: 10_000 };
     const work = { op: 'run', tables: [], statements: [{ sql, outputs }], file, allowed: [file] };
     expect(await child.ask({ ...work, ...settings, ...limit }, 5_000)).toEqual({

@@ -3,7 +3,11 @@
 // more before it sees a file, and is gone when the run ends.
 import { rm, stat } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
+import { type Held, MEASURES, thisCage } from '@cloister/cage';
 import {
+  type Cage,
+  type CageReached,
+  cageHolds,
   type EngineMetric,
   type EnginePlan,
   type EngineTable,
@@ -19,6 +23,7 @@ import { z } from 'zod';
 import { PLANNING_LIMITS, PLANNING_MS } from './bounds.ts';
 import type { ChildLimits } from './child-limits.ts';
 import { EngineChild } from './child-process.ts';
+import { ResultReader } from './child-results.ts';
 import { engineClosed, engineError, runFailed } from './errors.ts';
 import { DUCKDB_KIND } from './kind.ts';
 import {
@@ -48,11 +53,19 @@ export interface DuckdbRunnerOptions {
    * that Node and DuckDB take to start. It has seen nothing, and is never used for a second run.
    */
   readonly spare?: RunLimits;
+  /** Where children's folders are made: best on the file system that inputs lie on. */
+  readonly scratch?: string;
 }
 
 /** A runner of DuckDB's plans; `close` it, or its spare child keeps the process alive. */
 export function createDuckdbRunner(options: DuckdbRunnerOptions = {}): Runner {
   return new DuckdbRunner(options);
+}
+
+/** What the charter calls it: a sandbox is the full level, anything less is a process. */
+function reached({ level, measures }: Held): CageReached {
+  const lacks = MEASURES.filter((measure) => !measures.includes(measure));
+  return { cage: level === 'full' ? 'sandbox' : 'process', lacks };
 }
 
 class DuckdbRunner implements Runner {
@@ -61,13 +74,19 @@ class DuckdbRunner implements Runner {
   readonly #planTimeMs: number;
   readonly #runs = new Set<EngineChild>();
   readonly #spareLimits: RunLimits | undefined;
+  readonly #scratch: string | undefined;
   #spare: Promise<EngineChild> | undefined;
   #closed = false;
 
   constructor(options: DuckdbRunnerOptions) {
     this.#planTimeMs = options.planTimeMs ?? PLANNING_MS;
     this.#spareLimits = options.spare;
+    this.#scratch = options.scratch;
     this.#startSpare();
+  }
+
+  async cage(): Promise<CageReached> {
+    return reached(await thisCage());
   }
 
   async run(request: RunRequest): Promise<RunResult> {
@@ -79,6 +98,7 @@ class DuckdbRunner implements Runner {
     this.#runs.add(child);
     if (this.#closed) await child.kill();
     try {
+      checkHeld(child, request.cage ?? 'process');
       await recheck(child, request, this.#planTimeMs);
       await request.ready;
       return await runIn(child, request);
@@ -104,12 +124,13 @@ class DuckdbRunner implements Runner {
       this.#startSpare();
       if (child !== undefined && !child.dead) return child;
     }
-    return EngineChild.start(childLimits(limits));
+    return EngineChild.start(childLimits(limits), { scratch: this.#scratch });
   }
 
   #startSpare(): void {
     if (this.#spareLimits === undefined || this.#closed) return;
-    this.#spare = EngineChild.start(childLimits(this.#spareLimits));
+    const limits = childLimits(this.#spareLimits);
+    this.#spare = EngineChild.start(limits, { scratch: this.#scratch });
     // Whoever takes it meets the failure; until then it must not end the process.
     this.#spare.catch(() => undefined);
   }
@@ -126,6 +147,14 @@ function childLimits(limits: RunLimits): ChildLimits {
   // A part is in memory before it is in a file.
   const fileBytes = Math.min(outputBytes, memoryBytes);
   return { memoryBytes, threads, fileBytes, cpuSeconds };
+}
+
+/** A child that was started ahead is judged as itself, not by what the machine could do. */
+function checkHeld({ held }: EngineChild, least: Cage): void {
+  const { cage, lacks } = reached(held);
+  if (cageHolds(cage, least)) return;
+  const message = `the engine's process is held by ${cage} (without ${lacks.join(', ')})`;
+  throw engineError('engine-cage-weak', `${message}, wanted ${least}`);
 }
 
 function checkRun({ tables, limits, folder }: RunRequest): void {
@@ -203,9 +232,12 @@ async function runIn(child: EngineChild, request: RunRequest): Promise<RunResult
   } catch {
     throw runFailed();
   }
+  const shown = await child.room.bring(files).catch(() => {
+    throw runFailed();
+  });
   const tables = request.tables.map((table) => ({
     name: table.name,
-    files: table.files,
+    files: shown.splice(0, table.files.length),
     columns: table.columns.map((column) => ({
       name: column.name,
       type: column.type,
@@ -218,13 +250,17 @@ async function runIn(child: EngineChild, request: RunRequest): Promise<RunResult
   }));
   const { timeMs, ...limit } = limits;
   const file = partFile(request);
-  const allowed = [...files, file];
+  const own = child.room.result;
+  const allowed = [...tables.flatMap((table) => table.files), own];
   const asking = within(child, timeMs);
   const partBytes = Math.min(limits.partBytes, Math.ceil(limits.memoryBytes / PARTS_OF_MEMORY));
-  const begin = { op: 'run', tables, statements, ...limit, partBytes, allowed, file };
+  const begin = { op: 'run', tables, statements, ...limit, partBytes, allowed, file: own };
   const { rowsIn } = await asking.ask(begin, ready);
+  const results = new ResultReader(child.results);
   let [rows, bytes, peakBytes] = [0, 0, 0];
   for (let next = 0, end = false; !end; ) {
+    const coming = results.receive(file, limits.outputBytes - bytes);
+    coming.catch(() => undefined);
     const part = await asking.ask({ op: 'part' }, made);
     const { statement } = part;
     // A part of the statement that the last one was of, or the first one of the next.
@@ -232,10 +268,12 @@ async function runIn(child: EngineChild, request: RunRequest): Promise<RunResult
     if (!first && statement !== next - 1) throw runFailed();
     if (part.end && statement !== statements.length - 1) throw runFailed();
     next = statement + 1;
-    const size = await stat(file).catch(() => undefined);
+    // All of it was on its way before the answer: what does not come any more was never sent.
+    const overstays = setTimeout(() => void child.kill(), limits.timeMs);
+    const size = await coming.catch(() => undefined).finally(() => clearTimeout(overstays));
     if (size === undefined) throw runFailed();
     rows += part.rows;
-    bytes += size.size;
+    bytes += size;
     if (rows > limits.outputRows || bytes > limits.outputBytes) throw runFailed();
     peakBytes = part.peakBytes;
     await take({ statement, file, rows: part.rows });
@@ -250,6 +288,7 @@ async function runIn(child: EngineChild, request: RunRequest): Promise<RunResult
   return {
     rows,
     bytes,
+    cage: reached(child.held).cage,
     metrics: [
       metric('rows-in', rowsIn),
       metric('bytes-in', bytesIn),

@@ -6,7 +6,7 @@ import { createDuckdbPlanner } from '../src/duckdb-planner.ts';
 import { createDuckdbRunner, type DuckdbRunnerOptions } from '../src/runner.ts';
 
 export type Duckdb = Required<Pick<Planner, 'plan' | 'bindGrouping'>> &
-  Pick<Runner, 'run' | 'close'>;
+  Pick<Runner, 'cage' | 'run' | 'close'>;
 
 /** Keeps the one part of the one statement in `file`. */
 export function into(file: string): (part: ResultPart) => Promise<void> {
@@ -20,6 +20,7 @@ export function duckdb(options: DuckdbRunnerOptions = {}): Duckdb {
   return {
     plan: (request) => planner.plan(request),
     bindGrouping: (table, sql) => planner.bindGrouping(table, sql),
+    cage: () => runner.cage(),
     run: (request) => runner.run(request),
     close: async () => {
       await Promise.all([planner.close(), runner.close()]);

@@ -20,7 +20,7 @@ interface Engine {
 const ENGINES: Readonly<Record<string, Engine>> = {
   duckdb: {
     planner: () => createDuckdbPlanner(),
-    runner: ({ limits }) => createDuckdbRunner({ spare: limits }),
+    runner: ({ limits, scratch }) => createDuckdbRunner({ spare: limits, scratch }),
   },
 };
 

@@ -15,6 +15,10 @@ export const workerError = errorTable({
   },
   // asking for a run
   'not-the-proposer': { kind: 'policy', says: 'Only the proposer of a task can have it run.' },
+  'worker-cage-weak': {
+    kind: 'policy',
+    says: 'What would hold the code on this machine is less than its environment asks for.',
+  },
   'ticket-not-for-us': {
     kind: 'policy',
     says: "The ticket is not the proposer's for this operator, task and run; ask it for another.",

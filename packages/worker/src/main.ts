@@ -22,13 +22,14 @@ async function program(around: Surroundings<WorkerConfig>) {
   const gateways = config.gateways.map((base) => new GatewayClient(new HttpJson({ base })));
   const peers = gateways.map((gateway) => briskPeer(gateway, timers));
   const follower = new CheckpointFollower({ crypto, timers, peers, genesis, founding: charter });
+  // Before the engines, whose children have folders there, too.
+  const folders = [...new Set([config.scratch, config.spool])];
+  const swept = (await Promise.all(folders.map(sweepScratch))).flat();
+  if (swept.length > 0) log.warn('left-behind-removed', { folders: swept.join(' ') });
   const engines = openEngines(config);
   const links = httpLinks(config, { genesis, crypto, clock });
   const data = fileData();
   const worker = new Worker({ ...around, follower, links, keys: ephemeralKeys, data, ...engines });
-  const folders = [...new Set([config.scratch, config.spool])];
-  const swept = (await Promise.all(folders.map(sweepScratch))).flat();
-  if (swept.length > 0) log.warn('left-behind-removed', { folders: swept.join(' ') });
   const { planners, runners } = engines;
   // DuckDB's planner starts now, not in the first run.
   const starting = { code: 'SELECT 1 AS one', params: {}, tables: [] };

@@ -191,6 +191,21 @@ describe('when a run is over', () => {
     });
   });
 
+  it('what held its code is recorded, and what the charter wants is asked for', async () => {
+    const asked: unknown[] = [];
+    const { folded } = await run((ports) => ({
+      ...runningBy(ports, {
+        run: async (request) => {
+          asked.push(request.cage);
+          const result = await ofKind('runner', ports.runners, 'duckdb').run(request);
+          return { ...result, cage: 'sandbox' };
+        },
+      }),
+    }));
+    expect(asked).toEqual(['process']);
+    expect(folded?.usage?.body.cage).toBe('sandbox');
+  });
+
   it('it says so once, though a gateway calls its last event void', async () => {
     const insurer = gateway('insurer');
     insurer.bend = async (asked, honest) => {

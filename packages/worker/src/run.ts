@@ -40,6 +40,7 @@ import {
 import { type BlobStore, type CodedError, firstOf, fromHex, isCoded, toHex } from '@cloister/core';
 import { hpkeOpen, hpkeSeal } from '@cloister/threshold/node';
 import type { TreeHead } from '@cloister/tlog';
+import { leastCage } from './cage.ts';
 import type { InputKeys, ReadyInput, ResultSealer, SealedResult } from './data-plane.ts';
 import { deliver } from './deliver.ts';
 import { Directory } from './directory.ts';
@@ -156,7 +157,8 @@ async function runJoined(ports: WorkerPorts, identity: RunIdentity, joined: Join
     peakMemoryBytes: Math.max(0, Math.ceil(peak)),
   };
   const said = await sealFor(ports, rights, measures);
-  const usage = usageOf(identity, { join, rights, ready, columns, receipts, sealed, said });
+  const used = { join, rights, ready, computed, columns, receipts, sealed, said };
+  const usage = usageOf(identity, used);
   await record(identity, rights, usage);
   onPhase('releasing');
   await release(ports, identity, joined, { rights, sealed });
@@ -217,7 +219,10 @@ async function compute(
     await sealer.take(part);
     sealing += timers.elapsed() - before;
   };
-  const computed = await of.runner.run({ plan, tables, limits, ready, folder, take });
+  const computed = await of.runner.run({
+    ...{ plan, tables, limits, ready, folder, take },
+    cage: leastCage(ports),
+  });
   const milliseconds = Math.max(0, Math.ceil(timers.elapsed() - started - sealing));
   return { computed, milliseconds, sealed: await sealer.finish() };
 }
@@ -293,6 +298,7 @@ function usageOf(
     join: Uint8Array;
     rights: Allowed;
     ready: readonly ReadyInput[];
+    computed: RunResult;
     columns: ObtainedKeys['columns'];
     receipts: ObtainedKeys['receipts'];
     sealed: SealedResult;
@@ -310,8 +316,7 @@ function usageOf(
       return { ...opened, rows, bytes };
     }),
     result: sealed.result,
-    // The engine is a process of its own under limits (engine-duckdb/child-limits.ts).
-    cage: 'process',
+    cage: of.computed.cage,
     ...of.said,
     receipts: [...of.receipts],
   };

@@ -27,10 +27,11 @@ it('what a dead process left is removed; the living and strangers are left alone
   const { pid: dead } = spawnSync(process.execPath, ['-e', '0']);
   const own = await makeScratch(scratch, false);
   const left = `cloister-run-${dead}-Ab3xYz`;
+  const linked = `cloister-engine-${dead}-Ab3xYz`;
   const others = [`cloister-run-${process.ppid}-Ab3xYz`, 'cloister-run-x', `other-${dead}-Ab3xYz`];
-  for (const name of [left, ...others]) await mkdir(join(scratch, name));
+  for (const name of [left, linked, ...others]) await mkdir(join(scratch, name));
   await writeFile(join(scratch, left, 'plain.parquet'), 'secret');
-  expect(await sweepScratch(scratch)).toEqual([left]);
+  expect((await sweepScratch(scratch)).sort()).toEqual([linked, left]);
   expect((await readdir(scratch)).map((name) => join(scratch, name)).sort()).toEqual(
     [...others.map((name) => join(scratch, name)), own].sort(),
   );

@@ -13,7 +13,8 @@ import { join } from 'node:path';
 import { workerError } from './errors.ts';
 
 const PREFIX = 'cloister-run-';
-const OWN = /^cloister-run-(\d{1,10})-[A-Za-z0-9]{6}$/;
+/** Runs' folders, and those of the engine's children, which hold links to files of the former. */
+const OWN = /^cloister-(?:run|engine)-(\d{1,10})-[A-Za-z0-9]{6}$/;
 
 /** Types of file systems (statfs, linux/magic.h). */
 const TMPFS = 0x0102_1994;

@@ -2,12 +2,14 @@
 // The worker's HTTP API: who may start a run, what is bounded, what health and metrics say.
 import { HttpJson, WorkerClient } from '@cloister/api';
 import type { HttpServer } from '@cloister/attested';
+import { byKind, ofKind } from '@cloister/contract/policy';
 import { type Signer, systemClock, toHex } from '@cloister/core';
 import { nodeCrypto } from '@cloister/core/node';
 import { createDuckdbPlanner, createDuckdbRunner } from '@cloister/engine-duckdb';
 import { readExposition } from '@cloister/testkit';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFinished, vi } from 'vitest';
 import { Stage } from '../testing/stage.ts';
+import { leastCage, requireCage } from './cage.ts';
 import { serveWorker } from './server.ts';
 import { Worker } from './worker.ts';
 
@@ -105,6 +107,28 @@ it('nothing is started of an engine that the worker has no runner for', async ()
     message,
   });
   expect(other.busy).toBe(false);
+});
+
+it('nothing is started where code would be held by less than the charter wants', async () => {
+  const ports = stage.ports();
+  const charter = structuredClone(ports.follower.charter);
+  for (const environment of charter.environments) environment.cage = 'sandbox';
+  const asFolded = vi.spyOn(ports.follower, 'charter', 'get').mockReturnValue(charter);
+  onTestFinished(() => asFolded.mockRestore());
+  const runner = ofKind('runner', ports.runners, 'duckdb');
+  const held = (cage: 'process' | 'sandbox') => async () => ({
+    ...{ cage, lacks: ['own-root', 'own-network'] },
+  });
+  const runners = byKind([{ ...runner, cage: held('process') }]);
+  const weak = new Worker({ ...ports, runners });
+  const asked = await stage.asked(task);
+  const key = stage.world.identity('bank').key;
+  await expect(weak.start(asked, key)).rejects.toMatchObject({
+    code: 'worker-cage-weak',
+    message: expect.stringMatching(/by process, without own-root, own-network;.* wants sandbox:/),
+  });
+  expect(weak.busy).toBe(false);
+  await requireCage({ cage: held('sandbox') }, leastCage(ports));
 });
 
 it('bodies are bounded and must be a request', async () => {

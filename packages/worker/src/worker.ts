@@ -7,6 +7,7 @@ import { errorFields, tidyCode } from '@cloister/attested';
 import { memberById, readRunTicket, voidError } from '@cloister/contract';
 import { ofKind } from '@cloister/contract/policy';
 import { type CodedError, type ErrorKind, equal, isCoded, toHex } from '@cloister/core';
+import { leastCage, requireCage } from './cage.ts';
 import { workerError } from './errors.ts';
 import type { AskedRun } from './identity.ts';
 import { workerMetrics } from './metrics.ts';
@@ -39,7 +40,7 @@ export class Worker {
    * Begins the run that the ticket asks for, by the caller, who must be the task's proposer; asked
    * again, it answers the same.
    * @throws CodedError `task-unknown`, `not-the-proposer`, `ticket-not-for-us`, `engine-other`,
-   * `worker-busy`
+   * `worker-cage-weak`, `worker-busy`
    */
   async start(asked: AskedRun, caller: Uint8Array): Promise<string> {
     const { follower } = this.ports;
@@ -57,7 +58,8 @@ export class Worker {
       throw workerError('not-the-proposer', message);
     }
     await this.#checkTicket(asked, caller);
-    ofKind('runner', this.ports.runners, found.body.engine);
+    const runner = ofKind('runner', this.ports.runners, found.body.engine);
+    await requireCage(runner, leastCage(this.ports));
     if (this.#runs.has(toHex(run))) return toHex(run);
     if (this.#current !== undefined) {
       const message = 'this worker is running another task: wait for it, or ask another worker';

@@ -91,13 +91,14 @@ function copying(kind: string): Runner {
     kind,
     nodes: 'one',
     close: async () => {},
+    cage: async () => ({ cage: 'process', lacks: [] }),
     run: async ({ plan, tables, ready, take }) => {
       await ready;
       const file = tables[0]?.files[0] ?? '';
       for (let statement = 0; statement < statementsOf(plan); statement++) {
         await take({ statement, file, rows: 3 });
       }
-      return { rows: 3, bytes: 1, metrics: [] };
+      return { rows: 3, bytes: 1, metrics: [], cage: 'process' };
     },
   };
 }

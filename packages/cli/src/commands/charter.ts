@@ -3,7 +3,7 @@
 // charter-amend.ts.
 import { toHex, utf8 } from '@cloister/core';
 import { memberCard, operatorCard } from '@cloister/gateway/home';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { CharterFile } from '../charter-file.ts';
 import { charterLines } from '../charter-lines.ts';
 import { cliError } from '../errors.ts';
@@ -33,6 +33,11 @@ export function charterCommands(program: Command): void {
       [],
     )
     .option('--faulty <f>', 'witnesses that may lie; by default 1 of three or more', count)
+    .addOption(
+      new Option('--cage <level>', "the least that holds a task's code on workers")
+        .choices(['process', 'sandbox'])
+        .default('process'),
+    )
     .requiredOption('--out <file>', 'where to write the charter file')
     .action(async (options, command: Command) => {
       const { draftCharter, formatCharterFile } = await import('../charter-file.ts');
@@ -50,6 +55,7 @@ export function charterCommands(program: Command): void {
           vendors: options.vendors,
           spares: options.spare,
         },
+        cage: options.cage,
         ...(options.faulty === undefined ? {} : { faulty: options.faulty }),
       });
       await writeNamed(options.out, utf8(formatCharterFile(file)));

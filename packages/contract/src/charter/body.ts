@@ -27,6 +27,11 @@ export const CAGES = ['none', 'process', 'sandbox', 'machine'] as const;
 export type Cage = (typeof CAGES)[number];
 export const cage = z.enum(CAGES);
 
+/** Whether `cage` holds code at least as well as `least`. */
+export function cageHolds(cage: Cage, least: Cage): boolean {
+  return CAGES.indexOf(cage) >= CAGES.indexOf(least);
+}
+
 /** Who runs machines; `key` signs joins, `hardware` lists the enrolled hardware identities. */
 export const operator = z.strictObject({
   id: slug,

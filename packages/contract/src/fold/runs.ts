@@ -3,6 +3,7 @@
 // failure. A run is recorded once, released once, and a failed one is neither. spec/events.md,
 // "usage".
 import { equal, toHex } from '@cloister/core';
+import { cageHolds } from '../charter/body.ts';
 import type { EventBody } from '../events/bodies.ts';
 import type { AdmittedEvent } from '../events/event.ts';
 import { firstUnknown } from '../shapes.ts';
@@ -10,7 +11,7 @@ import { LASTING_REFUSALS } from './lasting-refusals.ts';
 import { addUsage } from './load.ts';
 import { indexOf, joinBySigner, versionKey } from './lookup.ts';
 import { judgeStanding } from './places.ts';
-import { cageHolds, isBuilt, judgeReserved } from './reserved.ts';
+import { isBuilt, judgeReserved } from './reserved.ts';
 import type { Epoch, FoldState, Join, Run, Task } from './state.ts';
 import { inputsRead } from './versions.ts';
 import { type Verdict, type Voided, voided } from './void-codes.ts';

@@ -4,6 +4,7 @@
 // it can see itself: it runs no plan that the code behind it would not have, and puts out no more
 // than the limits. A result leaves it in parts, so that none has to lie anywhere whole.
 // docs/design/planners-and-runners.md.
+import type { Cage } from '../charter/body.ts';
 import type { EnginePlan, EngineTable } from './planner.ts';
 
 /** An input of a run: files hold the granted columns, under their schema names. */
@@ -51,6 +52,15 @@ export interface RunRequest {
    * when this one has been taken. The file is the taker's to read until it answers; then it goes.
    */
   readonly take: (part: ResultPart) => Promise<void>;
+  /** The least that holds the code before it meets data; `process` where absent. */
+  readonly cage?: Cage;
+}
+
+/** What holds a runner's code on this machine. */
+export interface CageReached {
+  readonly cage: Cage;
+  /** What a stronger one has and this one lacks, for people to read. */
+  readonly lacks: readonly string[];
 }
 
 /** One measured number, and whom to believe for it. */
@@ -66,6 +76,8 @@ export interface RunResult {
   readonly rows: number;
   readonly bytes: number;
   readonly metrics: readonly EngineMetric[];
+  /** What held the code, as it was seen while it ran. */
+  readonly cage: Cage;
 }
 
 /** A runner. Every failure is a CodedError; one that met data never says why. */
@@ -74,6 +86,8 @@ export interface Runner {
   readonly kind: string;
   /** Whether a run is of one worker, or of several that join it together. */
   readonly nodes: 'one' | 'many';
+  /** What will hold a run's code here. */
+  cage(): Promise<CageReached>;
   run(request: RunRequest): Promise<RunResult>;
   /** Ends runs under way. */
   close(): Promise<void>;

@@ -106,6 +106,7 @@ export function scorecardRunner(tables: TestTables): Runner {
   return {
     kind: SCORECARD_KIND,
     nodes: 'one',
+    cage: async () => ({ cage: 'process', lacks: [] }),
     run: async (request) => {
       if (closed) throw closedError();
       return run(tables, request);
@@ -177,6 +178,7 @@ async function handOver(
     rows: scores.length,
     bytes,
     metrics: [{ name: 'rows-out', value: scores.length, trust }],
+    cage: 'process',
   };
 }
 

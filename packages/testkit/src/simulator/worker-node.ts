@@ -203,10 +203,11 @@ export class WorkerNode {
     return {
       kind: 'duckdb',
       nodes: 'one',
+      cage: async () => ({ cage: 'process', lacks: [] }),
       run: async ({ ready }) => {
         await ready;
         this.#checker.ran(this.name, this.task);
-        return { rows: 5, bytes: 400, metrics: [] };
+        return { rows: 5, bytes: 400, metrics: [], cage: 'process' };
       },
       close: async () => {},
     };
