@@ -116,12 +116,14 @@ describe('an image', () => {
     writeFileSync(join(root, ADD_ON), new Uint8Array(LARGE_BYTES));
     const program = await measured();
     appendFileSync(join(root, ADD_ON), 'x');
+    const open = readdirSync('/proc/self/fd').length;
     expect(() => imageOf(program)).toThrow(
       expect.objectContaining({
         code: 'program-changed',
         message: expect.stringMatching(/libengine\.so\.1 changed .* got \w{16}, wanted \w{16}/),
       }),
     );
+    expect(readdirSync('/proc/self/fd').length).toBe(open);
     const kept = readdirSync(join(cache, 'programs/large'));
     expect(kept.filter((name) => name.startsWith('.'))).toEqual([]);
   });

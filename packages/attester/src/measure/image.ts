@@ -48,9 +48,6 @@ const IN_USE_MS = 3_600_000;
 /** What processes of other machines or containers left is thrown away after this time. */
 const FOREIGN_MS = 30 * 86_400_000;
 
-/** Another file system, one without links, a file that has all that it may have. */
-const NO_LINK: ReadonlySet<string> = new Set(['EXDEV', 'EPERM', 'ENOTSUP', 'EMLINK']);
-
 export interface ProgramImage {
   readonly folder: string;
   readonly entry: string;
@@ -188,8 +185,7 @@ function isKept(path: string, part: MeasuredPart): boolean {
 function linked(part: MeasuredPart, from: string, to: string, mode: number): void {
   try {
     linkSync(from, to);
-  } catch (error) {
-    if (!NO_LINK.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  } catch {
     copied(part, to, mode);
   }
 }
