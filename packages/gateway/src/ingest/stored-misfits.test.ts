@@ -81,8 +81,9 @@ function plain(physical: Physical, value: bigint | readonly number[]): Buffer {
 }
 
 /** INT96: nanoseconds of the day, and its Julian number. */
-function int96(day: number): readonly number[] {
+function int96(day: number, nanos = 0n): readonly number[] {
   const bytes = Buffer.alloc(12);
+  bytes.writeBigInt64LE(nanos);
   bytes.writeInt32LE(day, 8);
   return [...bytes];
 }
@@ -111,6 +112,7 @@ function stored(
   return desk.given('t.parquet', bytes);
 }
 
+const DAY = 86_400_000_000_000n;
 const converted = (type: number): Edits => ({ [ELEMENT.convertedType]: i32(type) });
 const decimal = (precision: number): Edits => ({
   ...converted(5),
@@ -163,8 +165,8 @@ const BEYOND: readonly [
     'INT96',
     'INT96',
     {},
-    [int96(0), int96(2_440_588 + 106_751_991)],
-    [int96(2_440_588 + 106_751_992), int96(-1)],
+    [int96(0), int96(2_440_588, DAY), int96(2_440_588 + 106_751_991)],
+    [int96(2_440_588 + 106_751_992), int96(-1), int96(2_440_588, -1n), int96(2_440_588, DAY + 1n)],
   ],
   [
     'TIME(MICROS,UTC)',

@@ -6,7 +6,7 @@
 // are found by the reader that shares no code with it.
 import { isUtf8 } from 'node:buffer';
 import { boundsOf, type LeafColumn, type RandomAccess } from '@cloister/parquet-crypto';
-import { type Stored, StoredParquet } from './compare/parquet-values.ts';
+import { JULIAN_1970, type Stored, StoredParquet } from './compare/parquet-values.ts';
 import { signed } from './compare/stored-form.ts';
 import { ingestError } from './errors.ts';
 
@@ -23,8 +23,8 @@ const MOST_MICROS = 2n ** 63n - 1n;
 const LEAST_MICROS = -9_223_372_022_400_000_000n;
 const MOST_DAYS = 2n ** 31n - 1n;
 const MOST_MILLIS = MOST_MICROS / 1_000n;
-/** The Julian day of 1970-01-01; the engine counts days from 0. */
-const JULIAN_1970 = 2_440_588n;
+/** The engine counts Julian days from 0. */
+const LEAST_INT96 = BigInt(-JULIAN_1970) * DAY.NANOS;
 
 function ruleOf({ logicalType = '', physicalType }: LeafColumn): Rule | undefined {
   if (/^(?:STRING|ENUM|JSON)$/.test(logicalType)) {
@@ -42,8 +42,9 @@ function ruleOf({ logicalType = '', physicalType }: LeafColumn): Rule | undefine
     return { ...between(-most, most), says, unsaid: true };
   }
   if (physicalType === 'INT96') {
-    const says = 'microseconds do not reach so far: write it as a number or a text';
-    return { ...between(-JULIAN_1970 * DAY.NANOS, MOST_MICROS * 1_000n), says, unsaid: true };
+    const says =
+      'it has a day, and a time within it, that microseconds reach: write others as numbers';
+    return { ...between(LEAST_INT96, MOST_MICROS * 1_000n), says, unsaid: true };
   }
   const [, kind, unit] = /^(TIME|TIMESTAMP)\((\w+),/.exec(logicalType) ?? [];
   if (kind === 'TIME') {
