@@ -211,8 +211,9 @@ function throwAway(programs: string): void {
     .sort((a, b) => b.at - a.at);
   for (const { name, at } of folders.slice(KEPT)) {
     if (used.has(join(images, name)) || Date.now() - at < IN_USE_MS) continue;
-    rmSync(join(images, recordOf(name) ?? name), { recursive: true, force: true });
-    rmSync(join(images, name), { recursive: true, force: true });
+    for (const gone of [recordOf(name) ?? name, name]) {
+      rmSync(join(images, gone), { recursive: true, force: true });
+    }
   }
   const large = join(programs, 'large');
   for (const name of existsSync(large) ? readdirSync(large) : []) {

@@ -184,6 +184,7 @@ describe('the measured program', () => {
       measured(root, { program, role: 'keeper' }),
       measured(root, { program, flags: ['--max-old-space-size=512'] }),
       measured(root, { program, flags: ['--max-old-space-size=513'] }),
+      measured(root, { program, flags: ['--no-addons'] }),
       measured(root, { program, arguments: ['--more'] }),
     ]);
     expect(new Set(all).size).toBe(all.length);
