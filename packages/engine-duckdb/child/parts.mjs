@@ -8,11 +8,21 @@
 // anybody sees it; a part has a row at least, unless its statement has none.
 // @ts-check
 import { statSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { name, text } from './database.mjs';
 
 const PART = 'temp.main.cloister_part';
 /** Chunks (2,048 rows each) between two looks at what the table takes. */
 const CHUNKS_MAX = 64;
+// A chunk's memory is DuckDB's, of which V8 knows nothing: unless it is told to collect, chunks and
+// appenders stay until they are more than the process may have.
+const GARBAGE_BYTES = 16 * 1024 * 1024;
+setFlagsFromString('--expose-gc');
+/** @type {() => void} */
+const collect = runInNewContext('gc');
+
 const TAKEN = `SELECT memory_usage_bytes FROM duckdb_memory() WHERE tag = 'IN_MEMORY_TABLE'`;
 
 /**
@@ -35,9 +45,12 @@ export class Parts {
   #statement = -1;
   /** @type {import('@duckdb/node-api').DuckDBResult | undefined} */
   #stream;
+  /** What is streamed. @type {Prepared | undefined} */
+  #prepared;
   /** Fetched and in no part yet. @type {Chunk | null} */
   #ahead = null;
   #table = '';
+  #garbage = 0;
 
   /**
    * @param {Connection} writer
@@ -69,7 +82,10 @@ export class Parts {
     this.#left.bytes -= statSync(this.#file).size;
     if (this.#left.bytes < 0) throw new Error('too many bytes');
     const statement = this.#statement;
-    if (this.#ahead === null) this.#stream = undefined;
+    if (this.#ahead === null) {
+      this.#stream = undefined;
+      this.#prepared?.destroySync();
+    }
     const end = this.#ahead === null && statement === this.#statements.length - 1;
     return { statement, rows, end };
   }
@@ -79,6 +95,7 @@ export class Parts {
     const statement = this.#statements[this.#statement];
     if (statement === undefined) throw new Error('nothing is left to run');
     const prepared = await this.#prepare(statement.sql);
+    this.#prepared = prepared;
     const columns = Array.from({ length: prepared.columnCount }, (_, at) => {
       return `${name(prepared.columnName(at))} ${prepared.columnType(at)}`;
     });
@@ -97,15 +114,20 @@ export class Parts {
     const appender = await this.#writer.createAppender('cloister_part', 'main', 'temp');
     let rows = 0;
     let chunks = 0;
+    let seen = 0;
     for (let look = 1; this.#ahead !== null; ) {
       appender.appendDataChunk(this.#ahead);
       rows += this.#ahead.rowCount;
+      // The table has its own copy now.
+      this.#ahead.reset();
       if (rows > this.#left.rows) throw new Error('too many rows');
       await this.#fetch();
       chunks += 1;
       if (chunks < look) continue;
       appender.flushSync();
       const taken = await this.#taken();
+      await this.#collect(taken - seen);
+      seen = taken;
       if (taken >= this.#partBytes) break;
       // Half of what seems to be left: values may grow.
       const more = Math.floor((this.#partBytes - taken) / 2 / (taken / chunks + 1));
@@ -114,6 +136,15 @@ export class Parts {
     appender.closeSync();
     this.#left.rows -= rows;
     return rows;
+  }
+
+  /** Chunks of so many bytes more are garbage. @param {number} bytes */
+  async #collect(bytes) {
+    this.#garbage += bytes;
+    if (this.#garbage < GARBAGE_BYTES) return;
+    this.#garbage = 0;
+    collect();
+    await setImmediate();
   }
 
   async #taken() {

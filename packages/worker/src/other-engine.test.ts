@@ -1,37 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // A worker with two engines: the task says which runs it, and one that is no SQL engine goes the
 // whole way, from the keepers' shares to a result that its recipient opens.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import {
-  decodeKeyBundle,
-  decodeResultKeys,
-  decodeResultParts,
-  resultAadPrefix,
-  resultKeysInfo,
-} from '@cloister/contract';
+import { readdir } from 'node:fs/promises';
 import { CodedError, systemRandom, toHex } from '@cloister/core';
 import { createDuckdbPlanner, createDuckdbRunner } from '@cloister/engine-duckdb';
-import {
-  BufferSink,
-  bufferSource,
-  decryptProjection,
-  numberedKeys,
-} from '@cloister/parquet-crypto';
 import {
   scorecardPlanner,
   scorecardRunner,
   type TestTables,
   testTables,
 } from '@cloister/testkit/engines';
-import { namedSecret } from '@cloister/testkit/world';
-import { hpkeKeyPairFrom, hpkeOpen } from '@cloister/threshold/node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openedParts } from '../testing/opened.ts';
 import { Stage, type StageDataset, type StageEngine } from '../testing/stage.ts';
+import type { WorkerConfig } from './config.ts';
 import { execute } from './run.ts';
 
-let folder: string;
 let files: TestTables;
 let sql: StageEngine;
 let scores: StageEngine;
@@ -39,7 +23,6 @@ let stage: Stage;
 let dataset: StageDataset;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'cloister-other-engine-'));
   files = await testTables();
   sql = { planner: createDuckdbPlanner(), runner: createDuckdbRunner() };
   scores = { planner: scorecardPlanner(), runner: scorecardRunner(files) };
@@ -52,7 +35,6 @@ afterAll(async () => {
   const ports = [sql, scores].flatMap(({ planner, runner }) => [planner, runner]);
   await Promise.all(ports.map((port) => port.close()));
   files.close();
-  await rm(folder, { recursive: true });
 });
 
 const cardOf = (most = { rows: 10, bytes: 65_536 }) =>
@@ -62,9 +44,11 @@ const scoring = (code: string) =>
   stage.addTask(dataset, { code, columns: [1, 3], outputs, engine: scores });
 
 /** One run of a task by a worker that has both engines; how it ended. */
-async function run(task: Uint8Array) {
+async function run(task: Uint8Array, change: Partial<WorkerConfig['limits']> = {}) {
   const id = systemRandom.bytes(16);
-  const ports = stage.ports({ computes: true });
+  const usual = stage.ports({ computes: true });
+  const limits = { ...usual.config.limits, ...change };
+  const ports = { ...usual, config: { ...usual.config, limits } };
   const error = await execute(ports, await stage.asked(task, id), () => {}).then(
     () => undefined,
     (thrown: unknown) => thrown,
@@ -73,29 +57,9 @@ async function run(task: Uint8Array) {
   return { id, code, folded: stage.world.state.runs.get(toHex(id)) };
 }
 
-/** The rows that the hospital opens of a result of one part. */
-async function opened(task: Uint8Array, id: Uint8Array) {
-  const usage = stage.world.state.runs.get(toHex(id))?.usage?.body;
-  const blob = (digest: Uint8Array) => stage.shared.blobs.get(toHex(digest)) as Uint8Array;
-  const { statements, bundle } = decodeResultParts(blob(usage?.result as Uint8Array));
-  const { genesis, seed } = stage.world;
-  const keyPair = hpkeKeyPairFrom(namedSecret(seed, 'hospital/hpke'));
-  const info = resultKeysInfo({ genesis, task, run: id, member: 'hospital' });
-  const sealed = decodeKeyBundle(blob(bundle)).get('hospital') as Uint8Array;
-  const aad = new Uint8Array(0);
-  const [file] = decodeResultKeys(hpkeOpen({ keyPair, info, aad, sealed })).files;
-  const [part] = statements[0] as [Uint8Array];
-  const sink = new BufferSink();
-  await decryptProjection({
-    source: bufferSource(blob(part).subarray(0, file?.lengths[0])),
-    sink,
-    keys: numberedKeys(file?.columns.map(({ id: key, key: k }) => [key, k]) ?? []),
-    columns: ['score'],
-    aadPrefix: resultAadPrefix({ genesis, task, run: id, statement: 0, part: 0 }),
-  });
-  const path = join(folder, `${toHex(id)}.parquet`);
-  await writeFile(path, sink.bytes());
-  return files.read([path]);
+/** The rows that the hospital opens, in each part. */
+function opened(task: Uint8Array, id: Uint8Array) {
+  return openedParts(stage, { task, run: id, member: 'hospital', files });
 }
 
 describe('a worker with two engines', () => {
@@ -104,14 +68,14 @@ describe('a worker with two engines', () => {
     const { id, code, folded } = await run(task);
     expect([code, folded?.status]).toEqual(['none', 'released']);
     // Rows (1, 10), (2, 20), (3, 30), by 2 and 1.
-    expect(await opened(task, id)).toEqual([['12'], ['24'], ['36']]);
+    expect(await opened(task, id)).toEqual([[['12'], ['24'], ['36']]]);
     expect(await stage.measures(folded?.usage, 'insurer')).toMatchObject({ rowsOut: 3 });
     const select = 'SELECT 2 * a + c AS score FROM t';
     const asked = { code: select, columns: [1, 3], outputs };
     const plain = await stage.addTask(dataset, asked);
     const other = await run(plain);
     expect(other.code).toBe('none');
-    expect(await opened(plain, other.id)).toEqual([['12'], ['24'], ['36']]);
+    expect(await opened(plain, other.id)).toEqual([[['12'], ['24'], ['36']]]);
   });
 
   it('holds a code to what it declares to put out, and tells no more than a code', async () => {
@@ -127,5 +91,27 @@ describe('a worker with two engines', () => {
     expect(code).toBe('scorecard-malformed');
     const paths = stage.keepers.flatMap(({ requests }) => requests);
     expect(paths.filter((path) => path.endsWith('/open'))).toEqual([]);
+  });
+
+  it('delivers a result in as many parts as it has, and leaves none behind', async () => {
+    const times = Array.from({ length: 8 }, (_, at) => `t AS t${at}`);
+    const rows = 3 ** times.length;
+    const select = `SELECT t0.a + t7.c AS score FROM ${times.join(', ')}`;
+    const task = await stage.addTask(dataset, { code: select, columns: [1, 3], outputs });
+    const { id, code } = await run(task, { partBytes: 1_024 });
+    expect(code).toBe('none');
+    const parts = await opened(task, id);
+    expect(parts.length).toBeGreaterThan(2);
+    expect(parts.every((part) => part.length > 0)).toBe(true);
+    const scores = parts.flat().map(([score]) => Number(score));
+    expect(scores).toHaveLength(rows);
+    // Each of the nine sums as often as any other: 1, 2, 3 and 10, 20, 30.
+    const sums = new Map<number, number>();
+    for (const score of scores) sums.set(score, (sums.get(score) ?? 0) + 1);
+    expect([...sums.values()]).toEqual(Array(9).fill(rows / 9));
+    expect(await readdir(stage.spool)).toEqual([]);
+    expect(
+      await stage.measures(stage.world.state.runs.get(toHex(id))?.usage, 'bank'),
+    ).toMatchObject({ rowsOut: rows });
   });
 });
