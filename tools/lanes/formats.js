@@ -9,7 +9,7 @@ import { PARQUET_LIBRARIES, pythonWith } from '../python.js';
 export const lane = {
   needs: 'what `direct` and `interop` need; installs pinned polars, DuckDB and fastparquet too',
   tells: ['CLOISTER_FORMATS_PYTHON', 'CLOISTER_GO_PARQUET', 'CLOISTER_RUST_PARQUET'],
-  minutes: { setUp: 4, tests: 2 },
+  minutes: { setUp: 3, tests: 2 },
   setUp: () => {
     program(['java'], ['default-jdk-headless']);
     return {

@@ -212,7 +212,7 @@ describe('whatever the dialect', () => {
         ]);
         expect(rows.map((got) => [(got as unknown[])[0], (got as unknown[])[4]])).toEqual(wanted);
       }),
-      { numRuns: 60 },
+      { numRuns: 25 },
     );
   }, 60_000);
 
@@ -275,7 +275,7 @@ describe('whatever the dialect', () => {
         const { rows } = await made(bytes, said, types);
         expect(rows).toEqual(written.map((row) => row.map(({ is }) => is)));
       }),
-      { numRuns: 100 },
+      { numRuns: 40 },
     );
   }, 60_000);
 });

@@ -79,7 +79,7 @@ describe('what was made well', () => {
         const { compare } = await comparing(`${[header, ...lines].join('\n')}\n`);
         await compare();
       }),
-      { numRuns: 60 },
+      { numRuns: 25 },
     );
   }, 60_000);
 
@@ -210,7 +210,7 @@ describe('JSON lines', () => {
         const { compare } = await given(lines.join('\n'));
         await compare();
       }),
-      { numRuns: 40 },
+      { numRuns: 20 },
     );
   }, 60_000);
 
@@ -222,7 +222,7 @@ describe('JSON lines', () => {
         await compare();
       }),
       {
-        numRuns: 60,
+        numRuns: 25,
         examples: [[['-0', '2']], [['1e-400', '1.5']], [['9007199254740993', '2.5']]],
       },
     );
