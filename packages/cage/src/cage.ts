@@ -63,7 +63,12 @@ export async function openCage(ways: readonly Way[] = WAYS): Promise<Cage> {
     if (best === undefined || LEVELS.indexOf(cage.level) > LEVELS.indexOf(best.level)) best = cage;
     if (best.level === 'full') break;
   }
-  return best ?? cageBy({ way: 'shell', tools: {}, filter: undefined }, [], NOTHING);
+  return best ?? byShell();
+}
+
+async function byShell(): Promise<Cage> {
+  const tools = wayTools('shell', undefined) ?? { way: 'shell', tools: {}, filter: undefined };
+  return probed(tools).catch(() => cageBy(tools, [], NOTHING));
 }
 
 let shared: Promise<Cage> | undefined;

@@ -2,6 +2,7 @@
 // For tests: `cloister demo` as a program, with what it said and whether it left a process.
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { groupRuns } from './process-group.ts';
 
 const COMMAND = fileURLToPath(new URL('../bin/cloister.js', import.meta.url));
 export const LIMIT_MS = 90_000;
@@ -48,18 +49,9 @@ export function play(
     child.once('error', reject);
     child.once('close', (exit) => {
       clearTimeout(timer);
-      const alive = groupLives(pid);
+      const alive = groupRuns(pid);
       if (alive) process.kill(-pid, 'SIGKILL');
       resolve({ exit, lines, stderr: text.err, alive });
     });
   });
-}
-
-function groupLives(pid: number): boolean {
-  try {
-    process.kill(-pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

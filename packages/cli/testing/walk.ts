@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePorts } from '../src/demo/stage.ts';
 import { anotherBuild } from './another-build.ts';
+import { groupRuns } from './process-group.ts';
 
 const COMMAND = fileURLToPath(new URL('../bin/cloister.js', import.meta.url));
 export const PAGE = pageOf('walkthrough');
@@ -85,13 +86,7 @@ export class Walk {
 
   /** Whether any process of the page's group lives. */
   get alive(): boolean {
-    if (this.#group === 0) return false;
-    try {
-      process.kill(-this.#group, 0);
-      return true;
-    } catch {
-      return false;
-    }
+    return this.#group !== 0 && groupRuns(this.#group);
   }
 
   /** Ends whatever is left, and removes what was made. */

@@ -250,7 +250,7 @@ it('CSV: what is gathered is the same, or nothing is', async () => {
     if (code === 'accepted' && !rare) expect(same).toBe(true);
   });
   await fc.assert(property, { numRuns: 120 });
-  expect(taken).toBeGreaterThan(all / 3);
+  expect(taken).toBeGreaterThan(all / 6);
 }, 120_000);
 
 /** JSON lines of rows, written in ways that all mean the same. */
@@ -294,7 +294,7 @@ it('JSON lines: what is gathered is the same, or nothing is', async () => {
     else if (harm === 'none') expect(await codeOf(fromTexts(reading))).not.toBe('accepted');
   });
   await fc.assert(property, { numRuns: 120 });
-  expect(taken).toBeGreaterThan(all / 3);
+  expect(taken).toBeGreaterThan(all / 6);
 }, 120_000);
 
 it.each([
