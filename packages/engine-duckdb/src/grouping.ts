@@ -23,7 +23,7 @@ export async function bindGrouping(
     throw groupingRefused(sql, 'it must be one expression');
   }
   if (columns.length === 0) throw groupingRefused(sql, 'it must use a column');
-  return { bound: print(group, 0), columns: [...new Set(columns)].sort((a, b) => a - b) };
+  return { bound: print(group, 0), columns: columns.toSorted((a, b) => a - b) };
 }
 
 function groupingRefused(sql: string, why: string) {

@@ -6,9 +6,10 @@ import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { EngineTable, ResultPart, RunLimits } from '@cloister/contract/policy';
-import { CodedError, isCoded } from '@cloister/core';
+import { CodedError } from '@cloister/core';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { codeOf } from '../testing/code-of.ts';
 import { duckdb } from '../testing/duckdb.ts';
 
 const MIB = 1024 * 1024;
@@ -64,16 +65,6 @@ async function run(
   };
   const result = await engine.run({ plan, tables, limits: { ...LIMITS, ...change }, folder, take });
   return { parts, result };
-}
-
-async function codeOf(work: Promise<unknown>): Promise<string> {
-  try {
-    await work;
-    return 'ok';
-  } catch (error) {
-    if (!isCoded(error)) throw error;
-    return error.code;
-  }
 }
 
 describe('the parts of a result', () => {

@@ -23,6 +23,7 @@ import {
 import { isCoded } from '@cloister/core';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { codeOf } from '../testing/code-of.ts';
 import { type Duckdb, duckdb } from '../testing/duckdb.ts';
 import { EngineChild } from './child-process.ts';
 import { engineError } from './errors.ts';
@@ -110,16 +111,6 @@ async function runTo(
     throw error;
   } finally {
     expect(existsSync(join(folder, 'cloister-part.parquet'))).toBe(false);
-  }
-}
-
-async function codeOf(work: Promise<unknown>): Promise<string> {
-  try {
-    await work;
-    return 'ok';
-  } catch (error) {
-    if (!isCoded(error)) throw error;
-    return error.code;
   }
 }
 
