@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Parquet file, as hyparquet reads it, beside what was made of it.
+// A Parquet file, as our own reading of its pages or hyparquet has it, beside what was made of it.
 import { open } from 'node:fs/promises';
 import { fileSource, type LeafColumn, readSchema } from '@cloister/parquet-crypto';
 import { engineCast } from '../engine-form.ts';

@@ -8,15 +8,9 @@ import {
   storedPages,
 } from '@cloister/parquet-crypto';
 import { ColumnTrace, PAIR } from './column-trace.ts';
-import {
-  PageBytes,
-  type PageForm,
-  Pairs,
-  readHybrid,
-  readPlain,
-  settleWholes,
-} from './page-values.ts';
+import { PageBytes, type PageForm, readHybrid, readPlain, settleWholes } from './page-values.ts';
 import type { PairForm } from './pair-form.ts';
+import { Pairs } from './pairs.ts';
 import { decompress } from './parquet-values.ts';
 
 /** More values than pages have; a header that claims more is for the other reader to judge. */

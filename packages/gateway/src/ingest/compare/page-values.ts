@@ -4,21 +4,8 @@
 import type { LeafColumn } from '@cloister/parquet-crypto';
 import { hashInto } from '../quick/text-hash.ts';
 import { PAIR } from './column-trace.ts';
-import { wholeAsDoubles } from './engine-pairs.ts';
 import type { PairForm } from './pair-form.ts';
-
-/** Room for the pairs of a page. `values` are the pairs, as doubles. */
-export class Pairs {
-  readonly values: Float64Array;
-  readonly pairs: Int32Array;
-  readonly kinds: Uint8Array;
-
-  constructor(count: number) {
-    this.values = new Float64Array(count);
-    this.pairs = new Int32Array(this.values.buffer);
-    this.kinds = new Uint8Array(count);
-  }
-}
+import { type Pairs, wholeAsDoubles } from './pairs.ts';
 
 /** A column's physical type, the bytes of a value where all have as many, and the form of pairs. */
 export interface PageForm {
@@ -168,9 +155,10 @@ export function readPlain(
 }
 
 /** Whole numbers of `count` rows become doubles where these keep them; absent rows stay so. */
-export function settleWholes({ pairs, values, kinds }: Pairs, count: number): void {
+export function settleWholes(of: Pairs, count: number): void {
+  const { pairs, kinds } = of;
   for (let i = 0; i < count; i++) {
     if (kinds[i] === PAIR.absent) pairs[2 * i] = pairs[2 * i + 1] = 0;
   }
-  wholeAsDoubles(pairs, count, { pairs, values, kinds });
+  wholeAsDoubles(pairs, count, of);
 }

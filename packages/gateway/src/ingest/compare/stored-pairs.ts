@@ -2,17 +2,16 @@
 // Values as another reader has them, as the pairs that a trace takes.
 import { hashInto } from '../quick/text-hash.ts';
 import { type ColumnTrace, PAIR } from './column-trace.ts';
-import { wholeAsDoubles } from './engine-pairs.ts';
 import type { PairForm } from './pair-form.ts';
+import { Pairs, wholeAsDoubles } from './pairs.ts';
 import type { Stored } from './parquet-values.ts';
 
 const BATCH = 8_192;
 
-const values = new Float64Array(BATCH);
-const pairs = new Int32Array(values.buffer);
+const out = new Pairs(BATCH);
+const { values, pairs, kinds } = out;
 const wholes = new BigInt64Array(BATCH);
 const wholeWords = new Int32Array(wholes.buffer);
-const kinds = new Uint8Array(BATCH);
 
 /** Adds values in this form to a trace. */
 export function addStored(form: PairForm, stored: ArrayLike<Stored>, trace: ColumnTrace): void {
@@ -28,7 +27,7 @@ export function addStored(form: PairForm, stored: ArrayLike<Stored>, trace: Colu
         write(form, value, row);
       }
     }
-    if (form === 'whole') wholeAsDoubles(wholeWords, count, { pairs, values, kinds });
+    if (form === 'whole') wholeAsDoubles(wholeWords, count, out);
     trace.addPairs(pairs, kinds, count);
   }
 }
